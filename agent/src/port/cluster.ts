@@ -53,6 +53,8 @@ export interface Cluster {
   version(): Promise<Result<string>>;
   /** Resource for a kind; looked up by discovery, remembered, and looked up again when unknown. */
   resource(apiVersion: string, kind: string): Promise<Result<ApiResource>>;
+  /** Everything that is served, preferred versions only; asked anew each time. */
+  resources(): Promise<Result<ApiResource[]>>;
   get(ref: ObjectRef): Promise<Result<KubeObject>>;
   list(query: ListQuery): Promise<Result<{ items: KubeObject[]; resourceVersion: string }>>;
   /** Server-side apply. Returns the stored object with managedFields. */

@@ -1,0 +1,78 @@
+import { createEngine, type Engine } from './engine.ts';
+import type { OpenCluster } from './engine-facts.ts';
+import { verifySignature, type DeviceKey } from './identity/key.ts';
+import type { EnrolmentTicket } from './identity/ticket.ts';
+import { createOutbox } from './link/outbox.ts';
+import { createSession, type Session } from './link/session.ts';
+import type { Clock } from './port/clock.ts';
+import type { ContentSource } from './port/content.ts';
+import type { Host } from './port/host.ts';
+import type { Link } from './port/link.ts';
+import type { Random } from './port/random.ts';
+import type { AgentStore } from './port/store.ts';
+
+export interface AgentDeps {
+  store: AgentStore;
+  host: Host;
+  openCluster: OpenCluster;
+  links: readonly Link[];
+  /** Given the function that knows the token of the current session. */
+  content: (token: () => string) => ContentSource;
+  key: DeviceKey;
+  ticket: EnrolmentTicket;
+  clock: Clock;
+  random: Random;
+  bootId: string;
+  name?: string | undefined;
+  serial?: string | undefined;
+}
+
+export interface Agent {
+  engine: Engine;
+  session: Session;
+  /** Runs until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** The whole agent without its doors: every effect is a port. Real hosts, the lab, benchmarks and the simulator run exactly this. */
+export const createAgent = (deps: AgentDeps): Agent => {
+  const { store, clock, random } = deps;
+  const outbox = createOutbox(store);
+  let token = '';
+  const late: { session?: Session } = {};
+  const engine = createEngine({
+    store,
+    host: deps.host,
+    openCluster: deps.openCluster,
+    content: deps.content(() => token),
+    clock,
+    random,
+    outbox,
+    onNews: (isUrgent) => late.session?.onNews(isUrgent),
+  });
+  const session = createSession({
+    links: deps.links,
+    engine,
+    store,
+    outbox,
+    key: deps.key,
+    ticket: deps.ticket,
+    verify: verifySignature,
+    clock,
+    random,
+    bootId: deps.bootId,
+    name: deps.name,
+    serial: deps.serial,
+    onContentToken: (next) => (token = next),
+  });
+  late.session = session;
+  return {
+    engine,
+    session,
+    run: async (signal) => {
+      session.start();
+      await engine.run(signal);
+      session.stop();
+    },
+  };
+};

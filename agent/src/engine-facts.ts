@@ -1,0 +1,88 @@
+import type { BundleLayer, Version } from '@groundplane/protocol/bundle';
+import { ok, type Result } from '@groundplane/protocol/failure';
+import { targetLayers, type HostFacts, type ObservedKubernetes, type ObservedObject, type TargetLayer } from '@groundplane/protocol/plan/facts';
+import { observeOs } from './observe/os.ts';
+import { createObjectView, type ObjectView } from './observe/packs.ts';
+import type { Cluster } from './port/cluster.ts';
+import type { Host } from './port/host.ts';
+import { writes, type DesiredRecord, type State } from './store/state.ts';
+
+/** How to reach the Kubernetes of a bundle. */
+export type OpenCluster = (spec: { kubeconfigPath: string | undefined }) => Promise<Result<Cluster>>;
+
+interface Opened {
+  key: string;
+  cluster: Cluster;
+  view: ObjectView;
+}
+
+const memo = new WeakMap<readonly BundleLayer[], TargetLayer[]>();
+/** Digests of a bundle's layers, once per bundle and not once per round. */
+const layersOf = (record: DesiredRecord): TargetLayer[] => {
+  const { bundle } = record;
+  if (bundle === undefined) return [];
+  const known = memo.get(bundle.layers);
+  if (known !== undefined) return known;
+  const layers = targetLayers(bundle);
+  memo.set(bundle.layers, layers);
+  return layers;
+};
+
+/** Gathers everything the planner wants to know, and keeps the connection to Kubernetes between rounds. */
+export const createFactFinder = (deps: { state: State; host: Host; openCluster: OpenCluster; onChange: () => void }) => {
+  const { state, host } = deps;
+  let opened: Opened | undefined;
+
+  const close = (): void => {
+    opened?.view.close();
+    opened?.cluster.close();
+    opened = undefined;
+  };
+
+  const open = async (kubeconfigPath: string | undefined): Promise<Result<Opened>> => {
+    const key = kubeconfigPath ?? '';
+    if (opened?.key === key) return ok(opened);
+    close();
+    const cluster = await deps.openCluster({ kubeconfigPath: key === '' ? undefined : key });
+    if (!cluster.ok) return cluster;
+    opened = { key, cluster: cluster.value, view: createObjectView(cluster.value, state, deps.onChange) };
+    // Needed again when everything is torn down and no bundle says where Kubernetes is.
+    if (state.kv<string>('kubeconfigPath') !== key) state.commit([writes.kv('kubeconfigPath', key)]);
+    return ok(opened);
+  };
+
+  const observeKubernetes = async (record: DesiredRecord, layers: readonly BundleLayer[]): Promise<{ kubernetes: ObservedKubernetes; objects: Map<string, ObservedObject> }> => {
+    const none = { kubernetes: { state: 'unknown' } as const, objects: new Map<string, ObservedObject>() };
+    const owned = state.objects();
+    if (owned.length === 0 && !layers.some((layer) => layer.kind !== 'os')) return none;
+    const path = record.bundle?.layers.find((layer) => layer.kind === 'kubernetes')?.kubernetes?.kubeconfigPath ?? (record.bundle === undefined ? state.kv<string>('kubeconfigPath') : undefined);
+    const connection = await open(path);
+    if (!connection.ok) return { ...none, kubernetes: { state: 'unreachable', failure: connection.failure } };
+    const version = await connection.value.cluster.version();
+    if (!version.ok) return { ...none, kubernetes: { state: 'unreachable', failure: version.failure } };
+    const objects = await connection.value.view.observe(layers.filter((layer) => layer.kind !== 'os'));
+    if (!objects.ok) return { ...none, kubernetes: { state: 'unreachable', failure: objects.failure } };
+    return { kubernetes: { state: 'reachable', version: version.value }, objects: objects.value };
+  };
+
+  const gather = async (record: DesiredRecord, committed: Version | undefined, rollback: boolean): Promise<Result<HostFacts>> => {
+    const layers = layersOf(record);
+    const os = await observeOs(host, layers.map((item) => item.layer), state.os());
+    if (!os.ok) return os;
+    const applier = record.desired.cluster?.applier ?? true;
+    const seen = await observeKubernetes(record, layers.map((item) => item.layer).filter((layer) => applier || layer.kind === 'os' || layer.kind === 'kubernetes'));
+    return ok({
+      target: { version: record.version, parent: record.desired.parent as HostFacts['target']['parent'], layers, applier, rollback },
+      committed,
+      records: state.layers(),
+      ownedObjects: state.objects(),
+      ownedOs: state.os(),
+      os: os.value,
+      kubernetes: seen.kubernetes,
+      objects: seen.objects,
+      hooksDone: state.hooksDone(),
+    });
+  };
+
+  return { gather, close, connection: (): Opened | undefined => opened, forget: (): void => opened?.view.forget() };
+};

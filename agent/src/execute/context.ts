@@ -1,0 +1,25 @@
+import type { Result } from '@groundplane/protocol/failure';
+import type { HostEvent } from '@groundplane/protocol/observed';
+import type { StepArgs, StepKind } from '@groundplane/protocol/plan/steps';
+import type { ObjectView } from '../observe/packs.ts';
+import type { Clock } from '../port/clock.ts';
+import type { Cluster } from '../port/cluster.ts';
+import type { Host } from '../port/host.ts';
+import type { AgentWrite } from '../port/store.ts';
+import type { DesiredRecord, State } from '../store/state.ts';
+
+/** Everything an executor may touch. */
+export interface ExecuteContext {
+  state: State;
+  host: Host;
+  cluster: Cluster | undefined;
+  view: ObjectView | undefined;
+  clock: Clock;
+  target: DesiredRecord;
+  /** Aborts when a newer generation supersedes this plan, or the agent stops. */
+  signal: AbortSignal;
+  event: (event: Omit<HostEvent, 'atMs' | 'generation'>) => void;
+}
+
+/** Does one kind of step. The writes it returns become durable together with the step's result row. */
+export type Executor<K extends StepKind> = (args: StepArgs[K], context: ExecuteContext) => Promise<Result<AgentWrite[]>>;

@@ -1,0 +1,32 @@
+import type { Result } from '@groundplane/protocol/failure';
+import type { Step, StepKind } from '@groundplane/protocol/plan/steps';
+import type { AgentWrite } from '../port/store.ts';
+import type { ExecuteContext, Executor } from './context.ts';
+import { runHook } from './hooks.ts';
+import { beginLayer, commit, finishLayer, forgetLayer } from './layers.ts';
+import { reloadUnits, restoreFile, restoreSysctl, restoreUnit, setSysctl, setUnit, writeFile } from './os.ts';
+import { applyObject, ensureNamespace, pruneObject, releaseObject } from './packs.ts';
+import { awaitReady } from './readiness.ts';
+
+/** Who does which step. The type asks for every step there is. */
+const executors: { [K in StepKind]: Executor<K> } = {
+  beginLayer,
+  writeFile,
+  restoreFile,
+  setSysctl,
+  restoreSysctl,
+  reloadUnits,
+  setUnit,
+  restoreUnit,
+  ensureNamespace,
+  applyObject,
+  pruneObject,
+  releaseObject,
+  runHook,
+  awaitReady,
+  finishLayer,
+  forgetLayer,
+  commit,
+};
+
+export const executeStep = (step: Step, context: ExecuteContext): Promise<Result<AgentWrite[]>> => (executors[step.step] as (args: Step, context: ExecuteContext) => Promise<Result<AgentWrite[]>>)(step, context);

@@ -1,0 +1,72 @@
+import { request as plainRequest, Agent as PlainAgent, type IncomingMessage, type RequestOptions } from 'node:http';
+import { request as secureRequest, Agent as SecureAgent } from 'node:https';
+import { digestBytes } from '@groundplane/protocol/digest';
+import { fail, ok, type Result } from '@groundplane/protocol/failure';
+import { limits } from '@groundplane/protocol/limits';
+import type { ContentSource } from '../port/content.ts';
+
+const timeoutMs = 30_000;
+const resumesMax = 5;
+
+interface Part {
+  status: number;
+  bytes: Buffer;
+  /** Everything that was announced has come. */
+  isWhole: boolean;
+}
+
+const readPart = (response: IncomingMessage, sizeMax: number): Promise<Part> => {
+  const { promise, resolve } = Promise.withResolvers<Part>();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  const end = (isWhole: boolean): void => resolve({ status: response.statusCode ?? 0, bytes: Buffer.concat(chunks), isWhole });
+  response.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    if (size > sizeMax) response.destroy();
+    else chunks.push(chunk);
+  });
+  response.on('end', () => end(response.complete));
+  response.on('error', () => end(false));
+  response.on('close', () => end(response.complete));
+  return promise;
+};
+
+/** Blobs over HTTP with range: a cut transfer goes on where it stopped. Redirects are not followed, and the token goes to this one server only. */
+export const httpContent = (base: string, options: { token: () => string; caPem?: string | undefined }): ContentSource => {
+  const isSecure = base.startsWith('https:');
+  const agent = isSecure ? new SecureAgent({ keepAlive: true, maxSockets: 4, ...(options.caPem === undefined ? {} : { ca: options.caPem }) }) : new PlainAgent({ keepAlive: true, maxSockets: 4 });
+  const send = isSecure ? secureRequest : plainRequest;
+
+  const get = (digest: string, from: number, sizeMax: number): Promise<Result<Part>> => {
+    const { promise, resolve } = Promise.withResolvers<Result<Part>>();
+    const headers: RequestOptions['headers'] = { authorization: `Bearer ${options.token()}`, ...(from === 0 ? {} : { range: `bytes=${from}-` }) };
+    const request = send(new URL(`/api/v1/content/${digest}`, base), { agent, headers, timeout: timeoutMs }, (response) => {
+      readPart(response, sizeMax).then((part) => resolve(ok(part)), () => undefined);
+    });
+    request.on('timeout', () => request.destroy(new Error('no answer in time')));
+    request.on('error', (error) => resolve(fail('retry', 'content-unreachable', digest, error.message)));
+    request.end();
+    return promise;
+  };
+
+  return {
+    fetch: async (digest, sizeBytes) => {
+      if (sizeBytes > limits.contentBlobBytes) return fail('fatal', 'content-wrong', digest, `is announced with ${sizeBytes} bytes, more than ${limits.contentBlobBytes}`);
+      let have: Buffer = Buffer.alloc(0);
+      for (let turn = 0; turn < resumesMax; turn += 1) {
+        const part = await get(digest, have.length, sizeBytes - have.length);
+        if (!part.ok) return part;
+        const { status, bytes, isWhole } = part.value;
+        if (status === 401 || status === 403) return fail('blocked', 'content-denied', digest, 'the hub does not give it to this host');
+        if (status === 404) return fail('retry', 'content-missing', digest, 'the hub does not have it (yet)');
+        if (status !== 200 && status !== 206) return fail('retry', 'content-unreachable', digest, `the hub answered ${status}`);
+        have = status === 206 ? Buffer.concat([have, bytes]) : bytes;
+        if (!isWhole && have.length < sizeBytes) continue;
+        const text = have.toString('utf8');
+        if (digestBytes(have) !== digest || Buffer.byteLength(text) !== have.length) return fail('retry', 'content-missing', digest, 'what came has another digest');
+        return ok(text);
+      }
+      return fail('retry', 'content-unreachable', digest, 'the transfer broke too often');
+    },
+  };
+};

@@ -1,0 +1,31 @@
+import { readFile } from 'node:fs/promises';
+import { arch, cpus, hostname, release, totalmem } from 'node:os';
+import type { HostInfo } from '@groundplane/protocol/observed';
+
+const osName = async (): Promise<string> => {
+  const text = await readFile('/etc/os-release', 'utf8').catch(() => '');
+  return /^PRETTY_NAME="?([^"\n]*)"?/m.exec(text)?.[1] ?? 'unknown';
+};
+
+/** What Node itself knows is enough here and costs nothing; `systeminformation` is for serial numbers and hardware. */
+export const systemInfo = async (agentVersion: string): Promise<HostInfo> => ({
+  hostname: hostname(),
+  os: await osName(),
+  kernel: release(),
+  arch: arch(),
+  cpus: cpus().length,
+  memoryBytes: totalmem(),
+  agentVersion,
+  privileged: process.getuid?.() === 0,
+  simulated: false,
+});
+
+/** The board's serial number, if firmware and permissions give one; asked once, since the library behind it is expensive. */
+export const serialNumber = async (): Promise<string | undefined> => {
+  const { system } = await import('systeminformation');
+  const { serial } = await system();
+  return serial === '' || serial === '-' || /not specified|default string|to be filled/i.test(serial) ? undefined : serial.slice(0, 128);
+};
+
+/** Names this boot; two of them at once under one key mean that a disk was cloned. */
+export const bootId = async (fallback: string): Promise<string> => (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => fallback)).trim();

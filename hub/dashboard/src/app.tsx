@@ -1,0 +1,121 @@
+import { lazy, Suspense, useEffect, type ReactElement } from 'react';
+import { useQuery } from '@tanstack/react-query';
+import { Redirect, Route, Switch } from 'wouter';
+import type { WhoView } from '@groundplane/protocol/api/views';
+import { projectsQuery, whoQuery } from './api/queries.ts';
+import { Button } from './parts/button.tsx';
+import { Notices } from './parts/notice.tsx';
+import { Answer, Loading, Page } from './parts/page.tsx';
+import { Problem } from './parts/problem.tsx';
+import { paths } from './paths.ts';
+import { Cluster } from './screens/cluster.tsx';
+import { Clusters } from './screens/clusters.tsx';
+import { Events } from './screens/events.tsx';
+import { Fleet } from './screens/fleet.tsx';
+import { Host } from './screens/host.tsx';
+import { Hosts } from './screens/hosts.tsx';
+import { Lobby } from './screens/lobby.tsx';
+import { Login } from './screens/login.tsx';
+import { NewProject } from './screens/new-project.tsx';
+import { Profiles } from './screens/profiles.tsx';
+import { Setup } from './screens/setup.tsx';
+import { Scope } from './scope.ts';
+import { Shell } from './shell.tsx';
+import { readStored, writeStored } from './stored.ts';
+
+// The editor and the YAML library are most of the code; they come when an editor opens.
+const ClusterEdit = lazy(() => import('./screens/cluster-edit.tsx'));
+const ProfileEdit = lazy(() => import('./screens/profile-edit.tsx'));
+const ProfileDiff = lazy(() => import('./screens/profile-diff.tsx'));
+
+const NotFound = (): ReactElement => (
+  <Page title="There is no such page" tab="Not found">
+    <p>The address may be of an older version. Everything there is can be reached from the left.</p>
+  </Page>
+);
+
+const Screens = (): ReactElement => (
+  <Suspense fallback={<Loading what="the editor" />}>
+    <Switch>
+      <Route path="/p/:project/fleet" component={Fleet} />
+      <Route path="/p/:project/clusters" component={Clusters} />
+      <Route path="/p/:project/create/cluster">{() => <ClusterEdit name={undefined} />}</Route>
+      <Route path="/p/:project/clusters/:name/edit">{({ name }) => <ClusterEdit key={name} name={name} />}</Route>
+      <Route path="/p/:project/clusters/:name">{({ name }) => <Cluster key={name} name={name} />}</Route>
+      <Route path="/p/:project/hosts" component={Hosts} />
+      <Route path="/p/:project/hosts/:name">{({ name }) => <Host key={name} name={name} />}</Route>
+      <Route path="/p/:project/lobby" component={Lobby} />
+      <Route path="/p/:project/profiles" component={Profiles} />
+      <Route path="/p/:project/create/profile">{() => <ProfileEdit of={undefined} />}</Route>
+      <Route path="/p/:project/profiles/:name/diff">{({ name }) => <ProfileDiff name={name} />}</Route>
+      <Route path="/p/:project/profiles/:name/:version">{({ name, version }) => <ProfileEdit key={`${name}@${version}`} of={{ name, version }} />}</Route>
+      <Route path="/p/:project/events" component={Events} />
+      <Route path="/p/:project">{({ project }) => <Redirect to={paths.fleet(project)} replace />}</Route>
+      <Route component={NotFound} />
+    </Switch>
+  </Suspense>
+);
+
+const InProject = ({ project, who }: { project: string; who: WhoView }): ReactElement => {
+  useEffect(() => writeStored('project', project), [project]);
+  return (
+    <Scope value={{ project, who }}>
+      <Shell key={project}>
+        <Screens />
+      </Shell>
+    </Scope>
+  );
+};
+
+/** The project of the last visit, or the first there is. */
+const Start = ({ who }: { who: WhoView }): ReactElement => {
+  const projects = useQuery(projectsQuery());
+  return (
+    <Answer of={projects} what="projects">
+      {(list) => {
+        const last = readStored('project');
+        const project = list.find((each) => each.name === last) ?? list[0];
+        return project === undefined ? <NewProject who={who} /> : <Redirect to={paths.fleet(project.name)} replace />;
+      }}
+    </Answer>
+  ) as ReactElement;
+};
+
+const LoggedIn = (): ReactElement => {
+  const who = useQuery(whoQuery());
+  if (who.error?.status === 401) {
+    const here = location.pathname + location.search;
+    return <Redirect to={paths.login(here === '/' ? undefined : here)} replace />;
+  }
+  if (who.data === undefined && who.error !== null) {
+    return (
+      <Page title="The hub does not answer" tab="No answer">
+        <Problem failure={who.error}>
+          <Button onClick={() => void who.refetch()}>Try again</Button>
+        </Problem>
+      </Page>
+    );
+  }
+  const known = who.data;
+  if (known === undefined) return <Loading what="the dashboard" />;
+  return (
+    <Switch>
+      <Route path="/p/:project/*?">{({ project }) => <InProject project={project} who={known} />}</Route>
+      <Route path="/">
+        <Start who={known} />
+      </Route>
+      <Route component={NotFound} />
+    </Switch>
+  );
+};
+
+export const App = (): ReactElement => (
+  <>
+    <Switch>
+      <Route path="/login" component={Login} />
+      <Route path="/setup" component={Setup} />
+      <Route component={LoggedIn} />
+    </Switch>
+    <Notices />
+  </>
+);

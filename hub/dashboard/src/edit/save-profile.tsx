@@ -1,0 +1,84 @@
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import type { profileDocumentSchema } from '@groundplane/protocol/profile';
+import { useState, type ReactElement } from 'react';
+import type { z } from 'zod';
+import { ask } from '../api/client.ts';
+import { keys } from '../api/queries.ts';
+import { Button } from '../parts/button.tsx';
+import { Dialog } from '../parts/dialog.tsx';
+import { notify } from '../parts/notice.tsx';
+import { Problem } from '../parts/problem.tsx';
+import { paths } from '../paths.ts';
+import { useScope } from '../scope.ts';
+import { navigate } from '../url-state.ts';
+
+type ProfileDocument = z.output<typeof profileDocumentSchema>;
+
+interface SaveProfileProps {
+  /** Absent while the text has problems. */
+  document: ProfileDocument | undefined;
+  problems: number;
+  /** State of the version that the text names, when the hub has it already. */
+  versionState: 'draft' | 'released' | undefined;
+  next: string;
+  isUnchanged: boolean;
+}
+
+const reason = ({ document, problems, versionState, next }: SaveProfileProps, project: string): string | undefined => {
+  if (document === undefined) return problems === 1 ? 'Fix the problem first.' : `Fix the ${problems} problems first.`;
+  if (document.metadata.project !== undefined && document.metadata.project !== project) return `The document is of project ${document.metadata.project}; switch to it or take metadata.project out.`;
+  if (versionState === 'released') return `${document.metadata.version} is released and never changes. Set metadata.version, for example to ${next}.`;
+  return undefined;
+};
+
+/** Save as draft, and release: two rights, and the second cannot be taken back. */
+export const SaveProfile = (props: SaveProfileProps): ReactElement => {
+  const { project, whyNot } = useScope();
+  const client = useQueryClient();
+  const [isAsking, setIsAsking] = useState(false);
+  const { document } = props;
+  const save = useMutation({
+    mutationFn: async ({ of, release }: { of: ProfileDocument; release: boolean }) => {
+      const { name, version, labels } = of.metadata;
+      const params = { project, name, version };
+      const saved = await ask('applyProfile', { params, body: { spec: of.spec, draft: true, ...(labels === undefined ? {} : { labels }) } });
+      return release ? ask('releaseProfile', { params }) : saved;
+    },
+    onSuccess: async (saved) => {
+      setIsAsking(false);
+      notify(`${saved.name} ${saved.version} is ${saved.state === 'released' ? 'released' : 'saved as a draft'}`);
+      client.setQueryData(keys.profile(project, saved.name, saved.version), saved);
+      navigate(paths.profile(project, saved.name, saved.version), { replace: true });
+      await client.invalidateQueries({ queryKey: keys.profiles(project) });
+    },
+  });
+  const start = (release: boolean): void => {
+    if (document !== undefined) save.mutate({ of: document, release });
+  };
+  const waits = save.isPending ? 'It is on its way.' : undefined;
+  const why = whyNot('profile.create') ?? reason(props, project) ?? waits;
+  const draftWhy = why ?? (props.isUnchanged ? 'Nothing is changed yet.' : undefined);
+  const title = document === undefined ? '' : `${document.metadata.name} ${document.metadata.version}`;
+  return (
+    <>
+      <Button onClick={() => start(false)} why={draftWhy}>
+        Save as draft
+      </Button>
+      <Button kind="primary" onClick={() => setIsAsking(true)} why={whyNot('profile.release') ?? why}>
+        Release
+      </Button>
+      <Dialog open={save.error !== null && !isAsking} onClose={() => save.reset()} title="Not saved">
+        {save.error !== null && <Problem failure={save.error} />}
+      </Dialog>
+      <Dialog open={isAsking} onClose={() => setIsAsking(false)} title="Release" about={<p>{title} never changes after this; clusters may use it.</p>}>
+        {save.error !== null && <Problem failure={save.error} />}
+        <div className="row end">
+          <Button onClick={() => setIsAsking(false)}>Cancel</Button>
+          <Button kind="primary" onClick={() => start(true)} why={waits}>
+            Release it
+          </Button>
+        </div>
+      </Dialog>
+    </>
+  );
+};

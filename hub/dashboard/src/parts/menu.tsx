@@ -1,0 +1,30 @@
+import { Menu as Base } from '@base-ui/react/menu';
+import type { ReactElement, ReactNode } from 'react';
+
+export interface MenuEntry {
+  key: string;
+  text: ReactNode;
+  note?: string;
+  isChosen?: boolean;
+  choose: () => void;
+}
+
+export const Menu = ({ label, trigger, entries, className = 'button' }: { label: string; trigger: ReactNode; entries: readonly MenuEntry[]; className?: string }): ReactElement => (
+  <Base.Root modal={false}>
+    <Base.Trigger className={className} aria-label={label} title={label}>
+      {trigger}
+    </Base.Trigger>
+    <Base.Portal>
+      <Base.Positioner className="menu-place" sideOffset={4} align="end">
+        <Base.Popup className="menu">
+          {entries.map((entry) => (
+            <Base.Item key={entry.key} className={entry.isChosen === true ? 'menu-item chosen' : 'menu-item'} onClick={entry.choose}>
+              <span>{entry.text}</span>
+              {entry.note !== undefined && <span className="quiet">{entry.note}</span>}
+            </Base.Item>
+          ))}
+        </Base.Popup>
+      </Base.Positioner>
+    </Base.Portal>
+  </Base.Root>
+);

@@ -1,0 +1,128 @@
+import type { EditorView } from '@codemirror/view';
+import { clusterDocumentSchema } from '@groundplane/protocol/profile';
+import type { ClusterView, PlanView } from '@groundplane/protocol/api/views';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useDeferredValue, useMemo, useRef, useState, type ReactElement } from 'react';
+import { stringify } from 'yaml';
+import type { z } from 'zod';
+import { ask } from '../api/client.ts';
+import { clusterQuery, keys } from '../api/queries.ts';
+import { checkDocument } from '../edit/check-document.ts';
+import { Choices } from '../edit/cluster-choices.tsx';
+import { ProblemList } from '../edit/problem-list.tsx';
+import { clusterStarter } from '../edit/starters.ts';
+import { jumpTo, YamlEditor } from '../edit/yaml-editor.tsx';
+import { clusterDocument } from '../model/documents.ts';
+import { Button, LinkButton } from '../parts/button.tsx';
+import { notify } from '../parts/notice.tsx';
+import { Answer, Card, Page } from '../parts/page.tsx';
+import { PlanPreview } from '../parts/plan-preview.tsx';
+import { Problem } from '../parts/problem.tsx';
+import { Name } from '../parts/text.tsx';
+import { paths } from '../paths.ts';
+import { useScope } from '../scope.ts';
+import { navigate } from '../url-state.ts';
+
+type ClusterDocument = z.output<typeof clusterDocumentSchema>;
+
+const reason = (document: ClusterDocument | undefined, cluster: ClusterView | undefined, project: string, problems: number): string | undefined => {
+  if (document === undefined) return problems === 1 ? 'Fix the problem first.' : `Fix the ${problems} problems first.`;
+  if (cluster !== undefined && document.metadata.name !== cluster.name) return `A cluster keeps its name: metadata.name must be ${cluster.name}.`;
+  if (document.metadata.project !== undefined && document.metadata.project !== project) return `The document is of project ${document.metadata.project}; switch to it or take metadata.project out.`;
+  return undefined;
+};
+
+const bodyOf = ({ metadata, spec }: ClusterDocument) => ({ spec, ...(metadata.labels === undefined ? {} : { labels: metadata.labels }) });
+
+/** A plan, and the text that it is of: another text needs another plan. */
+interface Planned {
+  text: string;
+  plan: PlanView;
+}
+
+const useChange = (cluster: ClusterView | undefined) => {
+  const { project } = useScope();
+  const client = useQueryClient();
+  const plan = useMutation({
+    mutationFn: async ({ text, of }: { text: string; of: ClusterDocument }): Promise<Planned> => ({ text, plan: await ask('planCluster', { params: { project, name: of.metadata.name }, body: bodyOf(of) }) }),
+  });
+  const apply = useMutation({
+    // The guard makes an update fail that somebody else's update overtook.
+    mutationFn: (of: ClusterDocument) => ask('applyCluster', { params: { project, name: of.metadata.name }, query: cluster === undefined ? {} : { ifVersion: cluster.rowVersion }, body: bodyOf(of) }),
+    onSuccess: async (applied) => {
+      notify(`${applied.name} is applied`);
+      client.setQueryData(keys.cluster(project, applied.name), applied);
+      navigate(paths.cluster(project, applied.name));
+      await client.invalidateQueries({ queryKey: keys.clusters(project) });
+    },
+  });
+  return { plan, apply };
+};
+
+const Editing = ({ initial, cluster }: { initial: string; cluster: ClusterView | undefined }): ReactElement => {
+  const { project, whyNot } = useScope();
+  const [text, setText] = useState(initial);
+  const view = useRef<EditorView | null>(null);
+  const calm = useDeferredValue(text);
+  const checked = useMemo(() => checkDocument(calm, clusterDocumentSchema), [calm]);
+  const { plan, apply } = useChange(cluster);
+  const document = calm === text ? checked.value : undefined;
+  const why = reason(document, cluster, project, checked.problems.length);
+  const isPlanned = plan.data?.text === text;
+  const applyWhy = whyNot('cluster.apply') ?? why ?? (!isPlanned ? 'Preview the plan of this text first.' : apply.isPending ? 'It is on its way.' : undefined);
+  const actions = (
+    <>
+      <LinkButton href={cluster === undefined ? paths.clusters(project) : paths.cluster(project, cluster.name)}>Cancel</LinkButton>
+      <Button onClick={() => document && plan.mutate({ text, of: document })} why={why ?? (plan.isPending ? 'It is being planned.' : undefined)} kind={isPlanned ? 'plain' : 'primary'}>
+        Preview plan
+      </Button>
+      <Button onClick={() => document && apply.mutate(document)} why={applyWhy} kind={isPlanned ? 'primary' : 'plain'}>
+        Apply
+      </Button>
+    </>
+  );
+  return (
+    <Page title={cluster === undefined ? 'Create cluster' : <>Edit <Name text={cluster.name} /></>} tab={cluster === undefined ? 'Create cluster' : `Edit ${cluster.name}`} fill actions={actions}>
+      <div className="edit-columns">
+        <YamlEditor label="Cluster as YAML" text={text} problems={checked.problems} onChange={setText} view={view} />
+        <div className="stack side">
+          {apply.error !== null && <Problem failure={apply.error} />}
+          {checked.problems.length > 0 && (
+            <Card title={`Problems (${checked.problems.length})`}>
+              <ProblemList problems={checked.problems} jump={(problem) => jumpTo(view.current, problem.from)} />
+            </Card>
+          )}
+          {plan.error !== null && <Problem failure={plan.error} />}
+          {plan.data !== undefined && (
+            <Card title={isPlanned ? 'Plan' : 'Plan of an earlier text'}>
+              <PlanPreview plan={plan.data.plan} />
+            </Card>
+          )}
+          <Choices raw={checked.raw} text={text} setText={setText} own={cluster?.name} />
+        </div>
+      </div>
+    </Page>
+  );
+};
+
+const Existing = ({ name }: { name: string }): ReactElement => {
+  const { project } = useScope();
+  // What is edited is what was there when the editor opened; the guard tells when it is overtaken.
+  const cluster = useQuery({ ...clusterQuery(project, name), staleTime: 0 });
+  const [opened, setOpened] = useState<ClusterView | undefined>(undefined);
+  if (opened === undefined && cluster.data !== undefined && !cluster.isFetching) setOpened(cluster.data);
+  if (opened === undefined) {
+    return (
+      <Page title={<>Edit <Name text={name} /></>} tab={`Edit ${name}`}>
+        <Answer of={cluster} what="the cluster">
+          {() => null}
+        </Answer>
+      </Page>
+    );
+  }
+  return <Editing initial={stringify(clusterDocument(opened), { lineWidth: 0 })} cluster={opened} />;
+};
+
+const ClusterEdit = ({ name }: { name: string | undefined }): ReactElement => (name === undefined ? <Editing initial={clusterStarter} cluster={undefined} /> : <Existing name={name} />);
+
+export default ClusterEdit;

@@ -1,0 +1,73 @@
+import { Readable } from 'node:stream';
+import { isAllowed } from '@groundplane/protocol/access';
+import { isDigest } from '@groundplane/protocol/digest';
+import { fail } from '@groundplane/protocol/failure';
+import { limits } from '@groundplane/protocol/limits';
+import { apiBase } from '@groundplane/protocol/api/routes';
+import type { Context, Hono } from 'hono';
+import type { Delivery } from '../gateway/delivery.ts';
+import { invalid, notFound } from './errors.ts';
+import type { ApiDeps } from './handler.ts';
+import { authenticate, failureResponse, isForeign } from './router.ts';
+
+/** One range of RFC 9110, section 14; anything else is answered with the whole blob, as the RFC allows. */
+const parseRange = (header: string | undefined, size: number): { start: number; end: number } | 'whole' | 'unsatisfiable' => {
+  const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? '');
+  if (match === null || (match[1] === '' && match[2] === '')) return 'whole';
+  const start = match[1] === '' ? Math.max(0, size - Number(match[2])) : Number(match[1]);
+  const end = match[1] === '' || match[2] === '' ? size - 1 : Math.min(Number(match[2]), size - 1);
+  return start >= size || start > end ? 'unsatisfiable' : { start, end };
+};
+
+/** Hosts read what their own bundle names; people read what their tenant uploaded. */
+const mayRead = async (context: Context, digest: `sha256:${string}`, deps: ApiDeps, delivery: Delivery): Promise<boolean | undefined> => {
+  const bearer = context.req.header('authorization')?.replace(/^Bearer /, '');
+  const host = bearer === undefined ? undefined : deps.gateway.hostByToken(bearer);
+  if (host !== undefined) return delivery.mayRead(deps.fleet.host(host)?.bundle, digest);
+  const principal = await authenticate(context, deps.auth);
+  if (principal === undefined) return undefined;
+  if (!isAllowed(principal.grants, 'content.get', undefined)) return false;
+  return (await deps.store.get('blob', principal.tenant, digest)) !== undefined;
+};
+
+const download = async (context: Context, deps: ApiDeps, delivery: Delivery): Promise<Response> => {
+  const digest = context.req.param('digest') ?? '';
+  if (!isDigest(digest)) return failureResponse(context, invalid('digest', 'must be sha256: and 64 hex digits').failure);
+  const allowed = await mayRead(context, digest, deps, delivery);
+  if (allowed === undefined) return failureResponse(context, fail('fatal', 'unauthenticated', 'content', 'needs a session of a host, or an API key').failure);
+  const size = allowed ? await deps.content.size(digest) : undefined;
+  if (size === undefined) return failureResponse(context, notFound(`content ${digest}`, '').failure);
+  const range = parseRange(context.req.header('range'), size);
+  const headers: Record<string, string> = { 'content-type': 'application/octet-stream', 'accept-ranges': 'bytes', etag: `"${digest}"`, 'cache-control': 'private, immutable', 'x-content-type-options': 'nosniff' };
+  if (range === 'unsatisfiable') return context.body(null, 416, { ...headers, 'content-range': `bytes */${size}` });
+  const { start, end } = range === 'whole' ? { start: 0, end: size - 1 } : range;
+  const length = size === 0 ? 0 : end - start + 1;
+  const partial = range === 'whole' ? {} : { 'content-range': `bytes ${start}-${end}/${size}` };
+  const all = { ...headers, ...partial, 'content-length': String(length) };
+  const status = range === 'whole' ? 200 : 206;
+  if (length === 0 || context.req.method === 'HEAD') return context.body(null, status, all);
+  return context.body(Readable.toWeb(deps.content.stream(digest, start, end)) as ReadableStream<Uint8Array<ArrayBuffer>>, status, all);
+};
+
+const upload = async (context: Context, deps: ApiDeps): Promise<Response> => {
+  const digest = context.req.param('digest') ?? '';
+  if (!isDigest(digest)) return failureResponse(context, invalid('digest', 'must be sha256: and 64 hex digits').failure);
+  const principal = await authenticate(context, deps.auth);
+  if (principal === undefined) return failureResponse(context, fail('fatal', 'unauthenticated', 'content', 'needs an API key or a session. Run: gp login').failure);
+  const mayUpload = principal.grants.some((grant) => isAllowed([grant], 'content.upload', grant.project));
+  if (!mayUpload || (principal.byCookie && isForeign(context))) return failureResponse(context, fail('fatal', 'denied', 'content', 'needs the permission content.upload').failure);
+  const announced = Number(context.req.header('content-length') ?? 0);
+  if (announced > limits.contentBlobBytes) return failureResponse(context, fail('fatal', 'content-too-large', digest, `a blob has at most ${limits.contentBlobBytes} bytes`).failure);
+  const body = context.req.raw.body;
+  const source = body === null ? Readable.from([]) : Readable.fromWeb(body as never);
+  const received = await deps.content.receive(digest, source, limits.contentBlobBytes);
+  if (!received.ok) return failureResponse(context, received.failure);
+  const noted = await deps.store.commit([{ op: 'put', kind: 'blob', tenant: principal.tenant, id: digest, project: '', name: digest, value: { size: received.value } }]);
+  return noted.ok ? context.body(null, 204) : failureResponse(context, noted.failure);
+};
+
+/** Content is outside of the route table, since its bodies are bytes. */
+export const mountContent = (app: Hono, deps: ApiDeps, delivery: Delivery): void => {
+  app.get(`${apiBase}/content/:digest`, (context) => download(context, deps, delivery));
+  app.put(`${apiBase}/content/:digest`, (context) => upload(context, deps));
+};

@@ -1,0 +1,55 @@
+import type { z } from 'zod';
+import type { Result } from '@groundplane/protocol/failure';
+import type { Output } from '@groundplane/protocol/api/client';
+import type { RouteName, Routes } from '@groundplane/protocol/api/routes';
+import type { Fleet } from '../fleet/index.ts';
+import type { Gateway } from '../gateway/gateway.ts';
+import type { Clock } from '../port/clock.ts';
+import type { ContentStore } from '../port/content.ts';
+import type { Random } from '../port/random.ts';
+import type { Row, Store } from '../port/store.ts';
+import type { ClusterInputs } from '../reconcile/clusters.ts';
+import type { Bundler } from '../render/bundle.ts';
+import type { HubKeys } from '../trust/keys.ts';
+import type { Auth, Principal } from './auth.ts';
+
+/** What handlers work with. */
+export interface ApiDeps {
+  store: Store;
+  fleet: Fleet;
+  gateway: Gateway;
+  content: ContentStore;
+  bundler: Bundler;
+  inputs: ClusterInputs;
+  auth: Auth;
+  keys: HubKeys;
+  clock: Clock;
+  random: Random;
+  /** Addresses that go into tickets: links in the order to try, and the base for content. */
+  addresses: () => { links: string[]; content: string };
+  systemTenant: string;
+}
+
+type ParsedBody<N extends RouteName> = Routes[N]['body'] extends z.ZodType ? z.output<Routes[N]['body']> : undefined;
+
+export interface Request<N extends RouteName> {
+  principal: Principal;
+  params: z.output<Routes[N]['params']>;
+  query: z.output<Routes[N]['query']>;
+  body: ParsedBody<N>;
+  /** Id of the project named in the path; empty on routes of the tenant. */
+  project: string;
+}
+
+/** Answers one route. The router has checked who calls, what they may do, and the form of everything. */
+export type Handler<N extends RouteName> = (request: Request<N>, deps: ApiDeps) => Promise<Result<Output<N>>>;
+
+export const stamp = (row: Pick<Row<'project'>, 'id' | 'createdAtMs' | 'updatedAtMs' | 'version'>) => ({ id: row.id, createdAtMs: row.createdAtMs, updatedAtMs: row.updatedAtMs, rowVersion: row.version });
+
+/** One page of rows as views; `next` is there when the page was full. */
+export const page = <R extends { name: string; id: string }, V>(rows: readonly R[], limit: number, view: (row: R) => V, key: (row: R) => string = (row) => row.name): { items: V[]; next?: string } => {
+  const last = rows.at(-1);
+  return { items: rows.map(view), ...(rows.length === limit && last !== undefined ? { next: key(last) } : {}) };
+};
+
+export const limitOf = (query: { limit?: number | undefined }): number => query.limit ?? 100;

@@ -1,0 +1,94 @@
+import type { HostSummaryView, HostView } from '@groundplane/protocol/api/views';
+import { fail, ok, type Result } from '@groundplane/protocol/failure';
+import { keyWords } from '@groundplane/protocol/words';
+import type { HostEntry } from '../fleet/index.ts';
+import type { Row } from '../port/store.ts';
+import { notFound } from './errors.ts';
+import { limitOf, page, type ApiDeps, type Handler } from './handler.ts';
+
+/** A host in a list, from memory. */
+export const hostSummary = (deps: ApiDeps, host: HostEntry, project: string): HostSummaryView => {
+  const cluster = host.cluster === undefined ? deps.fleet.clusterOf(host.id) : deps.fleet.cluster(host.cluster);
+  return {
+    id: host.id,
+    name: host.name,
+    project,
+    state: host.state,
+    online: host.online,
+    ...(host.lastSeenMs === undefined ? {} : { lastSeenMs: host.lastSeenMs }),
+    simulated: host.simulated,
+    ...(cluster === undefined ? {} : { cluster: cluster.name }),
+    ...(host.phase === undefined ? {} : { phase: host.phase }),
+    generation: host.desired?.generation ?? 0,
+    ...(host.reported === undefined ? {} : { reportedGeneration: host.reported.generation }),
+    drifted: host.drifted,
+    labels: { ...host.labels },
+  };
+};
+
+const find = async (deps: ApiDeps, tenant: string, project: string, name: string): Promise<Result<{ row: Row<'host'>; entry: HostEntry }>> => {
+  const row = await deps.store.byName('host', tenant, project, name);
+  const entry = row === undefined ? undefined : deps.fleet.host(row.id);
+  return row === undefined || entry === undefined ? notFound(`host ${name}`, 'See: gp get hosts') : ok({ row, entry });
+};
+
+const view = async (deps: ApiDeps, row: Row<'host'>, entry: HostEntry, project: string): Promise<HostView> => {
+  const observed = await deps.store.get('observed', row.tenant, row.id);
+  return {
+    ...hostSummary(deps, entry, project),
+    createdAtMs: row.createdAtMs,
+    key: row.value.key,
+    words: keyWords(row.value.key, deps.keys.hub),
+    ...(row.value.serial === undefined ? {} : { serial: row.value.serial }),
+    ...(row.value.info === undefined ? {} : { info: row.value.info }),
+    ...(observed === undefined ? {} : { status: observed.value.status, reportedAtMs: observed.value.reportedAtMs }),
+    ...(entry.desired === undefined ? {} : { desired: entry.desired }),
+  };
+};
+
+export const getHost: Handler<'getHost'> = async ({ principal, params, project }, deps) => {
+  const found = await find(deps, principal.tenant, project, params.name);
+  return found.ok ? ok(await view(deps, found.value.row, found.value.entry, params.project)) : found;
+};
+
+export const listHosts: Handler<'listHosts'> = async ({ principal, params, query, project }, deps) => {
+  const limit = limitOf(query);
+  const rows = await deps.store.list('host', principal.tenant, { project, limit, ...(query.after === undefined ? {} : { after: query.after }) });
+  const listed = page(rows, limit, (row) => deps.fleet.host(row.id));
+  const items = listed.items.filter((host) => host !== undefined && (query.state === undefined || host.state === query.state)).map((host) => hostSummary(deps, host as HostEntry, params.project));
+  return ok({ items, ...(listed.next === undefined ? {} : { next: listed.next }) });
+};
+
+export const approveHost: Handler<'approveHost'> = async ({ principal, params, body, project }, deps) => {
+  const found = await find(deps, principal.tenant, project, params.name);
+  if (!found.ok) return found;
+  const { row } = found.value;
+  const words = keyWords(row.value.key, deps.keys.hub);
+  if (body.words !== undefined && body.words.trim().split(/\s+/).join(' ').toLowerCase() !== words) {
+    return fail('fatal', 'words-differ', `host ${params.name}`, 'the words on the device are not the words of this host. Somebody may be trying to pass off another device; look at its console again');
+  }
+  if (row.value.state === 'revoked') return fail('blocked', 'host-revoked', `host ${params.name}`, 'was revoked; enrol it again with a new key');
+  const name = body.rename ?? row.name;
+  const done = await deps.store.commit([
+    { op: 'put', kind: 'host', tenant: row.tenant, id: row.id, project: row.project, name, lookup: row.value.key, expect: row.version, value: { ...row.value, state: 'approved', labels: body.labels ?? row.value.labels } },
+    { op: 'event', event: { tenant: row.tenant, project: row.project, host: name, atMs: deps.clock.wallMs(), type: 'normal', reason: 'HostApproved', actor: principal.subject, message: `host ${name} (${words}) was let in` } },
+  ]);
+  if (!done.ok) return done;
+  const after = await find(deps, principal.tenant, project, name);
+  return after.ok ? ok(await view(deps, after.value.row, after.value.entry, params.project)) : after;
+};
+
+export const revokeHost: Handler<'revokeHost'> = async ({ principal, params, project }, deps) => {
+  const found = await find(deps, principal.tenant, project, params.name);
+  if (!found.ok) return found;
+  const { row, entry } = found.value;
+  const cluster = deps.fleet.clusterOf(row.id);
+  if (cluster !== undefined && !cluster.deleting) return fail('blocked', 'in-use', `host ${params.name}`, `belongs to cluster ${cluster.name}. Take it out of the cluster's hosts first`);
+  const done = await deps.store.commit([
+    { op: 'put', kind: 'host', tenant: row.tenant, id: row.id, project: row.project, name: row.name, lookup: row.value.key, expect: row.version, value: { ...row.value, state: 'revoked' } },
+    { op: 'event', event: { tenant: row.tenant, project: row.project, host: row.name, atMs: deps.clock.wallMs(), type: 'warning', reason: 'HostRevoked', actor: principal.subject, message: `host ${row.name} was revoked` } },
+  ]);
+  if (!done.ok) return done;
+  deps.gateway.revoke(entry.id);
+  return ok(undefined);
+};

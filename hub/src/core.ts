@@ -1,0 +1,59 @@
+import { createHmac } from 'node:crypto';
+import type { Clock } from './port/clock.ts';
+import type { ContentStore } from './port/content.ts';
+import type { Random } from './port/random.ts';
+import type { Store } from './port/store.ts';
+import { createFleet } from './fleet/index.ts';
+import { createDelivery } from './gateway/delivery.ts';
+import { createGateway } from './gateway/gateway.ts';
+import { createAssigner } from './reconcile/assign.ts';
+import { clusterReconciler, createClusterInputs } from './reconcile/clusters.ts';
+import { createRunner } from './reconcile/runner.ts';
+import { createBundler } from './render/bundle.ts';
+import type { HelmRenderer } from './render/helm/index.ts';
+import type { HubKeys } from './trust/keys.ts';
+
+export interface CoreDeps {
+  store: Store;
+  content: ContentStore;
+  helm: HelmRenderer;
+  keys: HubKeys;
+  /** Names this life of the database; a restored backup begins a new one. */
+  epoch: string;
+  /** Seeds the random values of charts. */
+  secret: string;
+  /** What bundles are rendered with. */
+  engine: string;
+  clock: Clock;
+  random: Random;
+  log: (text: string) => void;
+}
+
+/** The hub without its doors: store, fleet, rendering, reconcilers and gateway, wired. The simulator runs exactly this. */
+export const createCore = async (deps: CoreDeps) => {
+  const { store, content, keys, epoch, clock, random, log } = deps;
+  const fleet = createFleet(store);
+  const bundler = createBundler({ content, helm: deps.helm, seed: (cluster, release) => createHmac('sha256', deps.secret).update(`${cluster} ${release} 1`).digest('hex') }, deps.engine);
+  const inputs = createClusterInputs(store, fleet);
+  const delivery = createDelivery({ store, content, bundler });
+  const assigner = createAssigner({ store, fleet, keys, epoch, clock });
+  const gateway = createGateway({ store, fleet, keys, epoch, clock, random, delivery, assigner, log });
+  const clusters = clusterReconciler({ store, fleet, bundler, assigner, inputs, onAssigned: (hosts) => void gateway.push(hosts).catch((error: unknown) => log(`push: ${String(error)}`)) });
+  const runner = createRunner([clusters], (delayMs, callback) => clock.after(delayMs, callback), log);
+  await fleet.load();
+  store.onChange(runner.onChange);
+  runner.startAll();
+  return {
+    fleet,
+    bundler,
+    inputs,
+    delivery,
+    gateway,
+    runner,
+    close: async (): Promise<void> => {
+      await gateway.close();
+      await runner.stop();
+    },
+  };
+};
+export type Core = Awaited<ReturnType<typeof createCore>>;

@@ -1,0 +1,202 @@
+import type { Version } from '@groundplane/protocol/bundle';
+import { clusterState, type ClusterState } from '@groundplane/protocol/cluster-state';
+import type { FleetView } from '@groundplane/protocol/api/views';
+import type { HostStatus } from '@groundplane/protocol/observed';
+import type { AnyRow, Change, Row, Store } from '../port/store.ts';
+
+/** What is worth holding in memory of each host: a few hundred bytes. The whole report is in the store. */
+export interface HostEntry {
+  id: string;
+  tenant: string;
+  project: string;
+  name: string;
+  key: string;
+  state: 'lobby' | 'approved' | 'revoked';
+  simulated: boolean;
+  labels: Readonly<Record<string, string>>;
+  online: boolean;
+  lastSeenMs: number | undefined;
+  desired: Version | undefined;
+  bundle: string | undefined;
+  cluster: string | undefined;
+  phase: HostStatus['phase'] | undefined;
+  reported: Version | undefined;
+  drifted: number;
+  layersReady: number;
+  layersTotal: number;
+  message: string | undefined;
+  kubernetesVersion: string | undefined;
+}
+
+export interface ClusterEntry {
+  id: string;
+  tenant: string;
+  project: string;
+  name: string;
+  hosts: readonly string[];
+  deleting: boolean;
+  /** Why its profiles and values do not make a bundle. */
+  failure: { code: string; element: string; message: string; kind: 'retry' | 'blocked' | 'fatal' } | undefined;
+  bundle: string | undefined;
+  state: ClusterState;
+  message: string;
+}
+
+const summary = (status: HostStatus): Pick<HostEntry, 'phase' | 'reported' | 'drifted' | 'layersReady' | 'layersTotal' | 'message' | 'kubernetesVersion'> => ({
+  phase: status.phase,
+  reported: status.version,
+  drifted: status.layers.reduce((sum, layer) => sum + layer.drift.healed, 0),
+  layersReady: status.layers.filter((layer) => layer.state === 'ready').length,
+  layersTotal: status.layers.length,
+  message: status.poisoned?.failure.message ?? status.failure?.message ?? status.layers.find((layer) => layer.state !== 'ready' && layer.message !== undefined)?.message,
+  kubernetesVersion: status.kubernetes.version,
+});
+
+/**
+ * The fleet in memory: presence, and a summary of each host and cluster kept up to date by the store's own change feed, so that lists and counters never count
+ * rows. Rebuilt from the store at start.
+ */
+export const createFleet = (store: Store) => {
+  const hosts = new Map<string, HostEntry>();
+  const byKey = new Map<string, HostEntry>();
+  const byName = new Map<string, HostEntry>();
+  const clusters = new Map<string, ClusterEntry>();
+  const clusterOfHost = new Map<string, string>();
+
+  const nameKey = (tenant: string, project: string, name: string): string => `${tenant} ${project} ${name}`;
+
+  const judge = (cluster: ClusterEntry): void => {
+    const members = cluster.hosts.map((name) => byName.get(nameKey(cluster.tenant, cluster.project, name))).filter((host) => host?.state === 'approved');
+    const facts = members.map((host) => ({
+      generation: host?.desired?.generation ?? 0,
+      status:
+        host?.phase === undefined
+          ? undefined
+          : ({ phase: host.phase, layers: [], kubernetes: { state: 'unknown' }, ...(host.reported === undefined ? {} : { version: host.reported }), ...(host.message === undefined ? {} : { failure: { kind: 'retry', code: '', element: '', message: host.message } }) } satisfies HostStatus),
+    }));
+    Object.assign(cluster, clusterState({ deleting: cluster.deleting, failure: cluster.failure, hosts: facts }));
+  };
+
+  const judgeHost = (host: HostEntry): void => {
+    const id = clusterOfHost.get(host.id) ?? host.cluster;
+    const cluster = id === undefined ? undefined : clusters.get(id);
+    if (cluster !== undefined) judge(cluster);
+  };
+
+  const putHost = (row: Row<'host'>): void => {
+    const before = hosts.get(row.id);
+    const entry: HostEntry = {
+      ...(before ?? { online: false, lastSeenMs: undefined, desired: undefined, bundle: undefined, cluster: undefined, phase: undefined, reported: undefined, drifted: 0, layersReady: 0, layersTotal: 0, message: undefined, kubernetesVersion: undefined }),
+      id: row.id,
+      tenant: row.tenant,
+      project: row.project,
+      name: row.name,
+      key: row.value.key,
+      state: row.value.state,
+      simulated: row.value.info?.simulated ?? false,
+      labels: row.value.labels,
+    };
+    if (before !== undefined) byName.delete(nameKey(before.tenant, before.project, before.name));
+    hosts.set(row.id, entry);
+    byKey.set(entry.key, entry);
+    byName.set(nameKey(entry.tenant, entry.project, entry.name), entry);
+    judgeHost(entry);
+  };
+
+  const update = (id: string, fields: Partial<HostEntry>): void => {
+    const host = hosts.get(id);
+    if (host === undefined) return;
+    Object.assign(host, fields);
+    judgeHost(host);
+  };
+
+  const putCluster = (row: Row<'cluster'>): void => {
+    const before = clusters.get(row.id);
+    for (const name of before?.hosts ?? []) {
+      const host = byName.get(nameKey(row.tenant, row.project, name));
+      if (host !== undefined && clusterOfHost.get(host.id) === row.id) clusterOfHost.delete(host.id);
+    }
+    const entry: ClusterEntry = { id: row.id, tenant: row.tenant, project: row.project, name: row.name, hosts: row.value.spec.hosts, deleting: row.value.deleting, failure: before?.failure, bundle: before?.bundle, state: 'applying', message: '' };
+    clusters.set(row.id, entry);
+    for (const name of entry.hosts) {
+      const host = byName.get(nameKey(row.tenant, row.project, name));
+      if (host !== undefined) clusterOfHost.set(host.id, row.id);
+    }
+    judge(entry);
+  };
+
+  const onPut = (row: Change & { op: 'put' }): void => {
+    const item = row.row;
+    if (item.kind === 'host') putHost(item);
+    else if (item.kind === 'cluster') putCluster(item);
+    else if (item.kind === 'desired') update(item.id, { desired: item.value.version, bundle: item.value.desired.bundle, cluster: item.value.desired.cluster?.id });
+    else if (item.kind === 'observed') update(item.id, summary(item.value.status));
+    else if (item.kind === 'presence') update(item.id, { lastSeenMs: item.value.lastSeenMs });
+  };
+
+  const onDelete = (row: Change & { op: 'delete' }): void => {
+    const item = row.row;
+    if (item.kind === 'host') {
+      const entry = hosts.get(item.id);
+      hosts.delete(item.id);
+      byKey.delete(item.value.key);
+      byName.delete(nameKey(item.tenant, item.project, item.name));
+      if (entry !== undefined) judgeHost(entry);
+      clusterOfHost.delete(item.id);
+    } else if (item.kind === 'cluster') {
+      clusters.delete(item.id);
+      for (const [host, cluster] of clusterOfHost) if (cluster === item.id) clusterOfHost.delete(host);
+    } else if (item.kind === 'desired') update(item.id, { desired: undefined, bundle: undefined, cluster: undefined });
+  };
+
+  store.onChange((changes) => {
+    for (const change of changes) {
+      if (change.op === 'put') onPut(change);
+      else if (change.op === 'delete') onDelete(change);
+    }
+  });
+
+  const load = async (): Promise<void> => {
+    for (const kind of ['host', 'desired', 'observed', 'presence', 'cluster'] as const) for await (const row of store.scan(kind)) onPut({ op: 'put', row: row as AnyRow });
+  };
+
+  const counters = (tenant: string, project: string | undefined): FleetView => {
+    const view: FleetView = { hosts: 0, online: 0, lobby: 0, simulated: 0, clusters: 0, byState: {}, drifted: 0, profiles: 0 };
+    for (const host of hosts.values()) {
+      if (host.tenant !== tenant || (project !== undefined && host.project !== project) || host.state === 'revoked') continue;
+      if (host.state === 'lobby') view.lobby += 1;
+      else {
+        view.hosts += 1;
+        if (host.online) view.online += 1;
+        if (host.simulated) view.simulated += 1;
+        view.drifted += host.drifted;
+      }
+    }
+    for (const cluster of clusters.values()) {
+      if (cluster.tenant !== tenant || (project !== undefined && cluster.project !== project)) continue;
+      view.clusters += 1;
+      view.byState[cluster.state] = (view.byState[cluster.state] ?? 0) + 1;
+    }
+    return view;
+  };
+
+  return {
+    load,
+    host: (id: string): HostEntry | undefined => hosts.get(id),
+    hostByKey: (key: string): HostEntry | undefined => byKey.get(key),
+    hostByName: (tenant: string, project: string, name: string): HostEntry | undefined => byName.get(nameKey(tenant, project, name)),
+    hosts: (): IterableIterator<HostEntry> => hosts.values(),
+    cluster: (id: string): ClusterEntry | undefined => clusters.get(id),
+    clusters: (): IterableIterator<ClusterEntry> => clusters.values(),
+    clusterOf: (host: string): ClusterEntry | undefined => clusters.get(clusterOfHost.get(host) ?? ''),
+    setOnline: (id: string, online: boolean, nowMs: number): void => update(id, { online, lastSeenMs: nowMs }),
+    setBundle: (id: string, result: { bundle: string | undefined; failure: ClusterEntry['failure'] }): void => {
+      const cluster = clusters.get(id);
+      if (cluster === undefined) return;
+      Object.assign(cluster, result);
+      judge(cluster);
+    },
+    counters,
+  };
+};
+export type Fleet = ReturnType<typeof createFleet>;

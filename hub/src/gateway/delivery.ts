@@ -1,0 +1,89 @@
+import type { Digest } from '@groundplane/protocol/digest';
+import { limits } from '@groundplane/protocol/limits';
+import { makeBundlePatch } from '@groundplane/protocol/messages';
+import type { ContentStore } from '../port/content.ts';
+import type { Row, Store } from '../port/store.ts';
+import type { Bundler, BuiltBundle } from '../render/bundle.ts';
+
+const cacheMax = 512;
+
+/**
+ * Writes `desired` messages. What many hosts share (bundle or patch, releases, small new blobs, the director's signature) is turned into text once;
+ * only the host's own few hundred bytes are made for each.
+ */
+export const createDelivery = (deps: { store: Store; content: ContentStore; bundler: Bundler }) => {
+  const shared = new Map<string, Promise<string>>();
+  const directors = new Map<string, string>();
+
+  const remember = <V>(map: Map<string, V>, key: string, value: V): V => {
+    if (map.size >= cacheMax) map.clear();
+    map.set(key, value);
+    return value;
+  };
+
+  const directorText = async (tenant: string, root: string): Promise<string | undefined> => {
+    const known = directors.get(root);
+    if (known !== undefined) return known;
+    const row = await deps.store.get('director', tenant, root);
+    return row === undefined ? undefined : remember(directors, root, JSON.stringify(row.value));
+  };
+
+  const releasesOf = async (tenant: string, project: string, built: BuiltBundle): Promise<unknown[]> => {
+    const releases = [];
+    for (const profile of built.bundle.profiles) {
+      const row = await deps.store.byName('profile', tenant, project, `${profile.name}@${profile.version}`);
+      if (row?.value.release !== undefined) releases.push(row.value.release);
+    }
+    return releases;
+  };
+
+  /** New blobs that fit into the message, smallest first. */
+  const attachments = async (built: BuiltBundle, base: BuiltBundle | undefined): Promise<Record<string, string>> => {
+    const attached: Record<string, string> = {};
+    let room: number = limits.attachBytes;
+    const missing = [...built.blobs].filter(([digest]) => base?.blobs.has(digest) !== true).toSorted((a, b) => a[1] - b[1]);
+    for (const [digest, size] of missing) {
+      if (size > room) break;
+      const bytes = await deps.content.read(digest);
+      if (bytes === undefined) continue;
+      const text = bytes.toString('utf8');
+      if (Buffer.byteLength(text) !== bytes.length) continue;
+      attached[digest] = text;
+      room -= size;
+    }
+    return attached;
+  };
+
+  const sharedText = async (tenant: string, project: string, bundle: string, baseDigest: string | undefined): Promise<string> => {
+    const built = await deps.bundler.load(bundle);
+    if (built === undefined) return '';
+    const base = baseDigest === undefined ? undefined : await deps.bundler.load(baseDigest);
+    const body = base === undefined ? { bundle: built.bundle } : base.digest === built.digest ? {} : { patch: makeBundlePatch(base, built.bundle, built.layerDigests) };
+    const attach = await attachments(built, base);
+    return JSON.stringify({ ...body, releases: await releasesOf(tenant, project, built), ...(Object.keys(attach).length === 0 ? {} : { attach }) }).slice(1, -1);
+  };
+
+  return {
+    /** The whole text of a message, or undefined when its parts are gone. `base`: the bundle that the host is known to hold. */
+    message: async (row: Row<'desired'>, project: string, base: string | undefined): Promise<string | undefined> => {
+      const director = await directorText(row.tenant, row.value.director);
+      if (director === undefined) return undefined;
+      const { bundle } = row.value.desired;
+      let tail = '';
+      if (bundle !== undefined) {
+        const key = `${row.tenant} ${project} ${bundle} ${base ?? ''}`;
+        tail = await (shared.get(key) ?? remember(shared, key, sharedText(row.tenant, project, bundle, base)));
+        if (tail === '') return undefined;
+      }
+      const adopted = row.value.adopted === undefined ? '' : `,"adopted":${JSON.stringify(row.value.adopted)}`;
+      return `{"t":"desired","desired":${JSON.stringify(row.value.desired)},"proof":${JSON.stringify(row.value.proof)},"director":${director}${adopted}${tail === '' ? '' : `,${tail}`}}`;
+    },
+    /** Whether a host may read a blob: only what its own bundle names. */
+    mayRead: async (bundle: string | undefined, digest: Digest): Promise<boolean> => {
+      if (bundle === undefined) return false;
+      if (bundle === digest) return true;
+      return (await deps.bundler.load(bundle))?.blobs.has(digest) === true;
+    },
+  };
+};
+export type Delivery = ReturnType<typeof createDelivery>;

@@ -1,0 +1,69 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { fail, ok, type Result } from '@groundplane/protocol/failure';
+import { makeId, nameSchema } from '@groundplane/protocol/ids';
+import { limits } from '@groundplane/protocol/limits';
+import { ticketText, type Hello } from '@groundplane/protocol/messages';
+import { keyWords } from '@groundplane/protocol/words';
+import type { Clock } from '../port/clock.ts';
+import type { Random } from '../port/random.ts';
+import type { Row, Store } from '../port/store.ts';
+
+const attemptsMax = 5;
+
+const refused = (why: string): Result<never> => fail('blocked', 'ticket-refused', 'ticket', `${why}. Make a new one with: gp ticket create`);
+
+const checkMac = (row: Row<'ticket'>, hello: Hello, challenge: { hub: string; nonce: string }): boolean => {
+  const expected = createHmac('sha256', Buffer.from(row.value.keyHash, 'hex')).update(ticketText(challenge, hello.key, hello.nonce)).digest();
+  const given = Buffer.from(hello.ticket?.mac ?? '', 'base64url');
+  return given.length === expected.length && timingSafeEqual(given, expected);
+};
+
+const freeName = async (store: Store, ticket: Row<'ticket'>, hello: Hello, salt: string): Promise<string> => {
+  const wished = nameSchema.safeParse(hello.name);
+  const base = wished.success ? wished.data.slice(0, 56) : 'host';
+  const isTaken = !wished.success || (await store.byName('host', ticket.tenant, ticket.project, base)) !== undefined;
+  return isTaken ? `${base}-${salt}` : base;
+};
+
+/**
+ * Lets an unknown key into the lobby, or straight in when the ticket says so. The ticket's last use is given away once, however many devices ask at the same
+ * moment: its row is written under the version that was read. Failures: `ticket-refused` (blocked).
+ */
+export const enrol = async (deps: { store: Store; clock: Clock; random: Random; hub: string }, hello: Hello, challenge: { hub: string; nonce: string }): Promise<Result<Row<'host'>>> => {
+  const { store, clock, random } = deps;
+  if (hello.ticket === undefined) return refused('this key is unknown and brings no ticket');
+  for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
+    const ticket = await store.byLookup('ticket', hello.ticket.id);
+    if (ticket === undefined || !checkMac(ticket, hello, challenge)) return refused('there is no such ticket');
+    if (ticket.value.expiresAtMs < clock.wallMs()) return refused(`ticket ${ticket.name} has expired`);
+    if (ticket.value.usesLeft < 1) return refused(`ticket ${ticket.name} is used up`);
+    const id = makeId('host', (length) => random.bytes(length));
+    const name = await freeName(store, ticket, hello, id.slice(-6));
+    const state = ticket.value.autoApprove ? 'approved' : 'lobby';
+    const words = keyWords(hello.key, deps.hub);
+    const done = await store.commit([
+      { op: 'put', kind: 'ticket', tenant: ticket.tenant, id: ticket.id, project: ticket.project, name: ticket.name, value: { ...ticket.value, usesLeft: ticket.value.usesLeft - 1 }, lookup: ticket.id, expect: ticket.version },
+      {
+        op: 'put',
+        kind: 'host',
+        tenant: ticket.tenant,
+        id,
+        project: ticket.project,
+        name,
+        lookup: hello.key,
+        expect: 'absent',
+        value: { key: hello.key, state, labels: ticket.value.labels, bootId: hello.bootId, ...(hello.serial === undefined ? {} : { serial: hello.serial }) },
+      },
+      { op: 'event', event: { tenant: ticket.tenant, project: ticket.project, host: name, atMs: clock.wallMs(), type: 'normal', reason: state === 'approved' ? 'HostApproved' : 'HostWaiting', message: `host ${name} (${words}) came with ticket ${ticket.name}${state === 'approved' ? ' and was let in by its rule' : ' and waits for approval'}` } },
+    ]);
+    if (done.ok) {
+      const row = await store.get('host', ticket.tenant, id);
+      return row === undefined ? refused('the host was removed at once') : ok(row);
+    }
+    if (done.failure.code === 'name-taken') {
+      const known = await store.byLookup('host', hello.key);
+      if (known !== undefined) return ok(known);
+    }
+  }
+  return fail('retry', 'hub-busy', 'hub', `too many devices use this ticket at the same moment; at most ${limits.handshakesPerSecond} a second`);
+};

@@ -1,0 +1,311 @@
+import { verify as verifyWith, createPublicKey } from 'node:crypto';
+import type { Version } from '@groundplane/protocol/bundle';
+import { parseAgentFrame, writeFrame } from '@groundplane/protocol/frame';
+import { limits } from '@groundplane/protocol/limits';
+import { capabilities, helloText, protocolVersion, welcomeText, type AgentMessage, type Hello, type HubMessage, type Report } from '@groundplane/protocol/messages';
+import { keyWords } from '@groundplane/protocol/words';
+import type { Fleet, HostEntry } from '../fleet/index.ts';
+import type { AcceptPeer, Peer } from '../port/carrier.ts';
+import type { Clock } from '../port/clock.ts';
+import type { Random } from '../port/random.ts';
+import type { Store, Write } from '../port/store.ts';
+import type { HubKeys } from '../trust/keys.ts';
+import type { Assigner } from '../reconcile/assign.ts';
+import type { Delivery } from './delivery.ts';
+import { enrol } from './enrol.ts';
+
+export interface GatewayDeps {
+  store: Store;
+  fleet: Fleet;
+  keys: HubKeys;
+  epoch: string;
+  clock: Clock;
+  random: Random;
+  delivery: Delivery;
+  assigner: Assigner;
+  log: (text: string) => void;
+}
+
+/** One authenticated connection. */
+interface Session {
+  host: string;
+  tenant: string;
+  peer: Peer;
+  token: string;
+  bootId: string;
+  /** Digest of the bundle that the host is known to hold; patches are made against it. */
+  holds: string | undefined;
+  sentGeneration: number;
+  canPatch: boolean;
+}
+
+/** A connection that the network takes nothing from is cut rather than buffered for. */
+const backlogBytesMax = 4 * 1024 * 1024;
+const lobbyRetryMs = 5_000;
+
+const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
+
+const isSigned = (key: string, text: string, signature: string): boolean => {
+  try {
+    const publicKey = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: key.slice('ed25519:'.length) }, format: 'jwk' });
+    return verifyWith(null, Buffer.from(text), publicKey, Buffer.from(signature, 'base64url'));
+  } catch {
+    return false;
+  }
+};
+
+/** Refills with time; the hub greets this many hosts a second and tells the rest when to return. */
+const createDoor = (clock: Clock) => {
+  let tokens: number = limits.handshakesPerSecond;
+  let lastMs = clock.monotonicMs();
+  return (): boolean => {
+    const nowMs = clock.monotonicMs();
+    tokens = Math.min(limits.handshakesPerSecond, tokens + ((nowMs - lastMs) / 1000) * limits.handshakesPerSecond);
+    lastMs = nowMs;
+    if (tokens < 1) return false;
+    tokens -= 1;
+    return true;
+  };
+};
+
+/** Where agents arrive, whatever carried them: greeting, lobby, desired states down, reports up, presence. */
+export const createGateway = (deps: GatewayDeps) => {
+  const { store, fleet, keys, epoch, clock, random, delivery } = deps;
+  const sessions = new Map<string, Session>();
+  const tokens = new Map<string, Session>();
+  const mayEnter = createDoor(clock);
+  let closing = false;
+
+  const send = (peer: Peer, message: HubMessage): void => peer.send(writeFrame(message));
+
+  const deliver = async (session: Session, force = false): Promise<void> => {
+    const host = fleet.host(session.host);
+    const row = host?.desired === undefined ? undefined : await store.get('desired', session.tenant, session.host);
+    if (row === undefined || host === undefined || sessions.get(session.host) !== session) return;
+    if (!force && row.value.version.generation <= session.sentGeneration) return;
+    const text = await delivery.message(row, host.project, session.canPatch && !force ? session.holds : undefined);
+    if (text === undefined) return deps.log(`gateway: the desired state of host ${host.name} cannot be written; its bundle is missing`);
+    if (session.peer.backlogBytes() > backlogBytesMax) return session.peer.close();
+    session.sentGeneration = row.value.version.generation;
+    session.holds = row.value.desired.bundle ?? session.holds;
+    session.peer.send(text);
+  };
+
+  const accepted = (report: Report, session: Session, host: HostEntry): Write[] => {
+    const nowMs = clock.wallMs();
+    const base = { tenant: session.tenant, project: host.project, host: host.name, ...clusterName(host) };
+    const writes: Write[] = (report.events ?? []).map((event) => ({ op: 'event', event: { ...base, ...event, message: event.message.slice(0, 2048) } }));
+    if (report.dropped !== undefined) writes.push({ op: 'event', event: { ...base, atMs: nowMs, type: 'warning', reason: 'EventsDropped', message: `the host had to throw away ${report.dropped} events while it was away` } });
+    if (report.status !== undefined) writes.push({ op: 'put', kind: 'observed', tenant: session.tenant, id: session.host, project: '', name: session.host, value: { status: report.status, reportedAtMs: nowMs } });
+    return writes;
+  };
+
+  const clusterName = (host: HostEntry): { cluster?: string } => {
+    const cluster = host.cluster === undefined ? fleet.clusterOf(host.id) : fleet.cluster(host.cluster);
+    return cluster === undefined ? {} : { cluster: cluster.name };
+  };
+
+  const onReport = async (session: Session, report: Report): Promise<void> => {
+    const host = fleet.host(session.host);
+    if (host === undefined) return;
+    const writes = accepted(report, session, host);
+    if (report.info !== undefined) {
+      const row = await store.get('host', session.tenant, session.host);
+      if (row !== undefined) writes.push({ op: 'put', kind: 'host', tenant: row.tenant, id: row.id, project: row.project, name: row.name, lookup: row.value.key, value: { ...row.value, info: report.info } });
+    }
+    const done = writes.length === 0 ? undefined : await store.commit(writes);
+    if (done !== undefined && !done.ok) return deps.log(`gateway: a report of ${host.name} could not be kept: ${done.failure.message}`);
+    send(session.peer, { t: 'ack', seq: report.seq });
+  };
+
+  const onSessionMessage = async (session: Session, message: AgentMessage): Promise<void> => {
+    switch (message.t) {
+      case 'report':
+        return onReport(session, message);
+      case 'ping':
+        fleet.setOnline(session.host, true, clock.wallMs());
+        return send(session.peer, { t: 'pong', timeMs: clock.wallMs() });
+      case 'refetch':
+        return deliver(session, true);
+      case 'hello':
+        return session.peer.close();
+      default:
+        return message satisfies never;
+    }
+  };
+
+  /** The host is ahead of us: this hub was restored from an older backup. It keeps what it has, and we go on above it. */
+  const adopt = async (host: HostEntry, theirs: Version | undefined): Promise<void> => {
+    const ours = host.desired;
+    if (theirs === undefined || host.state !== 'approved') return;
+    const isAhead = theirs.epoch !== epoch ? ours === undefined || ours.generation <= theirs.generation : theirs.generation > (ours?.generation ?? 0);
+    if (!isAhead) return;
+    const row = ours === undefined ? undefined : await store.get('desired', host.tenant, host.id);
+    await deps.assigner.assign(
+      [{ tenant: host.tenant, host: host.id, cluster: row?.value.desired.cluster, bundle: row?.value.desired.bundle, inputs: row?.value.inputs ?? '' }],
+      new Map([[host.id, theirs]]),
+    );
+    await store.commit([{ op: 'event', event: { tenant: host.tenant, project: host.project, host: host.name, atMs: clock.wallMs(), type: 'warning', reason: 'HostAhead', message: `host ${host.name} holds generation ${theirs.generation} (epoch ${theirs.epoch}), ahead of this hub; its next generation is above that` } }]);
+  };
+
+  const open = async (peer: Peer, hello: Hello, host: HostEntry): Promise<Session> => {
+    const other = sessions.get(host.id);
+    if (other !== undefined) {
+      if (other.bootId !== hello.bootId) deps.log(`gateway: host ${host.name} came twice, with boots ${other.bootId} and ${hello.bootId}`);
+      send(other.peer, { t: 'goodbye', retryMs: lobbyRetryMs, reason: 'another connection with the same key came later' });
+      tokens.delete(other.token);
+      other.peer.close();
+    }
+    await adopt(host, hello.resume.version);
+    const { version, bundle } = hello.resume;
+    const isUnchanged = host.desired === undefined || (version?.digest === host.desired.digest && version.generation === host.desired.generation);
+    const session: Session = {
+      host: host.id,
+      tenant: host.tenant,
+      peer,
+      token: base64url(random.bytes(24)),
+      bootId: hello.bootId,
+      holds: bundle,
+      sentGeneration: isUnchanged ? (host.desired?.generation ?? 0) : 0,
+      canPatch: hello.capabilities.includes('bundle-patch'),
+    };
+    sessions.set(host.id, session);
+    tokens.set(session.token, session);
+    const timeMs = clock.wallMs();
+    send(peer, {
+      t: 'welcome',
+      host: host.id,
+      tenant: host.tenant,
+      epoch,
+      timeMs,
+      heartbeatMs: limits.heartbeatMinMs,
+      capabilities: capabilities.filter((item) => hello.capabilities.includes(item)),
+      resume: isUnchanged ? 'unchanged' : 'follows',
+      contentToken: session.token,
+      ...(hello.resume.version === undefined ? { root: keys.root } : {}),
+      proof: keys.signTime(welcomeText(hello, { t: 'welcome', timeMs, host: host.id, epoch })),
+    });
+    fleet.setOnline(host.id, true, timeMs);
+    if (!isUnchanged) await deliver(session);
+    return session;
+  };
+
+  const greet = async (peer: Peer, hello: Hello, challenge: { hub: string; nonce: string }): Promise<Session | undefined> => {
+    const reject = (code: string, message: string, retryMs: number): undefined => {
+      send(peer, { t: 'reject', retryMs, failure: { kind: 'blocked', code, element: 'hub', message } });
+      peer.close();
+    };
+    if (hello.v < protocolVersion - 2 || hello.v > protocolVersion + 1) return reject('version-unknown', `this hub speaks protocol ${protocolVersion} and the agent ${hello.v}. Update the older one`, limits.backoffMaxMs);
+    if (!isSigned(hello.key, helloText(challenge, hello), hello.proof)) return reject('key-unproven', 'the hello is not signed by the key it names', limits.backoffMaxMs);
+    if (fleet.hostByKey(hello.key) === undefined) {
+      const enrolled = await enrol({ store, clock, random, hub: keys.hub }, hello, challenge);
+      if (!enrolled.ok) return reject(enrolled.failure.code, enrolled.failure.message, 60_000);
+    }
+    const host = fleet.hostByKey(hello.key);
+    if (host === undefined || host.state === 'revoked') return reject('host-revoked', 'this device was revoked. To bring it back, remove its key and enrol it again', limits.backoffMaxMs);
+    if (host.state === 'approved') return open(peer, hello, host);
+    const timeMs = clock.wallMs();
+    send(peer, { t: 'lobby', words: keyWords(hello.key, keys.hub), retryMs: lobbyRetryMs, timeMs, root: keys.root, proof: keys.signTime(welcomeText(hello, { t: 'lobby', timeMs })) });
+    return undefined;
+  };
+
+  const leave = (session: Session | undefined): void => {
+    if (session === undefined) return;
+    tokens.delete(session.token);
+    if (sessions.get(session.host) !== session) return;
+    sessions.delete(session.host);
+    const lastSeenMs = clock.wallMs();
+    fleet.setOnline(session.host, false, lastSeenMs);
+    if (!closing) void store.commit([{ op: 'put', kind: 'presence', tenant: session.tenant, id: session.host, project: '', name: session.host, value: { lastSeenMs } }]);
+  };
+
+  const accept: AcceptPeer = (peer) => {
+    const challenge = { hub: keys.hub, nonce: base64url(random.bytes(18)) };
+    let session: Session | undefined;
+    let closed = false;
+    let greeted = false;
+    /** Frames of one connection are worked on in order; the queue is as long as the peer may run ahead. */
+    let work = Promise.resolve();
+    let waiting = 0;
+    if (closing || !mayEnter()) {
+      send(peer, { t: 'goodbye', retryMs: 1_000 + Math.round(random.fraction() * 10_000), reason: 'the hub is busy' });
+      peer.close();
+      return { onFrame: () => undefined, onClose: () => undefined };
+    }
+    send(peer, { t: 'challenge', v: protocolVersion, ...challenge });
+    const cancel = clock.after(limits.handshakeMs, () => (session === undefined && !closed ? peer.close() : undefined));
+
+    const handle = async (text: string): Promise<void> => {
+      const message = parseAgentFrame(text, session !== undefined);
+      if (closed) return;
+      if (!message.ok) {
+        send(peer, { t: 'reject', retryMs: 60_000, failure: message.failure });
+        return peer.close();
+      }
+      if (session !== undefined) return onSessionMessage(session, message.value);
+      if (message.value.t !== 'hello' || greeted) return peer.close();
+      greeted = true;
+      session = await greet(peer, message.value, challenge);
+      if (closed) leave(session);
+    };
+
+    return {
+      onFrame: (text) => {
+        waiting += 1;
+        if (waiting > 64) return peer.close();
+        work = work
+          .then(() => handle(text))
+          .catch((error: unknown) => {
+            deps.log(`gateway: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+            peer.close();
+          })
+          .finally(() => (waiting -= 1));
+      },
+      onClose: () => {
+        closed = true;
+        cancel();
+        leave(session);
+      },
+    };
+  };
+
+  return {
+    accept,
+    /** These hosts have a new desired state; whoever is connected gets it now. */
+    push: async (hosts: readonly string[]): Promise<void> => {
+      for (const id of hosts) {
+        const session = sessions.get(id);
+        if (session !== undefined) await deliver(session);
+      }
+    },
+    retry: async (id: string): Promise<void> => {
+      const session = sessions.get(id);
+      const version = fleet.host(id)?.desired;
+      if (session === undefined || version === undefined) return;
+      send(session.peer, { t: 'retry', version });
+      await deliver(session, true);
+    },
+    revoke: (id: string): void => {
+      const session = sessions.get(id);
+      if (session === undefined) return;
+      send(session.peer, { t: 'goodbye', retryMs: limits.backoffMaxMs, reason: 'this device was revoked' });
+      session.peer.close();
+      leave(session);
+    },
+    /** The host behind a content token. */
+    hostByToken: (token: string): string | undefined => tokens.get(token)?.host,
+    online: (): number => sessions.size,
+    close: async (): Promise<void> => {
+      closing = true;
+      const lastSeenMs = clock.wallMs();
+      const last = [...sessions.values()].map((session): Write => ({ op: 'put', kind: 'presence', tenant: session.tenant, id: session.host, project: '', name: session.host, value: { lastSeenMs } }));
+      for (const session of sessions.values()) {
+        send(session.peer, { t: 'goodbye', retryMs: 1_000, reason: 'the hub stops' });
+        session.peer.close();
+      }
+      sessions.clear();
+      if (last.length > 0) await store.commit(last);
+    },
+  };
+};
+export type Gateway = ReturnType<typeof createGateway>;

@@ -1,0 +1,95 @@
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { limits } from '@groundplane/protocol/limits';
+import { Aedes, type Client } from 'aedes';
+import type { AcceptPeer, Carrier, PeerEvents } from '../port/carrier.ts';
+
+const upTopic = (client: string): string => `gp/${client}/up`;
+const downTopic = (client: string): string => `gp/${client}/down`;
+const keepaliveSecondsMax = 900;
+
+interface Connected {
+  events: PeerEvents | undefined;
+  backlogBytes: number;
+}
+
+/**
+ * MQTT 5 carrier with a broker inside (3.1.1 clients are welcome too). The broker is only a pipe: a client may publish to its own `up` topic and subscribe to its own `down`
+ * topic, without wildcards, retained messages, shared subscriptions or a will; everything a client says goes to the gateway and to nobody else.
+ */
+export const mqttCarrier = async (options: { host: string; port: number }, accept: AcceptPeer): Promise<Carrier & { port: number }> => {
+  const clients = new Map<Client, Connected>();
+  const broker = await Aedes.createBroker({
+    heartbeatInterval: 60_000,
+    connectTimeout: limits.handshakeMs,
+    keepaliveLimit: keepaliveSecondsMax,
+    maxClientsIdLength: 64,
+    queueLimit: 64,
+    sessionExpiryIntervalLimit: 1,
+    pendingSessionsLimit: 1,
+    maximumPacketSize: limits.frameBytes + 1024,
+  });
+
+  broker.preConnect = (_, packet, done) => {
+    const isPlain = packet.will === undefined && packet.clean !== false && /^gp-[0-9a-f-]{36}$/.test(packet.clientId);
+    done(null, isPlain);
+  };
+  broker.authorizeSubscribe = (client, subscription, done) => {
+    done(null, subscription.topic === downTopic(client.id) ? subscription : null);
+  };
+  broker.authorizePublish = (client, packet, done) => {
+    if (client === null) return done(null);
+    const size = packet.payload.length;
+    if (packet.topic !== upTopic(client.id) || packet.retain || size > limits.frameBytes) return done(new Error('not allowed'));
+    clients.get(client)?.events?.onFrame(packet.payload.toString());
+    done(null);
+  };
+  // Frames were handed over above; nobody subscribes to them, and nothing is forwarded between clients.
+  broker.authorizeForward = (client, packet) => (packet.topic === downTopic(client.id) ? packet : null);
+
+  const start = (client: Client): void => {
+    if (clients.has(client)) return;
+    const connected: Connected = { events: undefined, backlogBytes: 0 };
+    clients.set(client, connected);
+    connected.events = accept({
+      send: (text) => {
+        const payload = Buffer.from(text);
+        connected.backlogBytes += payload.length;
+        client.publish({ cmd: 'publish', topic: downTopic(client.id), payload, qos: 1, retain: false, dup: false }, () => (connected.backlogBytes -= payload.length));
+      },
+      backlogBytes: () => connected.backlogBytes,
+      close: () => client.close(),
+    });
+  };
+  // The hub speaks first, as soon as the client listens.
+  broker.on('subscribe', (subscriptions, client) => {
+    if (subscriptions.some((item) => item.topic === downTopic(client.id))) start(client);
+  });
+  broker.on('clientDisconnect', (client) => {
+    clients.get(client)?.events?.onClose();
+    clients.delete(client);
+  });
+
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    broker.handle(socket);
+  });
+  const listening = Promise.withResolvers<void>();
+  server.once('error', listening.reject);
+  server.listen(options.port, options.host, listening.resolve);
+  await listening.promise;
+  return {
+    name: 'mqtt',
+    port: (server.address() as AddressInfo).port,
+    close: async () => {
+      const closed = Promise.withResolvers<void>();
+      server.close(() => closed.resolve());
+      const ended = Promise.withResolvers<void>();
+      broker.close(() => ended.resolve());
+      await ended.promise;
+      for (const socket of sockets) socket.destroy();
+      await closed.promise;
+    },
+  };
+};

@@ -1,0 +1,186 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { getRequestListener } from '@hono/node-server';
+import { Hono } from 'hono';
+import { makeId } from '@groundplane/protocol/ids';
+import { openapi } from '@groundplane/protocol/api/openapi';
+import { rawRoutes } from '@groundplane/protocol/api/routes';
+import { createAuth } from './api/auth.ts';
+import { mountContent } from './api/content.ts';
+import type { ApiDeps } from './api/handler.ts';
+import { apiRouter } from './api/router.ts';
+import { mountStream } from './api/stream.ts';
+import { diskContent } from './content/disk.ts';
+import { createCore } from './core.ts';
+import { mqttCarrier } from './gateway/mqtt.ts';
+import { linkPath, webSocketCarrier } from './gateway/websocket.ts';
+import type { Store } from './port/store.ts';
+import { createHelmPool, readHelmEngineIdentity } from './render/helm/index.ts';
+import { openSqliteStore } from './store/sqlite.ts';
+import { systemClock } from './system/clock.ts';
+import { systemRandom } from './system/random.ts';
+import { loadHubKeys } from './trust/keys.ts';
+import { dashboardApp } from './web/dashboard.ts';
+import { developmentAssets, shippedAssets } from './web/assets.ts';
+
+export const hubVersion = '0.1.0';
+
+export interface HubOptions {
+  data: string;
+  host: string;
+  /** 0 takes any free port. */
+  port: number;
+  mqttPort: number | undefined;
+  /** How devices reach this hub; by default the address it listens on. */
+  publicUrl: string | undefined;
+  publicMqttUrl: string | undefined;
+  log: (text: string) => void;
+}
+
+const setting = async (store: Store, tenant: string, name: string, make: () => string): Promise<string> => {
+  const known = await store.get('setting', tenant, name);
+  if (known !== undefined) return known.value.value;
+  const value = make();
+  await store.commit([{ op: 'put', kind: 'setting', tenant, id: name, project: '', name, value: { value } }]);
+  return value;
+};
+
+/** The first start makes the system tenant and its project `default`. */
+const firstTenant = async (store: Store): Promise<string> => {
+  const known = await store.byLookup('tenant', 'default');
+  if (known !== undefined) return known.tenant;
+  const id = makeId('tenant', (length) => systemRandom.bytes(length));
+  const project = makeId('project', (length) => systemRandom.bytes(length));
+  await store.commit([
+    { op: 'put', kind: 'tenant', tenant: id, id, project: '', name: 'default', lookup: 'default', expect: 'absent', value: { trustMode: 'hub' } },
+    { op: 'put', kind: 'project', tenant: id, id: project, project: '', name: 'default', expect: 'absent', value: {} },
+  ]);
+  return id;
+};
+
+/** A shipped hub has its page beside it; from source it is built on first use into the data folder. */
+const assetsFor = (options: HubOptions): (() => Promise<string>) => {
+  const shipped = join(import.meta.dirname, 'dashboard');
+  return import.meta.filename.endsWith('.ts') ? developmentAssets(join(options.data, 'dashboard')) : shippedAssets(shipped);
+};
+
+/** Starts a hub on one folder. Resolves when it listens and answers. */
+export const startHub = async (options: HubOptions) => {
+  mkdirSync(options.data, { recursive: true, mode: 0o700 });
+  const store = openSqliteStore(join(options.data, 'hub.db'), systemClock);
+  const content = diskContent(join(options.data, 'content'));
+  const tenant = await firstTenant(store);
+  const keys = loadHubKeys(join(options.data, 'keys.json'), () => `hub-${randomBytes(8).toString('hex')}`);
+  const epoch = await setting(store, tenant, 'epoch', () => randomBytes(6).toString('hex'));
+  const secret = await setting(store, tenant, 'seed', () => randomBytes(32).toString('hex'));
+  const identity = await readHelmEngineIdentity();
+  const helm = createHelmPool({ workers: 2, timeoutMs: 30_000, idleMs: 60_000, memoryMaxBytes: 512 * 1024 * 1024, clock: systemClock });
+  const core = await createCore({ store, content, helm, keys, epoch, secret, engine: identity.ok ? identity.value.version : 'none', clock: systemClock, random: systemRandom, log: options.log });
+  const auth = createAuth({ store, clock: systemClock, random: systemRandom });
+
+  const server = createServer({ requestTimeout: 0, headersTimeout: 15_000, keepAliveTimeout: 65_000 });
+  const webSocket = webSocketCarrier(server, core.gateway.accept);
+  const mqtt = options.mqttPort === undefined ? undefined : await mqttCarrier({ host: options.host, port: options.mqttPort }, core.gateway.accept);
+  const listening = Promise.withResolvers<void>();
+  server.once('error', listening.reject);
+  server.listen(options.port, options.host, listening.resolve);
+  await listening.promise;
+  const port = (server.address() as AddressInfo).port;
+  const url = options.publicUrl ?? `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`;
+  const mqttUrl = mqtt === undefined ? undefined : (options.publicMqttUrl ?? `mqtt://${options.host}:${mqtt.port}`);
+
+  const deps: ApiDeps = {
+    store,
+    content,
+    auth,
+    keys,
+    fleet: core.fleet,
+    gateway: core.gateway,
+    bundler: core.bundler,
+    inputs: core.inputs,
+    clock: systemClock,
+    random: systemRandom,
+    systemTenant: tenant,
+    addresses: () => ({ links: [`${url.replace(/^http/, 'ws')}${linkPath}`, ...(mqttUrl === undefined ? [] : [mqttUrl])], content: url }),
+  };
+  const app = new Hono();
+  app.get('/healthz', (context) => context.json({ status: 'ok', version: hubVersion, online: core.gateway.online() }));
+  const description = JSON.stringify(openapi(hubVersion));
+  app.get(rawRoutes.openapi, (context) => context.body(description, 200, { 'content-type': 'application/json' }));
+  mountContent(app, deps, core.delivery);
+  const stream = mountStream(app, deps);
+  app.route('/', apiRouter(deps, options.log));
+  app.route('/', dashboardApp({ assetsDir: assetsFor(options) }));
+  server.on('request', getRequestListener(app.fetch));
+
+  return {
+    url,
+    mqttUrl,
+    port,
+    tenant,
+    auth,
+    core,
+    store,
+    /** The link for the first administrator, as long as there is none. */
+    setupLink: async (): Promise<string | undefined> => ((await store.list('user', tenant, { limit: 1 })).length > 0 ? undefined : `${url}/setup#${await auth.makeSetupToken(tenant)}`),
+    newSetupLink: async (): Promise<string> => `${url}/setup#${await auth.makeSetupToken(tenant)}`,
+    close: async (): Promise<void> => {
+      stream.close();
+      await core.close();
+      await webSocket.close();
+      await mqtt?.close();
+      const closed = Promise.withResolvers<void>();
+      server.close(() => closed.resolve());
+      server.closeAllConnections();
+      await closed.promise;
+      await helm.close();
+      await store.close();
+    },
+  };
+};
+export type Hub = Awaited<ReturnType<typeof startHub>>;
+
+const main = async (): Promise<void> => {
+  const { values } = parseArgs({
+    options: {
+      data: { type: 'string', default: '.groundplane' },
+      host: { type: 'string', default: '127.0.0.1' },
+      port: { type: 'string', default: '7600' },
+      'mqtt-port': { type: 'string', default: '0' },
+      'no-mqtt': { type: 'boolean', default: false },
+      'public-url': { type: 'string' },
+      'public-mqtt-url': { type: 'string' },
+      'new-setup-link': { type: 'boolean', default: false },
+      'key-file': { type: 'string' },
+    },
+  });
+  const hub = await startHub({
+    data: values.data,
+    host: values.host,
+    port: Number(values.port),
+    mqttPort: values['no-mqtt'] ? undefined : Number(values['mqtt-port']),
+    publicUrl: values['public-url'],
+    publicMqttUrl: values['public-mqtt-url'],
+    log: (text) => process.stderr.write(`${text}\n`),
+  });
+  if (values['key-file'] !== undefined) await writeServiceKey(hub, values['key-file']);
+  const link = values['new-setup-link'] ? await hub.newSetupLink() : await hub.setupLink();
+  process.stdout.write(`${JSON.stringify({ ready: true, url: hub.url, mqttUrl: hub.mqttUrl, ...(link === undefined ? {} : { setupLink: link }) })}\n`);
+  const stop = (): void => void hub.close().then(() => process.exit(0));
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+};
+
+/** An API key for the program that started the hub (the lab, a test), made anew at each start; the file is for its owner only. */
+const writeServiceKey = async (hub: Hub, file: string): Promise<void> => {
+  const old = await hub.store.byName('apiKey', hub.tenant, '', 'launcher');
+  if (old !== undefined) await hub.store.commit([{ op: 'delete', kind: 'apiKey', tenant: hub.tenant, id: old.id }]);
+  const made = await hub.auth.makeApiKey(hub.tenant, 'launcher', [{ role: 'TenantAdmin' }], undefined);
+  if (made.ok) writeFileSync(file, made.value.key, { mode: 0o600 });
+};
+
+if (import.meta.main) await main();

@@ -1,0 +1,7 @@
+import { randomBytes } from 'node:crypto';
+import type { Random } from '../port/random.ts';
+
+export const systemRandom: Random = {
+  bytes: (length) => randomBytes(length),
+  fraction: () => randomBytes(6).readUIntBE(0, 6) / 2 ** 48,
+};

@@ -1,0 +1,53 @@
+import type { HostPhase, HostStatus } from './observed.ts';
+
+/** States of a cluster, one sentence each; hub, CLI and dashboard use this table. */
+export const clusterStates = {
+  ready: 'Every layer runs as desired.',
+  applying: 'A change is on its way to its hosts.',
+  degraded: 'It is at the desired version, and something in it is not ready.',
+  blocked: 'It cannot go on until something outside of it changes.',
+  failed: 'The desired version failed; where there was an earlier good one, that one runs.',
+  waiting: 'It has no approved host yet.',
+  unresolved: 'Its profiles and values do not make a bundle.',
+  deleting: 'Its layers are being taken away.',
+} as const;
+export type ClusterState = keyof typeof clusterStates;
+
+/** What one host's phase means for its cluster. The worst host decides; the order of this table is from worst to best. */
+const phaseState: readonly (readonly [HostPhase, ClusterState])[] = [
+  ['failed', 'failed'],
+  ['rolled-back', 'failed'],
+  ['blocked', 'blocked'],
+  ['applying', 'applying'],
+  ['staging', 'applying'],
+  ['idle', 'applying'],
+  ['degraded', 'degraded'],
+  ['converged', 'ready'],
+];
+
+export interface ClusterFacts {
+  deleting: boolean;
+  failure: { message: string } | undefined;
+  /** One entry for each assigned host: the generation it should be at, and its last report. */
+  hosts: readonly { generation: number; status: HostStatus | undefined }[];
+}
+
+/**
+ * Derives the state of a cluster. A report counts only when it names the generation that the host should be at: stale health opens no gate
+ * (Argo CD #29410 and OCM PR #1207 did the opposite).
+ */
+export const clusterState = (facts: ClusterFacts): { state: ClusterState; message: string } => {
+  if (facts.deleting) return { state: 'deleting', message: clusterStates.deleting };
+  if (facts.failure !== undefined) return { state: 'unresolved', message: facts.failure.message };
+  if (facts.hosts.length === 0) return { state: 'waiting', message: clusterStates.waiting };
+  const states = facts.hosts.map(({ generation, status }): { state: ClusterState; rank: number; message: string } => {
+    const spoken = status?.version?.generation;
+    if (status === undefined || spoken !== generation) return { state: 'applying', rank: 3, message: clusterStates.applying };
+    const rank = phaseState.findIndex(([phase]) => phase === status.phase);
+    const state = phaseState[rank]?.[1] ?? 'applying';
+    const message = status.poisoned?.failure.message ?? status.failure?.message ?? status.layers.find((layer) => layer.state !== 'ready' && layer.message !== undefined)?.message;
+    return { state, rank, message: state === 'ready' ? clusterStates.ready : (message ?? clusterStates[state]) };
+  });
+  const worst = states.toSorted((a, b) => a.rank - b.rank)[0];
+  return { state: worst?.state ?? 'applying', message: worst?.message ?? clusterStates.applying };
+};

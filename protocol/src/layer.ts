@@ -1,0 +1,108 @@
+import { z } from 'zod';
+import { digestSchema } from './digest.ts';
+import { limits } from './limits.ts';
+import { nameSchema } from './ids.ts';
+
+export const layerKinds = ['os', 'kubernetes', 'network', 'storage', 'addon'] as const;
+export type LayerKind = (typeof layerKinds)[number];
+
+const absolutePath = z
+  .string()
+  .max(4096)
+  .regex(/^\/[^\0]*[^/\0]$/, 'must be an absolute path of a file')
+  .refine((path) => !path.split('/').some((part) => part === '..' || part === '.'), 'must not contain . or .. segments');
+const fileMode = z.string().regex(/^0?[0-7]{3,4}$/, 'must be an octal mode like 0644');
+const accountName = z.string().regex(/^[a-z_][-a-z0-9_]{0,31}$/, 'not a user or group name');
+const unitName = z.string().max(255).regex(/^[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|path|mount|target)$/, 'must be a systemd unit name like web.service');
+const textContent = z.string().max(limits.objectBytes);
+
+/** A file of the OS layer. The content is text; its digest is what the agent compares. */
+export const osFileSchema = z.strictObject({
+  path: absolutePath,
+  content: textContent,
+  mode: fileMode.default('0644'),
+  owner: accountName.default('root'),
+  group: accountName.default('root'),
+});
+
+export const osUnitSchema = z.strictObject({
+  name: unitName,
+  /** Absent for a unit that the distribution brings. */
+  content: textContent.optional(),
+  enabled: z.boolean().default(true),
+  active: z.boolean().default(true),
+  dropIns: z.array(z.strictObject({ name: z.string().regex(/^[A-Za-z0-9_.-]+\.conf$/, 'must end with .conf'), content: textContent })).max(20).default([]),
+});
+
+/** OS layer in package mode: what an existing Linux host gets, without owning the whole image. */
+export const osSpecSchema = z.strictObject({
+  mode: z.literal('package', { error: 'the OS layer knows the mode "package"' }).default('package'),
+  files: z.array(osFileSchema).max(500).default([]),
+  sysctls: z.record(z.string().regex(/^[a-z0-9_]+([./][A-Za-z0-9_*-]+)+$/, 'not a sysctl name like vm.swappiness'), z.union([z.string().max(512), z.number()])).default({}),
+  units: z.array(osUnitSchema).max(100).default([]),
+});
+
+/** Kubernetes layer. `existing` uses a cluster that is already there, through a kubeconfig on the host. */
+export const kubernetesSpecSchema = z.strictObject({
+  distribution: z.literal('existing', { error: 'this version knows the distribution "existing"' }),
+  /** Allowed server versions, as a semver range like `>=1.30 <1.39`. */
+  version: z.string().max(128).optional(),
+  /** Where the kubeconfig is on the host; the agent's own flag wins over it. */
+  kubeconfigPath: absolutePath.optional(),
+});
+
+export const helmSpecSchema = z.strictObject({
+  chart: z.strictObject({
+    /** The chart archive (.tgz) in the content store. `gp apply` uploads a local chart and fills this in. */
+    digest: digestSchema,
+    name: z.string().min(1).max(250),
+    version: z.string().min(1).max(128),
+  }),
+  /** Values as YAML text, so that comments live on. */
+  values: z.string().max(limits.objectBytes).default(''),
+  releaseName: z.string().max(53).regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'not a Helm release name').optional(),
+  crds: z.enum(['apply', 'createOnly', 'skip']).default('apply'),
+});
+
+export const manifestSchema = z.strictObject({ name: z.string().min(1).max(128), content: textContent });
+
+export const layerSchema = z
+  .strictObject({
+    name: nameSchema,
+    kind: z.enum(layerKinds),
+    /** What people call the unit that runs here; by default the chart's name and version, or the layer's name and the profile's version. */
+    pack: z.strictObject({ name: z.string().min(1).max(128), version: z.string().min(1).max(128) }).optional(),
+    /** Lowest first; equal numbers together; the next group starts only when this one is ready; reverse on delete. */
+    priority: z.int().min(-1_000_000).max(1_000_000).default(0),
+    namespace: nameSchema.optional(),
+    os: osSpecSchema.optional(),
+    kubernetes: kubernetesSpecSchema.optional(),
+    helm: helmSpecSchema.optional(),
+    manifests: z.array(manifestSchema).max(500).optional(),
+    /** A layer of this name, no longer in the profile, is removed before this one is installed (they would fight over a port, say). */
+    replaces: nameSchema.optional(),
+    /** Take over objects that somebody else made before. Without it, a conflict stops the layer with a message. */
+    adopt: z.boolean().default(false),
+    readiness: z.strictObject({ timeoutSeconds: z.int().min(1).max(86_400).default(300) }).prefault({}),
+  })
+  .superRefine((layer, context) => {
+    const issue = (message: string): void => void context.addIssue({ code: 'custom', message: `layer ${layer.name}: ${message}` });
+    const sources = [layer.os, layer.kubernetes, layer.helm, layer.manifests].filter((source) => source !== undefined).length;
+    if (layer.kind === 'os' && (layer.os === undefined || sources !== 1)) issue('a layer of kind os has exactly the field "os"');
+    if (layer.kind === 'kubernetes' && (layer.kubernetes === undefined || sources !== 1)) issue('a layer of kind kubernetes has exactly the field "kubernetes"');
+    if (layer.kind !== 'os' && layer.kind !== 'kubernetes') {
+      if (layer.os !== undefined || layer.kubernetes !== undefined) issue(`a layer of kind ${layer.kind} has "helm", "manifests" or both`);
+      else if (sources === 0) issue('says nothing to install: give "helm", "manifests" or both');
+    }
+  });
+export type Layer = z.infer<typeof layerSchema>;
+export type OsSpec = z.infer<typeof osSpecSchema>;
+export type HelmSpec = z.infer<typeof helmSpecSchema>;
+
+const kindOrder = new Map(layerKinds.map((kind, index) => [kind, index]));
+
+/** Install order: kind, then priority, then the name so that the order is total. Delete order is the reverse. */
+export const compareLayers = (
+  a: { kind: LayerKind; priority: number; name: string },
+  b: { kind: LayerKind; priority: number; name: string },
+): number => (kindOrder.get(a.kind) ?? 0) - (kindOrder.get(b.kind) ?? 0) || a.priority - b.priority || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);

@@ -1,0 +1,37 @@
+/** Every bound of the product in one place. Tests try each at its edge. Units are in the names. */
+export const limits = {
+  /** One message from a peer we do not know yet. */
+  frameBytesBeforeAuth: 4 * 1024,
+  frameBytes: 1024 * 1024,
+  jsonDepth: 32,
+  apiBodyBytes: 5 * 1024 * 1024,
+  contentBlobBytes: 256 * 1024 * 1024,
+  /** Small objects that ride along with a desired state instead of costing a request each. */
+  attachBytes: 64 * 1024,
+  yamlBytes: 5 * 1024 * 1024,
+  yamlAliases: 100,
+  layersPerProfile: 100,
+  variablesPerProfile: 500,
+  objectsPerLayer: 5_000,
+  objectBytes: 3 * 1024 * 1024,
+  hostsPerCluster: 1_000,
+  clustersPerTenant: 100_000,
+  profilesPerCluster: 20,
+  outboxEvents: 5_000,
+  outboxEventBytes: 8 * 1024,
+  outboxEventAgeMs: 400 * 24 * 3600 * 1000,
+  reportEvents: 100,
+  attemptsMax: 5,
+  journalRows: 20_000,
+  poisonRows: 100,
+  pageItems: 500,
+  lobbyHosts: 10_000,
+  /** Hub admits this many handshakes a second and tells the rest when to return. */
+  handshakesPerSecond: 500,
+  sessionMs: 3600 * 1000,
+  handshakeMs: 10_000,
+  heartbeatMinMs: 60_000,
+  heartbeatMaxMs: 600_000,
+  backoffMinMs: 500,
+  backoffMaxMs: 300_000,
+} as const;

@@ -1,0 +1,110 @@
+import { compareLayers } from '../layer.ts';
+import { refKey } from '../kubernetes.ts';
+import type { Blocked, HostFacts, LayerRecord, Plan, TargetLayer } from './facts.ts';
+import { kubernetesFailure } from './kubernetes.ts';
+import { planOsLayer, planRemoveOs } from './os.ts';
+import { planPackLayer, planPrune, planRemovePack } from './packs.ts';
+import type { LayerEvent, Step } from './steps.ts';
+
+interface LayerPlan {
+  target: TargetLayer;
+  steps: Step[];
+  /** It is being installed, upgraded or rolled back, as opposed to being kept as it is. */
+  moving: boolean;
+}
+
+const isPack = (target: TargetLayer): boolean => target.layer.kind !== 'os' && target.layer.kind !== 'kubernetes';
+
+/** Install, upgrade, roll back, or go on with what was begun before. */
+const movement = (facts: HostFacts, target: TargetLayer, record: LayerRecord | undefined): { moving: boolean; begin: boolean; event: LayerEvent; revision: number } => {
+  if (record === undefined) return { moving: true, begin: true, event: 'install', revision: 1 };
+  if (record.digest !== target.digest || record.event === 'delete') {
+    const event = facts.target.rollback ? 'rollback' : 'upgrade';
+    return { moving: true, begin: true, event: record.event === 'delete' ? 'install' : event, revision: record.revision + 1 };
+  }
+  return { moving: record.state === 'installing', begin: false, event: record.event, revision: record.revision };
+};
+
+const planLayer = (facts: HostFacts, target: TargetLayer): LayerPlan => {
+  const { layer, digest } = target;
+  const record = facts.records.find((item) => item.name === layer.name);
+  const { moving, begin, event, revision } = movement(facts, target, record);
+  const change = event === 'delete' ? 'install' : event;
+  const work = isPack(target) ? planPackLayer(facts, layer, change, revision, moving) : planOsLayer(facts, layer, moving);
+  const steps: Step[] = [...(begin ? [{ step: 'beginLayer', layer: layer.name, digest, event, revision } as const] : []), ...work];
+  return { target, steps, moving };
+};
+
+/** Layers that start together: same kind and same priority. */
+const groups = (layers: readonly TargetLayer[]): TargetLayer[][] => {
+  const sorted = layers.toSorted((a, b) => compareLayers(a.layer, b.layer));
+  const result: TargetLayer[][] = [];
+  for (const target of sorted) {
+    const last = result.at(-1);
+    const first = last?.[0];
+    if (last !== undefined && first !== undefined && first.layer.kind === target.layer.kind && first.layer.priority === target.layer.priority) last.push(target);
+    else result.push([target]);
+  }
+  return result;
+};
+
+const removeLayer = (facts: HostFacts, record: LayerRecord, wanted: ReadonlySet<string>): Step[] => {
+  const begin: Step[] = record.event === 'delete' ? [] : [{ step: 'beginLayer', layer: record.name, digest: record.digest, event: 'delete', revision: record.revision + 1 }];
+  const work = record.layer.kind === 'os' ? planRemoveOs(facts, record.name) : planRemovePack(facts, record, wanted);
+  return [...begin, ...work, { step: 'forgetLayer', layer: record.name }];
+};
+
+const groupSteps = (facts: HostFacts, group: readonly TargetLayer[], wanted: ReadonlySet<string>, leaving: Map<string, LayerRecord>): Step[] => {
+  const steps: Step[] = [];
+  for (const target of group) {
+    const replaced = target.layer.replaces === undefined ? undefined : leaving.get(target.layer.replaces);
+    if (replaced === undefined) continue;
+    leaving.delete(replaced.name);
+    steps.push(...removeLayer(facts, replaced, wanted));
+  }
+  const plans = group.map((target) => planLayer(facts, target));
+  steps.push(...plans.flatMap((plan) => plan.steps));
+  const waiting = plans.filter((plan) => plan.moving && isPack(plan.target));
+  if (waiting.length > 0) {
+    const timeoutMs = Math.max(...waiting.map((plan) => plan.target.layer.readinessTimeoutMs));
+    steps.push({ step: 'awaitReady', layers: waiting.map((plan) => plan.target.layer.name), timeoutMs });
+  }
+  for (const plan of plans) {
+    steps.push(...planPrune(facts, plan.target.layer.name, wanted));
+    if (plan.moving) steps.push({ step: 'finishLayer', layer: plan.target.layer.name, digest: plan.target.digest });
+  }
+  return steps;
+};
+
+const blockedFor = (facts: HostFacts, layers: readonly TargetLayer[], leaving: ReadonlyMap<string, LayerRecord>): Blocked[] => {
+  const kubernetes = layers.find((target) => target.layer.kind === 'kubernetes')?.layer;
+  const needed = [...layers.filter((target) => target.layer.kind !== 'os').map((target) => target.layer), ...[...leaving.values()].map((record) => record.layer).filter((layer) => layer.objects.length > 0)];
+  if (needed.length === 0) return [];
+  const failure = kubernetesFailure(facts, kubernetes);
+  return failure === undefined ? [] : needed.map((layer) => ({ layer: layer.name, failure }));
+};
+
+/**
+ * Decides what a host does next, whole: install and upgrade in order (kind, priority), each group ready before the next, then prune what left a layer, then
+ * remove what left the profile in reverse order, then commit. Layers above an API server that does not answer wait (`blocked`); the OS layer never does.
+ * Pure and total: an empty plan with nothing blocked means converged.
+ */
+export const planHost = (facts: HostFacts): Plan => {
+  const { target } = facts;
+  const layers = target.layers.filter((item) => target.applier || !isPack(item));
+  const names = new Set(layers.map((item) => item.layer.name));
+  const leaving = new Map(facts.records.filter((record) => !names.has(record.name)).toSorted((a, b) => compareLayers(b.layer, a.layer)).map((record) => [record.name, record]));
+  const wanted = new Set(layers.flatMap(({ layer }) => [...layer.objects.map((object) => refKey(object.ref)), ...(layer.namespace === undefined ? [] : [refKey({ apiVersion: 'v1', kind: 'Namespace', name: layer.namespace })])]));
+  const blocked = blockedFor(facts, layers, leaving);
+  const stuck = new Set(blocked.map((item) => item.layer));
+  const steps: Step[] = [];
+  for (const group of groups(layers)) {
+    const free = group.filter((item) => !stuck.has(item.layer.name));
+    steps.push(...groupSteps(facts, free, wanted, leaving));
+  }
+  for (const record of leaving.values()) if (!stuck.has(record.name)) steps.push(...removeLayer(facts, record, wanted));
+  const committed = facts.committed;
+  const holds = committed?.generation === target.version.generation && committed.digest === target.version.digest && committed.epoch === target.version.epoch;
+  if (!holds && blocked.length === 0) steps.push({ step: 'commit', version: target.version });
+  return { version: target.version, parent: target.parent, steps, blocked };
+};

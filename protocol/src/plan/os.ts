@@ -1,0 +1,111 @@
+import type { BundleLayer, BundleOs } from '../bundle.ts';
+import type { Digest } from '../digest.ts';
+import type { HostFacts, OwnedOs } from './facts.ts';
+import type { ApplyReason, Step } from './steps.ts';
+
+/** Where unit files and drop-ins of ours live; the administrator's own in /usr stay untouched. */
+export const unitFolder = '/etc/systemd/system';
+
+interface WantedFile {
+  path: string;
+  digest: Digest;
+  mode: string;
+  owner: string;
+  group: string;
+  unit: string | undefined;
+}
+
+/** Everything an OS layer wants on disk: its files, its unit files and their drop-ins. */
+export const wantedFiles = (os: BundleOs): WantedFile[] => [
+  ...os.files.map((file) => ({ path: file.path, digest: file.digest as Digest, mode: file.mode, owner: file.owner, group: file.group, unit: undefined })),
+  ...os.units.flatMap((unit) => [
+    ...(unit.file === undefined ? [] : [rootFile(`${unitFolder}/${unit.name}`, unit.file.digest as Digest, unit.name)]),
+    ...unit.dropIns.map((dropIn) => rootFile(`${unitFolder}/${unit.name}.d/${dropIn.name}`, dropIn.digest as Digest, unit.name)),
+  ]),
+];
+
+const rootFile = (path: string, digest: Digest, unit: string): WantedFile => ({ path, digest, mode: '0644', owner: 'root', group: 'root', unit });
+
+const sameMode = (a: string, b: string): boolean => Number.parseInt(a, 8) === Number.parseInt(b, 8);
+
+const fileReason = (facts: HostFacts, file: WantedFile, owned: boolean): ApplyReason | undefined => {
+  const seen = facts.os.files.get(file.path);
+  if (seen === undefined || seen === 'absent') return owned ? 'missing' : 'new';
+  const same = seen.digest === file.digest && sameMode(seen.mode, file.mode) && seen.owner === file.owner && seen.group === file.group;
+  if (same && owned) return undefined;
+  return owned ? 'changed' : 'new';
+};
+
+const isOwned = (facts: HostFacts, layer: string, kind: OwnedOs['kind'], key: string): boolean =>
+  facts.ownedOs.some((item) => item.layer === layer && item.kind === kind && item.key === key);
+
+/**
+ * Steps that bring one OS layer to what it says: files first, then one reload, then kernel settings and units.
+ * `upgrading` tells a change of ours from a drift that somebody else caused.
+ */
+export const planOsLayer = (facts: HostFacts, layer: BundleLayer, upgrading: boolean): Step[] => {
+  const os = layer.os;
+  if (os === undefined) return [];
+  const steps: Step[] = [];
+  const touchedUnits = new Set<string>();
+  for (const file of wantedFiles(os)) {
+    const reason = fileReason(facts, file, isOwned(facts, layer.name, 'file', file.path));
+    if (reason === undefined) continue;
+    if (file.unit !== undefined) touchedUnits.add(file.unit);
+    const { unit: _unit, ...rest } = file;
+    steps.push({ step: 'writeFile', layer: layer.name, ...rest, reason: reason === 'changed' && !upgrading ? 'drifted' : reason });
+  }
+  steps.push(...planGoneOs(facts, layer));
+  if (steps.some((step) => (step.step === 'writeFile' || step.step === 'restoreFile') && step.path.startsWith(`${unitFolder}/`))) {
+    steps.push({ step: 'reloadUnits', layer: layer.name });
+  }
+  for (const [key, value] of Object.entries(os.sysctls)) {
+    const owned = isOwned(facts, layer.name, 'sysctl', key);
+    const seen = facts.os.sysctls.get(key);
+    if (!owned || seen !== value) steps.push({ step: 'setSysctl', layer: layer.name, key, value, reason: owned ? (upgrading ? 'changed' : 'drifted') : 'new' });
+  }
+  for (const unit of os.units) {
+    const seen = facts.os.units.get(unit.name);
+    const restart = unit.active && touchedUnits.has(unit.name);
+    const same = seen !== undefined && seen !== 'absent' && seen.enabled === unit.enabled && seen.active === unit.active && isOwned(facts, layer.name, 'unit', unit.name);
+    if (!same || restart) steps.push({ step: 'setUnit', layer: layer.name, unit: unit.name, enabled: unit.enabled, active: unit.active, restart });
+  }
+  return steps;
+};
+
+const restoreStep = (item: OwnedOs): Step => {
+  switch (item.kind) {
+    case 'file':
+      return { step: 'restoreFile', layer: item.layer, path: item.key };
+    case 'sysctl':
+      return { step: 'restoreSysctl', layer: item.layer, key: item.key };
+    case 'unit':
+      return { step: 'restoreUnit', layer: item.layer, unit: item.key };
+    default:
+      return item.kind satisfies never;
+  }
+};
+
+/** Units stop before their files go. */
+const restoreOrder: Record<OwnedOs['kind'], number> = { unit: 0, sysctl: 1, file: 2 };
+
+const restoreSteps = (items: readonly OwnedOs[]): Step[] => items.toSorted((a, b) => restoreOrder[a.kind] - restoreOrder[b.kind]).map(restoreStep);
+
+/** What the layer owned before and no longer names. */
+const planGoneOs = (facts: HostFacts, layer: BundleLayer): Step[] => {
+  const os = layer.os;
+  if (os === undefined) return [];
+  const wanted = new Set([
+    ...wantedFiles(os).map((file) => `file ${file.path}`),
+    ...Object.keys(os.sysctls).map((key) => `sysctl ${key}`),
+    ...os.units.map((unit) => `unit ${unit.name}`),
+  ]);
+  return restoreSteps(facts.ownedOs.filter((item) => item.layer === layer.name && !wanted.has(`${item.kind} ${item.key}`)));
+};
+
+/** Puts everything back that a removed OS layer changed. */
+export const planRemoveOs = (facts: HostFacts, layerName: string): Step[] => {
+  const steps = restoreSteps(facts.ownedOs.filter((item) => item.layer === layerName));
+  const reload = steps.some((step) => step.step === 'restoreFile' && step.path.startsWith(`${unitFolder}/`));
+  return reload ? [...steps, { step: 'reloadUnits', layer: layerName }] : steps;
+};

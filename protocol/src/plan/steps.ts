@@ -1,0 +1,66 @@
+import type { Digest } from '../digest.ts';
+import type { HookEvent, Version } from '../bundle.ts';
+import type { ObjectRef } from '../kubernetes.ts';
+
+/** Why an object, file or setting has to be written. */
+export type ApplyReason = 'new' | 'changed' | 'missing' | 'drifted';
+
+/**
+ * Every step that exists, with its arguments. The `Step` union and every executor table derive from this: a new step is one line here and one executor.
+ * A step leaves no choice to the executor and is safe to run twice.
+ */
+export interface StepArgs {
+  /** Notes in the journal that a layer is being installed, upgraded or rolled back; from now on its hooks belong to `revision`. */
+  beginLayer: { layer: string; digest: Digest; event: LayerEvent; revision: number };
+  writeFile: { layer: string; path: string; digest: Digest; mode: string; owner: string; group: string; reason: ApplyReason };
+  /** Puts back what was there before us, or deletes the file. */
+  restoreFile: { layer: string; path: string };
+  setSysctl: { layer: string; key: string; value: string; reason: ApplyReason };
+  restoreSysctl: { layer: string; key: string };
+  reloadUnits: { layer: string };
+  setUnit: { layer: string; unit: string; enabled: boolean; active: boolean; restart: boolean };
+  /** Puts a unit back to enabled/active as it was before us. */
+  restoreUnit: { layer: string; unit: string };
+  ensureNamespace: { layer: string; namespace: string };
+  applyObject: { layer: string; ref: ObjectRef; digest: Digest; reason: ApplyReason; adopt: boolean; createOnly: boolean; keep: boolean };
+  /** Deletes exactly the incarnation that we made. */
+  pruneObject: { layer: string; ref: ObjectRef };
+  /** Stops owning an object and leaves it where it is. */
+  releaseObject: { layer: string; ref: ObjectRef };
+  runHook: { layer: string; event: HookEvent; ref: ObjectRef; digest: Digest; key: string; deletePolicies: readonly string[]; timeoutMs: number };
+  awaitReady: { layers: readonly string[]; timeoutMs: number };
+  finishLayer: { layer: string; digest: Digest };
+  forgetLayer: { layer: string };
+  /** The whole desired state holds: it becomes current and last known good. */
+  commit: { version: Version };
+}
+
+export type LayerEvent = 'install' | 'upgrade' | 'rollback' | 'delete';
+export type StepKind = keyof StepArgs;
+export type Step = { [K in StepKind]: { step: K } & StepArgs[K] }[StepKind];
+
+/** One sentence per step, for plan previews, the journal and the audit log. */
+const sentences: { [K in StepKind]: (args: StepArgs[K]) => string } = {
+  beginLayer: (s) => `${s.event} layer ${s.layer}`,
+  writeFile: (s) => `write ${s.path} (${s.reason})`,
+  restoreFile: (s) => `restore ${s.path}`,
+  setSysctl: (s) => `set ${s.key} = ${s.value} (${s.reason})`,
+  restoreSysctl: (s) => `restore ${s.key}`,
+  reloadUnits: () => 'reload systemd units',
+  setUnit: (s) => `${s.active ? (s.restart ? 'restart' : 'start') : 'stop'} and ${s.enabled ? 'enable' : 'disable'} ${s.unit}`,
+  restoreUnit: (s) => `restore ${s.unit}`,
+  ensureNamespace: (s) => `ensure namespace ${s.namespace}`,
+  applyObject: (s) => `apply ${s.ref.kind} ${s.ref.namespace === undefined ? '' : `${s.ref.namespace}/`}${s.ref.name} (${s.reason})`,
+  pruneObject: (s) => `prune ${s.ref.kind} ${s.ref.namespace === undefined ? '' : `${s.ref.namespace}/`}${s.ref.name}`,
+  releaseObject: (s) => `leave ${s.ref.kind} ${s.ref.namespace === undefined ? '' : `${s.ref.namespace}/`}${s.ref.name} in place, no longer owned`,
+  runHook: (s) => `run ${s.event} hook ${s.ref.kind} ${s.ref.name}`,
+  awaitReady: (s) => `wait until ready: ${s.layers.join(', ')}`,
+  finishLayer: (s) => `layer ${s.layer} is in place`,
+  forgetLayer: (s) => `layer ${s.layer} is gone`,
+  commit: (s) => `generation ${s.version.generation} holds`,
+};
+
+export const stepText = (step: Step): string => (sentences[step.step] as (args: Step) => string)(step);
+
+/** The layers a step speaks of. */
+export const stepLayer = (step: Step): string | undefined => ('layer' in step ? step.layer : undefined);

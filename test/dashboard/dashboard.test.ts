@@ -1,0 +1,197 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { AxeResults } from 'axe-core';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { buildDashboard } from '../../hub/dashboard/build.ts';
+import { isBrowserRequired, logIn, openBrowser, openPage, whyNoBrowser } from './browser.ts';
+import { hostile } from './fixture-data.ts';
+import { startFixture, type FixtureServer } from './fixture-server.ts';
+
+const reason = isBrowserRequired() ? undefined : whyNoBrowser();
+const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+const inProject = (path: string): string => `/p/retail/${path}`;
+
+const screens: readonly (readonly [string, string, string])[] = [
+  ['fleet', inProject('fleet'), 'Needs attention'],
+  ['clusters', inProject('clusters'), 'store-001'],
+  ['clusters without a match', inProject('clusters?q=nothing-has-this'), '0 of'],
+  ['cluster that failed', inProject('clusters/store-001'), 'Rolled back'],
+  ['cluster that is ready', inProject('clusters/store-000'), 'Conditions'],
+  ['cluster editor', inProject('clusters/store-001/edit'), 'Released profiles'],
+  ['cluster creation', inProject('create/cluster'), 'Released profiles'],
+  ['hosts', inProject('hosts'), 'till-0001'],
+  ['host', inProject('hosts/till-0008'), 'Generation 7 failed'],
+  ['host that is offline', inProject('hosts/till-0005'), 'Offline: everything'],
+  ['lobby', inProject('lobby'), 'tiger maple anchor quiet'],
+  ['tickets', inProject('lobby?tab=tickets'), 'batch-november'],
+  ['profiles', inProject('profiles'), 'edge-base'],
+  ['profile editor, draft', inProject('profiles/edge-base/1.3.0-rc.1'), 'Affects 0 clusters'],
+  ['profile editor, released', inProject('profiles/edge-base/1.2.0'), 'is released and never changes'],
+  ['profile creation', inProject('create/profile'), 'Layers'],
+  ['diff', inProject('profiles/edge-base/diff?from=1.1.0&to=1.2.0'), '1 of 4 layers differ'],
+  ['events', inProject('events'), 'DriftHealed'],
+  ['unknown page', inProject('moon'), 'no such page'],
+  ['unknown cluster', inProject('clusters/nope'), 'does not exist in this project'],
+];
+
+/** Serious and critical findings of axe, as texts that say where. */
+const findings = async (page: Page): Promise<string[]> => {
+  const results = await page.evaluate(async (): Promise<AxeResults> => {
+    const { axe } = globalThis as unknown as { axe: { run: (options: object) => Promise<AxeResults> } };
+    return axe.run({ resultTypes: ['violations'] });
+  });
+  return results.violations
+    .filter((violation) => violation.impact === 'serious' || violation.impact === 'critical')
+    .flatMap((violation) => violation.nodes.map((node) => `${violation.id}: ${node.target.join(' ')} ${node.failureSummary ?? ''}`));
+};
+
+describe.skipIf(reason !== undefined)(`dashboard in Chromium${reason === undefined ? '' : `, skipped: ${reason}`}`, () => {
+  let dir: string;
+  let browser: Browser;
+  const servers: FixtureServer[] = [];
+  const start = async (options: { hosts: number; isHostile?: boolean; isEmpty?: boolean }): Promise<FixtureServer> => {
+    const server = await startFixture({ ...options, assetsDir: join(dir, 'out') });
+    servers.push(server);
+    return server;
+  };
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'gp-dashboard-'));
+    await buildDashboard(join(dir, 'out'), { compression: 'fast' });
+    browser = await openBrowser();
+  }, 120_000);
+  afterAll(async () => {
+    await browser.close();
+    for (const server of servers) await server.close();
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  describe.each(['light', 'dark'] as const)('%s', (theme) => {
+    test('every screen is accessible and within its policy', { timeout: 180_000 }, async () => {
+      const server = await start({ hosts: 60 });
+      const { context, page, complaints } = await openPage(browser, server.url, theme);
+      await context.addInitScript({ path: axePath });
+      await page.goto('/login');
+      expect.soft(await findings(page), 'login').toEqual([]);
+      await page.goto('/setup#abc');
+      expect.soft(await findings(page), 'setup').toEqual([]);
+      complaints.splice(0);
+      await logIn(page, server.credentials);
+      for (const [name, path, text] of screens) {
+        await page.goto(path);
+        await page.getByText(text).first().waitFor();
+        await page.getByRole('main').waitFor();
+        expect.soft(await findings(page), name).toEqual([]);
+        // The browser itself writes a line for the 404 that the last screen is about.
+        const own = name === 'unknown cluster' ? complaints.filter((line) => !line.includes('404')) : complaints;
+        expect.soft(own, name).toEqual([]);
+        complaints.splice(0);
+      }
+      await context.close();
+    });
+  });
+
+  test('open menus and dialogs are accessible too', { timeout: 60_000 }, async () => {
+    const server = await start({ hosts: 12 });
+    const { context, page, complaints } = await openPage(browser, server.url);
+    await context.addInitScript({ path: axePath });
+    await logIn(page, server.credentials);
+    await page.keyboard.press('?');
+    await page.getByRole('dialog', { name: 'Keyboard' }).waitFor();
+    expect.soft(await findings(page), 'help').toEqual([]);
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Copy as CLI or YAML' }).click();
+    await page.getByRole('menu').waitFor();
+    expect.soft(await findings(page), 'menu').toEqual([]);
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Control+k');
+    await page.getByRole('combobox').fill('store');
+    expect.soft(await findings(page), 'palette').toEqual([]);
+    await page.keyboard.press('Escape');
+    await page.goto(inProject('lobby?tab=tickets'));
+    await page.getByRole('button', { name: 'Create ticket' }).click();
+    await page.getByRole('dialog').waitFor();
+    expect.soft(await findings(page), 'ticket').toEqual([]);
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  test('hostile names and texts stay text', { timeout: 120_000 }, async () => {
+    const server = await start({ hosts: 12, isHostile: true });
+    const { context, page, complaints } = await openPage(browser, server.url);
+    await logIn(page, server.credentials);
+    const part = encodeURIComponent;
+    const visits = ['fleet', 'clusters', 'hosts', 'lobby', 'lobby?tab=tickets', 'profiles', 'events', 'create/cluster', 'fleet?group=site'];
+    for (const text of Object.values(hostile)) visits.push(`clusters/${part(text)}`, `hosts/${part(text)}`, `clusters/${part(text)}/edit`, `profiles/${part(text)}/1.0.0`, `clusters?q=${part(text)}`);
+    for (const visit of visits) {
+      await page.goto(inProject(visit));
+      await page.getByRole('main').waitFor();
+      await page.waitForLoadState('networkidle').catch(() => undefined);
+      const found = await page.evaluate(() => ({
+        isRun: '__pwned' in globalThis,
+        images: document.querySelectorAll('main img').length,
+        scripts: document.querySelectorAll('body script').length,
+        links: [...document.querySelectorAll('a')].filter((link) => !['http:', 'https:'].includes(link.protocol)).length,
+        isWide: document.documentElement.scrollWidth > innerWidth,
+      }));
+      expect.soft(found, visit).toEqual({ isRun: false, images: 0, scripts: 0, links: 0, isWide: false });
+    }
+    await page.goto(inProject(`hosts/${part(hostile.rtl)}`));
+    expect(await page.getByRole('heading', { level: 1 }).textContent()).toContain('[U+202E]');
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  test('five thousand hosts are listed, scrolled and filtered', { timeout: 120_000 }, async () => {
+    const server = await start({ hosts: 5000 });
+    const { context, page, complaints } = await openPage(browser, server.url);
+    await logIn(page, server.credentials);
+    await page.goto(inProject('hosts'));
+    await page.getByText('5,001', { exact: true }).waitFor();
+    const table = page.getByRole('table', { name: 'Hosts' });
+    expect(await table.getByRole('row').count()).toBeLessThan(80);
+    expect(await table.getAttribute('aria-rowcount')).toBe('5002');
+    await table.evaluate((element) => element.scrollTo(0, element.scrollHeight));
+    await table.getByText('till-4999').waitFor();
+    await page.keyboard.press('/');
+    await page.keyboard.type('till-3210');
+    await page.getByText('1 of 5,001').waitFor();
+    expect(page.url()).toContain('q=till-3210');
+    await table.getByRole('link', { name: 'till-3210' }).click();
+    await page.getByRole('heading', { name: /till-3210/ }).waitFor();
+    await page.goto(inProject('fleet'));
+    await page.getByLabel(/5001 hosts, a cell each/).waitFor();
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  test('an empty project says what to do', { timeout: 60_000 }, async () => {
+    const server = await start({ hosts: 0, isEmpty: true });
+    const { context, page, complaints } = await openPage(browser, server.url);
+    await logIn(page, server.credentials);
+    await page.getByText('No host yet. Three steps').waitFor();
+    for (const [path, text] of [['clusters', 'No cluster yet'], ['hosts', 'No host yet'], ['lobby', 'Nobody waits'], ['profiles', 'No profile yet'], ['events', 'Nothing has happened'], ['lobby?tab=tickets', 'No ticket']] as const) {
+      await page.goto(inProject(path));
+      await page.getByText(text).first().waitFor();
+    }
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  test('everything simulated says so', { timeout: 60_000 }, async () => {
+    const server = await start({ hosts: 24 });
+    const { context, page } = await openPage(browser, server.url);
+    await logIn(page, server.credentials);
+    await page.goto(inProject('hosts?q=is:simulated'));
+    const rows = page.getByRole('table', { name: 'Hosts' }).getByRole('row');
+    await expect.poll(() => rows.count()).toBe(9);
+    for (const row of (await rows.all()).slice(1)) expect(await row.textContent()).toContain('simulated');
+    for (const path of ['clusters/store-000', 'hosts/till-0000']) {
+      await page.goto(inProject(path));
+      await page.getByRole('heading', { level: 1 }).getByText('simulated').waitFor();
+    }
+    await context.close();
+  });
+});
