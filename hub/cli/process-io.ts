@@ -2,7 +2,7 @@ import { webcrypto } from 'node:crypto';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
+import { systemClock } from './clock.ts';
 import type { Io, Sink } from './io.ts';
 
 const sinkOf = (stream: NodeJS.WriteStream): Sink => {
@@ -50,6 +50,6 @@ export const processIo = (): Io => ({
   env: process.env,
   cwd: process.cwd(),
   fetch: globalThis.fetch,
-  clock: { nowMs: () => Date.now(), sleep: (ms) => delay(ms) },
+  clock: systemClock,
   random: (bytes) => webcrypto.getRandomValues(new Uint8Array(bytes)),
 });

@@ -7,6 +7,7 @@ import { Hono, type Context } from 'hono';
 import { getCookie, setCookie } from 'hono/cookie';
 import { streamSSE } from 'hono/streaming';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
 import { answersOf, fleetOf, no, type Answer, type Change, type Fixture } from './fixture-answers.ts';
 import { makeWorld, newId, project, type WorldOptions } from './fixture-data.ts';
@@ -141,6 +142,8 @@ export const startFixture = async (options: FixtureOptions): Promise<FixtureServ
   mountApi(app, fixture, isIn, requests, options.isHostile !== true);
   mountStream(app, fixture, isIn, streams);
   app.route('/', dashboardApp({ assetsDir: () => Promise.resolve(options.assetsDir) }));
+  // The page is loaded in the background; tests begin when it is there.
+  for (let tries = 0; tries < 200 && (await app.request('/')).status !== 200; tries += 1) await sleep(10);
   const server = serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 });
   await new Promise<void>((resolve) => server.once('listening', () => resolve()));
   const { port } = server.address() as AddressInfo;

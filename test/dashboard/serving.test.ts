@@ -17,7 +17,6 @@ afterAll(() => rm(dir, { recursive: true, force: true }));
 
 const ready = async () => {
   const app = dashboardApp({ assetsDir: () => Promise.resolve(built.outDir) });
-  await app.request('/');
   await expect.poll(async () => (await app.request('/')).status).toBe(200);
   return app;
 };
@@ -118,7 +117,6 @@ describe('while it is being built', () => {
         return tries === 1 ? Promise.reject(new Error('<b>broken</b>')) : Promise.resolve(built.outDir);
       },
     });
-    await app.request('/');
     await sleep(20);
     const failed = await app.request('/');
     expect(failed.status).toBe(500);

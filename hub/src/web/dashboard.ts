@@ -7,7 +7,7 @@ import { manifestFile, manifestSchema, nonceMark, pageFile, type Manifest } from
 import { contentPolicy, safetyHeaders } from './headers.ts';
 
 export interface DashboardOptions {
-  /** Folder of a finished build. Called once, at the first request, and again after it failed; while it is pending a "building" page is served. */
+  /** Folder of a finished build. Called at once, and again after it failed; while it is pending a "building" page is served. */
   assetsDir: () => Promise<string>;
   /** Bytes for nonces; the system's generator by default. */
   random?: (length: number) => Uint8Array;
@@ -21,7 +21,7 @@ interface Loaded {
   bodies: Map<string, Uint8Array<ArrayBuffer>>;
 }
 
-type Assets = { state: 'idle' } | { state: 'pending' } | { state: 'ready'; loaded: Loaded } | { state: 'failed'; message: string };
+type Assets = { state: 'pending' } | { state: 'ready'; loaded: Loaded } | { state: 'failed'; message: string };
 
 const load = async (dir: string): Promise<Loaded> => {
   const manifest = manifestSchema.parse(JSON.parse(await readFile(join(dir, manifestFile), 'utf8')));
@@ -73,7 +73,7 @@ const serveAsset = async (context: Context, loaded: Loaded, path: string): Promi
  */
 export const dashboardApp = (options: DashboardOptions): Hono => {
   const random = options.random ?? ((length: number): Uint8Array => randomBytes(length));
-  let assets: Assets = { state: 'idle' };
+  let assets: Assets = { state: 'pending' };
   const begin = (): void => {
     assets = { state: 'pending' };
     options
@@ -85,12 +85,12 @@ export const dashboardApp = (options: DashboardOptions): Hono => {
   const html = (context: Context, text: string, status: 200 | 500 | 503, nonce: string): Response =>
     context.html(text, status, { ...safetyHeaders, 'content-security-policy': contentPolicy(nonce), 'cache-control': 'no-store' });
 
+  begin();
   const app = new Hono();
   app.get('/*', async (context) => {
     const path = context.req.path;
     if (path === apiBase || path.startsWith('/api/')) return notFound(context, path);
     const nonce = Buffer.from(random(18)).toString('base64');
-    if (assets.state === 'idle') begin();
     const current: Assets = assets;
     if (current.state === 'failed') {
       begin();

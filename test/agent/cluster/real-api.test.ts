@@ -90,7 +90,7 @@ describe.skipIf(missing.length > 0 && !isRequired('go'))(`lab${reason}`, () => {
   test('a lab continues in its folder after it was stopped', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'groundplane-light-'));
     const first = good(await startLight({ dir: folder }));
-    good(await connect(await load(first)).apply(configMap('default', 'kept', { a: '1' }), agent));
+    good(await connect(good(await loadKubeconfig(first.kubeconfigPath))).apply(configMap('default', 'kept', { a: '1' }), agent));
     await first.stop();
     const second = good(await startLight({ dir: folder }));
     good(await connect(good(await loadKubeconfig(second.kubeconfigPath))).get({ apiVersion: 'v1', kind: 'ConfigMap', namespace: 'default', name: 'kept' }));

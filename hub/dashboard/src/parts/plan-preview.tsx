@@ -48,7 +48,7 @@ const Layer = ({ layer }: { layer: PlannedLayer }): ReactElement => {
 
 /** What applying would do, as the hub and the agent will do it. */
 export const PlanPreview = ({ plan }: { plan: PlanView }): ReactElement => (
-  <div className="plan" role="region" aria-label="Plan">
+  <div className="plan">
     <p>
       {plan.changes ? (
         <>

@@ -48,11 +48,25 @@ export const Setup = (): ReactElement => {
           Name
           <input name="username" autoComplete="username" required maxLength={128} value={name} onChange={(event) => setName(event.target.value)} />
         </label>
-        <label>
-          Password
-          <input name="password" type="password" autoComplete="new-password" required minLength={passwordMin} maxLength={1024} value={password} onChange={(event) => setPassword(event.target.value)} />
-          <span className="hint">At least {passwordMin} characters; a few words are good.</span>
-        </label>
+        <div className="field">
+          <label>
+            Password
+            <input
+              name="password"
+              type="password"
+              autoComplete="new-password"
+              required
+              minLength={passwordMin}
+              maxLength={1024}
+              value={password}
+              aria-describedby="password-hint"
+              onChange={(event) => setPassword(event.target.value)}
+            />
+          </label>
+          <span className="hint" id="password-hint">
+            At least {passwordMin} characters; a few words are good.
+          </span>
+        </div>
         <label>
           Password again
           <input name="again" type="password" autoComplete="new-password" required value={again} onChange={(event) => setAgain(event.target.value)} />
