@@ -4,6 +4,7 @@ import { verifySignature, type DeviceKey } from './identity/key.ts';
 import type { EnrolmentTicket } from './identity/ticket.ts';
 import { createOutbox } from './link/outbox.ts';
 import { createSession, type Session } from './link/session.ts';
+import type { Verify } from '@groundplane/protocol/trust';
 import type { Clock } from './port/clock.ts';
 import type { ContentSource } from './port/content.ts';
 import type { Host } from './port/host.ts';
@@ -23,6 +24,10 @@ export interface AgentDeps {
   clock: Clock;
   random: Random;
   bootId: string;
+  /** Checks signatures; the simulator brings a cheaper kind of signature. */
+  verify?: Verify;
+  /** Optional abilities of the protocol that it claims; all by default. */
+  capabilities?: readonly string[];
   name?: string | undefined;
   serial?: string | undefined;
 }
@@ -57,13 +62,14 @@ export const createAgent = (deps: AgentDeps): Agent => {
     outbox,
     key: deps.key,
     ticket: deps.ticket,
-    verify: verifySignature,
+    verify: deps.verify ?? verifySignature,
     clock,
     random,
     bootId: deps.bootId,
     name: deps.name,
     serial: deps.serial,
     onContentToken: (next) => (token = next),
+    capabilities: deps.capabilities,
   });
   late.session = session;
   return {

@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import type { Verify } from '@groundplane/protocol/trust';
 import type { Clock } from './port/clock.ts';
 import type { ContentStore } from './port/content.ts';
 import type { Random } from './port/random.ts';
@@ -27,6 +28,7 @@ export interface CoreDeps {
   clock: Clock;
   random: Random;
   log: (text: string) => void;
+  verify?: Verify;
 }
 
 /** The hub without its doors: store, fleet, rendering, reconcilers and gateway, wired. The simulator runs exactly this. */
@@ -37,7 +39,7 @@ export const createCore = async (deps: CoreDeps) => {
   const inputs = createClusterInputs(store, fleet);
   const delivery = createDelivery({ store, content, bundler });
   const assigner = createAssigner({ store, fleet, keys, epoch, clock });
-  const gateway = createGateway({ store, fleet, keys, epoch, clock, random, delivery, assigner, log });
+  const gateway = createGateway({ store, fleet, keys, epoch, clock, random, delivery, assigner, log, ...(deps.verify === undefined ? {} : { verify: deps.verify }) });
   const clusters = clusterReconciler({ store, fleet, bundler, assigner, inputs, onAssigned: (hosts) => void gateway.push(hosts).catch((error: unknown) => log(`push: ${String(error)}`)) });
   const runner = createRunner([clusters], (delayMs, callback) => clock.after(delayMs, callback), log);
   await fleet.load();

@@ -25,7 +25,7 @@ export const acceptDesired = (have: Version | undefined, offered: Version, poiso
     if (offered.generation === have.generation && offered.digest === have.digest) return { accept: 'same' };
     return { accept: 'stale', message: `generation ${offered.generation} does not come after ${have.generation}` };
   }
-  const continues = adopted !== undefined && adopted.generation === have.generation && adopted.digest === have.digest && offered.generation > have.generation;
+  const continues = adopted !== undefined && adopted.epoch === have.epoch && adopted.generation === have.generation && adopted.digest === have.digest && offered.generation > have.generation;
   if (continues) return { accept: 'new' };
   return { accept: 'foreign', message: `the hub's epoch ${offered.epoch} does not continue ours (${have.epoch}, generation ${have.generation})` };
 };

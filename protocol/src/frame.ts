@@ -32,8 +32,13 @@ const problem = (error: z.ZodError): string =>
     .map((issue) => `${issue.path.length === 0 ? 'message' : issue.path.map(String).join('.')}: ${issue.message}`)
     .join('; ');
 
+const encoder = new TextEncoder();
+
 const parseFrame = <T>(text: string, bytesMax: number, schema: z.ZodType<T>, from: string): Result<T> => {
-  if (text.length > bytesMax) return fail('fatal', 'frame-too-large', from, `a message has more than ${bytesMax} bytes`);
+  // Counting characters first keeps a huge text from being encoded only to be refused.
+  if (text.length > bytesMax || (text.length * 3 > bytesMax && encoder.encode(text).length > bytesMax)) {
+    return fail('fatal', 'frame-too-large', from, `a message has more than ${bytesMax} bytes`);
+  }
   if (jsonDepth(text, limits.jsonDepth) > limits.jsonDepth) return fail('fatal', 'frame-too-deep', from, `a message is nested deeper than ${limits.jsonDepth} levels`);
   let value: unknown;
   try {

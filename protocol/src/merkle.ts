@@ -53,7 +53,8 @@ export const merkleTree = (leaves: readonly string[]): MerkleTree => {
 
 /** Whether the leaf is at its place in the tree with this root. The path must have exactly the length that index and size give. */
 export const isInTree = (leaf: string, proof: MerkleProof, root: string): boolean => {
-  if (proof.index >= proof.size) return false;
+  // Beyond 31 bits the shifts below would lose bits, and a claimed size would no longer decide the length of the path.
+  if (proof.index >= proof.size || proof.size > 2 ** 31) return false;
   let hash = leafHash(leaf);
   let position = proof.index;
   let last = proof.size - 1;

@@ -40,8 +40,9 @@ const screens: readonly (readonly [string, string, string])[] = [
 /** Serious and critical findings of axe, as texts that say where. */
 const findings = async (page: Page): Promise<string[]> => {
   const results = await page.evaluate(async (): Promise<AxeResults> => {
-    const { axe } = globalThis as unknown as { axe: { run: (options: object) => Promise<AxeResults> } };
-    return axe.run({ resultTypes: ['violations'] });
+    const { axe } = globalThis as unknown as { axe: { run: (where: object, options: object) => Promise<AxeResults> } };
+    // The guards lead the focus back into a menu; they are hidden and focusable on purpose, which axe cannot know.
+    return axe.run({ exclude: ['[data-base-ui-focus-guard]'] }, { resultTypes: ['violations'] });
   });
   return results.violations
     .filter((violation) => violation.impact === 'serious' || violation.impact === 'critical')
@@ -93,6 +94,33 @@ describe.skipIf(reason !== undefined)(`dashboard in Chromium${reason === undefin
     });
   });
 
+  test('the policy stops inline code and markup from text, and these tests would see it', { timeout: 60_000 }, async () => {
+    const server = await start({ hosts: 1 });
+    const { context, page, complaints } = await openPage(browser, server.url);
+    await page.goto('/login');
+    await page.getByLabel('Name').waitFor();
+    expect(complaints).toEqual([]);
+    const stopped = await page.evaluate(() => {
+      const script = document.createElement('script');
+      const attempt = (run: () => void): string => {
+        try {
+          run();
+          return 'done';
+        } catch (error) {
+          return error instanceof Error ? error.name : 'thrown';
+        }
+      };
+      const box = document.createElement('div');
+      const styled = document.createElement('style');
+      styled.textContent = 'body { outline: 3px solid red }';
+      document.head.append(styled);
+      return [attempt(() => (box.innerHTML = '<b>x</b>')), attempt(() => (script.text = 'globalThis.__pwned = 1')), getComputedStyle(document.body).outlineStyle];
+    });
+    expect(stopped).toEqual(['TypeError', 'TypeError', 'none']);
+    await expect.poll(() => complaints.filter((line) => line.startsWith('policy:')).length).toBeGreaterThanOrEqual(3);
+    await context.close();
+  });
+
   test('open menus and dialogs are accessible too', { timeout: 60_000 }, async () => {
     const server = await start({ hosts: 12 });
     const { context, page, complaints } = await openPage(browser, server.url);
@@ -138,9 +166,15 @@ describe.skipIf(reason !== undefined)(`dashboard in Chromium${reason === undefin
       }));
       expect.soft(found, visit).toEqual({ isRun: false, images: 0, scripts: 0, links: 0, isWide: false });
     }
+    for (const text of [hostile.markup, hostile.link, hostile.template]) {
+      await page.goto(inProject(`clusters/${part(text)}`));
+      await page.getByRole('heading', { level: 2, name: 'Layers' }).waitFor();
+      expect.soft(await page.getByRole('heading', { level: 1 }).textContent()).toContain(text);
+    }
     await page.goto(inProject(`hosts/${part(hostile.rtl)}`));
     expect(await page.getByRole('heading', { level: 1 }).textContent()).toContain('[U+202E]');
-    expect(complaints).toEqual([]);
+    // The hub refuses such names in queries; the browser notes that. Nothing else may be noted.
+    expect(complaints.filter((line) => !/status of 40[04]/.test(line))).toEqual([]);
     await context.close();
   });
 

@@ -52,7 +52,7 @@ export const fleetOf = (world: World) => {
   const byState: Record<string, number> = {};
   for (const { state } of clusters) byState[state] = (byState[state] ?? 0) + 1;
   const lobby = world.hosts.size - hosts.length;
-  return { hosts: hosts.length, online: hosts.filter((host) => host.online).length, lobby, simulated: hosts.filter((host) => host.simulated).length, clusters: clusters.length, byState, drifted: 4, profiles: world.profiles.size };
+  return { hosts: hosts.length, online: hosts.filter((host) => host.online).length, lobby, simulated: hosts.filter((host) => host.simulated).length, clusters: clusters.length, byState, drifted: clusters.reduce((sum, cluster) => sum + cluster.drifted, 0), profiles: world.profiles.size };
 };
 
 const planOf = (world: World, name: string, spec: ClusterSpec): PlanView | undefined => {

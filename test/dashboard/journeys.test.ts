@@ -50,6 +50,7 @@ describe.skipIf(reason !== undefined)(`journeys in Chromium${reason === undefine
     await dialog.getByText('tiger maple anchor quiet').waitFor();
     await dialog.getByRole('button', { name: 'The words match: approve' }).click();
     await expect.poll(() => server.fixture.world.hosts.get('new-1')?.state).toBe('approved');
+    await dialog.waitFor({ state: 'detached' });
     await page.getByText('new-1', { exact: true }).waitFor({ state: 'detached' });
 
     await page.getByRole('link', { name: 'Profiles' }).click();
@@ -98,7 +99,7 @@ describe.skipIf(reason !== undefined)(`journeys in Chromium${reason === undefine
     await page.getByLabel('Password').fill(server.credentials.password);
     await page.getByRole('button', { name: 'Log in' }).click();
     await page.waitForURL('**/p/retail/clusters/store-001');
-    await page.getByRole('button', { name: 'Account' }).click();
+    await page.getByRole('button', { name: /^Account/ }).click();
     await page.getByRole('menuitem', { name: /Log out/ }).click();
     await page.waitForURL(/\/login/);
     await page.goto('/login?next=//evil.example/');
@@ -233,7 +234,7 @@ describe.skipIf(reason !== undefined)(`journeys in Chromium${reason === undefine
     await page.getByRole('menuitem', { name: 'Dark' }).click();
     await page.reload();
     expect(await page.evaluate(() => document.documentElement.dataset['theme'])).toBe('dark');
-    await page.getByRole('button', { name: /switch project/ }).click();
+    await page.getByRole('button', { name: /^Project/ }).click();
     await page.getByRole('menuitem', { name: 'lab' }).click();
     await page.waitForURL('**/p/lab/fleet');
   });

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { nameSchema } from '@groundplane/protocol/ids';
 import { profileDocumentSchema, clusterDocumentSchema } from '@groundplane/protocol/profile';
 import { clusterStates } from '@groundplane/protocol/cluster-state';
-import { parseFrame } from '../../hub/dashboard/src/api/live.ts';
+import { joinFrames, parseFrame } from '../../hub/dashboard/src/api/live.ts';
 import { patchListing, readPages } from '../../hub/dashboard/src/api/listing.ts';
 import { addToList, setValue } from '../../hub/dashboard/src/edit/change-document.ts';
 import { checkDocument } from '../../hub/dashboard/src/edit/check-document.ts';
@@ -99,6 +99,12 @@ describe('stream frames', () => {
     expect(frame).toEqual({ changes: [{ kind: 'host', project: 'p', name: 'h' }], events: true, fleet: undefined });
     for (const text of ['', '{', '7', 'null', '[]x']) expect(parseFrame(text)).toBeUndefined();
   });
+});
+
+test('frames that wait are joined: each thing once, the newest counters', () => {
+  const host = { kind: 'host' as const, project: 'p', name: 'h' };
+  const fleet = { hosts: 2 } as unknown as NonNullable<ReturnType<typeof parseFrame>>['fleet'];
+  expect(joinFrames({ changes: [host], events: true, fleet: undefined }, { changes: [host, { ...host, name: 'i' }], events: false, fleet })).toEqual({ changes: [host, { ...host, name: 'i' }], events: true, fleet });
 });
 
 describe('heat map', () => {

@@ -87,7 +87,7 @@ export const virtualClock = ({ wallStartMs = Date.UTC(2026, 0, 1), settle = sett
   };
   return {
     monotonicMs: () => nowMs,
-    wallMs: () => wallOffsetMs + nowMs,
+    wallMs: () => Math.floor(wallOffsetMs + nowMs),
     after: (delayMs, callback) => {
       order += 1;
       const timer = { atMs: nowMs + Math.max(0, delayMs), order, callback };

@@ -110,16 +110,22 @@ const uidOf = (context: ExecuteContext, ref: ObjectRef): { uid?: string } => {
   return uid === undefined || uid === '' ? {} : { uid };
 };
 
+/** A namespace that another layer of ours still lives in goes to that layer; one that holds somebody else's things is theirs from now on. */
+const keepNamespace = (args: StepArgs['pruneObject'], context: ExecuteContext, tenant: KubeObject): Result<AgentWrite[]> => {
+  const layer = tenant.metadata.labels?.[managedLabel] === 'true' ? tenant.metadata.labels[layerLabel] : undefined;
+  const record = context.state.object(args.ref);
+  if (layer !== undefined && record !== undefined) return ok([writes.object({ ...record, layer })]);
+  context.event({ type: 'normal', reason: 'NamespaceKept', layer: args.layer, message: `namespace ${args.ref.name} stays: it still holds ${tenant.kind} ${tenant.metadata.name ?? ''}` });
+  return ok([writes.noObject(args.ref)]);
+};
+
 export const pruneObject: Executor<'pruneObject'> = async (args, context) => {
   const found = clusterOf(context, refText(args.ref));
   if (!found.ok) return found;
   if (args.ref.kind === 'Namespace') {
     const others = await firstIn(found.value, args.ref.name);
     if (!others.ok) return others;
-    if (others.value !== undefined) {
-      context.event({ type: 'normal', reason: 'NamespaceKept', layer: args.layer, message: `namespace ${args.ref.name} stays: it still holds ${others.value}` });
-      return ok([writes.noObject(args.ref)]);
-    }
+    if (others.value !== undefined) return keepNamespace(args, context, others.value);
   }
   const gone = await found.value.delete(args.ref, { propagation: 'Background', ...uidOf(context, args.ref) });
   if (!gone.ok && gone.failure.code !== 'object-replaced' && gone.failure.code !== 'kind-unknown') return gone;
@@ -138,7 +144,7 @@ const builtIn = (object: KubeObject): boolean =>
   object.kind === 'Lease';
 
 /** The first object in a namespace that Kubernetes did not make by itself; deleting the namespace would take it along, whoever owns it. */
-const firstIn = async (cluster: Cluster, namespace: string): Promise<Result<string | undefined>> => {
+const firstIn = async (cluster: Cluster, namespace: string): Promise<Result<KubeObject | undefined>> => {
   const resources = await cluster.resources();
   if (!resources.ok) return resources;
   for (const { apiVersion, kind, namespaced, verbs } of resources.value) {
@@ -147,7 +153,7 @@ const firstIn = async (cluster: Cluster, namespace: string): Promise<Result<stri
     if (!listed.ok && (listed.failure.code === 'kind-unknown' || listed.failure.code === 'not-found')) continue;
     if (!listed.ok) return listed;
     const stranger = listed.value.items.find((object) => !builtIn({ ...object, kind }) && object.metadata.ownerReferences === undefined && object.metadata.deletionTimestamp === undefined);
-    if (stranger !== undefined) return ok(`${kind} ${stranger.metadata.name ?? ''}`);
+    if (stranger !== undefined) return ok({ ...stranger, kind });
   }
   return ok(undefined);
 };

@@ -32,6 +32,12 @@ export const createOutbox = (store: AgentStore) => {
     return { table: 'outbox', key, value: text };
   };
 
+  /** State that the hub has confirmed already is no news, also after a restart. */
+  const putState = (key: 'status' | 'info', value: HostStatus | HostInfo): AgentWrite[] => {
+    if (!rows.has(key) && store.get('kv', `sent/${key}`) === JSON.stringify(value)) return [];
+    return [put(key, value)].filter((write) => write !== undefined);
+  };
+
   const dropOldest = (): AgentWrite[] => {
     const writes: AgentWrite[] = [];
     let dropped = Number(rows.get('dropped') ?? 0);
@@ -51,8 +57,8 @@ export const createOutbox = (store: AgentStore) => {
 
   return {
     /** Writes to commit; empty when nothing changed. */
-    status: (status: HostStatus): AgentWrite[] => [put('status', status)].filter((write) => write !== undefined),
-    info: (info: HostInfo): AgentWrite[] => (store.get('kv', 'infoSent') === JSON.stringify(info) ? [] : [put('info', info)].filter((write) => write !== undefined)),
+    status: (status: HostStatus): AgentWrite[] => putState('status', status),
+    info: (info: HostInfo): AgentWrite[] => putState('info', info),
     event: (event: HostEvent): AgentWrite[] => {
       const key = eventKey(nextEvent);
       nextEvent += 1;
@@ -86,7 +92,7 @@ export const createOutbox = (store: AgentStore) => {
       if (flight?.seq !== acknowledged) return [];
       const writes: AgentWrite[] = [{ table: 'kv', key: 'outboxSeq', value: String(seq) }];
       for (const { key, value } of flight.keys) {
-        if (key === 'info') writes.push({ table: 'kv', key: 'infoSent', value });
+        if (key === 'info' || key === 'status') writes.push({ table: 'kv', key: `sent/${key}`, value });
         if (rows.get(key) !== value) continue;
         rows.delete(key);
         writes.push({ table: 'outbox', key, value: null });

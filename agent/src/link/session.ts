@@ -38,6 +38,8 @@ export interface SessionDeps {
   name: string | undefined;
   serial: string | undefined;
   onContentToken: (token: string) => void;
+  /** Fewer than this build has; for older agents in tests. */
+  capabilities?: readonly string[] | undefined;
 }
 
 /** Reports that are not urgent wait this long for company. */
@@ -111,7 +113,7 @@ export const createSession = (deps: SessionDeps) => {
       key: deps.key.publicKey,
       nonce,
       bootId: deps.bootId,
-      capabilities: [...capabilities],
+      capabilities: [...(deps.capabilities ?? capabilities)],
       resume: {
         ...(version === undefined ? {} : { version }),
         ...(good?.desired.bundle === undefined ? {} : { bundle: good.desired.bundle }),

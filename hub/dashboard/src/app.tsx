@@ -22,6 +22,7 @@ import { Setup } from './screens/setup.tsx';
 import { Scope } from './scope.ts';
 import { Shell } from './shell.tsx';
 import { readStored, writeStored } from './stored.ts';
+import { usePathParts } from './url-state.ts';
 
 // The editor and the YAML library are most of the code; they come when an editor opens.
 const ClusterEdit = lazy(() => import('./screens/cluster-edit.tsx'));
@@ -34,29 +35,49 @@ const NotFound = (): ReactElement => (
   </Page>
 );
 
-const Screens = (): ReactElement => (
-  <Suspense fallback={<Loading what="the editor" />}>
-    <Switch>
-      <Route path="/p/:project/fleet" component={Fleet} />
-      <Route path="/p/:project/clusters" component={Clusters} />
-      <Route path="/p/:project/create/cluster">{() => <ClusterEdit name={undefined} />}</Route>
-      <Route path="/p/:project/clusters/:name/edit">{({ name }) => <ClusterEdit key={name} name={name} />}</Route>
-      <Route path="/p/:project/clusters/:name">{({ name }) => <Cluster key={name} name={name} />}</Route>
-      <Route path="/p/:project/hosts" component={Hosts} />
-      <Route path="/p/:project/hosts/:name">{({ name }) => <Host key={name} name={name} />}</Route>
-      <Route path="/p/:project/lobby" component={Lobby} />
-      <Route path="/p/:project/profiles" component={Profiles} />
-      <Route path="/p/:project/create/profile">{() => <ProfileEdit of={undefined} />}</Route>
-      <Route path="/p/:project/profiles/:name/diff">{({ name }) => <ProfileDiff name={name} />}</Route>
-      <Route path="/p/:project/profiles/:name/:version">{({ name, version }) => <ProfileEdit key={`${name}@${version}`} of={{ name, version }} />}</Route>
-      <Route path="/p/:project/events" component={Events} />
-      <Route path="/p/:project">{({ project }) => <Redirect to={paths.fleet(project)} replace />}</Route>
-      <Route component={NotFound} />
-    </Switch>
-  </Suspense>
-);
+const Screens = (): ReactElement => {
+  const [, project = '', , name = '', version = ''] = usePathParts();
+  return (
+    <Suspense fallback={<Loading what="the editor" />}>
+      <Switch>
+        <Route path="/p/:project/fleet" component={Fleet} />
+        <Route path="/p/:project/clusters" component={Clusters} />
+        <Route path="/p/:project/create/cluster">
+          <ClusterEdit name={undefined} />
+        </Route>
+        <Route path="/p/:project/clusters/:name/edit">
+          <ClusterEdit key={name} name={name} />
+        </Route>
+        <Route path="/p/:project/clusters/:name">
+          <Cluster key={name} name={name} />
+        </Route>
+        <Route path="/p/:project/hosts" component={Hosts} />
+        <Route path="/p/:project/hosts/:name">
+          <Host key={name} name={name} />
+        </Route>
+        <Route path="/p/:project/lobby" component={Lobby} />
+        <Route path="/p/:project/profiles" component={Profiles} />
+        <Route path="/p/:project/create/profile">
+          <ProfileEdit of={undefined} />
+        </Route>
+        <Route path="/p/:project/profiles/:name/diff">
+          <ProfileDiff name={name} />
+        </Route>
+        <Route path="/p/:project/profiles/:name/:version">
+          <ProfileEdit key={`${name}@${version}`} of={{ name, version }} />
+        </Route>
+        <Route path="/p/:project/events" component={Events} />
+        <Route path="/p/:project">
+          <Redirect to={paths.fleet(project)} replace />
+        </Route>
+        <Route component={NotFound} />
+      </Switch>
+    </Suspense>
+  );
+};
 
-const InProject = ({ project, who }: { project: string; who: WhoView }): ReactElement => {
+const InProject = ({ who }: { who: WhoView }): ReactElement => {
+  const [, project = ''] = usePathParts();
   useEffect(() => writeStored('project', project), [project]);
   return (
     <Scope value={{ project, who }}>
@@ -100,7 +121,9 @@ const LoggedIn = (): ReactElement => {
   if (known === undefined) return <Loading what="the dashboard" />;
   return (
     <Switch>
-      <Route path="/p/:project/*?">{({ project }) => <InProject project={project} who={known} />}</Route>
+      <Route path="/p/:project/*?">
+        <InProject who={known} />
+      </Route>
       <Route path="/">
         <Start who={known} />
       </Route>

@@ -5,6 +5,7 @@ import { ask } from './api/client.ts';
 import { fleetQuery, projectsQuery } from './api/queries.ts';
 import { useStream, type StreamState } from './api/stream.ts';
 import { shortcuts, useKeys } from './keys.ts';
+import { showControls } from './model/names.ts';
 import { Dialog } from './parts/dialog.tsx';
 import { Icon, type IconName } from './parts/icon.tsx';
 import { Menu } from './parts/menu.tsx';
@@ -51,9 +52,9 @@ const ProjectSwitch = (): ReactElement => {
   const entries = (projects.data ?? []).map((each) => ({ key: each.id, text: <Name text={each.name} />, isChosen: each.name === project, choose: () => navigate(paths.fleet(each.name)) }));
   return (
     <Menu
-      label={`Project ${project.slice(0, 63)}; switch project`}
+      label={`Project ${showControls(project)}`}
       className="button quiet project-switch"
-      trigger={<><span className="quiet">Project</span><Name text={project} /><Icon name="down" /></>}
+      trigger={<><span className="quiet">Project</span> <Name text={project} /><Icon name="down" /></>}
       entries={entries}
     />
   );
@@ -78,7 +79,7 @@ const UserMenu = (): ReactElement => {
   const roles = who.grants.map((grant) => (grant.project === undefined ? grant.role : `${grant.role} in ${grant.project}`)).join(', ');
   return (
     <Menu
-      label="Account"
+      label={`Account ${showControls(who.name)}`}
       className="button quiet"
       trigger={<><Icon name="user" /><Name text={who.name} /></>}
       entries={[{ key: 'leave', text: 'Log out', note: roles, choose: () => void leave() }]}

@@ -1,4 +1,4 @@
-import { useSearch } from 'wouter';
+import { useLocation, useSearch } from 'wouter';
 import { navigate } from 'wouter/use-browser-location';
 
 /** One value in the query string. Setting it replaces the address, so that typing in a filter does not fill the history. */
@@ -11,6 +11,23 @@ export const useUrlState = (key: string, fallback = ''): [string, (value: string
     navigate(`${location.pathname}${query.size === 0 ? '' : `?${query.toString()}`}`, { replace: true });
   };
   return [value, set];
+};
+
+const decode = (part: string): string => {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+};
+
+/**
+ * The parts of the address after the host: `['p', project, 'clusters', name]`. The router's own parameters leave reserved characters encoded, which
+ * a version like `1.0.0+build` has.
+ */
+export const usePathParts = (): string[] => {
+  useLocation();
+  return location.pathname.split('/').slice(1).map(decode);
 };
 
 export { navigate };

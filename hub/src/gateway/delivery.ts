@@ -7,6 +7,13 @@ import type { Bundler, BuiltBundle } from '../render/bundle.ts';
 
 const cacheMax = 512;
 
+export interface DeliveryOptions {
+  /** The bundle that the host is known to hold and can be patched. */
+  base: string | undefined;
+  /** Whether small new blobs may ride along. */
+  attach: boolean;
+}
+
 /**
  * Writes `desired` messages. What many hosts share (bundle or patch, releases, small new blobs, the director's signature) is turned into text once;
  * only the host's own few hundred bytes are made for each.
@@ -54,25 +61,26 @@ export const createDelivery = (deps: { store: Store; content: ContentStore; bund
     return attached;
   };
 
-  const sharedText = async (tenant: string, project: string, bundle: string, baseDigest: string | undefined): Promise<string> => {
+  const sharedText = async (tenant: string, project: string, bundle: string, options: DeliveryOptions): Promise<string> => {
+    const baseDigest = options.base;
     const built = await deps.bundler.load(bundle);
     if (built === undefined) return '';
     const base = baseDigest === undefined ? undefined : await deps.bundler.load(baseDigest);
     const body = base === undefined ? { bundle: built.bundle } : base.digest === built.digest ? {} : { patch: makeBundlePatch(base, built.bundle, built.layerDigests) };
-    const attach = await attachments(built, base);
+    const attach = options.attach ? await attachments(built, base) : {};
     return JSON.stringify({ ...body, releases: await releasesOf(tenant, project, built), ...(Object.keys(attach).length === 0 ? {} : { attach }) }).slice(1, -1);
   };
 
   return {
-    /** The whole text of a message, or undefined when its parts are gone. `base`: the bundle that the host is known to hold. */
-    message: async (row: Row<'desired'>, project: string, base: string | undefined): Promise<string | undefined> => {
+    /** The whole text of a message, or undefined when its parts are gone. */
+    message: async (row: Row<'desired'>, project: string, options: DeliveryOptions): Promise<string | undefined> => {
       const director = await directorText(row.tenant, row.value.director);
       if (director === undefined) return undefined;
       const { bundle } = row.value.desired;
       let tail = '';
       if (bundle !== undefined) {
-        const key = `${row.tenant} ${project} ${bundle} ${base ?? ''}`;
-        tail = await (shared.get(key) ?? remember(shared, key, sharedText(row.tenant, project, bundle, base)));
+        const key = `${row.tenant} ${project} ${bundle} ${options.base ?? ''} ${options.attach}`;
+        tail = await (shared.get(key) ?? remember(shared, key, sharedText(row.tenant, project, bundle, options)));
         if (tail === '') return undefined;
       }
       const adopted = row.value.adopted === undefined ? '' : `,"adopted":${JSON.stringify(row.value.adopted)}`;

@@ -3,6 +3,7 @@ import type { Version } from '@groundplane/protocol/bundle';
 import { parseAgentFrame, writeFrame } from '@groundplane/protocol/frame';
 import { limits } from '@groundplane/protocol/limits';
 import { capabilities, helloText, protocolVersion, welcomeText, type AgentMessage, type Hello, type HubMessage, type Report } from '@groundplane/protocol/messages';
+import type { Verify } from '@groundplane/protocol/trust';
 import { keyWords } from '@groundplane/protocol/words';
 import type { Fleet, HostEntry } from '../fleet/index.ts';
 import type { AcceptPeer, Peer } from '../port/carrier.ts';
@@ -24,6 +25,8 @@ export interface GatewayDeps {
   delivery: Delivery;
   assigner: Assigner;
   log: (text: string) => void;
+  /** Checks signatures of devices; the simulator brings a cheaper kind of signature. */
+  verify?: Verify;
 }
 
 /** One authenticated connection. */
@@ -37,6 +40,7 @@ interface Session {
   holds: string | undefined;
   sentGeneration: number;
   canPatch: boolean;
+  canAttach: boolean;
 }
 
 /** A connection that the network takes nothing from is cut rather than buffered for. */
@@ -83,7 +87,7 @@ export const createGateway = (deps: GatewayDeps) => {
     const row = host?.desired === undefined ? undefined : await store.get('desired', session.tenant, session.host);
     if (row === undefined || host === undefined || sessions.get(session.host) !== session) return;
     if (!force && row.value.version.generation <= session.sentGeneration) return;
-    const text = await delivery.message(row, host.project, session.canPatch && !force ? session.holds : undefined);
+    const text = await delivery.message(row, host.project, { base: session.canPatch && !force ? session.holds : undefined, attach: session.canAttach });
     if (text === undefined) return deps.log(`gateway: the desired state of host ${host.name} cannot be written; its bundle is missing`);
     if (session.peer.backlogBytes() > backlogBytesMax) return session.peer.close();
     session.sentGeneration = row.value.version.generation;
@@ -138,8 +142,8 @@ export const createGateway = (deps: GatewayDeps) => {
   const adopt = async (host: HostEntry, theirs: Version | undefined): Promise<void> => {
     const ours = host.desired;
     if (theirs === undefined || host.state !== 'approved') return;
-    const isAhead = theirs.epoch !== epoch ? ours === undefined || ours.generation <= theirs.generation : theirs.generation > (ours?.generation ?? 0);
-    if (!isAhead) return;
+    const isOurs = ours !== undefined && ours.epoch === theirs.epoch && ours.generation === theirs.generation && ours.digest === theirs.digest;
+    if (isOurs || theirs.generation < (ours?.generation ?? 0)) return;
     const row = ours === undefined ? undefined : await store.get('desired', host.tenant, host.id);
     await deps.assigner.assign(
       [{ tenant: host.tenant, host: host.id, cluster: row?.value.desired.cluster, bundle: row?.value.desired.bundle, inputs: row?.value.inputs ?? '' }],
@@ -168,6 +172,7 @@ export const createGateway = (deps: GatewayDeps) => {
       holds: bundle,
       sentGeneration: isUnchanged ? (host.desired?.generation ?? 0) : 0,
       canPatch: hello.capabilities.includes('bundle-patch'),
+      canAttach: hello.capabilities.includes('attach'),
     };
     sessions.set(host.id, session);
     tokens.set(session.token, session);
@@ -196,7 +201,7 @@ export const createGateway = (deps: GatewayDeps) => {
       peer.close();
     };
     if (hello.v < protocolVersion - 2 || hello.v > protocolVersion + 1) return reject('version-unknown', `this hub speaks protocol ${protocolVersion} and the agent ${hello.v}. Update the older one`, limits.backoffMaxMs);
-    if (!isSigned(hello.key, helloText(challenge, hello), hello.proof)) return reject('key-unproven', 'the hello is not signed by the key it names', limits.backoffMaxMs);
+    if (!(deps.verify ?? isSigned)(hello.key, helloText(challenge, hello), hello.proof)) return reject('key-unproven', 'the hello is not signed by the key it names', limits.backoffMaxMs);
     if (fleet.hostByKey(hello.key) === undefined) {
       const enrolled = await enrol({ store, clock, random, hub: keys.hub }, hello, challenge);
       if (!enrolled.ok) return reject(enrolled.failure.code, enrolled.failure.message, 60_000);

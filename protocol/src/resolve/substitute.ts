@@ -1,4 +1,5 @@
 import { fail, ok, type Result } from '../failure.ts';
+import { limits } from '../limits.ts';
 
 /** What templates may ask for, by full dotted path without the leading dot: `spectro.var.replicas`. */
 export type Lookup = (path: string) => string | undefined;
@@ -72,6 +73,14 @@ const unescape = (quoted: string): string | undefined => {
   }
 };
 
+/** A few bytes of template can ask for gigabytes; what does not fit into an object is refused before it is made. */
+const tooLarge = (element: string): Result<never> => fail('fatal', 'text-too-large', element, `becomes longer than ${limits.objectBytes} characters when its references are replaced`);
+
+const lengthReplaced = (value: string, from: string, to: string): number => {
+  const places = from === '' ? value.length + 1 : value.split(from).length - 1;
+  return value.length + places * Math.max(0, to.length - from.length);
+};
+
 const evaluate = (tokens: readonly Token[], lookup: Lookup, element: string): Result<string> => {
   const [first, ...rest] = tokens;
   if (first?.kind !== 'path') return fail('fatal', 'template-invalid', element, 'a .spectro action starts with its reference');
@@ -89,10 +98,9 @@ const evaluate = (tokens: readonly Token[], lookup: Lookup, element: string): Re
     if (known === undefined) return fail('fatal', 'function-unknown', element, `the function ${name.text} is not one of ${Object.keys(functions).join(', ')}`);
     const args = rest.slice(at + 2, at + 2 + known.args);
     if (args.length < known.args || args.some((token) => token.kind === 'pipe')) return fail('fatal', 'template-invalid', element, `${name.text} takes ${known.args} arguments`);
-    value = known.run(
-      args.map((token) => ('text' in token ? token.text : '')),
-      value,
-    );
+    const texts = args.map((token) => ('text' in token ? token.text : ''));
+    if (name.text === 'replace' && lengthReplaced(value, texts[0] ?? '', texts[1] ?? '') > limits.objectBytes) return tooLarge(element);
+    value = known.run(texts, value);
     at += 2 + known.args;
   }
   return ok(value);
@@ -108,19 +116,26 @@ export const substitute = (text: string, lookup: Lookup, element: string): Resul
   if (!text.includes('.spectro.')) return ok(text);
   const parts: string[] = [];
   let done = 0;
+  let length = 0;
+  let line = 1;
   for (const match of text.matchAll(opening)) {
     if (match.index < done) continue;
     const open = match.index + match[0].indexOf('.spectro.');
-    const line = text.slice(0, match.index).split('\n').length;
+    const before = text.slice(done, match.index);
+    line += before.split('\n').length - 1;
     const action = tokenize(text, open);
     if (action === undefined) return fail('fatal', 'template-invalid', element, `line ${line}: a {{ .spectro action never closes`);
     const value = evaluate(action.tokens, lookup, `${element}, line ${line}`);
     if (!value.ok) return value;
-    parts.push(text.slice(done, match.index), value.value);
+    parts.push(before, value.value);
+    length += before.length + value.value.length;
+    if (length > limits.objectBytes) return tooLarge(`${element}, line ${line}`);
+    line += text.slice(match.index, action.end).split('\n').length - 1;
     done = action.end;
   }
-  parts.push(text.slice(done));
-  return ok(parts.join(''));
+  const rest = text.slice(done);
+  if (parts.length > 0 && length + rest.length > limits.objectBytes) return tooLarge(element);
+  return ok(parts.join('') + rest);
 };
 
 /** Every `.spectro` reference of a text, for "used by" and for checks before anything is set. */

@@ -1,5 +1,6 @@
 import type { QueryClient } from '@tanstack/react-query';
 import type { FleetView, HostView, ClusterView, ClusterSummaryView, HostSummaryView } from '@groundplane/protocol/api/views';
+import { after, nowMs } from '../clock.ts';
 import { ask, type ApiError } from './client.ts';
 import { patchListing, type Listing } from './listing.ts';
 import { keys } from './queries.ts';
@@ -33,6 +34,14 @@ export const parseFrame = (text: string): Frame | undefined => {
   }
 };
 
+export const joinFrames = (first: Frame, second: Frame): Frame => ({
+  changes: [...new Map([...first.changes, ...second.changes].map((change) => [`${change.kind}/${change.project}/${change.name}`, change])).values()],
+  events: first.events || second.events,
+  fleet: second.fleet ?? first.fleet,
+});
+
+/** The hub names at most this many things in a frame; a full one may stand for more. */
+const namesMax = 200;
 /** Up to this many changed things are read one by one into a long list; with more of them, reading the list again costs less. */
 const readSinglyMax = 12;
 /** A list of more rows than this is patched row by row; shorter ones are simply read again. */
@@ -63,15 +72,36 @@ const patchClusters = async (client: QueryClient, project: string, names: readon
 
 const isLong = (client: QueryClient, key: readonly string[]): boolean => (client.getQueryData<Listing<unknown>>(key)?.items.length ?? 0) > shortList;
 
-const refreshHosts = async (client: QueryClient, project: string, names: readonly string[]): Promise<void> => {
-  const isListLong = isLong(client, keys.hosts(project)) || isLong(client, keys.lobby(project));
-  if (isListLong && names.length <= readSinglyMax) return patchHosts(client, project, names);
-  await Promise.all([client.invalidateQueries({ queryKey: keys.hosts(project) }), client.invalidateQueries({ queryKey: keys.lobby(project) })]);
+/** A long list costs many requests, so it is read again at most this often. */
+const longListPauseMs = 10_000;
+const readAtMs = new Map<string, number>();
+const planned = new Set<string>();
+
+const readAgain = async (client: QueryClient, key: readonly string[]): Promise<void> => {
+  const id = key.join(' ');
+  const waitMs = (readAtMs.get(id) ?? 0) + longListPauseMs - nowMs();
+  if (!isLong(client, key) || waitMs <= 0) {
+    readAtMs.set(id, nowMs());
+    return client.invalidateQueries({ queryKey: key });
+  }
+  if (planned.has(id)) return;
+  planned.add(id);
+  after(waitMs, () => {
+    planned.delete(id);
+    readAtMs.set(id, nowMs());
+    void client.invalidateQueries({ queryKey: key });
+  });
 };
 
-const refreshClusters = async (client: QueryClient, project: string, names: readonly string[]): Promise<void> => {
-  if (isLong(client, keys.clusters(project)) && names.length <= readSinglyMax) return patchClusters(client, project, names);
-  await client.invalidateQueries({ queryKey: keys.clusters(project) });
+const refreshHosts = async (client: QueryClient, project: string, names: readonly string[], isFull: boolean): Promise<void> => {
+  const isListLong = isLong(client, keys.hosts(project)) || isLong(client, keys.lobby(project));
+  if (isListLong && !isFull && names.length <= readSinglyMax) return patchHosts(client, project, names);
+  await Promise.all([readAgain(client, keys.hosts(project)), readAgain(client, keys.lobby(project))]);
+};
+
+const refreshClusters = async (client: QueryClient, project: string, names: readonly string[], isFull: boolean): Promise<void> => {
+  if (isLong(client, keys.clusters(project)) && !isFull && names.length <= readSinglyMax) return patchClusters(client, project, names);
+  await readAgain(client, keys.clusters(project));
 };
 
 const namesOf = (changes: readonly Change[], kind: Change['kind']): string[] => [...new Set(changes.filter((change) => change.kind === kind).map((change) => change.name))];
@@ -85,8 +115,9 @@ export const applyFrame = async (client: QueryClient, project: string, frame: Fr
   const work: Promise<unknown>[] = [];
   for (const name of hosts) work.push(client.invalidateQueries({ queryKey: keys.host(project, name) }));
   for (const name of clusters) work.push(client.invalidateQueries({ queryKey: keys.cluster(project, name) }));
-  if (hosts.length > 0) work.push(refreshHosts(client, project, hosts));
-  if (clusters.length > 0) work.push(refreshClusters(client, project, clusters));
+  const isFull = frame.changes.length >= namesMax;
+  if (hosts.length > 0 || isFull) work.push(refreshHosts(client, project, hosts, isFull));
+  if (clusters.length > 0 || isFull) work.push(refreshClusters(client, project, clusters, isFull));
   for (const name of namesOf(here, 'profile')) work.push(client.invalidateQueries({ queryKey: keys.profileOf(project, name) }));
   if (here.some((change) => change.kind === 'profile')) work.push(client.invalidateQueries({ queryKey: keys.profiles(project) }));
   if (here.some((change) => change.kind === 'ticket')) work.push(client.invalidateQueries({ queryKey: keys.tickets(project) }));

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'react';
 import { useQueryClient, type QueryClient } from '@tanstack/react-query';
 import { after, nowMs } from '../clock.ts';
-import { applyFrame, parseFrame, refreshProject } from './live.ts';
+import { applyFrame, joinFrames, parseFrame, refreshProject, type Frame } from './live.ts';
 import { keys } from './queries.ts';
 
 export type StreamState = { state: 'connecting' } | { state: 'live' } | { state: 'down'; asOfMs: number };
@@ -10,14 +10,25 @@ const streamPath = '/api/v1/stream';
 const reopenMinMs = 1000;
 const reopenMaxMs = 30_000;
 
-/** Frames wait until the one before is worked in; the newest ones of a busy second are joined by the hub already. */
+/** One frame is worked in at a time; those that come meanwhile are joined into the next, so a slow hub is never asked more than it answers. */
 const inOrder = (client: QueryClient, project: string): ((text: string) => void) => {
-  let last: Promise<void> = Promise.resolve();
+  let waiting: Frame | undefined;
+  let isBusy = false;
+  const work = async (): Promise<void> => {
+    for (let frame = waiting; frame !== undefined; frame = waiting) {
+      waiting = undefined;
+      // A failed read is shown by the query that needs the data; here it must only not stop the next frame.
+      await applyFrame(client, project, frame).catch(() => undefined);
+    }
+    isBusy = false;
+  };
   return (text) => {
     const frame = parseFrame(text);
     if (frame === undefined) return;
-    // A failed read is shown by the query that needs the data; here it must only not stop the next frame.
-    last = last.then(() => applyFrame(client, project, frame)).catch(() => undefined);
+    waiting = waiting === undefined ? frame : joinFrames(waiting, frame);
+    if (isBusy) return;
+    isBusy = true;
+    void work();
   };
 };
 

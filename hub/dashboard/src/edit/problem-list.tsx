@@ -7,7 +7,7 @@ export const ProblemList = ({ problems, jump }: { problems: readonly DocumentPro
       No problems.
     </p>
   ) : (
-    <ul className="problem-list" role="status" aria-label="Problems">
+    <ul className="problem-list" aria-label="Problems">
       {problems.map((problem, index) => (
         <li key={`${problem.from}/${index}`}>
           <button type="button" className="button quiet" onClick={() => jump(problem)}>

@@ -1,5 +1,6 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import type { profileDocumentSchema } from '@groundplane/protocol/profile';
+import type { ProfileView } from '@groundplane/protocol/api/views';
 import { useState, type ReactElement } from 'react';
 import type { z } from 'zod';
 import { ask } from '../api/client.ts';
@@ -22,6 +23,7 @@ interface SaveProfileProps {
   versionState: 'draft' | 'released' | undefined;
   next: string;
   isUnchanged: boolean;
+  onSaved: (saved: ProfileView) => void;
 }
 
 const reason = ({ document, problems, versionState, next }: SaveProfileProps, project: string): string | undefined => {
@@ -48,6 +50,7 @@ export const SaveProfile = (props: SaveProfileProps): ReactElement => {
       setIsAsking(false);
       notify(`${saved.name} ${saved.version} is ${saved.state === 'released' ? 'released' : 'saved as a draft'}`);
       client.setQueryData(keys.profile(project, saved.name, saved.version), saved);
+      props.onSaved(saved);
       navigate(paths.profile(project, saved.name, saved.version), { replace: true });
       await client.invalidateQueries({ queryKey: keys.profiles(project) });
     },

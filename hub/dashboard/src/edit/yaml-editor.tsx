@@ -41,7 +41,7 @@ const open = (parent: HTMLElement, doc: string, label: string, isReadOnly: boole
         EditorState.tabSize.of(2),
         EditorState.readOnly.of(isReadOnly),
         EditorView.lineWrapping,
-        EditorView.contentAttributes.of({ 'aria-label': label, spellcheck: 'false' }),
+        EditorView.contentAttributes.of({ 'aria-label': label, spellcheck: 'false', tabindex: '0' }),
         // Tab is left to the browser: it leads out of the editor, so that the keyboard is not trapped.
         keymap.of([...defaultKeymap, ...historyKeymap, ...searchKeymap, ...foldKeymap]),
         EditorView.updateListener.of((update) => update.docChanged && onChange(update.state.doc.toString())),

@@ -9,7 +9,15 @@ export interface MenuEntry {
   choose: () => void;
 }
 
-export const Menu = ({ label, trigger, entries, className = 'button' }: { label: string; trigger: ReactNode; entries: readonly MenuEntry[]; className?: string }): ReactElement => (
+interface MenuProps {
+  /** Its name for screen readers; has to contain what stands in the button. */
+  label: string;
+  trigger: ReactNode;
+  entries: readonly MenuEntry[];
+  className?: string;
+}
+
+export const Menu = ({ label, trigger, entries, className = 'button' }: MenuProps): ReactElement => (
   <Base.Root modal={false}>
     <Base.Trigger className={className} aria-label={label} title={label}>
       {trigger}

@@ -32,9 +32,9 @@ const useTargets = (): Target[] => {
     screen('Events', paths.events(project)),
     screen('Create a cluster', paths.clusterCreate(project)),
     screen('Create a profile', paths.profileCreate(project)),
-    ...clusters.map(({ name }) => ({ key: `c/${name}`, kind: 'cluster', name, href: paths.cluster(project, name) })),
+    ...clusters.map(({ name, simulated }) => ({ key: `c/${name}`, kind: simulated ? 'simulated cluster' : 'cluster', name, href: paths.cluster(project, name) })),
     ...profiles.map(({ name, version }) => ({ key: `p/${name}/${version}`, kind: 'profile', name: `${name} ${version}`, href: paths.profile(project, name, version) })),
-    ...hosts.map(({ name }) => ({ key: `h/${name}`, kind: 'host', name, href: paths.host(project, name) })),
+    ...hosts.map(({ name, simulated }) => ({ key: `h/${name}`, kind: simulated ? 'simulated host' : 'host', name, href: paths.host(project, name) })),
   ];
 };
 

@@ -7,7 +7,7 @@ import { Dialog } from '../parts/dialog.tsx';
 import { Icon } from '../parts/icon.tsx';
 import { notify } from '../parts/notice.tsx';
 import { Problem } from '../parts/problem.tsx';
-import { Name } from '../parts/text.tsx';
+import { Name, Simulated } from '../parts/text.tsx';
 import { useScope } from '../scope.ts';
 
 interface Failed {
@@ -56,7 +56,10 @@ export const ApproveDialog = ({ names, onClose }: { names: readonly string[]; on
       <ul className="approve-list" tabIndex={0} aria-label="Hosts and their words">
         {hosts.map((name) => (
           <li key={name}>
-            <Name text={name} />
+            <span className="row">
+              <Name text={name} />
+              <Simulated when={views.find((view) => view.data?.name === name)?.data?.simulated} />
+            </span>
             <span className="words">{words.get(name) ?? '…'}</span>
             {done.has(name) && <Icon name="check" />}
           </li>

@@ -11,6 +11,7 @@ import { checkDocument } from '../edit/check-document.ts';
 import { Choices } from '../edit/cluster-choices.tsx';
 import { ProblemList } from '../edit/problem-list.tsx';
 import { clusterStarter } from '../edit/starters.ts';
+import { useLeaveGuard } from '../edit/leave-guard.ts';
 import { jumpTo, YamlEditor } from '../edit/yaml-editor.tsx';
 import { clusterDocument } from '../model/documents.ts';
 import { Button, LinkButton } from '../parts/button.tsx';
@@ -63,6 +64,7 @@ const Editing = ({ initial, cluster }: { initial: string; cluster: ClusterView |
   const { project, whyNot } = useScope();
   const [text, setText] = useState(initial);
   const view = useRef<EditorView | null>(null);
+  useLeaveGuard(text !== initial);
   const calm = useDeferredValue(text);
   const checked = useMemo(() => checkDocument(calm, clusterDocumentSchema), [calm]);
   const { plan, apply } = useChange(cluster);

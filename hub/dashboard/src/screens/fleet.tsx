@@ -103,10 +103,13 @@ const Legend = ({ hosts }: { hosts: readonly HostSummaryView[] }): ReactElement 
 };
 
 const labelKeysMax = 8;
+/** With more clusters than this their names would take more room than their hosts. */
+const clusterGroupsMax = 60;
 
 const Heat = ({ hosts }: { hosts: readonly HostSummaryView[] }): ReactElement => {
   const { project } = useScope();
-  const [by, setBy] = useUrlState('group', 'cluster');
+  const clusters = new Set(hosts.map((host) => host.cluster)).size;
+  const [by, setBy] = useUrlState('group', clusters > clusterGroupsMax ? 'none' : 'cluster');
   const labelKeys = [...new Set(hosts.slice(0, 500).flatMap((host) => Object.keys(host.labels)))].toSorted().slice(0, labelKeysMax);
   const simulated = hosts.filter((host) => host.simulated).length;
   const actions = (

@@ -12,6 +12,7 @@ import { ProblemList } from '../edit/problem-list.tsx';
 import { SaveProfile } from '../edit/save-profile.tsx';
 import { StackPreview } from '../edit/stack-preview.tsx';
 import { profileStarter } from '../edit/starters.ts';
+import { useLeaveGuard } from '../edit/leave-guard.ts';
 import { jumpTo, YamlEditor } from '../edit/yaml-editor.tsx';
 import { profileDocument } from '../model/documents.ts';
 import { compareVersions, nextPatch } from '../model/versions.ts';
@@ -64,9 +65,25 @@ const useVersionState = (name: string | undefined, version: string | undefined):
   return { state: mine.find((row) => row.version === version)?.state, newest: mine.map((row) => row.version).toSorted(compareVersions).at(-1) };
 };
 
-const Editing = ({ initial, profile }: { initial: string; profile: ProfileView | undefined }): ReactElement => {
+const textOf = (profile: ProfileView): string => stringify(profileDocument(profile), { lineWidth: 0 });
+
+/** The text of the editor over what the hub has. A newer text from the hub replaces the old one, but never what somebody has typed. */
+const useDraft = (latest: string): { text: string; setText: (text: string) => void; isChanged: boolean; isOvertaken: boolean; adopt: (text: string) => void } => {
+  const [base, setBase] = useState(latest);
+  const [text, setText] = useState(latest);
+  const isChanged = text !== base;
+  const adopt = (next: string): void => {
+    setBase(next);
+    setText(next);
+  };
+  if (latest !== base && !isChanged) adopt(latest);
+  useLeaveGuard(isChanged);
+  return { text, setText, isChanged, isOvertaken: latest !== base && isChanged, adopt };
+};
+
+const Editing = ({ latest, profile }: { latest: string; profile: ProfileView | undefined }): ReactElement => {
   const { project } = useScope();
-  const [text, setText] = useState(initial);
+  const { text, setText, isChanged, isOvertaken, adopt } = useDraft(latest);
   const view = useRef<EditorView | null>(null);
   const calm = useDeferredValue(text);
   const checked = useMemo(() => checkDocument(calm, profileDocumentSchema), [calm]);
@@ -80,11 +97,17 @@ const Editing = ({ initial, profile }: { initial: string; profile: ProfileView |
       {profile !== undefined && <CopyMenu cli={`gp get profile ${profile.name} --version ${profile.version} --project ${project}`} yaml={() => profileDocument(profile)} />}
       {profile !== undefined && <LinkButton href={paths.profileDiff(project, profile.name, '', profile.version)}>Diff</LinkButton>}
       {profile !== undefined && <DeleteProfile profile={profile} />}
-      <SaveProfile document={checked.value} problems={checked.problems.length} versionState={state} next={next} isUnchanged={text === initial && profile !== undefined} />
+      <SaveProfile document={checked.value} problems={checked.problems.length} versionState={state} next={next} isUnchanged={!isChanged && profile !== undefined} onSaved={(saved) => adopt(textOf(saved))} />
     </>
   );
   return (
     <Page title={title} tab={profile === undefined ? 'Create profile' : `${profile.name} ${profile.version}`} fill actions={actions}>
+      {isOvertaken && (
+        <p className="note row" role="alert">
+          <span>The hub has a newer text of this draft. Saving yours replaces it.</span>
+          <Button onClick={() => adopt(latest)}>Load the newer text</Button>
+        </p>
+      )}
       {state === 'released' && (
         <p className="note row">
           <span>{version} is released and never changes. A change needs a version of its own.</span>
@@ -119,11 +142,10 @@ const Existing = ({ name, version }: { name: string; version: string }): ReactEl
       </Page>
     );
   }
-  // A newer state of the draft starts the editor anew; unsaved text of somebody who types is kept as long as the hub's text stays the same.
-  return <Editing key={profile.data.digest} initial={stringify(profileDocument(profile.data), { lineWidth: 0 })} profile={profile.data} />;
+  return <Editing latest={textOf(profile.data)} profile={profile.data} />;
 };
 
 const ProfileEdit = ({ of }: { of: { name: string; version: string } | undefined }): ReactElement =>
-  of === undefined ? <Editing initial={profileStarter} profile={undefined} /> : <Existing name={of.name} version={of.version} />;
+  of === undefined ? <Editing latest={profileStarter} profile={undefined} /> : <Existing name={of.name} version={of.version} />;
 
 export default ProfileEdit;

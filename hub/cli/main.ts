@@ -1,0 +1,53 @@
+import process from 'node:process';
+import { CommanderError } from 'commander';
+import type { Io } from './io.ts';
+import { processIo } from './process-io.ts';
+import { createProgram, type Program } from './program.ts';
+import { exits, troubleText, type Outcome } from './trouble.ts';
+import { painter } from './output/style.ts';
+
+export type { Io } from './io.ts';
+export { processIo } from './process-io.ts';
+
+const codeOf = (error: unknown): unknown => (typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined);
+
+/** Help and version are no mistakes, whatever exit code commander gives them. */
+const commanderExit = (error: CommanderError): number => (error.exitCode === 0 || error.code === 'commander.help' || error.code === 'commander.helpDisplayed' ? exits.ok : exits.usage);
+
+const perform = async (program: Program, argv: readonly string[]): Promise<Outcome> => {
+  try {
+    await program.command.parseAsync([...argv], { from: 'user' });
+    return program.outcome();
+  } catch (error) {
+    if (error instanceof CommanderError) return commanderExit(error);
+    throw error;
+  }
+};
+
+/** Whether colours are off has to be known before the options are parsed, since parsing itself can fail. */
+const plainContext = (argv: readonly string[], io: Io) => ({ io, globals: { color: !argv.includes('--no-color'), quiet: false, insecure: false } });
+
+/**
+ * Runs one command line, without the program's name, and answers its exit code: 0 ok, 1 error, 2 usage, 3 differences, 4 partly applied, 5 denied. Never ends the
+ * process. When the reader of stdout goes away (`gp … | head`), it stops quietly with 0.
+ */
+export const run = async (argv: readonly string[], io: Io): Promise<number> => {
+  const program = createProgram(io);
+  try {
+    const outcome = await perform(program, argv);
+    if (program.text.out !== '') await io.stdout.write(program.text.out);
+    if (program.text.error !== '') await io.stderr.write(program.text.error);
+    if (typeof outcome === 'number') return outcome;
+    const paint = painter(plainContext(argv, io), io.stderr);
+    await io.stderr.write(troubleText(outcome, (text) => paint('bad', text)));
+    return outcome.exit;
+  } catch (error) {
+    if (codeOf(error) === 'EPIPE') return exits.ok;
+    if (codeOf(error) === 'EOF') return exits.usage;
+    const text = error instanceof Error ? (io.env.GP_DEBUG === undefined ? error.message : (error.stack ?? error.message)) : String(error);
+    await io.stderr.write(troubleText({ what: 'gp', why: `this is a bug: ${text}`, next: 'run it again with GP_DEBUG=1 and report what it prints', exit: exits.error }, (item) => item)).catch(() => {});
+    return exits.error;
+  }
+};
+
+if (import.meta.main) process.exitCode = await run(process.argv.slice(2), processIo());
