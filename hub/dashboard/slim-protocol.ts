@@ -31,7 +31,10 @@ export const slimProtocol: Plugin = {
     build.onLoad({ filter: /protocol\/src\/api\/routes\.ts$/ }, () => ({ contents: slimRoutes(), loader: 'js' }));
     build.onLoad({ filter: /protocol\/src\/(observed|failure)\.ts$/ }, async ({ path }) => ({ contents: await slimModule(path), loader: 'js' }));
     // zod tries `new Function` to see whether it may compile its checks; the page's policy forbids that, and each try is a report. So it is told before.
-    build.onLoad({ filter: /zod\/v4\/core\/core\.js$/ }, async ({ path }) => ({ contents: `${await readFile(path, 'utf8')}\nglobalConfig.jitless = true;\n`, loader: 'js' }));
+    build.onLoad({ filter: /zod\/v4\/core\/core\.js$/ }, async ({ path }) => ({
+      contents: `${await readFile(path, 'utf8')}\nglobalConfig.jitless = true;\n`,
+      loader: 'js',
+    }));
     build.onLoad({ filter: /zod\/v4\/locales\/index\.js$/ }, async ({ path }) => {
       const text = await readFile(path, 'utf8');
       const english = /^export \{ default as en \} from .*$/m.exec(text)?.[0];

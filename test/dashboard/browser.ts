@@ -8,12 +8,22 @@ export const chromiumPath = '/usr/bin/chromium';
 export const whyNoBrowser = (): string | undefined => (existsSync(chromiumPath) ? undefined : 'chromium is not installed (apt-get install chromium)');
 
 /** Whether the caller insists on these tests. */
-export const isBrowserRequired = (): boolean => (process.env['GROUNDPLANE_TEST_REQUIRE'] ?? '').split(',').some((name) => ['chromium', 'all'].includes(name.trim()));
+export const isBrowserRequired = (): boolean =>
+  (process.env['GROUNDPLANE_TEST_REQUIRE'] ?? '').split(',').some((name) => ['chromium', 'all'].includes(name.trim()));
 
 export const openBrowser = (): Promise<Browser> =>
   chromium.launch({
     executablePath: chromiumPath,
-    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    args: [
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
   });
 
 export interface Watched {
@@ -24,7 +34,12 @@ export interface Watched {
 }
 
 /** A page that writes down everything it complains about. */
-export const openPage = async (browser: Browser, baseURL: string, theme: 'light' | 'dark' = 'light', viewport = { width: 1440, height: 900 }): Promise<Watched> => {
+export const openPage = async (
+  browser: Browser,
+  baseURL: string,
+  theme: 'light' | 'dark' = 'light',
+  viewport = { width: 1440, height: 900 },
+): Promise<Watched> => {
   const context = await browser.newContext({ baseURL, colorScheme: theme, viewport, permissions: ['clipboard-read', 'clipboard-write'] });
   const page = await context.newPage();
   const complaints: string[] = [];

@@ -114,7 +114,11 @@ describe.skipIf(reason !== undefined)(`dashboard in Chromium${reason === undefin
       const styled = document.createElement('style');
       styled.textContent = 'body { outline: 3px solid red }';
       document.head.append(styled);
-      return [attempt(() => (box.innerHTML = '<b>x</b>')), attempt(() => (script.text = 'globalThis.__pwned = 1')), getComputedStyle(document.body).outlineStyle];
+      return [
+        attempt(() => (box.innerHTML = '<b>x</b>')),
+        attempt(() => (script.text = 'globalThis.__pwned = 1')),
+        getComputedStyle(document.body).outlineStyle,
+      ];
     });
     expect(stopped).toEqual(['TypeError', 'TypeError', 'none']);
     await expect.poll(() => complaints.filter((line) => line.startsWith('policy:')).length).toBeGreaterThanOrEqual(3);
@@ -152,7 +156,8 @@ describe.skipIf(reason !== undefined)(`dashboard in Chromium${reason === undefin
     await logIn(page, server.credentials);
     const part = encodeURIComponent;
     const visits = ['fleet', 'clusters', 'hosts', 'lobby', 'lobby?tab=tickets', 'profiles', 'events', 'create/cluster', 'fleet?group=site'];
-    for (const text of Object.values(hostile)) visits.push(`clusters/${part(text)}`, `hosts/${part(text)}`, `clusters/${part(text)}/edit`, `profiles/${part(text)}/1.0.0`, `clusters?q=${part(text)}`);
+    for (const text of Object.values(hostile))
+      visits.push(`clusters/${part(text)}`, `hosts/${part(text)}`, `clusters/${part(text)}/edit`, `profiles/${part(text)}/1.0.0`, `clusters?q=${part(text)}`);
     for (const visit of visits) {
       await page.goto(inProject(visit));
       await page.getByRole('main').waitFor();
@@ -206,7 +211,14 @@ describe.skipIf(reason !== undefined)(`dashboard in Chromium${reason === undefin
     const { context, page, complaints } = await openPage(browser, server.url);
     await logIn(page, server.credentials);
     await page.getByText('No host yet. Three steps').waitFor();
-    for (const [path, text] of [['clusters', 'No cluster yet'], ['hosts', 'No host yet'], ['lobby', 'Nobody waits'], ['profiles', 'No profile yet'], ['events', 'Nothing has happened'], ['lobby?tab=tickets', 'No ticket']] as const) {
+    for (const [path, text] of [
+      ['clusters', 'No cluster yet'],
+      ['hosts', 'No host yet'],
+      ['lobby', 'Nobody waits'],
+      ['profiles', 'No profile yet'],
+      ['events', 'Nothing has happened'],
+      ['lobby?tab=tickets', 'No ticket'],
+    ] as const) {
       await page.goto(inProject(path));
       await page.getByText(text).first().waitFor();
     }

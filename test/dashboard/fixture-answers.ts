@@ -27,7 +27,8 @@ export interface Fixture {
 }
 
 const yes = <T>(value: T): { ok: true; value: T } => ({ ok: true, value });
-export const no = (status: 400 | 401 | 403 | 404 | 409, code: string, element: string, message: string) => ({ ...fail('fatal', code, element, message), status }) as const;
+export const no = (status: 400 | 401 | 403 | 404 | 409, code: string, element: string, message: string) =>
+  ({ ...fail('fatal', code, element, message), status }) as const;
 const missing = (what: string, name: string) => no(404, 'not-found', `${what} ${name}`, 'does not exist in this project');
 
 const pageOf = <T extends { name: string }>(items: readonly T[], query: { after?: string | undefined; limit?: number | undefined }) => {
@@ -37,7 +38,11 @@ const pageOf = <T extends { name: string }>(items: readonly T[], query: { after?
   return { items: sorted.slice(start, end), ...(end < sorted.length ? { next: String(end) } : {}) };
 };
 
-const clusterSummary = (cluster: ClusterView): ClusterSummaryView => ({ ...cluster, hosts: cluster.hosts.length, online: cluster.hosts.filter((host) => host.online).length });
+const clusterSummary = (cluster: ClusterView): ClusterSummaryView => ({
+  ...cluster,
+  hosts: cluster.hosts.length,
+  online: cluster.hosts.filter((host) => host.online).length,
+});
 const profileSummary = (profile: ProfileView): ProfileSummaryView => ({
   ...profile,
   type: profile.spec.type,
@@ -52,7 +57,16 @@ export const fleetOf = (world: World) => {
   const byState: Record<string, number> = {};
   for (const { state } of clusters) byState[state] = (byState[state] ?? 0) + 1;
   const lobby = world.hosts.size - hosts.length;
-  return { hosts: hosts.length, online: hosts.filter((host) => host.online).length, lobby, simulated: hosts.filter((host) => host.simulated).length, clusters: clusters.length, byState, drifted: clusters.reduce((sum, cluster) => sum + cluster.drifted, 0), profiles: world.profiles.size };
+  return {
+    hosts: hosts.length,
+    online: hosts.filter((host) => host.online).length,
+    lobby,
+    simulated: hosts.filter((host) => host.simulated).length,
+    clusters: clusters.length,
+    byState,
+    drifted: clusters.reduce((sum, cluster) => sum + cluster.drifted, 0),
+    profiles: world.profiles.size,
+  };
 };
 
 const planOf = (world: World, name: string, spec: ClusterSpec): PlanView | undefined => {
@@ -62,11 +76,28 @@ const planOf = (world: World, name: string, spec: ClusterSpec): PlanView | undef
   const held = world.clusters.get(name)?.layers ?? [];
   const layers = wanted.map((layer): PlanView['layers'][number] => {
     const old = held.find((each) => each.name === layer.name);
-    const objects = [{ object: `Namespace ${layer.name}`, change: 'keep' as const }, { object: `Deployment ${layer.name}/${layer.name}`, change: old === undefined ? ('add' as const) : ('change' as const) }];
-    return { name: layer.name, kind: layer.kind, change: old === undefined ? 'add' : 'change', to: layer.pack, ...(old?.desired === undefined ? {} : { from: old.desired.pack }), objects };
+    const objects = [
+      { object: `Namespace ${layer.name}`, change: 'keep' as const },
+      { object: `Deployment ${layer.name}/${layer.name}`, change: old === undefined ? ('add' as const) : ('change' as const) },
+    ];
+    return {
+      name: layer.name,
+      kind: layer.kind,
+      change: old === undefined ? 'add' : 'change',
+      to: layer.pack,
+      ...(old?.desired === undefined ? {} : { from: old.desired.pack }),
+      objects,
+    };
   });
   const steps = layers.map((layer) => `apply layer ${layer.name}: 1 object is written, 1 is kept`);
-  return { bundle: digestOf(spec), changes: true, layers, steps, hosts: spec.hosts.length, warnings: spec.hosts.length === 0 ? ['no host is assigned, so nothing happens until one is'] : [] };
+  return {
+    bundle: digestOf(spec),
+    changes: true,
+    layers,
+    steps,
+    hosts: spec.hosts.length,
+    warnings: spec.hosts.length === 0 ? ['no host is assigned, so nothing happens until one is'] : [],
+  };
 };
 
 const hostSummaryOf = (fixture: Fixture, spec: ClusterSpec): HostSummaryView[] => spec.hosts.flatMap((name) => fixture.world.hosts.get(name) ?? []);
@@ -92,7 +123,12 @@ const applied = (fixture: Fixture, name: string, spec: ClusterSpec, labels: Reco
     simulated: false,
     spec,
     bundle: digestOf(spec),
-    layers: (plan?.layers ?? []).map((layer) => ({ name: layer.name, kind: layer.kind, desired: { pack: layer.to ?? { name: layer.name, version: '1' }, digest: digestOf(layer) }, isCurrent: false })),
+    layers: (plan?.layers ?? []).map((layer) => ({
+      name: layer.name,
+      kind: layer.kind,
+      desired: { pack: layer.to ?? { name: layer.name, version: '1' }, digest: digestOf(layer) },
+      isCurrent: false,
+    })),
     conditions: [],
     hosts: hostSummaryOf(fixture, spec),
     deleting: false,
@@ -103,7 +139,13 @@ const profileAnswers = (fixture: Fixture): Answers => {
   const { profiles } = fixture.world;
   const find = (params: { name: string; version: string }) => profiles.get(`${params.name}@${params.version}`);
   return {
-    listProfiles: ({ query }) => yes(pageOf([...profiles.values()].map(profileSummary).filter((row) => query.name === undefined || row.name === query.name), query)),
+    listProfiles: ({ query }) =>
+      yes(
+        pageOf(
+          [...profiles.values()].map(profileSummary).filter((row) => query.name === undefined || row.name === query.name),
+          query,
+        ),
+      ),
     getProfile: ({ params }) => {
       const found = find(params);
       return found === undefined ? missing('profile', `${params.name} ${params.version}`) : yes(found);
@@ -112,7 +154,20 @@ const profileAnswers = (fixture: Fixture): Answers => {
       const held = find({ name, version });
       if (held?.state === 'released') return no(409, 'version-released', `profile ${name} ${version}`, 'is released and never changes; apply the next version');
       const atMs = fixture.nowMs();
-      const profile: ProfileView = { id: newId('prv', profiles.size + 50), createdAtMs: atMs, updatedAtMs: atMs, rowVersion: 1, name, project, version, labels: body.labels ?? {}, state: body.draft === true ? 'draft' : 'released', digest: digestOf(body.spec), spec: body.spec, usedBy: [] };
+      const profile: ProfileView = {
+        id: newId('prv', profiles.size + 50),
+        createdAtMs: atMs,
+        updatedAtMs: atMs,
+        rowVersion: 1,
+        name,
+        project,
+        version,
+        labels: body.labels ?? {},
+        state: body.draft === true ? 'draft' : 'released',
+        digest: digestOf(body.spec),
+        spec: body.spec,
+        usedBy: [],
+      };
       profiles.set(`${name}@${version}`, profile);
       fixture.changed({ kind: 'profile', name });
       return yes(profile);
@@ -128,7 +183,8 @@ const profileAnswers = (fixture: Fixture): Answers => {
       const [from, to] = [find({ name, version: query.from }), find({ name, version: query.to })];
       if (from === undefined || to === undefined) return missing('profile', name);
       const names = [...new Set([...from.spec.layers, ...to.spec.layers].map((layer) => layer.name))];
-      const text = (profile: ProfileView, layer: string): string => stringify(profile.spec.layers.find((each) => each.name === layer) ?? '').replace(/^""\n$/, '');
+      const text = (profile: ProfileView, layer: string): string =>
+        stringify(profile.spec.layers.find((each) => each.name === layer) ?? '').replace(/^""\n$/, '');
       const layers = names.map((layer) => {
         const [before, after] = [text(from, layer), text(to, layer)];
         const change = before === after ? ('same' as const) : before === '' ? ('add' as const) : after === '' ? ('remove' as const) : ('change' as const);
@@ -149,11 +205,14 @@ const clusterAnswers = (fixture: Fixture): Answers => {
     },
     planCluster: ({ params, body }) => {
       const plan = planOf(fixture.world, params.name, body.spec);
-      return plan === undefined ? no(400, 'profile-unknown', `cluster ${params.name}`, 'names a profile version that does not exist; see gp get profiles') : yes(plan);
+      return plan === undefined
+        ? no(400, 'profile-unknown', `cluster ${params.name}`, 'names a profile version that does not exist; see gp get profiles')
+        : yes(plan);
     },
     applyCluster: ({ params: { name }, query, body }) => {
       const held = clusters.get(name);
-      if (query.ifVersion !== undefined && held?.rowVersion !== query.ifVersion) return no(409, 'changed-meanwhile', `cluster ${name}`, 'was changed by somebody else; read it again');
+      if (query.ifVersion !== undefined && held?.rowVersion !== query.ifVersion)
+        return no(409, 'changed-meanwhile', `cluster ${name}`, 'was changed by somebody else; read it again');
       const cluster = applied(fixture, name, body.spec, body.labels ?? {});
       clusters.set(name, cluster);
       for (const host of body.spec.hosts) {
@@ -182,7 +241,13 @@ const clusterAnswers = (fixture: Fixture): Answers => {
 const hostAnswers = (fixture: Fixture): Answers => {
   const { hosts } = fixture.world;
   return {
-    listHosts: ({ query }) => yes(pageOf([...hosts.values()].filter((host) => query.state === undefined || host.state === query.state), query)),
+    listHosts: ({ query }) =>
+      yes(
+        pageOf(
+          [...hosts.values()].filter((host) => query.state === undefined || host.state === query.state),
+          query,
+        ),
+      ),
     getHost: ({ params }) => {
       const found = hosts.get(params.name);
       return found === undefined ? missing('host', params.name) : yes(found);
@@ -217,7 +282,15 @@ const otherAnswers = (fixture: Fixture): Answers => {
     },
     listTickets: ({ query }) => yes(pageOf([...tickets.values()], query)),
     createTicket: ({ body }) => {
-      const ticket = { ...stamp('tic', tickets.size + 20), name: body.name, project, expiresAtMs: fixture.nowMs() + body.ttlSeconds * 1000, usesLeft: body.uses, labels: body.labels ?? {}, autoApprove: body.autoApprove };
+      const ticket = {
+        ...stamp('tic', tickets.size + 20),
+        name: body.name,
+        project,
+        expiresAtMs: fixture.nowMs() + body.ttlSeconds * 1000,
+        usesLeft: body.uses,
+        labels: body.labels ?? {},
+        autoApprove: body.autoApprove,
+      };
       tickets.set(body.name, ticket);
       fixture.changed({ kind: 'ticket', name: body.name });
       return yes({ ...ticket, ticket: `gp1.${'QUFB'.repeat(40)}` });
@@ -228,11 +301,18 @@ const otherAnswers = (fixture: Fixture): Answers => {
       return yes(undefined);
     },
     listEvents: ({ query }) => {
-      const rows = fixture.world.events.filter((event) => (query.cluster === undefined || event.cluster === query.cluster) && (query.host === undefined || event.host === query.host));
+      const rows = fixture.world.events.filter(
+        (event) => (query.cluster === undefined || event.cluster === query.cluster) && (query.host === undefined || event.host === query.host),
+      );
       return yes({ items: rows.slice(-(query.last ?? 100)) });
     },
   };
 };
 
 /** What the hub would answer, out of the fixture's state. Login and set-up are the server's. */
-export const answersOf = (fixture: Fixture): Answers => ({ ...profileAnswers(fixture), ...clusterAnswers(fixture), ...hostAnswers(fixture), ...otherAnswers(fixture) });
+export const answersOf = (fixture: Fixture): Answers => ({
+  ...profileAnswers(fixture),
+  ...clusterAnswers(fixture),
+  ...hostAnswers(fixture),
+  ...otherAnswers(fixture),
+});

@@ -22,7 +22,12 @@ const idOf = (prefix: string, number: number): string => {
   for (let rest = number + 1; text.length < 20; rest = (rest * 33 + 7) % 1_000_003) text += alphabet.charAt(rest % 32);
   return `${prefix}_${text}`;
 };
-const stamp = (prefix: string, number: number, atMs: number) => ({ id: idOf(prefix, number), createdAtMs: atMs - 40 * 24 * 60 * minute, updatedAtMs: atMs - number * 7 * minute, rowVersion: 1 });
+const stamp = (prefix: string, number: number, atMs: number) => ({
+  id: idOf(prefix, number),
+  createdAtMs: atMs - 40 * 24 * 60 * minute,
+  updatedAtMs: atMs - number * 7 * minute,
+  rowVersion: 1,
+});
 
 const layerTable: readonly (readonly [string, LayerKind, string, string])[] = [
   ['base-os', 'os', 'debian-settings', '12.4.0'],
@@ -48,7 +53,20 @@ const layerStatus = (index: number, state: LayerState, atMs: number, message?: s
   };
 };
 
-const phases: readonly HostPhase[] = ['converged', 'converged', 'converged', 'converged', 'applying', 'converged', 'degraded', 'converged', 'rolled-back', 'blocked', 'staging', 'converged'];
+const phases: readonly HostPhase[] = [
+  'converged',
+  'converged',
+  'converged',
+  'converged',
+  'applying',
+  'converged',
+  'degraded',
+  'converged',
+  'rolled-back',
+  'blocked',
+  'staging',
+  'converged',
+];
 
 export const makeHost = (number: number, atMs: number, over: Partial<HostView> = {}): HostView => {
   const online = number % 11 !== 5;
@@ -73,14 +91,36 @@ export const makeHost = (number: number, atMs: number, over: Partial<HostView> =
     key: `ed25519:${idOf('key', number).slice(4)}AAAAAAAAAAAAAAAAAAAAAAA`,
     words: 'crane orbit velvet lemon',
     serial: `SN-${1000 + number}`,
-    info: { hostname: `till-${number}.example`, os: 'Debian GNU/Linux 12 (bookworm)', kernel: '6.1.0-18-amd64', arch: 'x64', cpus: 4, memoryBytes: 8 * 1024 ** 3, agentVersion: '0.1.0', privileged: true, simulated: number % 3 === 0 },
+    info: {
+      hostname: `till-${number}.example`,
+      os: 'Debian GNU/Linux 12 (bookworm)',
+      kernel: '6.1.0-18-amd64',
+      arch: 'x64',
+      cpus: 4,
+      memoryBytes: 8 * 1024 ** 3,
+      agentVersion: '0.1.0',
+      privileged: true,
+      simulated: number % 3 === 0,
+    },
     status: {
       version,
       committed: version,
       phase,
       layers: [0, 1, 2, 3, 4, 5].map((index) => layerStatus(index, 'ready', atMs)),
       kubernetes: { state: 'reachable', version: 'v1.34.2' },
-      ...(phase === 'rolled-back' ? { poisoned: { version, failure: { kind: 'fatal' as const, code: 'image-pull', element: 'layer till, Deployment shop/till', message: 'image registry.example/till:2.8.0 does not exist. Correct the tag in the profile.' } } } : {}),
+      ...(phase === 'rolled-back'
+        ? {
+            poisoned: {
+              version,
+              failure: {
+                kind: 'fatal' as const,
+                code: 'image-pull',
+                element: 'layer till, Deployment shop/till',
+                message: 'image registry.example/till:2.8.0 does not exist. Correct the tag in the profile.',
+              },
+            },
+          }
+        : {}),
     },
     desired: version,
     reportedAtMs: atMs - 5000,
@@ -96,7 +136,12 @@ const clusterShapes: readonly Shape[] = [
     state: 'failed',
     message: 'image registry.example/till:2.8.0 does not exist',
     broken: 5,
-    failure: { kind: 'fatal', code: 'image-pull', element: 'layer till, Deployment shop/till', message: 'image registry.example/till:2.8.0 does not exist. Correct the tag in the profile and apply the new version; 2.7.0 runs meanwhile.' },
+    failure: {
+      kind: 'fatal',
+      code: 'image-pull',
+      element: 'layer till, Deployment shop/till',
+      message: 'image registry.example/till:2.8.0 does not exist. Correct the tag in the profile and apply the new version; 2.7.0 runs meanwhile.',
+    },
   },
   { name: 'store-002', state: 'applying', message: 'A change is on its way to its hosts.' },
   { name: 'store-003', state: 'degraded', message: 'Deployment shop/till: 2 of 3 replicas are ready', broken: 5 },
@@ -110,12 +155,22 @@ export const makeCluster = (shape: Shape, number: number, hosts: readonly HostVi
   labels: { ring: number % 4 === 0 ? 'canary' : 'main' },
   state: shape.state,
   message: shape.message,
-  profiles: [{ name: 'edge-base', version: '1.2.0' }, { name: 'till', version: '2.7.0' }],
+  profiles: [
+    { name: 'edge-base', version: '1.2.0' },
+    { name: 'till', version: '2.7.0' },
+  ],
   layersReady: shape.broken === undefined ? 6 : 5,
   layersTotal: 6,
   drifted: 1,
   simulated: hosts.some((host) => host.simulated),
-  spec: { profiles: [{ name: 'edge-base', version: '1.2.0' }, { name: 'till', version: '2.7.0' }], variables: { replicas: '3', greeting: 'Welcome' }, hosts: hosts.map((host) => host.name) },
+  spec: {
+    profiles: [
+      { name: 'edge-base', version: '1.2.0' },
+      { name: 'till', version: '2.7.0' },
+    ],
+    variables: { replicas: '3', greeting: 'Welcome' },
+    hosts: hosts.map((host) => host.name),
+  },
   bundle: digestOf(['bundle', shape.name]),
   kubernetesVersion: 'v1.34.2',
   layers: layerTable.map(([name, kind, pack, version], index) => {
@@ -131,7 +186,12 @@ export const makeCluster = (shape: Shape, number: number, hosts: readonly HostVi
   }),
   conditions: [
     { type: 'Resolved', status: 'True', reason: 'BundleMade', message: 'Its profiles and values make one bundle' },
-    { type: 'Ready', status: shape.state === 'ready' ? 'True' : 'False', reason: shape.state === 'ready' ? 'AllReady' : 'LayerNotReady', message: shape.message },
+    {
+      type: 'Ready',
+      status: shape.state === 'ready' ? 'True' : 'False',
+      reason: shape.state === 'ready' ? 'AllReady' : 'LayerNotReady',
+      message: shape.message,
+    },
   ],
   hosts: [...hosts],
   ...(shape.failure === undefined ? {} : { failure: shape.failure }),
@@ -142,12 +202,17 @@ const profileSpec = (replicas: number, extra: boolean) =>
   profileSpecSchema.parse({
     type: 'full',
     description: 'Debian settings, the cluster that is there, network and storage for a store',
-    variables: [{ name: 'replicas', format: 'number', default: String(replicas) }, { name: 'greeting', default: 'Welcome' }],
+    variables: [
+      { name: 'replicas', format: 'number', default: String(replicas) },
+      { name: 'greeting', default: 'Welcome' },
+    ],
     layers: [
       { name: 'base-os', kind: 'os', os: { sysctls: { 'vm.swappiness': '10' } } },
       { name: 'kubernetes', kind: 'kubernetes', kubernetes: { distribution: 'existing', version: '>=1.30 <1.39' } },
       { name: 'cilium', kind: 'network', manifests: [{ name: 'config', content: 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cilium-config}\n' }] },
-      ...(extra ? [{ name: 'longhorn', kind: 'storage', manifests: [{ name: 'ns', content: 'apiVersion: v1\nkind: Namespace\nmetadata: {name: longhorn-system}\n' }] }] : []),
+      ...(extra
+        ? [{ name: 'longhorn', kind: 'storage', manifests: [{ name: 'ns', content: 'apiVersion: v1\nkind: Namespace\nmetadata: {name: longhorn-system}\n' }] }]
+        : []),
     ],
   });
 
@@ -160,7 +225,13 @@ export const makeProfiles = (atMs: number): ProfileView[] => {
     one(1, 'edge-base', '1.1.0', 'released', []),
     one(2, 'edge-base', '1.2.0', 'released', ['store-000', 'store-001', 'store-002', 'store-003', 'store-004']),
     one(3, 'edge-base', '1.3.0-rc.1', 'draft', []),
-    { ...one(4, 'till', '2.7.0', 'released', ['store-000', 'store-001']), spec: profileSpecSchema.parse({ type: 'addon', layers: [{ name: 'till', kind: 'addon', namespace: 'shop', manifests: [{ name: 'till', content: 'kind: ConfigMap\n' }] }] }) },
+    {
+      ...one(4, 'till', '2.7.0', 'released', ['store-000', 'store-001']),
+      spec: profileSpecSchema.parse({
+        type: 'addon',
+        layers: [{ name: 'till', kind: 'addon', namespace: 'shop', manifests: [{ name: 'till', content: 'kind: ConfigMap\n' }] }],
+      }),
+    },
   ];
 };
 
@@ -182,7 +253,15 @@ export const makeEvents = (atMs: number): EventView[] =>
     };
   });
 
-export const makeTicket = (atMs: number): TicketView => ({ ...stamp('tic', 1, atMs), name: 'batch-november', project, expiresAtMs: atMs + 20 * 60 * minute, usesLeft: 37, labels: { ring: 'main' }, autoApprove: false });
+export const makeTicket = (atMs: number): TicketView => ({
+  ...stamp('tic', 1, atMs),
+  name: 'batch-november',
+  project,
+  expiresAtMs: atMs + 20 * 60 * minute,
+  usesLeft: 37,
+  labels: { ring: 'main' },
+  autoApprove: false,
+});
 
 const lobbyWords = ['tiger maple anchor quiet', 'river stone copper dawn', 'pencil cloud harbor nine'];
 
@@ -214,9 +293,28 @@ const spoil = (world: World, atMs: number): void => {
     cluster.spec = { ...cluster.spec, variables: { v: text } };
     for (const layer of cluster.layers) if (layer.observed !== undefined) layer.observed.drift = { healed: 1, lastAtMs: atMs, last: text };
     world.clusters.set(text, cluster);
-    world.events.push({ seq: 100 + index, atMs, type: 'warning', reason: text.slice(0, 64), message: text, project, cluster: text, host: text, layer: text, actor: text });
+    world.events.push({
+      seq: 100 + index,
+      atMs,
+      type: 'warning',
+      reason: text.slice(0, 64),
+      message: text,
+      project,
+      cluster: text,
+      host: text,
+      layer: text,
+      actor: text,
+    });
     const profile = makeProfiles(atMs)[0];
-    if (profile !== undefined) world.profiles.set(`${text}@1.0.0`, { ...profile, id: idOf('prv', 900 + index), name: text, version: '1.0.0', spec: { ...profile.spec, description: text }, usedBy: [text] });
+    if (profile !== undefined)
+      world.profiles.set(`${text}@1.0.0`, {
+        ...profile,
+        id: idOf('prv', 900 + index),
+        name: text,
+        version: '1.0.0',
+        spec: { ...profile.spec, description: text },
+        usedBy: [text],
+      });
     world.tickets.set(text, { ...makeTicket(atMs), id: idOf('tic', 900 + index), name: text });
   });
 };
@@ -238,7 +336,15 @@ export const makeWorld = (options: WorldOptions, atMs: number): World => {
   const names = [...new Set(hosts.map((host) => host.cluster ?? ''))];
   names.forEach((name, number) => {
     const shape = clusterShapes[number] ?? { name, state: 'ready' as const, message: 'Every layer runs as desired.' };
-    world.clusters.set(name, makeCluster({ ...shape, name }, number, hosts.filter((host) => host.cluster === name), atMs));
+    world.clusters.set(
+      name,
+      makeCluster(
+        { ...shape, name },
+        number,
+        hosts.filter((host) => host.cluster === name),
+        atMs,
+      ),
+    );
   });
   for (const profile of makeProfiles(atMs)) world.profiles.set(`${profile.name}@${profile.version}`, profile);
   world.tickets.set('batch-november', makeTicket(atMs));

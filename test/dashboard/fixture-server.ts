@@ -32,7 +32,13 @@ export interface FixtureServer {
 }
 
 const session = '__Host-gp';
-const userOf = (grants: Grant[]): WhoView => ({ subject: newId('usr', 1), name: 'admin', tenant: { id: newId('ten', 1), name: 'acme' }, grants, permissions: [...permissions] });
+const userOf = (grants: Grant[]): WhoView => ({
+  subject: newId('usr', 1),
+  name: 'admin',
+  tenant: { id: newId('ten', 1), name: 'acme' },
+  grants,
+  permissions: [...permissions],
+});
 
 /** `{name}` of the table as Hono's `:name`. */
 const honoPath = (path: string): string => apiBase + path.replaceAll(/\{([a-z]+)\}/g, ':$1');
@@ -44,7 +50,9 @@ const readBody = async (context: Context): Promise<unknown> => {
 
 const check = (schema: z.ZodType, value: unknown, what: string): Answer<unknown> => {
   const parsed = schema.safeParse(value);
-  return parsed.success ? { ok: true, value: parsed.data } : no(400, 'request-invalid', what, parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '));
+  return parsed.success
+    ? { ok: true, value: parsed.data }
+    : no(400, 'request-invalid', what, parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '));
 };
 
 const reply = (context: Context, route: Route, isStrict: boolean, answer: Answer<unknown>): Response => {
@@ -110,7 +118,13 @@ export const startFixture = async (options: FixtureOptions): Promise<FixtureServ
     const frame = JSON.stringify({ changes: changes.map((change) => ({ ...change, project })), events: true, fleet: fleetOf(world) });
     for (const listener of streams.listeners) listener(frame);
   };
-  const fixture: Fixture = { world, who: userOf(options.grants ?? [{ role: 'TenantAdmin' }]), nowMs: () => Date.now(), changed, projects: options.needsSetup === true ? [] : [project, 'lab'] };
+  const fixture: Fixture = {
+    world,
+    who: userOf(options.grants ?? [{ role: 'TenantAdmin' }]),
+    nowMs: () => Date.now(),
+    changed,
+    projects: options.needsSetup === true ? [] : [project, 'lab'],
+  };
   const isIn = (context: Context): boolean => sessions.has(getCookie(context, session) ?? '');
   const enter = (context: Context): Response => {
     const id = `s${sessions.size + 1}`;
@@ -122,14 +136,16 @@ export const startFixture = async (options: FixtureOptions): Promise<FixtureServ
   app.post(`${apiBase}/login`, async (context) => {
     const body = check(routes.login.body, await readBody(context), 'body');
     const given = body.ok ? (body.value as typeof credentials) : undefined;
-    if (given?.name !== credentials.name || given.password !== credentials.password) return context.json({ error: no(401, 'login-refused', 'login', 'name or password is wrong').failure }, 401);
+    if (given?.name !== credentials.name || given.password !== credentials.password)
+      return context.json({ error: no(401, 'login-refused', 'login', 'name or password is wrong').failure }, 401);
     return enter(context);
   });
   app.post(`${apiBase}/setup`, async (context) => {
     const body = check(routes.setup.body, await readBody(context), 'body');
     if (!body.ok) return context.json({ error: body.failure }, 400);
     const { token, name, password } = body.value as { token: string; name: string; password: string };
-    if (!setupTokens.includes(token)) return context.json({ error: no(403, 'setup-token-used', 'set-up link', 'is not valid any more; restart the hub for a new one').failure }, 403);
+    if (!setupTokens.includes(token))
+      return context.json({ error: no(403, 'setup-token-used', 'set-up link', 'is not valid any more; restart the hub for a new one').failure }, 403);
     setupTokens = [];
     Object.assign(credentials, { name, password });
     fixture.who.name = name;

@@ -221,7 +221,14 @@ describe.skipIf(reason !== undefined)(`journeys in Chromium${reason === undefine
   test('the keyboard reaches every screen, and the theme is kept', { timeout: 60_000 }, async () => {
     const { page, server } = await visit();
     await logIn(page, server.credentials);
-    for (const [key, part] of [['h', 'hosts'], ['c', 'clusters'], ['p', 'profiles'], ['l', 'lobby'], ['f', 'fleet'], ['e', 'events']] as const) {
+    for (const [key, part] of [
+      ['h', 'hosts'],
+      ['c', 'clusters'],
+      ['p', 'profiles'],
+      ['l', 'lobby'],
+      ['f', 'fleet'],
+      ['e', 'events'],
+    ] as const) {
       await page.keyboard.press('g');
       await page.keyboard.press(key);
       await page.waitForURL(`**/p/retail/${part}`);
@@ -246,7 +253,11 @@ describe.skipIf(reason !== undefined)(`journeys in Chromium${reason === undefine
     const copied = async (item: RegExp): Promise<string> => {
       await page.getByRole('button', { name: 'Copy as CLI or YAML' }).click();
       await page.getByRole('menuitem', { name: item }).click();
-      await page.getByRole('status').getByText(/^Copied/).last().waitFor();
+      await page
+        .getByRole('status')
+        .getByText(/^Copied/)
+        .last()
+        .waitFor();
       return page.evaluate(() => navigator.clipboard.readText());
     };
     expect(await copied(/CLI/)).toBe('gp get cluster store-000 --project retail');

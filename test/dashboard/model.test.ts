@@ -28,7 +28,9 @@ describe('filter', () => {
     expect(names('till-001')).toHaveLength(10);
     expect(names('is:offline').every((name) => hosts.find((host) => host.name === name)?.online === false)).toBe(true);
     expect(names('is:online').length + names('-is:online').length).toBe(60);
-    expect(names('site=north ring=canary')).toEqual(hosts.filter((host) => host.labels['site'] === 'north' && host.labels['ring'] === 'canary').map((host) => host.name));
+    expect(names('site=north ring=canary')).toEqual(
+      hosts.filter((host) => host.labels['site'] === 'north' && host.labels['ring'] === 'canary').map((host) => host.name),
+    );
     expect(names('phase:converged cluster:store-001')).not.toHaveLength(0);
   });
   test('a field that rows do not have matches nothing, also when its name is one of Object', () => {
@@ -43,7 +45,19 @@ describe('filter', () => {
 
 describe('versions', () => {
   test('precedence is that of the standard', () => {
-    const order = ['1.0.0-alpha', '1.0.0-alpha.1', '1.0.0-alpha.beta', '1.0.0-beta', '1.0.0-beta.2', '1.0.0-beta.11', '1.0.0-rc.1', '1.0.0', '1.2.0', '1.10.0', '2.0.0'];
+    const order = [
+      '1.0.0-alpha',
+      '1.0.0-alpha.1',
+      '1.0.0-alpha.beta',
+      '1.0.0-beta',
+      '1.0.0-beta.2',
+      '1.0.0-beta.11',
+      '1.0.0-rc.1',
+      '1.0.0',
+      '1.2.0',
+      '1.10.0',
+      '2.0.0',
+    ];
     expect(order.toReversed().toSorted(compareVersions)).toEqual(order);
   });
   test('the next patch of a pre-release is its release', () => {
@@ -55,7 +69,12 @@ describe('versions', () => {
 
 describe('names and paths', () => {
   test('the rule of names is the protocol’s', () => {
-    fc.assert(fc.property(fc.oneof(fc.string({ maxLength: 70 }), fc.stringMatching(/^[a-z0-9-]{0,65}$/)), (text) => isName(text) === nameSchema.safeParse(text).success));
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.string({ maxLength: 70 }), fc.stringMatching(/^[a-z0-9-]{0,65}$/)),
+        (text) => isName(text) === nameSchema.safeParse(text).success,
+      ),
+    );
   });
   test('invisible controls are shown by their code', () => {
     expect(showControls('a\u202Egnp.exe')).toBe('a[U+202E]gnp.exe');
@@ -64,9 +83,12 @@ describe('names and paths', () => {
   test('names cannot leave their place in a path', () => {
     expect(paths.host('a', '../../x?y#z')).toBe('/p/a/hosts/..%2F..%2Fx%3Fy%23z');
   });
-  test.each(['//evil.example', '/\\evil.example', 'https://evil.example', 'javascript:x', '/login?next=/login', '/setup'])('%s is no return address', (path) => {
-    expect(isOwnPath(path)).toBe(false);
-  });
+  test.each(['//evil.example', '/\\evil.example', 'https://evil.example', 'javascript:x', '/login?next=/login', '/setup'])(
+    '%s is no return address',
+    (path) => {
+      expect(isOwnPath(path)).toBe(false);
+    },
+  );
   test('a path of the page is a return address', () => {
     expect(isOwnPath('/p/retail/clusters/store-1?q=x')).toBe(true);
   });
@@ -75,13 +97,19 @@ describe('names and paths', () => {
 describe('lists', () => {
   test('pages are read to the end, and each is shown as it comes', async () => {
     const parts: number[] = [];
-    const listing = await readPages(({ after }) => Promise.resolve({ items: [{ name: after ?? '0' }], ...(after === '3' ? {} : { next: String(Number(after ?? '0') + 1) }) }), (part) => parts.push(part.items.length));
+    const listing = await readPages(
+      ({ after }) => Promise.resolve({ items: [{ name: after ?? '0' }], ...(after === '3' ? {} : { next: String(Number(after ?? '0') + 1) }) }),
+      (part) => parts.push(part.items.length),
+    );
     expect(listing).toEqual({ items: [{ name: '0' }, { name: '1' }, { name: '2' }, { name: '3' }], complete: true });
     expect(parts).toEqual([1, 2, 3]);
   });
   test('reading ends at the limit when a hub never stops', async () => {
     const items = Array.from({ length: 500 }, (_, index) => ({ name: String(index) }));
-    const listing = await readPages(() => Promise.resolve({ items: [...items], next: 'again' }), () => undefined);
+    const listing = await readPages(
+      () => Promise.resolve({ items: [...items], next: 'again' }),
+      () => undefined,
+    );
     expect(listing.items).toHaveLength(20_000);
     expect(listing.complete).toBe(false);
   });
@@ -95,7 +123,9 @@ describe('lists', () => {
 
 describe('stream frames', () => {
   test('unknown parts are left out and nonsense is no frame', () => {
-    const frame = parseFrame(JSON.stringify({ changes: [{ kind: 'host', project: 'p', name: 'h' }, { kind: 'moon', project: 'p', name: 'x' }, 7], events: true }));
+    const frame = parseFrame(
+      JSON.stringify({ changes: [{ kind: 'host', project: 'p', name: 'h' }, { kind: 'moon', project: 'p', name: 'x' }, 7], events: true }),
+    );
     expect(frame).toEqual({ changes: [{ kind: 'host', project: 'p', name: 'h' }], events: true, fleet: undefined });
     for (const text of ['', '{', '7', 'null', '[]x']) expect(parseFrame(text)).toBeUndefined();
   });
@@ -104,7 +134,11 @@ describe('stream frames', () => {
 test('frames that wait are joined: each thing once, the newest counters', () => {
   const host = { kind: 'host' as const, project: 'p', name: 'h' };
   const fleet = { hosts: 2 } as unknown as NonNullable<ReturnType<typeof parseFrame>>['fleet'];
-  expect(joinFrames({ changes: [host], events: true, fleet: undefined }, { changes: [host, { ...host, name: 'i' }], events: false, fleet })).toEqual({ changes: [host, { ...host, name: 'i' }], events: true, fleet });
+  expect(joinFrames({ changes: [host], events: true, fleet: undefined }, { changes: [host, { ...host, name: 'i' }], events: false, fleet })).toEqual({
+    changes: [host, { ...host, name: 'i' }],
+    events: true,
+    fleet,
+  });
 });
 
 describe('heat map', () => {
@@ -136,7 +170,8 @@ describe('heat map', () => {
 
 describe('documents', () => {
   test('problems name the line of the text', () => {
-    const text = 'apiVersion: groundplane.dev/v1\nkind: Profile\nmetadata:\n  name: Bad Name\n  version: 1.0.0\nspec:\n  type: addon\n  layers:\n    - name: a\n      kind: addon\n      manifests: []\n    - name: b\n      kind: addon\n';
+    const text =
+      'apiVersion: groundplane.dev/v1\nkind: Profile\nmetadata:\n  name: Bad Name\n  version: 1.0.0\nspec:\n  type: addon\n  layers:\n    - name: a\n      kind: addon\n      manifests: []\n    - name: b\n      kind: addon\n';
     const { problems, value } = checkDocument(text, profileDocumentSchema);
     expect(value).toBeUndefined();
     expect(problems.map(({ line, message }) => [line, message])).toEqual([
@@ -150,7 +185,10 @@ describe('documents', () => {
     expect(problems.every((problem) => problem.line >= 2)).toBe(true);
   });
   test('an alias bomb ends', () => {
-    const bomb = ['a: &a [x,x,x,x,x,x,x,x,x,x]', ...'bcdefghi'.split('').map((name, index) => `${name}: &${name} [${Array.from({ length: 10 }, () => `*${'abcdefghi'[index]}`).join(',')}]`)].join('\n');
+    const bomb = [
+      'a: &a [x,x,x,x,x,x,x,x,x,x]',
+      ...'bcdefghi'.split('').map((name, index) => `${name}: &${name} [${Array.from({ length: 10 }, () => `*${'abcdefghi'[index]}`).join(',')}]`),
+    ].join('\n');
     expect(checkDocument(bomb, profileDocumentSchema).problems[0]?.message).toMatch(/alias/i);
   });
   test('the starting texts are what they should be', () => {
@@ -160,7 +198,11 @@ describe('documents', () => {
   test('a click adds to a list and keeps the comment', () => {
     const text = addToList(addToList(clusterStarter, ['spec', 'profiles'], { name: 'hello', version: '1.0.0' }), ['spec', 'hosts'], 'till-1');
     expect(text).toContain('# One infrastructure');
-    expect(checkDocument(setValue(text, ['spec', 'variables', 'greeting'], '1'), clusterDocumentSchema).value?.spec).toEqual({ profiles: [{ name: 'hello', version: '1.0.0' }], variables: { greeting: '1' }, hosts: ['till-1'] });
+    expect(checkDocument(setValue(text, ['spec', 'variables', 'greeting'], '1'), clusterDocumentSchema).value?.spec).toEqual({
+      profiles: [{ name: 'hello', version: '1.0.0' }],
+      variables: { greeting: '1' },
+      hosts: ['till-1'],
+    });
   });
   test('a text that cannot be read is not touched', () => {
     expect(addToList('a: [1\n', ['a'], 2)).toBe('a: [1\n');

@@ -48,7 +48,8 @@ describe('page', () => {
     const nonces = policies.map((policy) => /'nonce-([^']+)'/.exec(policy)?.[1] ?? '');
     expect(new Set(nonces).size).toBe(2);
     expect(await one.text()).toContain(`nonce="${nonces[0]}"`);
-    for (const part of ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "require-trusted-types-for 'script'"]) expect(policies[0]).toContain(part);
+    for (const part of ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "require-trusted-types-for 'script'"])
+      expect(policies[0]).toContain(part);
     expect(policies[0]).not.toMatch(/unsafe/);
     expect(one.headers.get('cache-control')).toBe('no-store');
     expect(one.headers.get('x-content-type-options')).toBe('nosniff');
@@ -88,13 +89,16 @@ describe('assets', () => {
     const known = await app.request(script(), { headers: { 'accept-encoding': 'br', 'if-none-match': br.headers.get('etag') ?? '' } });
     expect(known.status).toBe(304);
   });
-  test.each(['/assets/..%2f..%2fetc%2fpasswd', '/assets/../manifest.json', '/assets/manifest.json', '/assets/__proto__', '/assets/main.js.br'])('%s is not served', async (path) => {
-    const app = await ready();
-    const response = await app.request(path);
-    expect([200, 404]).toContain(response.status);
-    expect(await response.text()).not.toMatch(/root:x|"schema"/);
-    if (path.startsWith('/assets/') && !path.includes('../')) expect(response.status).toBe(404);
-  });
+  test.each(['/assets/..%2f..%2fetc%2fpasswd', '/assets/../manifest.json', '/assets/manifest.json', '/assets/__proto__', '/assets/main.js.br'])(
+    '%s is not served',
+    async (path) => {
+      const app = await ready();
+      const response = await app.request(path);
+      expect([200, 404]).toContain(response.status);
+      expect(await response.text()).not.toMatch(/root:x|"schema"/);
+      if (path.startsWith('/assets/') && !path.includes('../')) expect(response.status).toBe(404);
+    },
+  );
 });
 
 describe('while it is being built', () => {

@@ -71,7 +71,8 @@ export const applyObject: Executor<'applyObject'> = async (args, context) => {
   const record = context.state.object(args.ref);
   const from = record === undefined ? await origin(found.value, args.ref) : ok('ours' as const);
   if (!from.ok) return from;
-  if (args.createOnly && from.value !== 'new') return ok([]);
+  // Left alone, also when it moves to another layer; only our record of it moves along.
+  if (args.createOnly && from.value !== 'new' && args.reason !== 'missing') return ok(record === undefined ? [] : [writes.object({ ...record, layer: args.layer })]);
   const adopted = record?.adopted ?? from.value === 'foreign';
   const applied = await applyTo(context, found.value, {
     layer: args.layer,

@@ -24,7 +24,14 @@ export const shortcuts: readonly (readonly [string, string])[] = [
   ['?', 'This help'],
 ];
 
-const goTo: Readonly<Record<string, (project: string) => string>> = { h: paths.hosts, c: paths.clusters, p: paths.profiles, f: paths.fleet, l: paths.lobby, e: paths.events };
+const goTo: Readonly<Record<string, (project: string) => string>> = {
+  h: paths.hosts,
+  c: paths.clusters,
+  p: paths.profiles,
+  f: paths.fleet,
+  l: paths.lobby,
+  e: paths.events,
+};
 /** The second key of `g h` has to come within this time. */
 const chordMs = 1500;
 

@@ -49,12 +49,22 @@ const Places = (): ReactElement => {
 const ProjectSwitch = (): ReactElement => {
   const { project } = useScope();
   const projects = useQuery(projectsQuery());
-  const entries = (projects.data ?? []).map((each) => ({ key: each.id, text: <Name text={each.name} />, isChosen: each.name === project, choose: () => navigate(paths.fleet(each.name)) }));
+  const entries = (projects.data ?? []).map((each) => ({
+    key: each.id,
+    text: <Name text={each.name} />,
+    isChosen: each.name === project,
+    choose: () => navigate(paths.fleet(each.name)),
+  }));
   return (
     <Menu
       label={`Project ${showControls(project)}`}
       className="button quiet project-switch"
-      trigger={<><span className="quiet">Project</span> <Name text={project} /><Icon name="down" /></>}
+      trigger={
+        <>
+          <span className="quiet">Project</span> <Name text={project} />
+          <Icon name="down" />
+        </>
+      }
       entries={entries}
     />
   );
@@ -65,7 +75,14 @@ const themeIcon = { system: 'system', light: 'sun', dark: 'moon' } as const;
 const ThemeSwitch = (): ReactElement => {
   const theme = useTheme();
   const title = { system: 'As the system', light: 'Light', dark: 'Dark' };
-  return <Menu label="Theme" className="button quiet" trigger={<Icon name={themeIcon[theme]} />} entries={themes.map((each) => ({ key: each, text: title[each], isChosen: each === theme, choose: () => setTheme(each) }))} />;
+  return (
+    <Menu
+      label="Theme"
+      className="button quiet"
+      trigger={<Icon name={themeIcon[theme]} />}
+      entries={themes.map((each) => ({ key: each, text: title[each], isChosen: each === theme, choose: () => setTheme(each) }))}
+    />
+  );
 };
 
 const UserMenu = (): ReactElement => {
@@ -81,7 +98,12 @@ const UserMenu = (): ReactElement => {
     <Menu
       label={`Account ${showControls(who.name)}`}
       className="button quiet"
-      trigger={<><Icon name="user" /><Name text={who.name} /></>}
+      trigger={
+        <>
+          <Icon name="user" />
+          <Name text={who.name} />
+        </>
+      }
       entries={[{ key: 'leave', text: 'Log out', note: roles, choose: () => void leave() }]}
     />
   );
@@ -119,7 +141,8 @@ const Help = ({ open, onClose }: { open: boolean; onClose: () => void }): ReactE
       ))}
     </dl>
     <p className="quiet">
-      Filters take words, <code>field:value</code> and <code>label=value</code>; a leading dash excludes. For example <code>phase:failed ring=canary -is:offline</code>.
+      Filters take words, <code>field:value</code> and <code>label=value</code>; a leading dash excludes. For example{' '}
+      <code>phase:failed ring=canary -is:offline</code>.
     </p>
   </Dialog>
 );

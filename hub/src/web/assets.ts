@@ -24,7 +24,10 @@ export const sourcesDigest = async (): Promise<string> => {
 };
 
 /** A finished build that ships with the hub. */
-export const shippedAssets = (dir: string): (() => Promise<string>) => () => Promise.resolve(dir);
+export const shippedAssets =
+  (dir: string): (() => Promise<string>) =>
+  () =>
+    Promise.resolve(dir);
 
 /** Builds of earlier sources are of no use any more. */
 const forgetOthers = async (cacheDir: string, keep: string): Promise<void> => {
@@ -37,12 +40,14 @@ const forgetOthers = async (cacheDir: string, keep: string): Promise<void> => {
  * Development: builds into `cacheDir` when the sources changed since the last build there. Start it without waiting; the hub answers "building" meanwhile.
  * The bundler is named at run time only, since the shipped hub does not have it.
  */
-export const developmentAssets = (cacheDir: string): (() => Promise<string>) => async () => {
-  const dir = join(cacheDir, (await sourcesDigest()).slice(0, 16));
-  if (existsSync(join(dir, manifestFile))) return dir;
-  const builder = new URL('../../dashboard/build.ts', import.meta.url).href;
-  const { buildDashboard } = (await import(builder)) as typeof import('../../dashboard/build.ts');
-  await buildDashboard(dir, { compression: 'fast' });
-  await forgetOthers(cacheDir, dir);
-  return dir;
-};
+export const developmentAssets =
+  (cacheDir: string): (() => Promise<string>) =>
+  async () => {
+    const dir = join(cacheDir, (await sourcesDigest()).slice(0, 16));
+    if (existsSync(join(dir, manifestFile))) return dir;
+    const builder = new URL('../../dashboard/build.ts', import.meta.url).href;
+    const { buildDashboard } = (await import(builder)) as typeof import('../../dashboard/build.ts');
+    await buildDashboard(dir, { compression: 'fast' });
+    await forgetOthers(cacheDir, dir);
+    return dir;
+  };

@@ -35,7 +35,17 @@ const plainPage = (title: string, text: string, retrySeconds: number): string =>
   `<title>${title}</title><h1>${title}</h1><pre>${escapeHtml(text)}</pre></html>`;
 
 const notFound = (context: Context, path: string): Response =>
-  context.json({ error: { kind: 'fatal', code: 'not-found', element: path.slice(0, 512), message: 'is not a path of this hub. The API is described at /api/v1/openapi.json' } }, 404);
+  context.json(
+    {
+      error: {
+        kind: 'fatal',
+        code: 'not-found',
+        element: path.slice(0, 512),
+        message: 'is not a path of this hub. The API is described at /api/v1/openapi.json',
+      },
+    },
+    404,
+  );
 
 /** Best encoding that both sides know. `identity` when the browser names neither. */
 const encodingFor = (accepted: string): { suffix: '' | '.br' | '.gz'; name: string | undefined } => {
@@ -105,7 +115,9 @@ export const dashboardApp = (options: DashboardOptions): Hono => {
   });
   app.all('/*', (context) => {
     if (context.req.path.startsWith('/api/')) return notFound(context, context.req.path);
-    return context.json({ error: { kind: 'fatal', code: 'method-not-allowed', element: context.req.path.slice(0, 512), message: 'takes GET only' } }, 405, { allow: 'GET, HEAD' });
+    return context.json({ error: { kind: 'fatal', code: 'method-not-allowed', element: context.req.path.slice(0, 512), message: 'takes GET only' } }, 405, {
+      allow: 'GET, HEAD',
+    });
   });
   return app;
 };

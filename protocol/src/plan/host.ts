@@ -3,7 +3,7 @@ import { refKey } from '../kubernetes.ts';
 import type { Blocked, HostFacts, LayerRecord, Plan, TargetLayer } from './facts.ts';
 import { kubernetesFailure } from './kubernetes.ts';
 import { planOsLayer, planRemoveOs } from './os.ts';
-import { planPackLayer, planPrune, planRemovePack } from './packs.ts';
+import { planOrphans, planPackLayer, planPrune, planRemovePack } from './packs.ts';
 import type { LayerEvent, Step } from './steps.ts';
 
 interface LayerPlan {
@@ -93,7 +93,9 @@ export const planHost = (facts: HostFacts): Plan => {
   const { target } = facts;
   const layers = target.layers.filter((item) => target.applier || !isPack(item));
   const names = new Set(layers.map((item) => item.layer.name));
-  const leaving = new Map(facts.records.filter((record) => !names.has(record.name)).toSorted((a, b) => compareLayers(b.layer, a.layer)).map((record) => [record.name, record]));
+  // A host that hands its cluster's add-ons to another one takes none of them away: they are still wanted, and the other one looks after them.
+  const mine = facts.records.filter((record) => !names.has(record.name) && (target.applier || record.layer.kind === 'os' || record.layer.kind === 'kubernetes'));
+  const leaving = new Map(mine.toSorted((a, b) => compareLayers(b.layer, a.layer)).map((record) => [record.name, record]));
   const wanted = new Set(layers.flatMap(({ layer }) => [...layer.objects.map((object) => refKey(object.ref)), ...(layer.namespace === undefined ? [] : [refKey({ apiVersion: 'v1', kind: 'Namespace', name: layer.namespace })])]));
   const blocked = blockedFor(facts, layers, leaving);
   const stuck = new Set(blocked.map((item) => item.layer));
@@ -103,6 +105,7 @@ export const planHost = (facts: HostFacts): Plan => {
     steps.push(...groupSteps(facts, free, wanted, leaving));
   }
   for (const record of leaving.values()) if (!stuck.has(record.name)) steps.push(...removeLayer(facts, record, wanted));
+  if (target.applier && facts.kubernetes.state === 'reachable') steps.push(...planOrphans(facts, wanted));
   const committed = facts.committed;
   const holds = committed?.generation === target.version.generation && committed.digest === target.version.digest && committed.epoch === target.version.epoch;
   if (!holds && blocked.length === 0) steps.push({ step: 'commit', version: target.version });

@@ -29,7 +29,7 @@ export const planHooks = (facts: HostFacts, layer: BundleLayer, revision: number
 
 const applyReason = (facts: HostFacts, object: BundleObject, owned: OwnedObject | undefined): ApplyReason | undefined => {
   const seen = facts.objects.get(refKey(object.ref))?.state ?? 'missing';
-  if (object.crd === 'createOnly' && seen !== 'missing') return owned === undefined ? 'new' : undefined;
+  if (object.crd === 'createOnly' && seen !== 'missing') return undefined;
   if (owned === undefined) return 'new';
   if (seen === 'missing') return 'missing';
   if (owned.digest !== object.digest) return 'changed';
@@ -80,6 +80,15 @@ export const planPrune = (facts: HostFacts, layerName: string, wanted: ReadonlyS
     .filter((object) => object.layer === layerName && object.hook !== true && !wanted.has(refKey(object.ref)))
     .toReversed()
     .map(dropObject);
+
+/** What we own for a layer that neither the target nor the journal knows: a namespace that outlived the layer that made it, the leftover of a last hook. */
+export const planOrphans = (facts: HostFacts, wanted: ReadonlySet<string>): Step[] => {
+  const known = new Set([...facts.target.layers.map((item) => item.layer.name), ...facts.records.map((record) => record.name)]);
+  return facts.ownedObjects
+    .filter((object) => !known.has(object.layer) && !wanted.has(refKey(object.ref)))
+    .toReversed()
+    .map(dropObject);
+};
 
 /** Takes a whole layer away: hooks, then its objects in reverse install order (Palette deletes by priority reversed; Helm by kind reversed). */
 export const planRemovePack = (facts: HostFacts, record: LayerRecord, wanted: ReadonlySet<string>): Step[] => {

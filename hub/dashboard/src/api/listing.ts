@@ -15,7 +15,10 @@ interface Page<T> {
 }
 
 /** Reads all pages up to the limit, telling `onPart` after each, so that the first rows show after one round trip. */
-export const readPages = async <T>(readPage: (page: { after?: string; limit: number }) => Promise<Page<T>>, onPart: (part: Listing<T>) => void): Promise<Listing<T>> => {
+export const readPages = async <T>(
+  readPage: (page: { after?: string; limit: number }) => Promise<Page<T>>,
+  onPart: (part: Listing<T>) => void,
+): Promise<Listing<T>> => {
   const items: T[] = [];
   let after: string | undefined;
   while (items.length < listingItemsMax) {

@@ -52,12 +52,19 @@ const gone = (error: unknown): undefined => {
   throw error;
 };
 
-const summaryOf = (cluster: ClusterView): ClusterSummaryView => ({ ...cluster, hosts: cluster.hosts.length, online: cluster.hosts.filter((host) => host.online).length });
+const summaryOf = (cluster: ClusterView): ClusterSummaryView => ({
+  ...cluster,
+  hosts: cluster.hosts.length,
+  online: cluster.hosts.filter((host) => host.online).length,
+});
 
 const patchHosts = async (client: QueryClient, project: string, names: readonly string[]): Promise<void> => {
   for (const name of names) {
     const host: HostView | undefined = await ask('getHost', { params: { project, name } }).catch(gone);
-    for (const [key, state] of [[keys.hosts(project), 'approved'], [keys.lobby(project), 'lobby']] as const) {
+    for (const [key, state] of [
+      [keys.hosts(project), 'approved'],
+      [keys.lobby(project), 'lobby'],
+    ] as const) {
       client.setQueryData<Listing<HostSummaryView>>(key, (held) => held && patchListing(held, name, host?.state === state ? host : undefined));
     }
   }
@@ -104,7 +111,9 @@ const refreshClusters = async (client: QueryClient, project: string, names: read
   await readAgain(client, keys.clusters(project));
 };
 
-const namesOf = (changes: readonly Change[], kind: Change['kind']): string[] => [...new Set(changes.filter((change) => change.kind === kind).map((change) => change.name))];
+const namesOf = (changes: readonly Change[], kind: Change['kind']): string[] => [
+  ...new Set(changes.filter((change) => change.kind === kind).map((change) => change.name)),
+];
 
 /** Brings the cache up to what a frame says changed: the single things at once, long lists row by row. */
 export const applyFrame = async (client: QueryClient, project: string, frame: Frame): Promise<void> => {

@@ -28,7 +28,8 @@ const showParts =
     if (held === undefined || (!held.complete && held.items.length < part.items.length)) client.setQueryData(key, part);
   };
 
-export const whoQuery = () => queryOptions({ queryKey: keys.who, queryFn: () => ask('whoami', {}), staleTime: 60_000, retry: (count, error) => error.kind === 'retry' && count < 2 });
+export const whoQuery = () =>
+  queryOptions({ queryKey: keys.who, queryFn: () => ask('whoami', {}), staleTime: 60_000, retry: (count, error) => error.kind === 'retry' && count < 2 });
 
 export const projectsQuery = () => queryOptions({ queryKey: keys.projects, queryFn: async () => (await ask('listProjects', { query: { limit: 500 } })).items });
 
@@ -37,36 +38,46 @@ export const fleetQuery = (project: string) => queryOptions({ queryKey: keys.fle
 export const clustersQuery = (project: string) =>
   queryOptions({
     queryKey: keys.clusters(project),
-    queryFn: ({ client, queryKey }) => readPages<ClusterSummaryView>((query) => ask('listClusters', { params: { project }, query }), showParts(client, queryKey)),
+    queryFn: ({ client, queryKey }) =>
+      readPages<ClusterSummaryView>((query) => ask('listClusters', { params: { project }, query }), showParts(client, queryKey)),
   });
 
-export const clusterQuery = (project: string, name: string) => queryOptions({ queryKey: keys.cluster(project, name), queryFn: () => ask('getCluster', { params: { project, name } }) });
+export const clusterQuery = (project: string, name: string) =>
+  queryOptions({ queryKey: keys.cluster(project, name), queryFn: () => ask('getCluster', { params: { project, name } }) });
 
 export const hostsQuery = (project: string) =>
   queryOptions({
     queryKey: keys.hosts(project),
-    queryFn: ({ client, queryKey }) => readPages<HostSummaryView>((query) => ask('listHosts', { params: { project }, query: { ...query, state: 'approved' } }), showParts(client, queryKey)),
+    queryFn: ({ client, queryKey }) =>
+      readPages<HostSummaryView>((query) => ask('listHosts', { params: { project }, query: { ...query, state: 'approved' } }), showParts(client, queryKey)),
   });
 
 export const lobbyQuery = (project: string) =>
   queryOptions({
     queryKey: keys.lobby(project),
-    queryFn: ({ client, queryKey }) => readPages<HostSummaryView>((query) => ask('listHosts', { params: { project }, query: { ...query, state: 'lobby' } }), showParts(client, queryKey)),
+    queryFn: ({ client, queryKey }) =>
+      readPages<HostSummaryView>((query) => ask('listHosts', { params: { project }, query: { ...query, state: 'lobby' } }), showParts(client, queryKey)),
   });
 
-export const hostQuery = (project: string, name: string) => queryOptions({ queryKey: keys.host(project, name), queryFn: () => ask('getHost', { params: { project, name } }) });
+export const hostQuery = (project: string, name: string) =>
+  queryOptions({ queryKey: keys.host(project, name), queryFn: () => ask('getHost', { params: { project, name } }) });
 
 export const profilesQuery = (project: string) =>
   queryOptions({
     queryKey: keys.profiles(project),
-    queryFn: ({ client, queryKey }) => readPages<ProfileSummaryView>((query) => ask('listProfiles', { params: { project }, query }), showParts(client, queryKey)),
+    queryFn: ({ client, queryKey }) =>
+      readPages<ProfileSummaryView>((query) => ask('listProfiles', { params: { project }, query }), showParts(client, queryKey)),
   });
 
 export const profileQuery = (project: string, name: string, version: string) =>
   queryOptions({ queryKey: keys.profile(project, name, version), queryFn: () => ask('getProfile', { params: { project, name, version } }) });
 
 export const profileDiffQuery = (project: string, name: string, from: string, to: string) =>
-  queryOptions({ queryKey: [...keys.profileOf(project, name), 'diff', from, to], queryFn: () => ask('diffProfile', { params: { project, name }, query: { from, to } }), enabled: from !== '' && to !== '' });
+  queryOptions({
+    queryKey: [...keys.profileOf(project, name), 'diff', from, to],
+    queryFn: () => ask('diffProfile', { params: { project, name }, query: { from, to } }),
+    enabled: from !== '' && to !== '',
+  });
 
 export const ticketsQuery = (project: string) =>
   queryOptions({
@@ -76,4 +87,7 @@ export const ticketsQuery = (project: string) =>
 
 /** The newest events, oldest first as the hub sends them. */
 export const eventsQuery = (project: string, of: { cluster?: string; host?: string }, last: number) =>
-  queryOptions({ queryKey: [...keys.events(project), of, last], queryFn: async () => (await ask('listEvents', { params: { project }, query: { ...of, last } })).items });
+  queryOptions({
+    queryKey: [...keys.events(project), of, last],
+    queryFn: async () => (await ask('listEvents', { params: { project }, query: { ...of, last } })).items,
+  });

@@ -48,7 +48,11 @@ const locate = (document: Document, path: readonly PropertyKey[]): Range => {
   return found;
 };
 
-const pathText = (path: readonly PropertyKey[]): string => path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('').replace(/^\./, '');
+const pathText = (path: readonly PropertyKey[]): string =>
+  path
+    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
+    .join('')
+    .replace(/^\./, '');
 
 /**
  * Reads a document and checks it with the protocol's own schema: the words are the same that the hub would say. YAML errors come first, because after
@@ -57,7 +61,12 @@ const pathText = (path: readonly PropertyKey[]): string => path.map((key) => (ty
 export const checkDocument = <T>(text: string, schema: z.ZodType<T>): Checked<T> => {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const place = ([from, to]: Range, message: string): DocumentProblem => ({ line: Math.max(1, lines.linePos(from).line), from, to: Math.max(to, from), message });
+  const place = ([from, to]: Range, message: string): DocumentProblem => ({
+    line: Math.max(1, lines.linePos(from).line),
+    from,
+    to: Math.max(to, from),
+    message,
+  });
   const problems = document.errors.slice(0, problemsMax).map((error) => place(error.pos, error.message));
   let raw: unknown;
   try {

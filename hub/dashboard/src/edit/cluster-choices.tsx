@@ -28,7 +28,8 @@ interface Chosen {
   name: string;
   version: string;
 }
-const isChosen = (value: unknown): value is Chosen => isRecord(value) && typeof value['name'] === 'string' && typeof value['version'] === 'string' && value['name'] !== '' && value['version'] !== '';
+const isChosen = (value: unknown): value is Chosen =>
+  isRecord(value) && typeof value['name'] === 'string' && typeof value['version'] === 'string' && value['name'] !== '' && value['version'] !== '';
 
 const Profiles = ({ raw, text, setText }: ChoicesProps): ReactElement => {
   const { project } = useScope();
@@ -47,7 +48,11 @@ const Profiles = ({ raw, text, setText }: ChoicesProps): ReactElement => {
               <Name text={name} />
               <span className="quiet">{newest?.version}</span>
               {newest !== undefined && <Tag>{newest.type}</Tag>}
-              <Button onClick={() => setText(addToList(text, ['spec', 'profiles'], { name, version: newest?.version ?? '' }))} why={isIn ? 'It is in the document; change its version there.' : undefined} label={`Add profile ${name.slice(0, 80)}`}>
+              <Button
+                onClick={() => setText(addToList(text, ['spec', 'profiles'], { name, version: newest?.version ?? '' }))}
+                why={isIn ? 'It is in the document; change its version there.' : undefined}
+                label={`Add profile ${name.slice(0, 80)}`}
+              >
                 Add
               </Button>
             </li>
@@ -72,7 +77,11 @@ const Hosts = ({ raw, text, setText, own }: ChoicesProps): ReactElement => {
             <Name text={host.name} />
             <Simulated when={host.simulated} />
             <Presence online={host.online} lastSeenMs={host.lastSeenMs} />
-            <Button onClick={() => setText(addToList(text, ['spec', 'hosts'], host.name))} why={chosen.includes(host.name) ? 'It is in the document.' : undefined} label={`Add host ${host.name.slice(0, 80)}`}>
+            <Button
+              onClick={() => setText(addToList(text, ['spec', 'hosts'], host.name))}
+              why={chosen.includes(host.name) ? 'It is in the document.' : undefined}
+              label={`Add host ${host.name.slice(0, 80)}`}
+            >
               Add
             </Button>
           </li>
@@ -102,7 +111,13 @@ const Variables = ({ raw, text, setText }: ChoicesProps): ReactElement | null =>
             </span>
             <Button
               onClick={() => setText(setValue(text, ['spec', 'variables', variable.name], variable.sensitive ? '' : (variable.default ?? '')))}
-              why={Object.hasOwn(held, variable.name) ? 'It is set in the document.' : variable.immutable ? 'It is read-only; only a new profile version can change it.' : undefined}
+              why={
+                Object.hasOwn(held, variable.name)
+                  ? 'It is set in the document.'
+                  : variable.immutable
+                    ? 'It is read-only; only a new profile version can change it.'
+                    : undefined
+              }
               label={`Set variable ${variable.name}`}
             >
               Set

@@ -28,7 +28,8 @@ interface SaveProfileProps {
 
 const reason = ({ document, problems, versionState, next }: SaveProfileProps, project: string): string | undefined => {
   if (document === undefined) return problems === 1 ? 'Fix the problem first.' : `Fix the ${problems} problems first.`;
-  if (document.metadata.project !== undefined && document.metadata.project !== project) return `The document is of project ${document.metadata.project}; switch to it or take metadata.project out.`;
+  if (document.metadata.project !== undefined && document.metadata.project !== project)
+    return `The document is of project ${document.metadata.project}; switch to it or take metadata.project out.`;
   if (versionState === 'released') return `${document.metadata.version} is released and never changes. Set metadata.version, for example to ${next}.`;
   return undefined;
 };

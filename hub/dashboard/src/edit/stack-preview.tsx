@@ -11,7 +11,8 @@ interface Sketch {
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
-const count = (value: unknown, one: string): string[] => (Array.isArray(value) && value.length > 0 ? [`${value.length} ${one}${value.length === 1 ? '' : 's'}`] : []);
+const count = (value: unknown, one: string): string[] =>
+  Array.isArray(value) && value.length > 0 ? [`${value.length} ${one}${value.length === 1 ? '' : 's'}`] : [];
 
 const bringsOf = (layer: Record<string, unknown>): string => {
   const parts: string[] = [];
@@ -19,7 +20,8 @@ const bringsOf = (layer: Record<string, unknown>): string => {
   if (isRecord(helm) && isRecord(helm['chart'])) parts.push(`chart ${String(helm['chart']['name'] ?? '?')} ${String(helm['chart']['version'] ?? '?')}`);
   parts.push(...count(layer['manifests'], 'manifest'));
   const os = layer['os'];
-  if (isRecord(os)) parts.push(...count(os['files'], 'file'), ...count(os['units'], 'unit'), ...(isRecord(os['sysctls']) ? count(Object.keys(os['sysctls']), 'sysctl') : []));
+  if (isRecord(os))
+    parts.push(...count(os['files'], 'file'), ...count(os['units'], 'unit'), ...(isRecord(os['sysctls']) ? count(Object.keys(os['sysctls']), 'sysctl') : []));
   const kubernetes = layer['kubernetes'];
   if (isRecord(kubernetes)) parts.push(`${String(kubernetes['distribution'] ?? '?')} ${String(kubernetes['version'] ?? '')}`.trim());
   return parts.length === 0 ? 'nothing yet' : parts.join(', ');

@@ -72,7 +72,9 @@ export const layoutHeat = (groups: readonly (readonly [string, readonly HostSumm
     }
     const cellsTop = top + (isSingle ? 0 : labelHeight);
     if (!isSingle) layout.labels.push({ text, x: left, y: top + 12, width: blockWidth - gap });
-    members.forEach((host, index) => layout.cells.push({ host, tone: hostTone(host), x: left + (index % columns) * pitch, y: cellsTop + Math.floor(index / columns) * pitch }));
+    members.forEach((host, index) =>
+      layout.cells.push({ host, tone: hostTone(host), x: left + (index % columns) * pitch, y: cellsTop + Math.floor(index / columns) * pitch }),
+    );
     rowHeight = Math.max(rowHeight, cellsTop - top + Math.ceil(members.length / columns) * pitch);
     left += blockWidth + groupGap;
   }

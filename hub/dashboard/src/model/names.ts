@@ -6,4 +6,5 @@ export const shortDigest = (digest: string): string => digest.replace(/^sha256:/
 /** Characters that are not seen but turn or hide the ones beside them (Unicode bidirectional controls, zero width, C0). With them `exe.png` can be `gnp.exe`. */
 const controls = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 /** Shows such characters as their code, so that a name reads as what it is. */
-export const showControls = (text: string): string => text.replaceAll(controls, (sign) => `[U+${sign.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}]`);
+export const showControls = (text: string): string =>
+  text.replaceAll(controls, (sign) => `[U+${sign.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}]`);

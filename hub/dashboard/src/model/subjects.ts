@@ -10,7 +10,13 @@ export const hostSubject = (host: HostSummaryView): FilterSubject => ({
     name: host.name,
     cluster: host.cluster ?? 'none',
     phase: host.phase ?? 'none',
-    is: flags({ online: host.online, offline: !host.online, simulated: host.simulated, drifted: host.drifted > 0, late: host.generation !== (host.reportedGeneration ?? 0) }),
+    is: flags({
+      online: host.online,
+      offline: !host.online,
+      simulated: host.simulated,
+      drifted: host.drifted > 0,
+      late: host.generation !== (host.reportedGeneration ?? 0),
+    }),
   },
 });
 
@@ -28,11 +34,24 @@ export const clusterSubject = (cluster: ClusterSummaryView): FilterSubject => ({
 export const profileSubject = (profile: ProfileSummaryView): FilterSubject => ({
   texts: [profile.name, profile.description ?? '', ...profile.layers.flatMap((layer) => [layer.name, layer.pack.name])],
   labels: profile.labels,
-  fields: { name: profile.name, state: profile.state, type: profile.type, version: profile.version, is: flags({ used: profile.clusters > 0, unused: profile.clusters === 0 }) },
+  fields: {
+    name: profile.name,
+    state: profile.state,
+    type: profile.type,
+    version: profile.version,
+    is: flags({ used: profile.clusters > 0, unused: profile.clusters === 0 }),
+  },
 });
 
 export const eventSubject = (event: EventView): FilterSubject => ({
   texts: [event.reason, event.message, event.cluster ?? '', event.host ?? '', event.layer ?? '', event.actor ?? ''],
   labels: {},
-  fields: { type: event.type, reason: event.reason, cluster: event.cluster ?? 'none', host: event.host ?? 'none', layer: event.layer ?? 'none', actor: event.actor ?? 'none' },
+  fields: {
+    type: event.type,
+    reason: event.reason,
+    cluster: event.cluster ?? 'none',
+    host: event.host ?? 'none',
+    layer: event.layer ?? 'none',
+    actor: event.actor ?? 'none',
+  },
 });

@@ -42,7 +42,17 @@ export const Button = ({ children, onClick, why, kind = 'plain', type = 'button'
 };
 
 /** A link that looks like a button; with a reason it is a disabled button instead. */
-export const LinkButton = ({ href, children, kind = 'plain', why }: { href: string; children: ReactNode; kind?: 'plain' | 'primary'; why?: string | undefined }): ReactElement =>
+export const LinkButton = ({
+  href,
+  children,
+  kind = 'plain',
+  why,
+}: {
+  href: string;
+  children: ReactNode;
+  kind?: 'plain' | 'primary';
+  why?: string | undefined;
+}): ReactElement =>
   why === undefined ? (
     <Link href={href} className={`button ${kind}`}>
       {children}

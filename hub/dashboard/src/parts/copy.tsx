@@ -55,5 +55,16 @@ export const CopyMenu = ({ cli, yaml }: { cli: string; yaml?: (() => unknown) | 
     { key: 'cli', text: 'Copy as CLI', note: cli, choose: () => void copy(cli, cli) },
     ...(yaml === undefined ? [] : [{ key: 'yaml', text: 'Copy as YAML', choose: () => void copyYaml() }]),
   ];
-  return <Menu label="Copy as CLI or YAML" trigger={<><Icon name="copy" />Copy</>} entries={entries} />;
+  return (
+    <Menu
+      label="Copy as CLI or YAML"
+      trigger={
+        <>
+          <Icon name="copy" />
+          Copy
+        </>
+      }
+      entries={entries}
+    />
+  );
 };

@@ -33,7 +33,13 @@ export const EventSubject = ({ event, without }: { event: EventView; without?: '
 };
 
 /** A short list of events, newest first. The hub sends them oldest first. */
-export const EventList = ({ events, of }: { events: readonly EventView[]; /** What the page is about, which its events need not name again. */ of?: 'cluster' | 'host' }): ReactElement => {
+export const EventList = ({
+  events,
+  of,
+}: {
+  events: readonly EventView[];
+  /** What the page is about, which its events need not name again. */ of?: 'cluster' | 'host';
+}): ReactElement => {
   if (events.length === 0) return <p className="quiet">Nothing has happened yet.</p>;
   return (
     <ol className="event-list">

@@ -77,8 +77,16 @@ const useWidth = (): [React.RefObject<HTMLDivElement | null>, number] => {
 };
 
 const sentence = (host: HostSummaryView, now: number): string => {
-  const presence = host.online ? (host.phase ?? 'no report yet') : `offline, ${host.lastSeenMs === undefined ? 'never seen' : `as of ${ago(host.lastSeenMs, now)}`}`;
-  return [host.name, presence, host.cluster === undefined ? 'no cluster' : `cluster ${host.cluster}`, ...(host.drifted > 0 ? [`${host.drifted} drifted`] : []), ...(host.simulated ? ['simulated'] : [])].join(' · ');
+  const presence = host.online
+    ? (host.phase ?? 'no report yet')
+    : `offline, ${host.lastSeenMs === undefined ? 'never seen' : `as of ${ago(host.lastSeenMs, now)}`}`;
+  return [
+    host.name,
+    presence,
+    host.cluster === undefined ? 'no cluster' : `cluster ${host.cluster}`,
+    ...(host.drifted > 0 ? [`${host.drifted} drifted`] : []),
+    ...(host.simulated ? ['simulated'] : []),
+  ].join(' · ');
 };
 
 /** One cell for each host, coloured by phase, thousands at a time; arrows walk over it and Enter opens the host. */

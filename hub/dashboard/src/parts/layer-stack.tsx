@@ -31,8 +31,16 @@ const Drift = ({ layer }: { layer: ClusterLayerView }): ReactElement | null => {
   return (
     <p className="layer-drift">
       <strong>Drift healed {drift.healed === 1 ? 'once' : `${drift.healed} times`}</strong>
-      {drift.lastAtMs !== undefined && <>, last <Age atMs={drift.lastAtMs} /></>}
-      {drift.last !== undefined && <>: <bdi>{drift.last}</bdi></>}
+      {drift.lastAtMs !== undefined && (
+        <>
+          , last <Age atMs={drift.lastAtMs} />
+        </>
+      )}
+      {drift.last !== undefined && (
+        <>
+          : <bdi>{drift.last}</bdi>
+        </>
+      )}
     </p>
   );
 };

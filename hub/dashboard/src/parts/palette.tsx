@@ -32,8 +32,18 @@ const useTargets = (): Target[] => {
     screen('Events', paths.events(project)),
     screen('Create a cluster', paths.clusterCreate(project)),
     screen('Create a profile', paths.profileCreate(project)),
-    ...clusters.map(({ name, simulated }) => ({ key: `c/${name}`, kind: simulated ? 'simulated cluster' : 'cluster', name, href: paths.cluster(project, name) })),
-    ...profiles.map(({ name, version }) => ({ key: `p/${name}/${version}`, kind: 'profile', name: `${name} ${version}`, href: paths.profile(project, name, version) })),
+    ...clusters.map(({ name, simulated }) => ({
+      key: `c/${name}`,
+      kind: simulated ? 'simulated cluster' : 'cluster',
+      name,
+      href: paths.cluster(project, name),
+    })),
+    ...profiles.map(({ name, version }) => ({
+      key: `p/${name}/${version}`,
+      kind: 'profile',
+      name: `${name} ${version}`,
+      href: paths.profile(project, name, version),
+    })),
     ...hosts.map(({ name, simulated }) => ({ key: `h/${name}`, kind: simulated ? 'simulated host' : 'host', name, href: paths.host(project, name) })),
   ];
 };
@@ -84,7 +94,15 @@ const Chooser = ({ onClose }: { onClose: () => void }): ReactElement => {
       />
       <div role="listbox" id={id} className="palette-list" aria-label="Found">
         {found.map((target, index) => (
-          <div role="option" id={`${id}-${index}`} key={target.key} aria-selected={index === chosen} className="palette-item" onClick={() => go(target)} onPointerMove={() => setChosen(index)}>
+          <div
+            role="option"
+            id={`${id}-${index}`}
+            key={target.key}
+            aria-selected={index === chosen}
+            className="palette-item"
+            onClick={() => go(target)}
+            onPointerMove={() => setChosen(index)}
+          >
             <Name text={target.name} />
             <span className="quiet">{target.kind}</span>
           </div>

@@ -46,7 +46,13 @@ const useChosenRow = <T,>(rows: readonly T[], scrollTo: (index: number) => void,
 /** A table that draws only the rows on screen, so that 20,000 of them are as quick as twenty. */
 export const Table = <T,>({ label, rows, columns, rowKey, open, rowHeight = 38 }: TableProps<T>): ReactElement => {
   const scroller = useRef<HTMLDivElement>(null);
-  const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => scroller.current, estimateSize: () => rowHeight, overscan: 12, getItemKey: (index) => rowKey(rows[index] as T) });
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => rowHeight,
+    overscan: 12,
+    getItemKey: (index) => rowKey(rows[index] as T),
+  });
   const scrollTo = useRef((index: number): void => virtual.scrollToIndex(index)).current;
   const chosen = useChosenRow(rows, scrollTo, open);
   const gridTemplateColumns = columns.map((column) => column.width).join(' ');

@@ -52,7 +52,12 @@ export const ApproveDialog = ({ names, onClose }: { names: readonly string[]; on
   });
   const isUnread = hosts.some((name) => words.get(name) === undefined);
   return (
-    <Dialog open onClose={onClose} title={hosts.length === 1 ? 'Approve host' : `Approve ${hosts.length} hosts`} about={<p>Do these words stand on the console of each machine? Then they are who they say.</p>}>
+    <Dialog
+      open
+      onClose={onClose}
+      title={hosts.length === 1 ? 'Approve host' : `Approve ${hosts.length} hosts`}
+      about={<p>Do these words stand on the console of each machine? Then they are who they say.</p>}
+    >
       <ul className="approve-list" tabIndex={0} aria-label="Hosts and their words">
         {hosts.map((name) => (
           <li key={name}>
@@ -70,7 +75,11 @@ export const ApproveDialog = ({ names, onClose }: { names: readonly string[]; on
       ))}
       <div className="row end">
         <Button onClick={onClose}>Cancel</Button>
-        <Button kind="primary" onClick={() => approve.mutate()} why={isUnread ? 'The words are still being read.' : approve.isPending ? 'It is on its way.' : undefined}>
+        <Button
+          kind="primary"
+          onClick={() => approve.mutate()}
+          why={isUnread ? 'The words are still being read.' : approve.isPending ? 'It is on its way.' : undefined}
+        >
           The words match: approve
         </Button>
       </div>

@@ -29,7 +29,8 @@ type ClusterDocument = z.output<typeof clusterDocumentSchema>;
 const reason = (document: ClusterDocument | undefined, cluster: ClusterView | undefined, project: string, problems: number): string | undefined => {
   if (document === undefined) return problems === 1 ? 'Fix the problem first.' : `Fix the ${problems} problems first.`;
   if (cluster !== undefined && document.metadata.name !== cluster.name) return `A cluster keeps its name: metadata.name must be ${cluster.name}.`;
-  if (document.metadata.project !== undefined && document.metadata.project !== project) return `The document is of project ${document.metadata.project}; switch to it or take metadata.project out.`;
+  if (document.metadata.project !== undefined && document.metadata.project !== project)
+    return `The document is of project ${document.metadata.project}; switch to it or take metadata.project out.`;
   return undefined;
 };
 
@@ -45,11 +46,19 @@ const useChange = (cluster: ClusterView | undefined) => {
   const { project } = useScope();
   const client = useQueryClient();
   const plan = useMutation({
-    mutationFn: async ({ text, of }: { text: string; of: ClusterDocument }): Promise<Planned> => ({ text, plan: await ask('planCluster', { params: { project, name: of.metadata.name }, body: bodyOf(of) }) }),
+    mutationFn: async ({ text, of }: { text: string; of: ClusterDocument }): Promise<Planned> => ({
+      text,
+      plan: await ask('planCluster', { params: { project, name: of.metadata.name }, body: bodyOf(of) }),
+    }),
   });
   const apply = useMutation({
     // The guard makes an update fail that somebody else's update overtook.
-    mutationFn: (of: ClusterDocument) => ask('applyCluster', { params: { project, name: of.metadata.name }, query: cluster === undefined ? {} : { ifVersion: cluster.rowVersion }, body: bodyOf(of) }),
+    mutationFn: (of: ClusterDocument) =>
+      ask('applyCluster', {
+        params: { project, name: of.metadata.name },
+        query: cluster === undefined ? {} : { ifVersion: cluster.rowVersion },
+        body: bodyOf(of),
+      }),
     onSuccess: async (applied) => {
       notify(`${applied.name} is applied`);
       client.setQueryData(keys.cluster(project, applied.name), applied);
@@ -75,7 +84,11 @@ const Editing = ({ initial, cluster }: { initial: string; cluster: ClusterView |
   const actions = (
     <>
       <LinkButton href={cluster === undefined ? paths.clusters(project) : paths.cluster(project, cluster.name)}>Cancel</LinkButton>
-      <Button onClick={() => document && plan.mutate({ text, of: document })} why={why ?? (plan.isPending ? 'It is being planned.' : undefined)} kind={isPlanned ? 'plain' : 'primary'}>
+      <Button
+        onClick={() => document && plan.mutate({ text, of: document })}
+        why={why ?? (plan.isPending ? 'It is being planned.' : undefined)}
+        kind={isPlanned ? 'plain' : 'primary'}
+      >
         Preview plan
       </Button>
       <Button onClick={() => document && apply.mutate(document)} why={applyWhy} kind={isPlanned ? 'primary' : 'plain'}>
@@ -84,7 +97,20 @@ const Editing = ({ initial, cluster }: { initial: string; cluster: ClusterView |
     </>
   );
   return (
-    <Page title={cluster === undefined ? 'Create cluster' : <>Edit <Name text={cluster.name} /></>} tab={cluster === undefined ? 'Create cluster' : `Edit ${cluster.name}`} fill actions={actions}>
+    <Page
+      title={
+        cluster === undefined ? (
+          'Create cluster'
+        ) : (
+          <>
+            Edit <Name text={cluster.name} />
+          </>
+        )
+      }
+      tab={cluster === undefined ? 'Create cluster' : `Edit ${cluster.name}`}
+      fill
+      actions={actions}
+    >
       <div className="edit-columns">
         <YamlEditor label="Cluster as YAML" text={text} problems={checked.problems} onChange={setText} view={view} />
         <div className="stack side">
@@ -115,7 +141,14 @@ const Existing = ({ name }: { name: string }): ReactElement => {
   if (opened === undefined && cluster.data !== undefined && !cluster.isFetching) setOpened(cluster.data);
   if (opened === undefined) {
     return (
-      <Page title={<>Edit <Name text={name} /></>} tab={`Edit ${name}`}>
+      <Page
+        title={
+          <>
+            Edit <Name text={name} />
+          </>
+        }
+        tab={`Edit ${name}`}
+      >
         <Answer of={cluster} what="the cluster">
           {() => null}
         </Answer>
@@ -125,6 +158,7 @@ const Existing = ({ name }: { name: string }): ReactElement => {
   return <Editing initial={stringify(clusterDocument(opened), { lineWidth: 0 })} cluster={opened} />;
 };
 
-const ClusterEdit = ({ name }: { name: string | undefined }): ReactElement => (name === undefined ? <Editing initial={clusterStarter} cluster={undefined} /> : <Existing name={name} />);
+const ClusterEdit = ({ name }: { name: string | undefined }): ReactElement =>
+  name === undefined ? <Editing initial={clusterStarter} cluster={undefined} /> : <Existing name={name} />;
 
 export default ClusterEdit;

@@ -7,7 +7,7 @@ import { ask } from '../api/client.ts';
 import { clusterQuery, eventsQuery, keys } from '../api/queries.ts';
 import { clusterDocument } from '../model/documents.ts';
 import { shortDigest } from '../model/names.ts';
-import { clusterTone, phaseTone } from '../model/tone.ts';
+import { clusterTone, phaseTone, type Tone } from '../model/tone.ts';
 import { Button, LinkButton } from '../parts/button.tsx';
 import { CopyMenu } from '../parts/copy.tsx';
 import { EventList } from '../parts/event-list.tsx';
@@ -78,7 +78,13 @@ const HostTable = ({ cluster }: { cluster: ClusterView }): ReactElement => {
               <td>
                 <Presence online={host.online} lastSeenMs={host.lastSeenMs} />
               </td>
-              <td>{host.phase === undefined ? <span className="quiet">no report</span> : <Badge tone={host.online ? phaseTone[host.phase] : 'off'} text={host.phase} />}</td>
+              <td>
+                {host.phase === undefined ? (
+                  <span className="quiet">no report</span>
+                ) : (
+                  <Badge tone={host.online ? phaseTone[host.phase] : 'off'} text={host.phase} />
+                )}
+              </td>
               <td>
                 <Generation host={host} />
               </td>
@@ -90,11 +96,17 @@ const HostTable = ({ cluster }: { cluster: ClusterView }): ReactElement => {
   );
 };
 
+/** Conditions that are good when they are false. */
+const unwanted: ReadonlySet<string> = new Set(['Drifted']);
+
+const conditionTone = ({ type, status }: ClusterView['conditions'][number]): Tone =>
+  status === 'Unknown' ? 'idle' : (status === 'True') === unwanted.has(type) ? 'bad' : 'good';
+
 const Conditions = ({ cluster }: { cluster: ClusterView }): ReactElement => (
   <ul className="conditions">
     {cluster.conditions.map((condition) => (
       <li key={condition.type}>
-        <Badge tone={condition.status === 'True' ? 'good' : condition.status === 'False' ? 'bad' : 'idle'} text={`${condition.type}: ${condition.status}`} />
+        <Badge tone={conditionTone(condition)} text={`${condition.type}: ${condition.status}`} />
         <p>
           <code>{condition.reason}</code> <bdi className="quiet">{condition.message}</bdi>
         </p>
@@ -182,9 +194,16 @@ export const Cluster = ({ name }: { name: string }): ReactElement => {
   const data = cluster.data;
   const healed = data?.layers.reduce((sum, layer) => sum + (layer.observed?.drift.healed ?? 0), 0) ?? 0;
   const sentence = data === undefined || data.message === '' ? clusterStates[data?.state ?? 'waiting'] : data.message;
-  const note = data && `${sentence.replace(/[^.]$/, '$&.')} ${data.layersReady} of ${data.layersTotal} layers ready${healed > 0 ? `, drift healed ${healed === 1 ? 'once' : `${healed} times`}` : ''}.`;
+  const note =
+    data &&
+    `${sentence.replace(/[^.]$/, '$&.')} ${data.layersReady} of ${data.layersTotal} layers ready${healed > 0 ? `, drift healed ${healed === 1 ? 'once' : `${healed} times`}` : ''}.`;
   return (
-    <Page title={data === undefined ? <Name text={name} /> : <Head cluster={data} />} tab={name} note={note && <bdi>{note}</bdi>} actions={data && <Actions cluster={data} />}>
+    <Page
+      title={data === undefined ? <Name text={name} /> : <Head cluster={data} />}
+      tab={name}
+      note={note && <bdi>{note}</bdi>}
+      actions={data && <Actions cluster={data} />}
+    >
       <Answer of={cluster} what="the cluster">
         {(found) => (
           <div className="detail-columns">
@@ -205,7 +224,9 @@ export const Cluster = ({ name }: { name: string }): ReactElement => {
                 <Conditions cluster={found} />
               </Card>
               <Card title="Events">
-                <Answer of={events} what="events">{(list) => <EventList events={list} of="cluster" />}</Answer>
+                <Answer of={events} what="events">
+                  {(list) => <EventList events={list} of="cluster" />}
+                </Answer>
               </Card>
             </div>
           </div>

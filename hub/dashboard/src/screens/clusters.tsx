@@ -33,8 +33,22 @@ const columnsOf = (project: string): Column<ClusterSummaryView>[] => [
     ),
   },
   { key: 'state', title: 'State', width: '120px', cell: (row) => <Badge tone={clusterTone[row.state]} text={row.state} title={clusterStates[row.state]} /> },
-  { key: 'message', title: 'Message', width: 'minmax(160px, 3fr)', cell: (row) => <span className="quiet clip" title={row.message}><bdi>{row.message}</bdi></span> },
-  { key: 'profiles', title: 'Profiles', width: 'minmax(150px, 2fr)', cell: (row) => <Name text={row.profiles.map(({ name, version }) => `${name} ${version}`).join(', ')} /> },
+  {
+    key: 'message',
+    title: 'Message',
+    width: 'minmax(160px, 3fr)',
+    cell: (row) => (
+      <span className="quiet clip" title={row.message}>
+        <bdi>{row.message}</bdi>
+      </span>
+    ),
+  },
+  {
+    key: 'profiles',
+    title: 'Profiles',
+    width: 'minmax(150px, 2fr)',
+    cell: (row) => <Name text={row.profiles.map(({ name, version }) => `${name} ${version}`).join(', ')} />,
+  },
   { key: 'layers', title: 'Layers', width: '70px', isNumber: true, cell: (row) => `${row.layersReady}/${row.layersTotal}` },
   { key: 'hosts', title: 'Online', width: '70px', isNumber: true, cell: (row) => `${row.online}/${row.hosts}` },
   { key: 'drift', title: 'Drift', width: '60px', isNumber: true, cell: (row) => (row.drifted > 0 ? row.drifted : <span className="quiet">0</span>) },
@@ -55,7 +69,17 @@ export const Clusters = (): ReactElement => {
     </LinkButton>
   );
   return (
-    <Page title="Clusters" tab="Clusters" fill actions={<><CopyMenu cli={`gp get clusters --project ${project}`} yaml={() => rows} />{create}</>}>
+    <Page
+      title="Clusters"
+      tab="Clusters"
+      fill
+      actions={
+        <>
+          <CopyMenu cli={`gp get clusters --project ${project}`} yaml={() => rows} />
+          {create}
+        </>
+      }
+    >
       <Answer of={clusters} what="clusters">
         {(data) =>
           data.items.length === 0 ? (
@@ -65,7 +89,13 @@ export const Clusters = (): ReactElement => {
             </Empty>
           ) : (
             <>
-              <FilterBox label="Filter clusters" hint="name, state:failed, profile:edge-base, is:drifted, ring=canary" shown={rows.length} total={all.length} isPartial={!data.complete} />
+              <FilterBox
+                label="Filter clusters"
+                hint="name, state:failed, profile:edge-base, is:drifted, ring=canary"
+                shown={rows.length}
+                total={all.length}
+                isPartial={!data.complete}
+              />
               <Table label="Clusters" rows={rows} columns={columns} rowKey={(row) => row.id} open={(row) => navigate(paths.cluster(project, row.name))} />
             </>
           )

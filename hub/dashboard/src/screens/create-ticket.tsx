@@ -22,7 +22,11 @@ const hoursMax = 365 * 24;
 
 /** `ring=canary site=hh` as a record, or undefined when a word is not key=value. */
 const parseLabels = (text: string): Record<string, string> | undefined => {
-  const pairs = text.trim().split(/[\s,]+/).filter((word) => word !== '').map((word) => /^([^=]+)=(.*)$/.exec(word));
+  const pairs = text
+    .trim()
+    .split(/[\s,]+/)
+    .filter((word) => word !== '')
+    .map((word) => /^([^=]+)=(.*)$/.exec(word));
   if (pairs.includes(null)) return undefined;
   return Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? '', pair?.[2] ?? '']));
 };
@@ -88,7 +92,13 @@ export const CreateTicket = ({ onClose }: { onClose: () => void }): ReactElement
     mutationFn: () =>
       ask('createTicket', {
         params: { project },
-        body: { name: wanted.name, uses: Number(wanted.uses), ttlSeconds: Number(wanted.hours) * 3600, labels: parseLabels(wanted.labels) ?? {}, autoApprove: wanted.autoApprove },
+        body: {
+          name: wanted.name,
+          uses: Number(wanted.uses),
+          ttlSeconds: Number(wanted.hours) * 3600,
+          labels: parseLabels(wanted.labels) ?? {},
+          autoApprove: wanted.autoApprove,
+        },
       }),
     onSuccess: () => client.invalidateQueries({ queryKey: keys.tickets(project) }),
     // The secret leaves the page's memory with the dialog.

@@ -12,8 +12,8 @@ import { navigate } from '../url-state.ts';
 
 const About = ({ cluster }: { cluster: ClusterView }): ReactElement => (
   <p>
-    Its {cluster.layersTotal} layers are taken away in reverse order on {cluster.hosts.length === 1 ? 'its host' : `its ${cluster.hosts.length} hosts`}; then it is gone. Hosts stay enrolled. Hosts that are offline
-    do it when they return, and until then the cluster stays here as deleting.
+    Its {cluster.layersTotal} layers are taken away in reverse order on {cluster.hosts.length === 1 ? 'its host' : `its ${cluster.hosts.length} hosts`}; then it
+    is gone. Hosts stay enrolled. Hosts that are offline do it when they return, and until then the cluster stays here as deleting.
   </p>
 );
 

@@ -25,7 +25,8 @@ export const DeleteProfile = ({ profile }: { profile: ProfileView }): ReactEleme
     },
   });
   const used = profile.usedBy.length;
-  const why = whyNot('profile.delete') ?? (used > 0 ? `${used === 1 ? 'A cluster uses' : `${used} clusters use`} it; move them to another version first.` : undefined);
+  const why =
+    whyNot('profile.delete') ?? (used > 0 ? `${used === 1 ? 'A cluster uses' : `${used} clusters use`} it; move them to another version first.` : undefined);
   return (
     <>
       <Button kind="danger" onClick={() => setIsOpen(true)} why={why}>

@@ -21,8 +21,22 @@ const columns: readonly Column<EventView>[] = [
   { key: 'type', title: 'Type', width: '110px', cell: (row) => <Badge tone={row.type === 'warning' ? 'warn' : 'good'} text={row.type} /> },
   { key: 'reason', title: 'Reason', width: 'minmax(130px, 1fr)', cell: (row) => <Name text={row.reason} /> },
   { key: 'about', title: 'About', width: 'minmax(150px, 2fr)', cell: (row) => <EventSubject event={row} /> },
-  { key: 'message', title: 'Message', width: 'minmax(240px, 4fr)', cell: (row) => <span className="clip" title={row.message}><bdi>{row.message}</bdi></span> },
-  { key: 'actor', title: 'By', width: 'minmax(90px, 1fr)', cell: (row) => (row.actor === undefined ? <span className="quiet">agent</span> : <Name text={row.actor} />) },
+  {
+    key: 'message',
+    title: 'Message',
+    width: 'minmax(240px, 4fr)',
+    cell: (row) => (
+      <span className="clip" title={row.message}>
+        <bdi>{row.message}</bdi>
+      </span>
+    ),
+  },
+  {
+    key: 'actor',
+    title: 'By',
+    width: 'minmax(90px, 1fr)',
+    cell: (row) => (row.actor === undefined ? <span className="quiet">agent</span> : <Name text={row.actor} />),
+  },
 ];
 
 export const Events = (): ReactElement => {

@@ -18,7 +18,21 @@ import { useScope } from '../scope.ts';
 import { useNow } from '../time.ts';
 import { useUrlState } from '../url-state.ts';
 
-const Counter = ({ title, value, of, note, href, tone }: { title: string; value: number; of?: number; note: ReactNode; href: string; tone?: Tone | undefined }): ReactElement => (
+const Counter = ({
+  title,
+  value,
+  of,
+  note,
+  href,
+  tone,
+}: {
+  title: string;
+  value: number;
+  of?: number;
+  note: ReactNode;
+  href: string;
+  tone?: Tone | undefined;
+}): ReactElement => (
   <Link href={href} className="counter">
     <span className="counter-title">{title}</span>
     <span className={tone === undefined ? 'counter-value' : `counter-value text-${tone}`}>
@@ -36,16 +50,54 @@ const Counters = ({ fleet }: { fleet: FleetView }): ReactElement => {
   const stuck = count('degraded') + count('blocked');
   return (
     <div className="counters">
-      <Counter title="Hosts online" value={fleet.online} of={fleet.hosts} href={paths.hosts(project)} note={fleet.simulated > 0 ? `${fleet.simulated.toLocaleString('en')} simulated` : 'all real machines'} />
-      <Counter title="Clusters ready" value={count('ready')} of={fleet.clusters} href={paths.clusters(project)} note={`${count('applying')} applying a change`} />
-      <Counter title="Failed" value={broken} href={paths.clusters(project, 'state:failed')} note={`${stuck} degraded or blocked`} tone={broken > 0 ? 'bad' : undefined} />
-      <Counter title="Drift healed" value={fleet.drifted} href={paths.clusters(project, 'is:drifted')} note="put back by the agents" tone={fleet.drifted > 0 ? 'warn' : undefined} />
-      <Counter title="In the lobby" value={fleet.lobby} href={paths.lobby(project)} note={fleet.lobby > 0 ? 'wait for approval' : 'nobody waits'} tone={fleet.lobby > 0 ? 'busy' : undefined} />
+      <Counter
+        title="Hosts online"
+        value={fleet.online}
+        of={fleet.hosts}
+        href={paths.hosts(project)}
+        note={fleet.simulated > 0 ? `${fleet.simulated.toLocaleString('en')} simulated` : 'all real machines'}
+      />
+      <Counter
+        title="Clusters ready"
+        value={count('ready')}
+        of={fleet.clusters}
+        href={paths.clusters(project)}
+        note={`${count('applying')} applying a change`}
+      />
+      <Counter
+        title="Failed"
+        value={broken}
+        href={paths.clusters(project, 'state:failed')}
+        note={`${stuck} degraded or blocked`}
+        tone={broken > 0 ? 'bad' : undefined}
+      />
+      <Counter
+        title="Drift healed"
+        value={fleet.drifted}
+        href={paths.clusters(project, 'is:drifted')}
+        note="put back by the agents"
+        tone={fleet.drifted > 0 ? 'warn' : undefined}
+      />
+      <Counter
+        title="In the lobby"
+        value={fleet.lobby}
+        href={paths.lobby(project)}
+        note={fleet.lobby > 0 ? 'wait for approval' : 'nobody waits'}
+        tone={fleet.lobby > 0 ? 'busy' : undefined}
+      />
     </div>
   );
 };
 
-const AttentionList = ({ clusters, hosts, lobby }: { clusters: readonly ClusterSummaryView[]; hosts: readonly HostSummaryView[]; lobby: number }): ReactElement => {
+const AttentionList = ({
+  clusters,
+  hosts,
+  lobby,
+}: {
+  clusters: readonly ClusterSummaryView[];
+  hosts: readonly HostSummaryView[];
+  lobby: number;
+}): ReactElement => {
   const { project } = useScope();
   const { items, more } = attention(project, clusters, hosts, lobby, useNow());
   if (items.length === 0) return <p className="calm">Nothing needs you. Every cluster is as desired or on its way there.</p>;
@@ -56,7 +108,11 @@ const AttentionList = ({ clusters, hosts, lobby }: { clusters: readonly ClusterS
           <ToneMark tone={item.tone} />
           <div>
             <Link href={item.href}>
-              {item.name !== undefined && <><Name text={item.name} /> </>}
+              {item.name !== undefined && (
+                <>
+                  <Name text={item.name} />{' '}
+                </>
+              )}
               {item.title}
             </Link>
             <Simulated when={item.simulated} />
@@ -150,7 +206,8 @@ const NothingYet = (): ReactElement => {
           The machine appears in the <Link href={paths.lobby(project)}>lobby</Link>. Compare its four words and approve it.
         </li>
         <li>
-          <Link href={paths.profileCreate(project)}>Create a profile</Link>, then <Link href={paths.clusterCreate(project)}>a cluster</Link> of it with your host.
+          <Link href={paths.profileCreate(project)}>Create a profile</Link>, then <Link href={paths.clusterCreate(project)}>a cluster</Link> of it with your
+          host.
         </li>
       </ol>
       <p className="quiet">
@@ -170,7 +227,8 @@ export const Fleet = (): ReactElement => {
   const hosts = useQuery(hostsQuery(project));
   const events = useQuery(eventsQuery(project, {}, 12));
   const hostList = hosts.data?.items ?? [];
-  const isEmpty = hosts.data !== undefined && clusters.data !== undefined && hostList.length === 0 && clusters.data.items.length === 0 && (fleet.data?.lobby ?? 0) === 0;
+  const isEmpty =
+    hosts.data !== undefined && clusters.data !== undefined && hostList.length === 0 && clusters.data.items.length === 0 && (fleet.data?.lobby ?? 0) === 0;
   return (
     <Page title="Fleet" tab="Fleet" actions={<CopyMenu cli={`gp get hosts --project ${project}`} yaml={fleet.data && (() => fleet.data)} />}>
       <Answer of={fleet} what="the fleet">
@@ -181,14 +239,20 @@ export const Fleet = (): ReactElement => {
       ) : (
         <div className="fleet-columns">
           <div className="stack">
-            <Answer of={hosts} what="hosts">{(data) => <Heat hosts={data.items} />}</Answer>
+            <Answer of={hosts} what="hosts">
+              {(data) => <Heat hosts={data.items} />}
+            </Answer>
           </div>
           <div className="stack">
             <Card title="Needs attention">
-              <Answer of={clusters} what="clusters">{(data) => <AttentionList clusters={data.items} hosts={hostList} lobby={fleet.data?.lobby ?? 0} />}</Answer>
+              <Answer of={clusters} what="clusters">
+                {(data) => <AttentionList clusters={data.items} hosts={hostList} lobby={fleet.data?.lobby ?? 0} />}
+              </Answer>
             </Card>
             <Card title="Latest events" actions={<Link href={paths.events(project)}>All events</Link>}>
-              <Answer of={events} what="events">{(data) => <EventList events={data} />}</Answer>
+              <Answer of={events} what="events">
+                {(data) => <EventList events={data} />}
+              </Answer>
             </Card>
           </div>
         </div>

@@ -38,9 +38,32 @@ const Generations = ({ host }: { host: HostView }): ReactElement => {
   return (
     <Facts
       rows={[
-        ['Desired', host.desired === undefined ? undefined : <>generation {host.desired.generation} <code title={host.desired.digest}>{shortDigest(host.desired.digest)}</code></>],
-        ['Reported', spoken === undefined ? <span className="quiet">nothing yet</span> : `generation ${spoken}${spoken === host.generation ? '' : ', behind what is desired'}`],
-        ['Last good', good === undefined ? <span className="quiet">none</span> : <>generation {good.generation} <code title={good.digest}>{shortDigest(good.digest)}</code></>],
+        [
+          'Desired',
+          host.desired === undefined ? undefined : (
+            <>
+              generation {host.desired.generation} <code title={host.desired.digest}>{shortDigest(host.desired.digest)}</code>
+            </>
+          ),
+        ],
+        [
+          'Reported',
+          spoken === undefined ? (
+            <span className="quiet">nothing yet</span>
+          ) : (
+            `generation ${spoken}${spoken === host.generation ? '' : ', behind what is desired'}`
+          ),
+        ],
+        [
+          'Last good',
+          good === undefined ? (
+            <span className="quiet">none</span>
+          ) : (
+            <>
+              generation {good.generation} <code title={good.digest}>{shortDigest(good.digest)}</code>
+            </>
+          ),
+        ],
         ['Report', <Age key="r" atMs={host.reportedAtMs} />],
         ['Kubernetes', host.status === undefined ? undefined : `${host.status.kubernetes.version ?? ''} ${host.status.kubernetes.state}`],
       ]}
@@ -56,8 +79,18 @@ const Machine = ({ host }: { host: HostView }): ReactElement => (
       ['Size', host.info && `${host.info.cpus} CPUs, ${byteSize(host.info.memoryBytes)}`],
       ['Agent', host.info && `${host.info.agentVersion}${host.info.privileged ? ', privileged' : ', without root rights'}`],
       ['Serial', host.serial && <Name text={host.serial} />],
-      ['Words', <span key="w" className="words">{host.words}</span>],
-      ['Key', <code key="k" className="clip" title={host.key}>{host.key}</code>],
+      [
+        'Words',
+        <span key="w" className="words">
+          {host.words}
+        </span>,
+      ],
+      [
+        'Key',
+        <code key="k" className="clip" title={host.key}>
+          {host.key}
+        </code>,
+      ],
       ['Labels', <Labels key="l" labels={host.labels} />],
       ['Enrolled', <Age key="a" atMs={host.createdAtMs} />],
     ]}
@@ -83,7 +116,17 @@ const Revoke = ({ host }: { host: HostView }): ReactElement => {
       <Button kind="danger" onClick={() => setIsOpen(true)} why={whyNot('host.delete')}>
         Revoke
       </Button>
-      <TypedConfirm open={isOpen} onClose={() => setIsOpen(false)} title="Revoke host" about={about} name={host.name} action="Revoke host" error={revoke.error} isPending={revoke.isPending} onConfirm={() => revoke.mutate()} />
+      <TypedConfirm
+        open={isOpen}
+        onClose={() => setIsOpen(false)}
+        title="Revoke host"
+        about={about}
+        name={host.name}
+        action="Revoke host"
+        error={revoke.error}
+        isPending={revoke.isPending}
+        onConfirm={() => revoke.mutate()}
+      />
     </>
   );
 };
@@ -131,8 +174,25 @@ export const Host = ({ name }: { name: string }): ReactElement => {
   const host = useQuery(hostQuery(project, name));
   const events = useQuery(eventsQuery(project, { host: name }, 50));
   const data = host.data;
-  const note = data && (data.cluster === undefined ? 'In no cluster.' : <>In cluster <Link href={paths.cluster(project, data.cluster)}><Name text={data.cluster} /></Link>. {data.phase && hostPhases[data.phase]}</>);
-  const actions = data && <><CopyMenu cli={`gp get host ${name} --project ${project}`} yaml={() => data} /><Revoke host={data} /></>;
+  const note =
+    data &&
+    (data.cluster === undefined ? (
+      'In no cluster.'
+    ) : (
+      <>
+        In cluster{' '}
+        <Link href={paths.cluster(project, data.cluster)}>
+          <Name text={data.cluster} />
+        </Link>
+        . {data.phase && hostPhases[data.phase]}
+      </>
+    ));
+  const actions = data && (
+    <>
+      <CopyMenu cli={`gp get host ${name} --project ${project}`} yaml={() => data} />
+      <Revoke host={data} />
+    </>
+  );
   return (
     <Page title={data === undefined ? <Name text={name} /> : <Head host={data} />} tab={name} note={note} actions={actions}>
       <Answer of={host} what="the host">
@@ -146,7 +206,9 @@ export const Host = ({ name }: { name: string }): ReactElement => {
                   <Layers host={found} />
                 </Card>
                 <Card title="Events">
-                  <Answer of={events} what="events">{(list) => <EventList events={list} of="host" />}</Answer>
+                  <Answer of={events} what="events">
+                    {(list) => <EventList events={list} of="host" />}
+                  </Answer>
                 </Card>
               </div>
               <div className="stack">

@@ -45,13 +45,25 @@ const columnsOf = (project: string): Column<HostSummaryView>[] => [
     key: 'phase',
     title: 'Phase',
     width: '130px',
-    cell: (row) => (row.phase === undefined ? <span className="quiet">no report</span> : <Badge tone={row.online ? phaseTone[row.phase] : 'off'} text={row.phase} title={hostPhases[row.phase]} />),
+    cell: (row) =>
+      row.phase === undefined ? (
+        <span className="quiet">no report</span>
+      ) : (
+        <Badge tone={row.online ? phaseTone[row.phase] : 'off'} text={row.phase} title={hostPhases[row.phase]} />
+      ),
   },
   {
     key: 'cluster',
     title: 'Cluster',
     width: 'minmax(120px, 1fr)',
-    cell: (row) => (row.cluster === undefined ? <span className="quiet">none</span> : <Link href={paths.cluster(project, row.cluster)}><Name text={row.cluster} /></Link>),
+    cell: (row) =>
+      row.cluster === undefined ? (
+        <span className="quiet">none</span>
+      ) : (
+        <Link href={paths.cluster(project, row.cluster)}>
+          <Name text={row.cluster} />
+        </Link>
+      ),
   },
   { key: 'generation', title: 'Generation', width: '100px', isNumber: true, cell: (row) => <Generation host={row} /> },
   { key: 'drift', title: 'Drift', width: '60px', isNumber: true, cell: (row) => (row.drifted > 0 ? row.drifted : <span className="quiet">0</span>) },
@@ -71,7 +83,17 @@ export const Hosts = (): ReactElement => {
     </LinkButton>
   );
   return (
-    <Page title="Hosts" tab="Hosts" fill actions={<><CopyMenu cli={`gp get hosts --project ${project}`} yaml={() => rows} />{add}</>}>
+    <Page
+      title="Hosts"
+      tab="Hosts"
+      fill
+      actions={
+        <>
+          <CopyMenu cli={`gp get hosts --project ${project}`} yaml={() => rows} />
+          {add}
+        </>
+      }
+    >
       <Answer of={hosts} what="hosts">
         {(data) =>
           data.items.length === 0 ? (
@@ -83,7 +105,13 @@ export const Hosts = (): ReactElement => {
             </Empty>
           ) : (
             <>
-              <FilterBox label="Filter hosts" hint="name, is:offline, phase:failed, cluster:store-1, ring=canary" shown={rows.length} total={all.length} isPartial={!data.complete} />
+              <FilterBox
+                label="Filter hosts"
+                hint="name, is:offline, phase:failed, cluster:store-1, ring=canary"
+                shown={rows.length}
+                total={all.length}
+                isPartial={!data.complete}
+              />
               <Table label="Hosts" rows={rows} columns={columns} rowKey={(row) => row.id} open={(row) => navigate(paths.host(project, row.name))} />
             </>
           )

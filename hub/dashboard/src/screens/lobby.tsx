@@ -16,7 +16,17 @@ import { Tickets } from './tickets.tsx';
 /** Hosts on one page of the lobby: each asks for its words, and nobody compares more than these at a time. */
 const shownMax = 50;
 
-const Waiting = ({ host, isChosen, choose, approve }: { host: HostSummaryView; isChosen: boolean; choose: (is: boolean) => void; approve: () => void }): ReactElement => {
+const Waiting = ({
+  host,
+  isChosen,
+  choose,
+  approve,
+}: {
+  host: HostSummaryView;
+  isChosen: boolean;
+  choose: (is: boolean) => void;
+  approve: () => void;
+}): ReactElement => {
   const { project, whyNot } = useScope();
   const full = useQuery(hostQuery(project, host.name));
   return (
@@ -71,7 +81,13 @@ const WaitingList = ({ hosts }: { hosts: readonly HostSummaryView[] }): ReactEle
       </div>
       <ul className="lobby">
         {shown.map((host) => (
-          <Waiting key={host.id} host={host} isChosen={chosen.has(host.name)} choose={(is) => choose(host.name, is)} approve={() => setApproving([host.name])} />
+          <Waiting
+            key={host.id}
+            host={host}
+            isChosen={chosen.has(host.name)}
+            choose={(is) => choose(host.name, is)}
+            approve={() => setApproving([host.name])}
+          />
         ))}
       </ul>
       {approving.length > 0 && <ApproveDialog names={approving} onClose={() => setApproving([])} />}
@@ -88,7 +104,8 @@ const Hosts = (): ReactElement => {
         data.items.length === 0 ? (
           <Empty title="Nobody waits">
             <p>
-              A host appears here when its agent starts with a ticket. <Link href={paths.tickets(project)}>Create a ticket</Link> and give its text to the agent.
+              A host appears here when its agent starts with a ticket. <Link href={paths.tickets(project)}>Create a ticket</Link> and give its text to the
+              agent.
             </p>
           </Empty>
         ) : (
@@ -104,7 +121,12 @@ export const Lobby = (): ReactElement => {
   const [tab, setTab] = useUrlState('tab', 'hosts');
   const isTickets = tab === 'tickets';
   return (
-    <Page title="Lobby" tab="Lobby" note="Compare the four words with the ones on the machine's console: they name its key, and nobody can choose theirs." actions={<CopyMenu cli={`gp get ${isTickets ? 'tickets' : 'hosts --state lobby'} --project ${project}`} />}>
+    <Page
+      title="Lobby"
+      tab="Lobby"
+      note="Compare the four words with the ones on the machine's console: they name its key, and nobody can choose theirs."
+      actions={<CopyMenu cli={`gp get ${isTickets ? 'tickets' : 'hosts --state lobby'} --project ${project}`} />}
+    >
       <div className="tabs" role="group" aria-label="Part of the lobby">
         <Button kind="quiet" pressed={!isTickets} onClick={() => setTab('hosts')}>
           Waiting hosts

@@ -37,7 +37,14 @@ export const Login = (): ReactElement => {
         </label>
         <label>
           Password
-          <input name="password" type="password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.target.value)} />
+          <input
+            name="password"
+            type="password"
+            autoComplete="current-password"
+            required
+            value={password}
+            onChange={(event) => setPassword(event.target.value)}
+          />
         </label>
         {login.error !== null && <Problem failure={login.error} />}
         <Button type="submit" kind="primary" why={why}>

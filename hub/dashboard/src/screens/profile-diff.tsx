@@ -65,7 +65,10 @@ const Layers = ({ diff }: { diff: ProfileDiffView }): ReactElement => {
 const before = (versions: readonly string[], to: string): string => versions[versions.indexOf(to) + 1] ?? versions.find((version) => version !== to) ?? '';
 
 const versionsOf = (rows: readonly ProfileSummaryView[], name: string): string[] =>
-  rows.filter((row) => row.name === name).map((row) => row.version).toSorted((a, b) => compareVersions(b, a));
+  rows
+    .filter((row) => row.name === name)
+    .map((row) => row.version)
+    .toSorted((a, b) => compareVersions(b, a));
 
 const ProfileDiff = ({ name }: { name: string }): ReactElement => {
   const { project } = useScope();
@@ -85,7 +88,17 @@ const ProfileDiff = ({ name }: { name: string }): ReactElement => {
     </>
   );
   return (
-    <Page title={<>Compare <Name text={name} /></>} tab={`Compare ${name}`} fill note={changed === undefined ? undefined : `${changed} of ${diff.data?.layers.length ?? 0} layers differ`} actions={choices}>
+    <Page
+      title={
+        <>
+          Compare <Name text={name} />
+        </>
+      }
+      tab={`Compare ${name}`}
+      fill
+      note={changed === undefined ? undefined : `${changed} of ${diff.data?.layers.length ?? 0} layers differ`}
+      actions={choices}
+    >
       {profiles.data !== undefined && versions.length < 2 && from === '' ? (
         <Empty title="There is only one version to compare" />
       ) : (

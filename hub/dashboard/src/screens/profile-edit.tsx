@@ -36,7 +36,9 @@ const Affects = ({ name, version, usedBy }: { name: string | undefined; version:
   return (
     <Card title={`Affects ${here === 1 ? '1 cluster' : `${here} clusters`}`}>
       <p className="quiet">
-        {here === 0 ? 'No cluster uses this version, so saving it changes nothing that runs.' : 'These clusters use this very version and follow it when the draft is saved.'}{' '}
+        {here === 0
+          ? 'No cluster uses this version, so saving it changes nothing that runs.'
+          : 'These clusters use this very version and follow it when the draft is saved.'}{' '}
         {elsewhere > 0 && (
           <Link href={paths.clusters(project, `profile:${name ?? ''}`)}>
             {elsewhere === 1 ? '1 cluster uses' : `${elsewhere} clusters use`} other versions of it; they move when they are edited.
@@ -62,13 +64,21 @@ const Affects = ({ name, version, usedBy }: { name: string | undefined; version:
 const useVersionState = (name: string | undefined, version: string | undefined): { state: 'draft' | 'released' | undefined; newest: string | undefined } => {
   const { project } = useScope();
   const mine = (useQuery(profilesQuery(project)).data?.items ?? []).filter((row) => row.name === name);
-  return { state: mine.find((row) => row.version === version)?.state, newest: mine.map((row) => row.version).toSorted(compareVersions).at(-1) };
+  return {
+    state: mine.find((row) => row.version === version)?.state,
+    newest: mine
+      .map((row) => row.version)
+      .toSorted(compareVersions)
+      .at(-1),
+  };
 };
 
 const textOf = (profile: ProfileView): string => stringify(profileDocument(profile), { lineWidth: 0 });
 
 /** The text of the editor over what the hub has. A newer text from the hub replaces the old one, but never what somebody has typed. */
-const useDraft = (latest: string): { text: string; setText: (text: string) => void; isChanged: boolean; isOvertaken: boolean; adopt: (text: string) => void } => {
+const useDraft = (
+  latest: string,
+): { text: string; setText: (text: string) => void; isChanged: boolean; isOvertaken: boolean; adopt: (text: string) => void } => {
   const [base, setBase] = useState(latest);
   const [text, setText] = useState(latest);
   const isChanged = text !== base;
@@ -91,13 +101,30 @@ const Editing = ({ latest, profile }: { latest: string; profile: ProfileView | u
   const version = checked.value?.metadata.version ?? profile?.version;
   const { state, newest } = useVersionState(name, version);
   const next = nextPatch(newest ?? version ?? '1.0.0');
-  const title = profile === undefined ? 'Create profile' : <><Name text={profile.name} /> <Name text={profile.version} /><Badge tone={profile.state === 'released' ? 'good' : 'idle'} text={profile.state} /></>;
+  const title =
+    profile === undefined ? (
+      'Create profile'
+    ) : (
+      <>
+        <Name text={profile.name} /> <Name text={profile.version} />
+        <Badge tone={profile.state === 'released' ? 'good' : 'idle'} text={profile.state} />
+      </>
+    );
   const actions = (
     <>
-      {profile !== undefined && <CopyMenu cli={`gp get profile ${profile.name} --version ${profile.version} --project ${project}`} yaml={() => profileDocument(profile)} />}
+      {profile !== undefined && (
+        <CopyMenu cli={`gp get profile ${profile.name} --version ${profile.version} --project ${project}`} yaml={() => profileDocument(profile)} />
+      )}
       {profile !== undefined && <LinkButton href={paths.profileDiff(project, profile.name, '', profile.version)}>Diff</LinkButton>}
       {profile !== undefined && <DeleteProfile profile={profile} />}
-      <SaveProfile document={checked.value} problems={checked.problems.length} versionState={state} next={next} isUnchanged={!isChanged && profile !== undefined} onSaved={(saved) => adopt(textOf(saved))} />
+      <SaveProfile
+        document={checked.value}
+        problems={checked.problems.length}
+        versionState={state}
+        next={next}
+        isUnchanged={!isChanged && profile !== undefined}
+        onSaved={(saved) => adopt(textOf(saved))}
+      />
     </>
   );
   return (
@@ -135,7 +162,14 @@ const Existing = ({ name, version }: { name: string; version: string }): ReactEl
   const profile = useQuery(profileQuery(project, name, version));
   if (profile.data === undefined) {
     return (
-      <Page title={<><Name text={name} /> {version}</>} tab={name}>
+      <Page
+        title={
+          <>
+            <Name text={name} /> {version}
+          </>
+        }
+        tab={name}
+      >
         <Answer of={profile} what="the profile">
           {() => null}
         </Answer>

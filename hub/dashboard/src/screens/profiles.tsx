@@ -35,18 +35,32 @@ const Version = ({ row, before }: { row: ProfileSummaryView; before: ProfileSumm
         </Link>
       </td>
       <td>
-        <Badge tone={row.state === 'released' ? 'good' : 'idle'} text={row.state} title={row.state === 'released' ? 'Immutable' : 'Can still be edited; no cluster should depend on it'} />
+        <Badge
+          tone={row.state === 'released' ? 'good' : 'idle'}
+          text={row.state}
+          title={row.state === 'released' ? 'Immutable' : 'Can still be edited; no cluster should depend on it'}
+        />
       </td>
       <td>
         <span className="layer-line">
           {row.layers.map((layer) => (
-            <span key={layer.name} className={`chip kind-${layer.kind}`} title={`${kindTitle[layer.kind]}: ${layer.name}, ${layer.pack.name} ${layer.pack.version}`}>
+            <span
+              key={layer.name}
+              className={`chip kind-${layer.kind}`}
+              title={`${kindTitle[layer.kind]}: ${layer.name}, ${layer.pack.name} ${layer.pack.version}`}
+            >
               <bdi>{layer.name}</bdi>
             </span>
           ))}
         </span>
       </td>
-      <td className="number">{row.clusters === 0 ? <span className="quiet">none</span> : <Link href={paths.clusters(project, `profile:${row.name}@${row.version}`)}>{row.clusters}</Link>}</td>
+      <td className="number">
+        {row.clusters === 0 ? (
+          <span className="quiet">none</span>
+        ) : (
+          <Link href={paths.clusters(project, `profile:${row.name}@${row.version}`)}>{row.clusters}</Link>
+        )}
+      </td>
       <td>
         <Age atMs={row.updatedAtMs} />
       </td>
@@ -112,7 +126,16 @@ export const Profiles = (): ReactElement => {
     </LinkButton>
   );
   return (
-    <Page title="Profiles" tab="Profiles" actions={<><CopyMenu cli={`gp get profiles --project ${project}`} yaml={() => rows} />{create}</>}>
+    <Page
+      title="Profiles"
+      tab="Profiles"
+      actions={
+        <>
+          <CopyMenu cli={`gp get profiles --project ${project}`} yaml={() => rows} />
+          {create}
+        </>
+      }
+    >
       <Answer of={profiles} what="profiles">
         {(data) =>
           data.items.length === 0 ? (
@@ -122,12 +145,22 @@ export const Profiles = (): ReactElement => {
             </Empty>
           ) : (
             <>
-              <FilterBox label="Filter profiles" hint="name, state:draft, type:addon, is:unused" shown={rows.length} total={all.length} isPartial={!data.complete} />
+              <FilterBox
+                label="Filter profiles"
+                hint="name, state:draft, type:addon, is:unused"
+                shown={rows.length}
+                total={all.length}
+                isPartial={!data.complete}
+              />
               <div className="stack">
                 {groups.slice(0, groupsMax).map(([name, versions]) => (
                   <Group key={name} name={name} versions={versions} />
                 ))}
-                {groups.length > groupsMax && <p className="quiet">The first {groupsMax} of {groups.length} profiles are shown. Filter for the others.</p>}
+                {groups.length > groupsMax && (
+                  <p className="quiet">
+                    The first {groupsMax} of {groups.length} profiles are shown. Filter for the others.
+                  </p>
+                )}
               </div>
             </>
           )

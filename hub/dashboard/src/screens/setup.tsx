@@ -41,7 +41,14 @@ export const Setup = (): ReactElement => {
   return (
     <Gate title="Set up this hub" note="You become its first administrator. The link works once.">
       {token === '' && (
-        <Problem failure={{ kind: 'blocked', code: 'setup-token-missing', element: 'set-up link', message: 'has no token. Open the whole link that the hub printed when it started for the first time, with the part behind the #.' }} />
+        <Problem
+          failure={{
+            kind: 'blocked',
+            code: 'setup-token-missing',
+            element: 'set-up link',
+            message: 'has no token. Open the whole link that the hub printed when it started for the first time, with the part behind the #.',
+          }}
+        />
       )}
       <form onSubmit={submit}>
         <label>

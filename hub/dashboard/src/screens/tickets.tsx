@@ -70,7 +70,9 @@ export const Tickets = (): ReactElement => {
                 <thead>
                   <tr>
                     <th scope="col">Name</th>
-                    <th scope="col" className="number">Uses left</th>
+                    <th scope="col" className="number">
+                      Uses left
+                    </th>
                     <th scope="col">Expires</th>
                     <th scope="col">Hosts come in</th>
                     <th scope="col">Labels they get</th>

@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { build, type BuildOptions } from 'esbuild';
+
+/**
+ * `npm run build`: one file each for agent, hub and gp, plus what they load beside them. A bundle starts about ten times quicker than type stripping some hundred
+ * files and takes half the memory, which decides at the edge.
+ */
+const root = join(import.meta.dirname, '..', '..');
+const banner = "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
+
+const common: BuildOptions = {
+  bundle: true,
+  platform: 'node',
+  target: 'node26',
+  format: 'esm',
+  minify: true,
+  keepNames: false,
+  legalComments: 'none',
+  sourcemap: false,
+  logLevel: 'warning',
+  banner: { js: banner },
+  absWorkingDir: root,
+};
+
+const sqliteFolder = (): string => join(root, 'agent/node_modules/better-sqlite3');
+const sqliteBinary = (): string => `${process.platform}-${process.arch}`;
+
+/** The native module is chosen at build time; its loader's way of finding it does not survive bundling. */
+const sqlite = (out: string): BuildOptions => ({
+  plugins: [
+    {
+      name: 'sqlite-binary',
+      setup: (hooks) => {
+        hooks.onResolve({ filter: /^better-sqlite3$/ }, () => ({ path: join(sqliteFolder(), 'lib', `${sqliteBinary()}.js`) }));
+        hooks.onResolve({ filter: /\.node$/ }, () => ({ path: './better_sqlite3.node', external: true }));
+        hooks.onEnd(() => {
+          mkdirSync(out, { recursive: true });
+          cpSync(join(sqliteFolder(), 'prebuilds', `${sqliteBinary()}.node`), join(out, 'better_sqlite3.node'));
+        });
+      },
+    },
+  ],
+});
+
+export const buildAgent = async (out: string): Promise<void> => {
+  await build({ ...common, ...sqlite(out), entryPoints: { agent: 'agent/src/main.ts' }, outdir: out, outExtension: { '.js': '.mjs' }, splitting: true, chunkNames: 'agent-[hash]', external: ['bufferutil', 'utf-8-validate', 'osx-temperature-sensor'] });
+};
+
+export const buildHub = async (out: string): Promise<void> => {
+  await build({ ...common, ...sqlite(out), entryPoints: { hub: 'hub/src/main.ts', worker: 'hub/src/render/helm/worker.ts' }, outdir: out, outExtension: { '.js': '.mjs' }, splitting: true, chunkNames: 'hub-[hash]', external: ['bufferutil', 'utf-8-validate', '*/dashboard/build.ts'] });
+  for (const file of ['helm-engine.wasm.zst', 'helm-engine.json']) cpSync(join(root, 'hub/helm-engine', file), join(out, file));
+  const { buildDashboard } = (await import(join(root, 'hub/dashboard/build.ts'))) as { buildDashboard: (out: string) => Promise<unknown> };
+  await buildDashboard(join(out, 'dashboard'));
+};
+
+export const buildCli = async (out: string): Promise<void> => {
+  await build({ ...common, entryPoints: { gp: 'hub/cli/main.ts' }, outdir: out, outExtension: { '.js': '.mjs' }, splitting: true, chunkNames: 'gp-[hash]' });
+};
+
+const describe = (file: string): string => {
+  const bytes = readFileSync(file);
+  return `${file.slice(root.length + 1)}  ${(statSync(file).size / 1024).toFixed(0)} KiB  sha256:${createHash('sha256').update(bytes).digest('hex').slice(0, 12)}`;
+};
+
+const main = async (): Promise<void> => {
+  const out = { agent: join(root, 'agent/dist'), hub: join(root, 'hub/dist'), gp: join(root, 'hub/dist/cli') };
+  for (const folder of Object.values(out)) if (existsSync(folder)) rmSync(folder, { recursive: true });
+  await buildAgent(out.agent);
+  await buildHub(out.hub);
+  await buildCli(out.gp);
+  for (const folder of Object.values(out)) writeFileSync(join(folder, 'package.json'), '{"type":"module"}\n');
+  for (const file of [join(out.agent, 'agent.mjs'), join(out.hub, 'hub.mjs'), join(out.gp, 'gp.mjs')]) process.stdout.write(`${describe(file)}\n`);
+};
+
+if (import.meta.main) await main();

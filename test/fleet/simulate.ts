@@ -1,0 +1,83 @@
+import { parseArgs } from 'node:util';
+import { createAgent } from '@groundplane/agent/agent';
+import { makeDeviceKey } from '@groundplane/agent/identity/key';
+import { parseTicket } from '@groundplane/agent/identity/ticket';
+import { httpContent } from '@groundplane/agent/link/content-http';
+import { linkFor } from '@groundplane/agent/main';
+import type { Link } from '@groundplane/agent/port/link';
+import { systemClock } from '@groundplane/agent/system/clock';
+import { systemRandom } from '@groundplane/agent/system/random';
+import { ok } from '@groundplane/protocol/failure';
+import { fakeAgentStore } from '../fake/agent-store.ts';
+import { fakeCluster } from '../fake/cluster.ts';
+import { emptyHostState, fakeHost, fakeInfo } from '../fake/host.ts';
+
+/**
+ * Many hosts in one process: the real agent code against in-memory machines and clusters, over real sockets. It answers `stats` on its IPC channel, and says
+ * which host's report was confirmed when.
+ */
+export interface FleetStats {
+  bytesReceived: number;
+  bytesSent: number;
+  /** For each host, wall time in ms of the last acknowledgement. */
+  ackedAtMs: number[];
+}
+
+const stats: FleetStats = { bytesReceived: 0, bytesSent: 0, ackedAtMs: [] };
+
+const counted = (inner: Link, index: number): Link => ({
+  connect: (events) => {
+    const connection = inner.connect({
+      ...events,
+      onFrame: (text) => {
+        stats.bytesReceived += Buffer.byteLength(text);
+        events.onFrame(text);
+        if (text.startsWith('{"t":"ack"')) stats.ackedAtMs[index] = performance.timeOrigin + performance.now();
+      },
+    });
+    return {
+      send: (text) => {
+        stats.bytesSent += Buffer.byteLength(text);
+        connection.send(text);
+      },
+      close: () => connection.close(),
+    };
+  },
+});
+
+const { values } = parseArgs({ options: { hosts: { type: 'string', default: '100' }, ticket: { type: 'string', default: '' }, carrier: { type: 'string', default: 'ws' }, prefix: { type: 'string', default: 'sim' }, offset: { type: 'string', default: '0' } } });
+const ticket = parseTicket(values.ticket);
+if (!ticket.ok) throw new Error(ticket.failure.message);
+const urls = ticket.value.hubs.filter((url) => url.startsWith('mqtt') === (values.carrier === 'mqtt'));
+const stop = new AbortController();
+const runs: Promise<void>[] = [];
+
+const boot = (index: number): void => {
+  const cluster = fakeCluster({ clock: systemClock });
+  cluster.controllers({ readyMs: 20 });
+  const name = `${values.prefix}-${String(index + Number(values.offset)).padStart(5, '0')}`;
+  const agent = createAgent({
+    store: fakeAgentStore(),
+    host: fakeHost(emptyHostState(), { ...fakeInfo, hostname: name }),
+    openCluster: () => Promise.resolve(ok(cluster)),
+    links: urls.map((url) => counted(linkFor(url, undefined), index)),
+    content: (token) => httpContent(ticket.value.content, { token }),
+    key: makeDeviceKey(),
+    ticket: ticket.value,
+    clock: systemClock,
+    random: systemRandom,
+    bootId: name,
+    name,
+  });
+  runs.push(agent.run(stop.signal));
+};
+
+for (let index = 0; index < Number(values.hosts); index += 1) {
+  boot(index);
+  if (index % 50 === 49) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+process.stdout.write(`${JSON.stringify({ ready: true, hosts: Number(values.hosts) })}\n`);
+process.on('message', () => process.send?.(stats));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+await Promise.all(runs);
+process.exit(0);
