@@ -54,7 +54,8 @@ export const createFactFinder = (deps: { state: State; host: Host; openCluster: 
   const observeKubernetes = async (record: DesiredRecord, layers: readonly BundleLayer[]): Promise<{ kubernetes: ObservedKubernetes; objects: Map<string, ObservedObject> }> => {
     const none = { kubernetes: { state: 'unknown' } as const, objects: new Map<string, ObservedObject>() };
     const owned = state.objects();
-    if (owned.length === 0 && !layers.some((layer) => layer.kind !== 'os')) return none;
+    // A layer that is going may still have hooks to run, though none of its objects is left.
+    if (owned.length === 0 && !layers.some((layer) => layer.kind !== 'os') && !state.layers().some((row) => row.layer.hooks.length > 0)) return none;
     const path = record.bundle?.layers.find((layer) => layer.kind === 'kubernetes')?.kubernetes?.kubeconfigPath ?? (record.bundle === undefined ? state.kv<string>('kubeconfigPath') : undefined);
     const connection = await open(path);
     if (!connection.ok) return { ...none, kubernetes: { state: 'unreachable', failure: connection.failure } };

@@ -16,7 +16,7 @@ import type { ContentSource } from './port/content.ts';
 import type { Host } from './port/host.ts';
 import type { Random } from './port/random.ts';
 import type { AgentStore } from './port/store.ts';
-import { createJournal, createState, neededLayers, writes, type DesiredRecord } from './store/state.ts';
+import { createJournal, createState, neededBundles, neededLayers, writes, type DesiredRecord } from './store/state.ts';
 
 export interface EngineDeps {
   store: AgentStore;
@@ -108,7 +108,7 @@ export const createEngine = (deps: EngineDeps) => {
       if (!kept.ok) return kept;
     }
     if (state.slot('candidate')?.version.digest !== candidate.version.digest) return ok(undefined);
-    return state.commit([writes.slot('current', candidate), writes.slot('candidate', undefined), { table: 'kv', key: 'failed', value: null }]);
+    return state.commit([...writes.slot('current', candidate), ...writes.slot('candidate', undefined), { table: 'kv', key: 'failed', value: null }]);
   };
 
   const runStep = async (item: Step, target: DesiredRecord, signal: AbortSignal): Promise<Result<void>> => {
@@ -155,7 +155,7 @@ export const createEngine = (deps: EngineDeps) => {
       ...old.map((item) => writes.noPoison(item.version.generation)),
       writes.poison({ version: target.version, failure }),
       writes.kv('failed', target.version),
-      ...(good === undefined ? [] : [writes.slot('current', good)]),
+      ...(good === undefined ? [] : writes.slot('current', good)),
     ]);
     event({
       type: 'warning',
@@ -201,7 +201,8 @@ export const createEngine = (deps: EngineDeps) => {
 
   /** Blobs that no slot and no installed layer names any more. */
   const collect = (): void => {
-    const needed = new Set(neededLayers(state).flatMap((layer) => [...bundleBlobs({ schema: 'groundplane.dev/bundle/1', engine: '', profiles: [], layers: [layer] }).keys()]));
+    const needed = new Set(neededLayers(state).flatMap((layer) => [...bundleBlobs({ layers: [layer] }).keys()]));
+    for (const digest of neededBundles(state)) needed.add(digest);
     const unused = state.contentKeys().filter((digest) => !needed.has(digest));
     if (unused.length > 0) state.commit(unused.map((digest) => writes.noContent(digest)));
   };
@@ -254,7 +255,7 @@ export const createEngine = (deps: EngineDeps) => {
     if (acceptance.accept !== 'new') return ok(acceptance);
     const blobs = record.bundle === undefined ? new Map<string, number>() : bundleBlobs(record.bundle);
     const content = Object.entries(attached).filter(([digest, text]) => blobs.has(digest) && digestBytes(text) === digest);
-    const kept = state.commit([writes.slot('candidate', record), ...content.map(([digest, text]) => writes.content(digest as Digest, text))]);
+    const kept = state.commit([...writes.slot('candidate', record), ...content.map(([digest, text]) => writes.content(digest as Digest, text))]);
     if (!kept.ok) return kept;
     supersede.abort();
     wake();

@@ -123,3 +123,9 @@ export const buildDashboard = async (outDir: string, options: DashboardBuildOpti
     throw error;
   }
 };
+
+/** `node hub/dashboard/build.ts [folder]`: the build that ships. */
+if (import.meta.main) {
+  const { outDir, manifest } = await buildDashboard(process.argv[2] ?? join(here, '..', 'dist', 'dashboard'));
+  process.stdout.write(`${outDir}: ${Object.keys(manifest.files).length} files, first load ${(manifest.firstLoadBytes / 1024).toFixed(1)} KiB gzipped\n`);
+}

@@ -40,7 +40,7 @@ export const createCore = async (deps: CoreDeps) => {
   const delivery = createDelivery({ store, content, bundler });
   const assigner = createAssigner({ store, fleet, keys, epoch, clock });
   const gateway = createGateway({ store, fleet, keys, epoch, clock, random, delivery, assigner, log, ...(deps.verify === undefined ? {} : { verify: deps.verify }) });
-  const clusters = clusterReconciler({ store, fleet, bundler, assigner, inputs, onAssigned: (hosts) => void gateway.push(hosts).catch((error: unknown) => log(`push: ${String(error)}`)) });
+  const clusters = clusterReconciler({ store, fleet, bundler, assigner, inputs, onAssigned: (rows) => void gateway.push(rows).catch((error: unknown) => log(`push: ${String(error)}`)) });
   const runner = createRunner([clusters], (delayMs, callback) => clock.after(delayMs, callback), log);
   await fleet.load();
   store.onChange(runner.onChange);

@@ -92,7 +92,7 @@ export const desiredSchema = z.object({
 export type Desired = z.infer<typeof desiredSchema>;
 
 /** Every blob that a bundle needs, each once. */
-export const bundleBlobs = (bundle: Bundle): Map<string, number> => {
+export const bundleBlobs = (bundle: Pick<Bundle, 'layers'>): Map<string, number> => {
   const blobs = new Map<string, number>();
   for (const layer of bundle.layers) {
     for (const item of [...layer.objects, ...layer.hooks]) blobs.set(item.digest, item.size);

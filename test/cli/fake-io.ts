@@ -24,6 +24,8 @@ export interface FakeIo {
   sleeps: () => number;
 }
 
+let drawn = 0;
+
 const noFetch: typeof fetch = () => Promise.reject(new Error('this test has no hub'));
 
 /** Terminal, clock and network of a test. Sleeping moves the clock and takes no time. */
@@ -64,7 +66,11 @@ export const fakeIo = (options: FakeOptions = {}): FakeIo => {
         return new Promise((resolve) => setImmediate(resolve));
       },
     },
-    random: (length) => Uint8Array.from({ length }, (_, index) => index + 1),
+    // Never the same twice in a test file, and the same in each run of it.
+    random: (length) => {
+      drawn += 1;
+      return Uint8Array.from({ length }, (_, index) => (drawn >> (8 * index)) & 0xff);
+    },
   };
   return { io, stdout: () => text.out, stderr: () => text.error, sleeps: () => sleeps };
 };

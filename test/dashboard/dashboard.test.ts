@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { AxeResults } from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { buildDashboard } from '../../hub/dashboard/build.ts';
+import { buildDashboard } from '@groundplane/hub/dashboard/build';
 import { isBrowserRequired, logIn, openBrowser, openPage, whyNoBrowser } from './browser.ts';
 import { hostile } from './fixture-data.ts';
 import { startFixture, type FixtureServer } from './fixture-server.ts';

@@ -105,13 +105,52 @@ const mountStream = (app: Hono, fixture: Fixture, isIn: (context: Context) => bo
   });
 };
 
+/** Set-up, login and logout; answers whether a request has a session. */
+const mountSession = (
+  app: Hono,
+  fixture: Fixture,
+  credentials: { name: string; password: string },
+  setupToken: string | undefined,
+): ((context: Context) => boolean) => {
+  const sessions = new Set<string>();
+  let unusedToken = setupToken;
+  const isIn = (context: Context): boolean => sessions.has(getCookie(context, session) ?? '');
+  const enter = (context: Context): Response => {
+    const id = `s${sessions.size + 1}`;
+    sessions.add(id);
+    setCookie(context, session, id, { secure: true, httpOnly: true, sameSite: 'Strict', path: '/' });
+    return context.json(fixture.who);
+  };
+  app.post(`${apiBase}/login`, async (context) => {
+    const body = check(routes.login.body, await readBody(context), 'body');
+    const given = body.ok ? (body.value as typeof credentials) : undefined;
+    if (given?.name !== credentials.name || given.password !== credentials.password)
+      return context.json({ error: no(401, 'login-refused', 'login', 'name or password is wrong').failure }, 401);
+    return enter(context);
+  });
+  app.post(`${apiBase}/setup`, async (context) => {
+    const body = check(routes.setup.body, await readBody(context), 'body');
+    if (!body.ok) return context.json({ error: body.failure }, 400);
+    const { token, name, password } = body.value as { token: string; name: string; password: string };
+    if (token !== unusedToken)
+      return context.json({ error: no(403, 'setup-token-used', 'set-up link', 'is not valid any more; restart the hub for a new one').failure }, 403);
+    unusedToken = undefined;
+    Object.assign(credentials, { name, password });
+    fixture.who.name = name;
+    return enter(context);
+  });
+  app.post(`${apiBase}/logout`, (context) => {
+    sessions.delete(getCookie(context, session) ?? '');
+    return context.body(null, 204);
+  });
+  return isIn;
+};
+
 /** A hub made of data: the route table, a session, a stream, and the real serving of the page around them. */
 export const startFixture = async (options: FixtureOptions): Promise<FixtureServer> => {
   const streams: Streams = { listeners: new Set(), isRefused: false, seq: 0 };
-  const sessions = new Set<string>();
   const credentials = { name: 'admin', password: 'correct horse battery' };
   const setupToken = 'once-only-token-1';
-  let setupTokens = options.needsSetup === true ? [setupToken] : [];
   const requests: string[] = [];
   const world = makeWorld(options, Date.now());
   const changed = (...changes: Change[]): void => {
@@ -125,36 +164,8 @@ export const startFixture = async (options: FixtureOptions): Promise<FixtureServ
     changed,
     projects: options.needsSetup === true ? [] : [project, 'lab'],
   };
-  const isIn = (context: Context): boolean => sessions.has(getCookie(context, session) ?? '');
-  const enter = (context: Context): Response => {
-    const id = `s${sessions.size + 1}`;
-    sessions.add(id);
-    setCookie(context, session, id, { secure: true, httpOnly: true, sameSite: 'Strict', path: '/' });
-    return context.json(fixture.who);
-  };
   const app = new Hono();
-  app.post(`${apiBase}/login`, async (context) => {
-    const body = check(routes.login.body, await readBody(context), 'body');
-    const given = body.ok ? (body.value as typeof credentials) : undefined;
-    if (given?.name !== credentials.name || given.password !== credentials.password)
-      return context.json({ error: no(401, 'login-refused', 'login', 'name or password is wrong').failure }, 401);
-    return enter(context);
-  });
-  app.post(`${apiBase}/setup`, async (context) => {
-    const body = check(routes.setup.body, await readBody(context), 'body');
-    if (!body.ok) return context.json({ error: body.failure }, 400);
-    const { token, name, password } = body.value as { token: string; name: string; password: string };
-    if (!setupTokens.includes(token))
-      return context.json({ error: no(403, 'setup-token-used', 'set-up link', 'is not valid any more; restart the hub for a new one').failure }, 403);
-    setupTokens = [];
-    Object.assign(credentials, { name, password });
-    fixture.who.name = name;
-    return enter(context);
-  });
-  app.post(`${apiBase}/logout`, (context) => {
-    sessions.delete(getCookie(context, session) ?? '');
-    return context.body(null, 204);
-  });
+  const isIn = mountSession(app, fixture, credentials, options.needsSetup === true ? setupToken : undefined);
   mountApi(app, fixture, isIn, requests, options.isHostile !== true);
   mountStream(app, fixture, isIn, streams);
   app.route('/', dashboardApp({ assetsDir: () => Promise.resolve(options.assetsDir) }));

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { buildDashboard } from '../../hub/dashboard/build.ts';
+import { buildDashboard } from '@groundplane/hub/dashboard/build';
 import { isBrowserRequired, logIn, openBrowser, openPage, whyNoBrowser, type Watched } from './browser.ts';
 import { startFixture, type FixtureOptions, type FixtureServer } from './fixture-server.ts';
 

@@ -3,20 +3,20 @@ import fc from 'fast-check';
 import { nameSchema } from '@groundplane/protocol/ids';
 import { profileDocumentSchema, clusterDocumentSchema } from '@groundplane/protocol/profile';
 import { clusterStates } from '@groundplane/protocol/cluster-state';
-import { joinFrames, parseFrame } from '../../hub/dashboard/src/api/live.ts';
-import { patchListing, readPages } from '../../hub/dashboard/src/api/listing.ts';
-import { addToList, setValue } from '../../hub/dashboard/src/edit/change-document.ts';
-import { checkDocument } from '../../hub/dashboard/src/edit/check-document.ts';
-import { clusterStarter, profileStarter } from '../../hub/dashboard/src/edit/starters.ts';
-import { attention } from '../../hub/dashboard/src/model/attention.ts';
-import { filterRows } from '../../hub/dashboard/src/model/filter.ts';
-import { cellAt, groupHosts, layoutHeat, neighbour } from '../../hub/dashboard/src/model/heat.ts';
-import { isName, showControls } from '../../hub/dashboard/src/model/names.ts';
-import { hostSubject } from '../../hub/dashboard/src/model/subjects.ts';
-import { whyNot } from '../../hub/dashboard/src/model/allowed.ts';
-import { compareVersions, nextPatch } from '../../hub/dashboard/src/model/versions.ts';
-import { isOwnPath, paths } from '../../hub/dashboard/src/paths.ts';
-import { ago, duration } from '../../hub/dashboard/src/time.ts';
+import { joinFrames, parseFrame } from '@groundplane/hub/dashboard/src/api/live';
+import { patchListing, readPages } from '@groundplane/hub/dashboard/src/api/listing';
+import { addToList, setValue } from '@groundplane/hub/dashboard/src/edit/change-document';
+import { checkDocument } from '@groundplane/hub/dashboard/src/edit/check-document';
+import { clusterStarter, profileStarter } from '@groundplane/hub/dashboard/src/edit/starters';
+import { attention } from '@groundplane/hub/dashboard/src/model/attention';
+import { filterRows } from '@groundplane/hub/dashboard/src/model/filter';
+import { cellAt, groupHosts, layoutHeat, neighbour } from '@groundplane/hub/dashboard/src/model/heat';
+import { isName, showControls } from '@groundplane/hub/dashboard/src/model/names';
+import { hostSubject } from '@groundplane/hub/dashboard/src/model/subjects';
+import { whyNot } from '@groundplane/hub/dashboard/src/model/allowed';
+import { compareVersions, nextPatch } from '@groundplane/hub/dashboard/src/model/versions';
+import { isOwnPath, paths } from '@groundplane/hub/dashboard/src/paths';
+import { ago, duration } from '@groundplane/hub/dashboard/src/time';
 import { makeHost, makeWorld } from './fixture-data.ts';
 
 const atMs = Date.UTC(2026, 10, 23);
@@ -170,8 +170,8 @@ describe('heat map', () => {
 
 describe('documents', () => {
   test('problems name the line of the text', () => {
-    const text =
-      'apiVersion: groundplane.dev/v1\nkind: Profile\nmetadata:\n  name: Bad Name\n  version: 1.0.0\nspec:\n  type: addon\n  layers:\n    - name: a\n      kind: addon\n      manifests: []\n    - name: b\n      kind: addon\n';
+    const head = 'apiVersion: groundplane.dev/v1\nkind: Profile\nmetadata:\n  name: Bad Name\n  version: 1.0.0\n';
+    const text = `${head}spec:\n  type: addon\n  layers:\n    - name: a\n      kind: addon\n      manifests: []\n    - name: b\n      kind: addon\n`;
     const { problems, value } = checkDocument(text, profileDocumentSchema);
     expect(value).toBeUndefined();
     expect(problems.map(({ line, message }) => [line, message])).toEqual([

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { dashboardApp } from '@groundplane/hub/web/dashboard';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { buildDashboard, type DashboardBuild } from '../../hub/dashboard/build.ts';
+import { buildDashboard, type DashboardBuild } from '@groundplane/hub/dashboard/build';
 
 let dir: string;
 let built: DashboardBuild;

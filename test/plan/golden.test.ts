@@ -259,6 +259,16 @@ const scenarios: Record<string, [string, (t: Teller) => void]> = {
     t.apply();
     t.plan();
   }],
+  'tear-down-resumed': ['The power goes in the last moment of a tear-down: nobody asks Kubernetes any more, and it still ends', (t) => {
+    t.want('web', bundleOf(web()));
+    t.apply();
+    t.want('no cluster', undefined);
+    t.apply(4);
+    t.happens('nothing of ours is left, so Kubernetes is not asked', (w) => void (w.kubernetes = { state: 'unknown' }));
+    t.plan();
+    t.apply();
+    t.plan();
+  }],
   'wanted-again': ['A layer is wanted again while it is being taken away', (t) => {
     t.want('web', bundleOf(web()));
     t.apply();

@@ -12,7 +12,7 @@ export interface Mutant {
 
 export const mutants: readonly Mutant[] = [
   { name: 'an older generation is accepted', file: 'protocol/src/accept.ts', find: 'if (offered.generation > have.generation) return', replace: 'if (offered.generation !== have.generation) return' },
-  { name: 'after a failure the host keeps steering to the failed version', file: 'agent/src/engine.ts', find: "...(good === undefined ? [] : [writes.slot('current', good)]),", replace: '' },
+  { name: 'after a failure the host keeps steering to the failed version', file: 'agent/src/engine.ts', find: "...(good === undefined ? [] : writes.slot('current', good)),", replace: '' },
   { name: 'a fatal failure is never final', file: 'agent/src/engine.ts', find: "if (failure.kind === 'fatal') return true;", replace: "if (failure.kind === 'fatal') return false;" },
   { name: 'content is not fetched', file: 'agent/src/engine.ts', find: 'if (state.hasContent(digest as Digest)) continue;', replace: 'continue;' },
   { name: 'what left a layer is not pruned', file: 'protocol/src/plan/host.ts', find: 'steps.push(...planPrune(facts, plan.target.layer.name, wanted));', replace: '' },

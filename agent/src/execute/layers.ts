@@ -40,5 +40,5 @@ export const commit: Executor<'commit'> = async (args, context) => {
   const current = context.state.slot('current');
   if (current === undefined || current.version.digest !== args.version.digest) return ok([]);
   context.event({ type: 'normal', reason: 'GenerationHolds', message: `generation ${args.version.generation} holds` });
-  return ok([writes.slot('good', current)]);
+  return ok(writes.slot('good', current));
 };

@@ -49,7 +49,11 @@ const osKey = (item: Pick<OwnedOs, 'layer' | 'kind' | 'key'>): string => `${item
 
 /** Rows that change together are written together: everything below returns writes, and one `commit` makes them true. */
 export const writes = {
-  slot: (slot: Slot, record: DesiredRecord | undefined): AgentWrite => (record === undefined ? drop('desired', slot) : put('desired', slot, record)),
+  /** The bundle lies beside the blobs under its own digest, once, however many slots name it. */
+  slot: (slot: Slot, record: DesiredRecord | undefined): AgentWrite[] =>
+    record === undefined
+      ? [drop('desired', slot)]
+      : [put('desired', slot, { version: record.version, desired: record.desired }), ...(slot === 'candidate' && record.bundle !== undefined && record.desired.bundle !== undefined ? [put('content', record.desired.bundle, record.bundle)] : [])],
   layer: (row: LayerRow): AgentWrite => put('layers', row.name, row),
   noLayer: (name: string): AgentWrite => drop('layers', name),
   object: (record: ObjectRecord): AgentWrite => put('objects', refKey(record.ref), record),
@@ -68,13 +72,42 @@ export const writes = {
 
 /** Typed view of the store. Rows were written by this code, so they are trusted, not parsed again. */
 export const createState = (store: AgentStore) => {
-  const all = <T>(table: AgentWrite['table']): T[] => store.entries(table).map((row) => JSON.parse(row.value) as T);
+  /** What a row's text meant the last time: rows are read in each round and change rarely. Parsed rows are never changed in place. */
+  const memo = new Map<string, { text: string; value: unknown }>();
+  const read = <T>(table: AgentWrite['table'], key: string, text: string | undefined): T | undefined => {
+    const name = `${table}/${key}`;
+    if (text === undefined) {
+      memo.delete(name);
+      return undefined;
+    }
+    const known = memo.get(name);
+    if (known?.text === text) return known.value as T;
+    const value = JSON.parse(text) as T;
+    memo.set(name, { text, value });
+    return value;
+  };
+  const all = <T>(table: AgentWrite['table']): T[] => {
+    const entries = store.entries(table);
+    if (memo.size > 4 * entries.length + 1_000) memo.clear();
+    return entries.map((row) => read<T>(table, row.key, row.value) as T);
+  };
+  const bundles = new Map<string, Bundle>();
+  const bundleAt = (digest: string | undefined): Bundle | undefined => {
+    if (digest === undefined) return undefined;
+    const known = bundles.get(digest) ?? parse<Bundle>(store.get('content', digest));
+    if (bundles.size > 3) bundles.clear();
+    if (known !== undefined) bundles.set(digest, known);
+    return known;
+  };
   return {
-    slot: (slot: Slot): DesiredRecord | undefined => parse(store.get('desired', slot)),
+    slot: (slot: Slot): DesiredRecord | undefined => {
+      const record = read<Omit<DesiredRecord, 'bundle'>>('desired', slot, store.get('desired', slot));
+      return record === undefined ? undefined : { ...record, bundle: bundleAt(record.desired.bundle) };
+    },
     layers: (): LayerRow[] => all('layers'),
-    layer: (name: string): LayerRow | undefined => parse(store.get('layers', name)),
+    layer: (name: string): LayerRow | undefined => read('layers', name, store.get('layers', name)),
     objects: (): ObjectRecord[] => all('objects'),
-    object: (ref: ObjectRef): ObjectRecord | undefined => parse(store.get('objects', refKey(ref))),
+    object: (ref: ObjectRef): ObjectRecord | undefined => read('objects', refKey(ref), store.get('objects', refKey(ref))),
     os: (): OsRecord[] => all('os'),
     osItem: (item: Pick<OwnedOs, 'layer' | 'kind' | 'key'>): OsRecord | undefined => parse(store.get('os', osKey(item))),
     hooksDone: (): Set<string> => new Set(store.keys('hooks')),
@@ -125,8 +158,10 @@ export const createJournal = (store: AgentStore) => {
 };
 export type Journal = ReturnType<typeof createJournal>;
 
-/** Every blob that must not be collected: slots and what installed layers need to be removed again. */
-export const neededLayers = (state: State): BundleLayer[] => [
-  ...(['candidate', 'current', 'good'] as const).flatMap((slot) => state.slot(slot)?.bundle?.layers ?? []),
-  ...state.layers().map((row) => row.layer),
-];
+/** Layers whose blobs must not be collected: those of the slots, and what installed layers need to be removed again. */
+export const neededLayers = (state: State): BundleLayer[] => [...slots.flatMap((slot) => state.slot(slot)?.bundle?.layers ?? []), ...state.layers().map((row) => row.layer)];
+
+/** The bundles that the slots name. */
+export const neededBundles = (state: State): string[] => slots.map((slot) => state.slot(slot)?.desired.bundle).filter((digest) => digest !== undefined);
+
+const slots = ['candidate', 'current', 'good'] as const;

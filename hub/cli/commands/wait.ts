@@ -11,10 +11,27 @@ const pollMinMs = 300;
 const pollMaxMs = 3_000;
 /** Failed questions in a row before giving up; a hub that restarts is back by then. */
 const failuresMax = 20;
+/** How long a failure that was there from the beginning has to last: after `gp retry` it is still shown until the host reports again. */
+const oldFailureMs = 3_000;
+
+type Layer = ClusterView['layers'][number];
+
+/** The layer to look at: one with trouble before one that only waits for its turn. */
+const openLayer = (layers: readonly Layer[]): Layer | undefined => {
+  const open = layers.filter((layer) => !layer.isCurrent);
+  return open.find((layer) => layer.observed !== undefined && layer.observed.state !== 'ready') ?? open[0];
+};
+
+const layerText = ({ name, observed }: Layer): string => {
+  if (observed === undefined) return `layer ${name} not begun`;
+  // Ready and not current: the host still runs the version before.
+  const state = observed.state === 'ready' ? 'to be changed' : observed.state;
+  return `layer ${name} ${state}${observed.message === undefined ? '' : `: ${observed.message}`}`;
+};
 
 const progressText = (cluster: ClusterView): string => {
-  const open = cluster.layers.find((layer) => !layer.isCurrent);
-  const layer = open === undefined ? '' : `; layer ${open.name} ${open.observed?.state ?? 'pending'}${open.observed?.message === undefined ? '' : `: ${open.observed.message}`}`;
+  const open = openLayer(cluster.layers);
+  const layer = open === undefined ? '' : `; ${layerText(open)}`;
   return printable(`cluster ${cluster.name}${cluster.simulated ? ' (simulated)' : ''}: ${cluster.state}, ${cluster.layersReady}/${cluster.layersTotal} layers ready${cluster.state === 'ready' ? '' : layer}`);
 };
 
@@ -41,7 +58,7 @@ const judge = async (connection: Connection, where: { project: string; name: str
 
 const missed = (cluster: ClusterView): Outcome => ({
   ...trouble(`cluster ${cluster.name}`, `${cluster.state}: ${cluster.failure === undefined ? cluster.message : `${cluster.failure.element}: ${cluster.failure.message}`}`, `gp describe cluster ${cluster.name}   or   gp logs cluster ${cluster.name}`),
-  details: cluster.layers.filter((layer) => !layer.isCurrent).map((layer) => `layer ${layer.name}: ${layer.observed?.state ?? 'not begun'}${layer.observed?.message === undefined ? '' : `, ${layer.observed.message}`}`),
+  details: cluster.layers.filter((layer) => layer.observed?.state !== 'ready').map(layerText),
 });
 
 /** Asks until the cluster is where it should be, tells what changes on stderr, and ends at the deadline (milliseconds since 1970). */
@@ -50,6 +67,8 @@ export const waitUntil = async (context: Context, connection: Connection, where:
   let told = '';
   let failures = 0;
   let pauseMs = pollMinMs;
+  const startedMs = clock.nowMs();
+  let isMoving = false;
   for (;;) {
     const answer = await connection.client.call('getCluster', { params: where });
     if (!answer.ok && answer.failure.status === 404 && goal === 'deleted') return exits.ok;
@@ -66,7 +85,8 @@ export const waitUntil = async (context: Context, connection: Connection, where:
         pauseMs = pollMinMs;
       }
       if (verdict === 'reached') return exits.ok;
-      if (verdict === 'missed') return missed(answer.value);
+      isMoving ||= answer.value.state !== 'failed';
+      if (verdict === 'missed' && (isMoving || clock.nowMs() - startedMs >= oldFailureMs)) return missed(answer.value);
     }
     if (clock.nowMs() + pauseMs > deadlineMs) return trouble(`cluster ${where.name}`, `is not ${goal} in the time given; last: ${answer.ok ? progressText(answer.value) : answer.failure.message}`, `gp describe cluster ${where.name}   (or wait longer with --timeout 15m)`);
     await clock.sleep(pauseMs);

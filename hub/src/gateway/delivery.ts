@@ -19,7 +19,7 @@ export interface DeliveryOptions {
  * only the host's own few hundred bytes are made for each.
  */
 export const createDelivery = (deps: { store: Store; content: ContentStore; bundler: Bundler }) => {
-  const shared = new Map<string, Promise<string>>();
+  const shared = new Map<string, Promise<string | undefined>>();
   const directors = new Map<string, string>();
 
   const remember = <V>(map: Map<string, V>, key: string, value: V): V => {
@@ -61,14 +61,17 @@ export const createDelivery = (deps: { store: Store; content: ContentStore; bund
     return attached;
   };
 
-  const sharedText = async (tenant: string, project: string, bundle: string, options: DeliveryOptions): Promise<string> => {
+  const sharedText = async (tenant: string, project: string, bundle: string, options: DeliveryOptions): Promise<string | undefined> => {
     const baseDigest = options.base;
     const built = await deps.bundler.load(bundle);
-    if (built === undefined) return '';
+    if (built === undefined) return undefined;
     const base = baseDigest === undefined ? undefined : await deps.bundler.load(baseDigest);
     const body = base === undefined ? { bundle: built.bundle } : base.digest === built.digest ? {} : { patch: makeBundlePatch(base, built.bundle, built.layerDigests) };
     const attach = options.attach ? await attachments(built, base) : {};
-    return JSON.stringify({ ...body, releases: await releasesOf(tenant, project, built), ...(Object.keys(attach).length === 0 ? {} : { attach }) }).slice(1, -1);
+    // Releases that came with the base are known to the host already.
+    const isKnown = base !== undefined && JSON.stringify(base.bundle.profiles) === JSON.stringify(built.bundle.profiles);
+    const releases = isKnown ? {} : { releases: await releasesOf(tenant, project, built) };
+    return JSON.stringify({ ...body, ...releases, ...(Object.keys(attach).length === 0 ? {} : { attach }) }).slice(1, -1);
   };
 
   return {
@@ -77,11 +80,11 @@ export const createDelivery = (deps: { store: Store; content: ContentStore; bund
       const director = await directorText(row.tenant, row.value.director);
       if (director === undefined) return undefined;
       const { bundle } = row.value.desired;
-      let tail = '';
+      let tail: string | undefined = '';
       if (bundle !== undefined) {
         const key = `${row.tenant} ${project} ${bundle} ${options.base ?? ''} ${options.attach}`;
         tail = await (shared.get(key) ?? remember(shared, key, sharedText(row.tenant, project, bundle, options)));
-        if (tail === '') return undefined;
+        if (tail === undefined) return undefined;
       }
       const adopted = row.value.adopted === undefined ? '' : `,"adopted":${JSON.stringify(row.value.adopted)}`;
       return `{"t":"desired","desired":${JSON.stringify(row.value.desired)},"proof":${JSON.stringify(row.value.proof)},"director":${director}${adopted}${tail === '' ? '' : `,${tail}`}}`;

@@ -9,7 +9,7 @@ import type { Fleet, HostEntry } from '../fleet/index.ts';
 import type { AcceptPeer, Peer } from '../port/carrier.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Random } from '../port/random.ts';
-import type { Store, Write } from '../port/store.ts';
+import type { Row, Store, Write } from '../port/store.ts';
 import type { HubKeys } from '../trust/keys.ts';
 import type { Assigner } from '../reconcile/assign.ts';
 import type { Delivery } from './delivery.ts';
@@ -82,9 +82,9 @@ export const createGateway = (deps: GatewayDeps) => {
 
   const send = (peer: Peer, message: HubMessage): void => peer.send(writeFrame(message));
 
-  const deliver = async (session: Session, force = false): Promise<void> => {
+  const deliver = async (session: Session, force = false, known?: Row<'desired'>): Promise<void> => {
     const host = fleet.host(session.host);
-    const row = host?.desired === undefined ? undefined : await store.get('desired', session.tenant, session.host);
+    const row = known ?? (host?.desired === undefined ? undefined : await store.get('desired', session.tenant, session.host));
     if (row === undefined || host === undefined || sessions.get(session.host) !== session) return;
     if (!force && row.value.version.generation <= session.sentGeneration) return;
     const text = await delivery.message(row, host.project, { base: session.canPatch && !force ? session.holds : undefined, attach: session.canAttach });
@@ -276,11 +276,11 @@ export const createGateway = (deps: GatewayDeps) => {
 
   return {
     accept,
-    /** These hosts have a new desired state; whoever is connected gets it now. */
-    push: async (hosts: readonly string[]): Promise<void> => {
-      for (const id of hosts) {
-        const session = sessions.get(id);
-        if (session !== undefined) await deliver(session);
+    /** New desired states: whoever is connected gets his now. */
+    push: async (rows: readonly Row<'desired'>[]): Promise<void> => {
+      for (const row of rows) {
+        const session = sessions.get(row.id);
+        if (session !== undefined) await deliver(session, false, row);
       }
     },
     retry: async (id: string): Promise<void> => {

@@ -2,12 +2,12 @@ import type { Version } from '@groundplane/protocol/bundle';
 import type { Fleet } from '../fleet/index.ts';
 import { assignmentTree, planAssignments, type Assignment } from '../plan/assignments.ts';
 import type { Clock } from '../port/clock.ts';
-import type { Store, Write } from '../port/store.ts';
+import type { Row, Store, Write } from '../port/store.ts';
 import type { HubKeys } from '../trust/keys.ts';
 
 export interface Assigner {
-  /** Numbers, signs and stores what changed. Returns the hosts that have something new. */
-  assign(wanted: readonly Assignment[], ahead?: ReadonlyMap<string, Version>): Promise<string[]>;
+  /** Numbers, signs and stores what changed. Returns the new desired states. */
+  assign(wanted: readonly Assignment[], ahead?: ReadonlyMap<string, Version>): Promise<Row<'desired'>[]>;
 }
 
 /** One signature for a whole batch: a Merkle tree over (host, generation, digest). Allocation and storage are one transaction. */
@@ -41,6 +41,6 @@ export const createAssigner = (deps: { store: Store; fleet: Fleet; keys: HubKeys
       });
     }
     const done = await store.commit(writes);
-    return done.ok ? numbered.map((item) => item.assignment.host) : [];
+    return done.ok ? done.value.flatMap((item) => (item.op === 'put' && item.row.kind === 'desired' ? [item.row] : [])) : [];
   },
 });

@@ -15,8 +15,8 @@ export interface ClusterReconcilerDeps {
   fleet: Fleet;
   bundler: Bundler;
   assigner: Assigner;
-  /** These hosts have a new desired state. */
-  onAssigned: (hosts: readonly string[]) => void;
+  /** New desired states, to be sent to whoever is connected. */
+  onAssigned: (rows: readonly Row<'desired'>[]) => void;
 }
 
 /** The version templates see: what the cluster runs; before that, the lowest that the Kubernetes layer allows. */

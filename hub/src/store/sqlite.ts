@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3';
-import { fail, ok, type Result } from '@groundplane/protocol/failure';
+import { fail, FailureError, ok, type Result } from '@groundplane/protocol/failure';
 import type { Clock } from '../port/clock.ts';
 import type { AnyRow, Change, EventQuery, Kind, Row, Store, StoredEvent, Write } from '../port/store.ts';
 import { migrate } from './migrations.ts';
@@ -31,6 +31,11 @@ const prepareAll = (database: Database.Database) => ({
     `INSERT INTO rows (kind, tenant, id, project, name, lookup, version, created_ms, updated_ms, value) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (kind, tenant, id) DO UPDATE SET project = excluded.project, name = excluded.name, lookup = excluded.lookup, version = excluded.version, updated_ms = excluded.updated_ms, value = excluded.value`,
   ),
+  /** For rows that nobody guards: one statement instead of a look and a write. */
+  overwrite: database.prepare<unknown[], { version: number; createdAtMs: number }>(
+    `INSERT INTO rows (kind, tenant, id, project, name, lookup, version, created_ms, updated_ms, value) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?)
+     ON CONFLICT (kind, tenant, id) DO UPDATE SET version = version + 1, updated_ms = excluded.updated_ms, value = excluded.value RETURNING version, created_ms AS createdAtMs`,
+  ),
   drop: database.prepare('DELETE FROM rows WHERE kind = ? AND tenant = ? AND id = ?'),
   event: database.prepare('INSERT INTO events (tenant, project, cluster, host, value) VALUES (?, ?, ?, ?, ?)'),
   trim: database.prepare('DELETE FROM events WHERE seq <= ?'),
@@ -38,6 +43,10 @@ const prepareAll = (database: Database.Database) => ({
 
 /** Kinds whose rows are written again and again by reports: no name index helps them, and their names never clash. */
 const unnamed: ReadonlySet<Kind> = new Set(['desired', 'observed', 'presence', 'director', 'session']);
+
+/** A synced transaction costs the same for one row as for hundreds: pause this many times its duration, at most so long. */
+const gatherFactor = 4;
+const gatherMsMax = 25;
 
 /** Events kept over all tenants; the oldest go first. */
 const eventsMax = 500_000;
@@ -48,8 +57,7 @@ interface Waiting {
 }
 
 /**
- * One SQLite file. Commits that arrive in the same turn of the event loop share one fully synced transaction (group commit); each is still atomic on its own,
- * because its expectations are checked before its first write.
+ * One SQLite file. Commits that arrive in the same turn of the event loop share one fully synced transaction (group commit); each is still atomic on its own.
  */
 export const openSqliteStore = (file: string, clock: Clock): Store => {
   const database = new Database(file);
@@ -62,6 +70,7 @@ export const openSqliteStore = (file: string, clock: Clock): Store => {
   const listeners: ((changes: readonly Change[]) => void)[] = [];
   let queue: Waiting[] = [];
   let scheduled = false;
+  let restUntilMs = 0;
 
   const refusal = (write: Write): Result<never> | undefined => {
     if (write.op === 'event') return undefined;
@@ -85,6 +94,11 @@ export const openSqliteStore = (file: string, clock: Clock): Store => {
       const done = sql.event.run(event.tenant, event.project, event.cluster ?? null, event.host ?? null, JSON.stringify(event));
       return { op: 'event', event: { ...event, seq: Number(done.lastInsertRowid) } };
     }
+    if (write.op === 'put' && write.lookup === undefined && unnamed.has(write.kind)) {
+      const { kind, tenant, id, project, name, value } = write;
+      const written = sql.overwrite.get(kind, tenant, id, project, name, null, nowMs, nowMs, JSON.stringify(value));
+      return { op: 'put', row: { kind, tenant, id, project, name, version: written?.version ?? 1, createdAtMs: written?.createdAtMs ?? nowMs, updatedAtMs: nowMs, value } as AnyRow };
+    }
     const before = sql.get.get(write.kind, write.tenant, write.id);
     if (write.op === 'delete') {
       if (before === undefined) return undefined;
@@ -98,21 +112,40 @@ export const openSqliteStore = (file: string, clock: Clock): Store => {
     return { op: 'put', row: { kind, tenant, id, project, name, version, createdAtMs, updatedAtMs: nowMs, value } as AnyRow };
   };
 
+  const performChecked = (write: Write, nowMs: number): Change[] => {
+    const refused = refusal(write);
+    if (refused !== undefined && !refused.ok) throw new FailureError(refused.failure);
+    const change = perform(write, nowMs);
+    return change === undefined ? [] : [change];
+  };
+  /** Inside of another transaction this is a savepoint: a commit that is refused at its third write takes back its first two, and nothing of its neighbours'. */
+  const performTogether = database.transaction((writes: readonly Write[], nowMs: number): Change[] => writes.flatMap((write) => performChecked(write, nowMs)));
+
   const runAll = database.transaction((batch: readonly Waiting[]): Result<Change[]>[] => {
     const nowMs = clock.wallMs();
     return batch.map(({ writes }) => {
-      for (const write of writes) {
-        const refused = refusal(write);
-        if (refused !== undefined) return refused;
+      try {
+        const only = writes.length === 1 ? writes[0] : undefined;
+        return ok(only === undefined ? performTogether(writes, nowMs) : performChecked(only, nowMs));
+      } catch (error) {
+        if (error instanceof FailureError) return { ok: false, failure: error.failure };
+        throw error;
       }
-      return ok(writes.map((write) => perform(write, nowMs)).filter((change) => change !== undefined));
     });
   });
 
   const flush = (): void => {
-    scheduled = false;
     const batch = queue;
     queue = [];
+    const beganMs = clock.monotonicMs();
+    write(batch);
+    const endMs = clock.monotonicMs();
+    restUntilMs = endMs + Math.min(gatherMsMax, (endMs - beganMs) * gatherFactor);
+    scheduled = false;
+    if (queue.length > 0) schedule();
+  };
+
+  const write = (batch: readonly Waiting[]): void => {
     let results: Result<Change[]>[];
     try {
       results = runAll.immediate(batch);
@@ -131,11 +164,17 @@ export const openSqliteStore = (file: string, clock: Clock): Store => {
   const commit = (writes: readonly Write[]): Promise<Result<Change[]>> => {
     const { promise, resolve } = Promise.withResolvers<Result<Change[]>>();
     queue.push({ writes, resolve });
-    if (!scheduled) {
-      scheduled = true;
-      setImmediate(flush);
-    }
+    schedule();
     return promise;
+  };
+
+  /** At rest a commit is written in the same turn; under load the next transaction waits a little for company, in proportion to what the last one cost. */
+  const schedule = (): void => {
+    if (scheduled) return;
+    scheduled = true;
+    const waitMs = restUntilMs - clock.monotonicMs();
+    if (waitMs > 1) clock.after(waitMs, flush);
+    else setImmediate(flush);
   };
 
   const scan = async function* <K extends Kind>(kind: K): AsyncIterable<Row<K>> {

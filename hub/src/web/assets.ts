@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { buildDashboard as BuildDashboard } from '../../dashboard/build.ts';
 import { manifestFile } from '../../dashboard/manifest.ts';
 
 const root = join(import.meta.dirname, '..', '..', '..');
@@ -46,7 +47,7 @@ export const developmentAssets =
     const dir = join(cacheDir, (await sourcesDigest()).slice(0, 16));
     if (existsSync(join(dir, manifestFile))) return dir;
     const builder = new URL('../../dashboard/build.ts', import.meta.url).href;
-    const { buildDashboard } = (await import(builder)) as typeof import('../../dashboard/build.ts');
+    const { buildDashboard } = (await import(builder)) as { buildDashboard: typeof BuildDashboard };
     await buildDashboard(dir, { compression: 'fast' });
     await forgetOthers(cacheDir, dir);
     return dir;

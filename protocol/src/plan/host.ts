@@ -76,9 +76,13 @@ const groupSteps = (facts: HostFacts, group: readonly TargetLayer[], wanted: Rea
   return steps;
 };
 
+/** Whether something of a leaving layer is left to do in Kubernetes. What was all done before the agent was killed needs no API server any more. */
+const needsKubernetes = (facts: HostFacts, record: LayerRecord): boolean =>
+  facts.ownedObjects.some((object) => object.layer === record.name) || record.layer.hooks.some((hook) => hook.events.includes('pre-delete') || hook.events.includes('post-delete'));
+
 const blockedFor = (facts: HostFacts, layers: readonly TargetLayer[], leaving: ReadonlyMap<string, LayerRecord>): Blocked[] => {
   const kubernetes = layers.find((target) => target.layer.kind === 'kubernetes')?.layer;
-  const needed = [...layers.filter((target) => target.layer.kind !== 'os').map((target) => target.layer), ...[...leaving.values()].map((record) => record.layer).filter((layer) => layer.objects.length > 0)];
+  const needed = [...layers.filter((target) => target.layer.kind !== 'os').map((target) => target.layer), ...[...leaving.values()].filter((record) => needsKubernetes(facts, record)).map((record) => record.layer)];
   if (needed.length === 0) return [];
   const failure = kubernetesFailure(facts, kubernetes);
   return failure === undefined ? [] : needed.map((layer) => ({ layer: layer.name, failure }));

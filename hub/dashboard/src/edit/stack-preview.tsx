@@ -14,16 +14,18 @@ const isRecord = (value: unknown): value is Record<string, unknown> => typeof va
 const count = (value: unknown, one: string): string[] =>
   Array.isArray(value) && value.length > 0 ? [`${value.length} ${one}${value.length === 1 ? '' : 's'}`] : [];
 
+const word = (value: unknown): string => (typeof value === 'string' || typeof value === 'number' ? String(value) : '');
+
 const bringsOf = (layer: Record<string, unknown>): string => {
   const parts: string[] = [];
   const helm = layer['helm'];
-  if (isRecord(helm) && isRecord(helm['chart'])) parts.push(`chart ${String(helm['chart']['name'] ?? '?')} ${String(helm['chart']['version'] ?? '?')}`);
+  if (isRecord(helm) && isRecord(helm['chart'])) parts.push(`chart ${word(helm['chart']['name'])} ${word(helm['chart']['version'])}`);
   parts.push(...count(layer['manifests'], 'manifest'));
   const os = layer['os'];
   if (isRecord(os))
     parts.push(...count(os['files'], 'file'), ...count(os['units'], 'unit'), ...(isRecord(os['sysctls']) ? count(Object.keys(os['sysctls']), 'sysctl') : []));
   const kubernetes = layer['kubernetes'];
-  if (isRecord(kubernetes)) parts.push(`${String(kubernetes['distribution'] ?? '?')} ${String(kubernetes['version'] ?? '')}`.trim());
+  if (isRecord(kubernetes)) parts.push(`${word(kubernetes['distribution'])} ${word(kubernetes['version'])}`.trim());
   return parts.length === 0 ? 'nothing yet' : parts.join(', ');
 };
 

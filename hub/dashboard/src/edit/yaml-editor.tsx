@@ -5,7 +5,7 @@ import { lintGutter, setDiagnostics } from '@codemirror/lint';
 import { highlightSelectionMatches, search, searchKeymap } from '@codemirror/search';
 import { EditorState } from '@codemirror/state';
 import { drawSelection, EditorView, highlightActiveLine, highlightActiveLineGutter, keymap, lineNumbers } from '@codemirror/view';
-import { useEffect, useRef, type ReactElement, type RefObject } from 'react';
+import { useEffect, useEffectEvent, useRef, type ReactElement } from 'react';
 import type { DocumentProblem } from './check-document.ts';
 import { editorLook } from './theme.ts';
 
@@ -15,8 +15,9 @@ interface YamlEditorProps {
   problems: readonly DocumentProblem[];
   onChange: (text: string) => void;
   isReadOnly?: boolean;
-  /** Lets the list of problems jump to a place. */
-  view: RefObject<EditorView | null>;
+  /** The editor once it is there; whoever shows it keeps it, to jump to a place. */
+  view: EditorView | null;
+  onView: (view: EditorView | null) => void;
 }
 
 const open = (parent: HTMLElement, doc: string, label: string, isReadOnly: boolean, onChange: (text: string) => void): EditorView =>
@@ -49,30 +50,28 @@ const open = (parent: HTMLElement, doc: string, label: string, isReadOnly: boole
     }),
   });
 
-export const YamlEditor = ({ label, text, problems, onChange, isReadOnly = false, view }: YamlEditorProps): ReactElement => {
+export const YamlEditor = ({ label, text, problems, onChange, isReadOnly = false, view, onView }: YamlEditorProps): ReactElement => {
   const box = useRef<HTMLDivElement>(null);
-  const told = useRef(onChange);
-  told.current = onChange;
+  const tell = useEffectEvent(onChange);
+  const show = useEffectEvent(onView);
   useEffect(() => {
     if (box.current === null) return undefined;
-    const editor = open(box.current, '', label, isReadOnly, (next) => told.current(next));
-    view.current = editor;
+    const editor = open(box.current, '', label, isReadOnly, (next) => tell(next));
+    show(editor);
     return () => {
       editor.destroy();
-      view.current = null;
+      show(null);
     };
-  }, [label, isReadOnly, view]);
+  }, [label, isReadOnly]);
   useEffect(() => {
-    const editor = view.current;
-    if (editor === null || editor.state.doc.toString() === text) return;
-    editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: text } });
-  }, [text, view, label, isReadOnly]);
+    if (view === null || view.state.doc.toString() === text) return;
+    view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text } });
+  }, [text, view]);
   useEffect(() => {
-    const editor = view.current;
-    if (editor === null) return;
-    const end = editor.state.doc.length;
+    if (view === null) return;
+    const end = view.state.doc.length;
     const list = problems.map(({ from, to, message }) => ({ from: Math.min(from, end), to: Math.min(to, end), message, severity: 'error' as const }));
-    editor.dispatch(setDiagnostics(editor.state, list));
+    view.dispatch(setDiagnostics(view.state, list));
   }, [problems, view]);
   return <div className="editor" ref={box} />;
 };

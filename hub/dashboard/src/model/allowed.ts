@@ -7,5 +7,6 @@ export const whyNot = (who: WhoView | undefined, permission: Permission, project
   if (isAllowed(who.grants, permission, project)) return undefined;
   const roles = who.grants.filter((grant) => grant.project === undefined || grant.project === project).map((grant) => grant.role);
   const where = project === undefined ? 'in this tenant' : `in project ${project}`;
-  return `Needs the permission ${permission} ${where}. You are ${roles.length === 0 ? 'without a role there' : roles.join(', ')}; an administrator can grant more.`;
+  const held = roles.length === 0 ? 'without a role there' : roles.join(', ');
+  return `Needs the permission ${permission} ${where}. You are ${held}; an administrator can grant more.`;
 };

@@ -10,7 +10,8 @@ import { navigate } from '../url-state.ts';
 type Colours = Record<Tone | 'text' | 'focus', string>;
 
 /** A canvas knows no custom properties, so the colours of the moment are asked from its own style. */
-const readColours = (canvas: HTMLCanvasElement): Colours => {
+const readColours = (canvas: HTMLCanvasElement, isDark: boolean): Colours => {
+  canvas.style.colorScheme = isDark ? 'dark' : 'light';
   const read = (name: string): string => {
     canvas.style.color = `var(--${name})`;
     return getComputedStyle(canvas).color;
@@ -28,14 +29,13 @@ const cut = (pen: CanvasRenderingContext2D, text: string, width: number): string
   return `${text.slice(0, length)}…`;
 };
 
-const draw = (canvas: HTMLCanvasElement, layout: HeatLayout, width: number, chosen: number): void => {
+const draw = (canvas: HTMLCanvasElement, layout: HeatLayout, width: number, chosen: number, colours: Colours): void => {
   const pen = canvas.getContext('2d');
   if (pen === null) return;
   const ratio = Math.min(devicePixelRatio, 3);
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.max(1, Math.round(layout.height * ratio));
   canvas.style.height = `${layout.height}px`;
-  const colours = readColours(canvas);
   pen.scale(ratio, ratio);
   pen.font = `12px ${getComputedStyle(canvas).fontFamily}`;
   pen.fillStyle = colours.text;
@@ -99,7 +99,7 @@ export const HeatMap = ({ project, hosts, by }: { project: string; hosts: readon
   const groups = useMemo(() => groupHosts(hosts, by), [hosts, by]);
   const layout = useMemo(() => layoutHeat(groups, width), [groups, width]);
   useEffect(() => {
-    if (canvas.current !== null && width > 0) draw(canvas.current, layout, width, chosen);
+    if (canvas.current !== null && width > 0) draw(canvas.current, layout, width, chosen, readColours(canvas.current, isDark));
   }, [layout, width, chosen, isDark]);
   const under = (event: PointerEvent<HTMLCanvasElement>): HeatCell | undefined => cellAt(layout, event.nativeEvent.offsetX, event.nativeEvent.offsetY);
   const open = (cell: HeatCell | undefined): void => {

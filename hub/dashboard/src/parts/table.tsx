@@ -46,6 +46,7 @@ const useChosenRow = <T,>(rows: readonly T[], scrollTo: (index: number) => void,
 /** A table that draws only the rows on screen, so that 20,000 of them are as quick as twenty. */
 export const Table = <T,>({ label, rows, columns, rowKey, open, rowHeight = 38 }: TableProps<T>): ReactElement => {
   const scroller = useRef<HTMLDivElement>(null);
+  // oxlint-disable-next-line react/incompatible-library -- the page is not built with React's compiler
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => scroller.current,

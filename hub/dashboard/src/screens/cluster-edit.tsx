@@ -2,7 +2,7 @@ import type { EditorView } from '@codemirror/view';
 import { clusterDocumentSchema } from '@groundplane/protocol/profile';
 import type { ClusterView, PlanView } from '@groundplane/protocol/api/views';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useDeferredValue, useMemo, useRef, useState, type ReactElement } from 'react';
+import { useDeferredValue, useMemo, useState, type ReactElement } from 'react';
 import { stringify } from 'yaml';
 import type { z } from 'zod';
 import { ask } from '../api/client.ts';
@@ -72,7 +72,7 @@ const useChange = (cluster: ClusterView | undefined) => {
 const Editing = ({ initial, cluster }: { initial: string; cluster: ClusterView | undefined }): ReactElement => {
   const { project, whyNot } = useScope();
   const [text, setText] = useState(initial);
-  const view = useRef<EditorView | null>(null);
+  const [view, setView] = useState<EditorView | null>(null);
   useLeaveGuard(text !== initial);
   const calm = useDeferredValue(text);
   const checked = useMemo(() => checkDocument(calm, clusterDocumentSchema), [calm]);
@@ -112,12 +112,12 @@ const Editing = ({ initial, cluster }: { initial: string; cluster: ClusterView |
       actions={actions}
     >
       <div className="edit-columns">
-        <YamlEditor label="Cluster as YAML" text={text} problems={checked.problems} onChange={setText} view={view} />
+        <YamlEditor label="Cluster as YAML" text={text} problems={checked.problems} onChange={setText} view={view} onView={setView} />
         <div className="stack side">
           {apply.error !== null && <Problem failure={apply.error} />}
           {checked.problems.length > 0 && (
             <Card title={`Problems (${checked.problems.length})`}>
-              <ProblemList problems={checked.problems} jump={(problem) => jumpTo(view.current, problem.from)} />
+              <ProblemList problems={checked.problems} jump={(problem) => jumpTo(view, problem.from)} />
             </Card>
           )}
           {plan.error !== null && <Problem failure={plan.error} />}

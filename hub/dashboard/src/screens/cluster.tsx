@@ -194,9 +194,8 @@ export const Cluster = ({ name }: { name: string }): ReactElement => {
   const data = cluster.data;
   const healed = data?.layers.reduce((sum, layer) => sum + (layer.observed?.drift.healed ?? 0), 0) ?? 0;
   const sentence = data === undefined || data.message === '' ? clusterStates[data?.state ?? 'waiting'] : data.message;
-  const note =
-    data &&
-    `${sentence.replace(/[^.]$/, '$&.')} ${data.layersReady} of ${data.layersTotal} layers ready${healed > 0 ? `, drift healed ${healed === 1 ? 'once' : `${healed} times`}` : ''}.`;
+  const drift = healed === 0 ? '' : `, drift healed ${healed === 1 ? 'once' : `${healed} times`}`;
+  const note = data && `${sentence.replace(/[^.]$/, '$&.')} ${data.layersReady} of ${data.layersTotal} layers ready${drift}.`;
   return (
     <Page
       title={data === undefined ? <Name text={name} /> : <Head cluster={data} />}

@@ -59,7 +59,7 @@ export const Clusters = (): ReactElement => {
   const { project, whyNot } = useScope();
   const clusters = useQuery(clustersQuery(project));
   const [text] = useUrlState('q');
-  const all = clusters.data?.items ?? [];
+  const all = useMemo(() => clusters.data?.items ?? [], [clusters.data]);
   const rows = useMemo(() => filterRows(all, text, clusterSubject), [all, text]);
   const columns = useMemo(() => columnsOf(project), [project]);
   const create = (

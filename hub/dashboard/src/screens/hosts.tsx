@@ -74,7 +74,7 @@ export const Hosts = (): ReactElement => {
   const { project, whyNot } = useScope();
   const hosts = useQuery(hostsQuery(project));
   const [text] = useUrlState('q');
-  const all = hosts.data?.items ?? [];
+  const all = useMemo(() => hosts.data?.items ?? [], [hosts.data]);
   const rows = useMemo(() => filterRows(all, text, hostSubject), [all, text]);
   const columns = useMemo(() => columnsOf(project), [project]);
   const add = (

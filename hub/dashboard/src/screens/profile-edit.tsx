@@ -1,6 +1,6 @@
 import type { EditorView } from '@codemirror/view';
 import { profileDocumentSchema } from '@groundplane/protocol/profile';
-import { useDeferredValue, useMemo, useRef, useState, type ReactElement } from 'react';
+import { useDeferredValue, useMemo, useState, type ReactElement } from 'react';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from 'wouter';
 import { stringify } from 'yaml';
@@ -94,7 +94,7 @@ const useDraft = (
 const Editing = ({ latest, profile }: { latest: string; profile: ProfileView | undefined }): ReactElement => {
   const { project } = useScope();
   const { text, setText, isChanged, isOvertaken, adopt } = useDraft(latest);
-  const view = useRef<EditorView | null>(null);
+  const [view, setView] = useState<EditorView | null>(null);
   const calm = useDeferredValue(text);
   const checked = useMemo(() => checkDocument(calm, profileDocumentSchema), [calm]);
   const name = checked.value?.metadata.name ?? profile?.name;
@@ -142,10 +142,10 @@ const Editing = ({ latest, profile }: { latest: string; profile: ProfileView | u
         </p>
       )}
       <div className="edit-columns">
-        <YamlEditor label="Profile as YAML" text={text} problems={checked.problems} onChange={setText} view={view} />
+        <YamlEditor label="Profile as YAML" text={text} problems={checked.problems} onChange={setText} view={view} onView={setView} />
         <div className="stack side">
           <Card title={checked.problems.length === 0 ? 'Checks' : `Problems (${checked.problems.length})`}>
-            <ProblemList problems={checked.problems} jump={(problem) => jumpTo(view.current, problem.from)} />
+            <ProblemList problems={checked.problems} jump={(problem) => jumpTo(view, problem.from)} />
           </Card>
           <Card title="Layers">
             <StackPreview raw={checked.raw} />

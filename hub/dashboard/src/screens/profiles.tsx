@@ -116,7 +116,7 @@ export const Profiles = (): ReactElement => {
   const { project, whyNot } = useScope();
   const profiles = useQuery(profilesQuery(project));
   const [text] = useUrlState('q');
-  const all = profiles.data?.items ?? [];
+  const all = useMemo(() => profiles.data?.items ?? [], [profiles.data]);
   const rows = useMemo(() => filterRows(all, text, profileSubject), [all, text]);
   const groups = useMemo(() => groupProfiles(rows), [rows]);
   const create = (
