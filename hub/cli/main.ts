@@ -11,8 +11,8 @@ export { processIo } from './process-io.ts';
 
 const codeOf = (error: unknown): unknown => (typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined);
 
-/** Help and version are no mistakes, whatever exit code commander gives them. */
-const commanderExit = (error: CommanderError): number => (error.exitCode === 0 || error.code === 'commander.help' || error.code === 'commander.helpDisplayed' ? exits.ok : exits.usage);
+/** Help that was asked for ends with 0; help that is shown because something is missing is a mistake. */
+const commanderExit = (error: CommanderError): number => (error.exitCode === 0 ? exits.ok : exits.usage);
 
 const perform = async (program: Program, argv: readonly string[]): Promise<Outcome> => {
   try {

@@ -54,7 +54,7 @@ describe('packing a chart', () => {
   });
 
   test('the bytes are pinned: a new version of gp must not make every chart look changed', async () => {
-    expect((await pack(await makeChart('pinned', { 'templates/a.yaml': 'a: 1\n', 'values.yaml': '' }))).digest).toBe('sha256:PINNED');
+    expect((await pack(await makeChart('pinned', { 'templates/a.yaml': 'a: 1\n', 'values.yaml': '' }))).digest).toBe('sha256:8ed04b7224f9377dfb278b3ddb0592b3844f654d4dfa00255480688ed3edc61b');
   });
 
   test('Chart.yaml first, below the name of the chart; subcharts and CRDs included', async () => {
@@ -88,8 +88,11 @@ describe('packing a chart', () => {
     expect(matches('!*.yaml', 'values.yaml')).toBe(false);
     expect(matches('!*.yaml', 'readme.md')).toBe(true);
     for (const bad of ['a/**/b', '[a', '\\']) expect(parseHelmIgnore(bad, 'x')).toMatchObject({ ok: false, failure: { code: 'helmignore-invalid' } });
+    expect(matches('a*c*e', 'abcdce')).toBe(true);
+    expect(matches('a*c*e', 'abcdc')).toBe(false);
+    expect(matches('**.txt'.slice(1), '.txt')).toBe(true);
     // Exponential patterns end at once.
-    expect(matches('*a*a*a*a*a*a*a*a*b', 'a'.repeat(60))).toBe(false);
+    expect(matches(`${'*a'.repeat(50)}b`, 'a'.repeat(5_000))).toBe(false);
   });
 
   test('long names survive', () => {

@@ -34,6 +34,7 @@ describe('mistakes in files are told with line, cause and remedy', () => {
   const cases: readonly (readonly [string, string, RegExp])[] = [
     ['an unknown field', `${head()}${layer('- name: web\n  kind: addon\n  manifest: []')}`, /doc\.yaml:11:7: spec\.layers\[0\]: there is no field "manifest"; did you mean "manifests"\? Known fields: name, kind/],
     ['an unknown convenience', `${head()}${layer('- name: web\n  kind: addon\n  helm:\n    paht: ./x')}`, /doc\.yaml:12:9: spec\.layers\[0\]\.helm: there is no field "paht"; did you mean "path"\?/],
+    ['a chart that is not named', `${head()}${layer('- name: web\n  kind: addon\n  helm:\n    values: "a: 1"')}`, /doc\.yaml:11:7: spec\.layers\[0\]\.helm\.path is missing; it is the folder of a chart/],
     ['a number where text belongs', `${head('1.10')}${layer('- {name: web, kind: addon, manifests: [{name: a, content: a}]}')}`, /doc\.yaml:5:12: metadata\.version must be text; write it in quotes: version: "1\.10"/],
     ['a wrong word', `${head()}${layer('- name: web\n  kind: addons\n  manifests: [{name: a, content: a}]')}`, /doc\.yaml:10:13: spec\.layers\[0\]\.kind must be one of os, kubernetes, network, storage, addon/],
     ['a missing field', 'apiVersion: groundplane.dev/v1\nkind: Cluster\nmetadata:\n  name: c\nspec:\n  hosts: [a]\n', /doc\.yaml:5:1: spec\.profiles is missing; it is a list/],
@@ -109,25 +110,26 @@ describe('what is given by path', () => {
   test('missing charts, values, manifests and files are told at their line', async () => {
     const text = `${head().replace('addon', 'full')}${layer('- name: base\n  kind: os\n  os:\n    files:\n      - path: /etc/x\n        source: ./nope.txt\n- name: web\n  kind: addon\n  helm:\n    path: ./nochart\n    valuesFile: ./novalues.yaml\n- name: more\n  kind: addon\n  manifests:\n    - path: ./nomanifests')}`;
     const error = await refused(text);
-    expect(error).toMatch(/doc\.yaml:14:19: \.\/nope\.txt: there is no such file\. Paths count from the folder of this file/);
+    expect(error).toMatch(/doc\.yaml:14:21: \.\/nope\.txt: there is no such file\. Paths count from the folder of this file/);
     expect(error).toMatch(/doc\.yaml:18:15: .*nochart: there is no such chart folder or \.tgz file/);
     expect(error).toMatch(/doc\.yaml:19:21: \.\/novalues\.yaml: there is no such file/);
-    expect(error).toMatch(/doc\.yaml:23:15: \.\/nomanifests: there is no such file/);
+    expect(error).toMatch(/doc\.yaml:23:17: \.\/nomanifests: there is no such file/);
     expect(error).toContain('4 problems');
   });
 
   test('both ways at once are refused', async () => {
     await writeFile(join(folder, 'x.txt'), 'x');
     const error = await refused(`${head()}${layer('- name: web\n  kind: addon\n  manifests:\n    - {path: ./x.txt, content: a}\n  helm:\n    path: ./x\n    chart: {}')}`);
-    expect(error).toContain('doc.yaml:12:16: give either "path" or "content", not both');
-    expect(error).toContain('give either "path" (a chart of yours) or "chart"');
+    expect(error).toContain('doc.yaml:12:18: give either "path" or "content", not both');
+    expect(error).toContain('doc.yaml:14:15: give either "path" (a chart of yours) or "chart"');
+    expect(error).toContain('2 problems');
   });
 
   test('a problem of an expanded manifest is told where the folder is named', async () => {
     await mkdir(join(folder, 'many'), { recursive: true });
     await writeFile(join(folder, 'many/a.yaml'), 'a');
     await writeFile(join(folder, 'many', `${'n'.repeat(130)}.yaml`), 'b');
-    expect(await refused(`${head()}${layer('- name: web\n  kind: addon\n  manifests:\n    - {name: first, content: x}\n    - path: ./many')}`)).toMatch(/doc\.yaml:13:(9|15): spec\.layers\[0\]\.manifests\[1\]\.name must have at most 128 characters/);
+    expect(await refused(`${head()}${layer('- name: web\n  kind: addon\n  manifests:\n    - {name: first, content: x}\n    - path: ./many')}`)).toMatch(/doc\.yaml:13:11: spec\.layers\[0\]\.manifests\[1\]\.name must have at most 128 characters/);
   });
 
   test('paths may lead out of the folder of the file, and links are followed for single files', async () => {

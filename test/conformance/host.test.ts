@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { linuxHost } from '@groundplane/agent/system/linux';
 import type { UnitState } from '@groundplane/agent/port/host';
+import { digestBytes } from '@groundplane/protocol/digest';
 import { limits } from '@groundplane/protocol/limits';
 import { fakeHost, fakeInfo } from '../fake/host.ts';
 import { isRequired } from '../lab/prerequisite.ts';
@@ -128,7 +129,8 @@ describe('Host: Linux, what only a real one has', () => {
   });
 
   test('a temporary file that a killed agent left does not stop the next one', async () => {
-    writeFileSync(at(`/etc/.groundplane-${process.pid}.new`), 'half');
+    writeFileSync(at('/etc/a'), 'before');
+    writeFileSync(at(`/etc/.groundplane-${digestBytes('/etc/a').slice(7, 23)}.new`), 'half');
     good(await linux.host.writeFile({ path: '/etc/a', content: 'whole', ...plain }));
     expect(readdirSync(at('/etc'))).toEqual(['a']);
   });

@@ -24,7 +24,7 @@ export const mutants: readonly Mutant[] = [
   { name: 'a host that comes back is not told what is new', file: 'hub/src/gateway/gateway.ts', find: 'if (!isUnchanged) await deliver(session);', replace: '' },
   { name: 'a restored hub pushes hosts back instead of adopting them', file: 'hub/src/gateway/gateway.ts', find: 'await adopt(host, hello.resume.version);', replace: '' },
   { name: 'a removed OS layer leaves its files', file: 'agent/src/execute/os.ts', find: "const done = before === 'absent' ? await context.host.removeFile(args.path)", replace: "const done = before === 'absent' ? ok(undefined)" },
-  { name: 'the hub acknowledges what it did not keep', file: 'hub/src/gateway/gateway.ts', find: 'const done = writes.length === 0 ? undefined : await store.commit(writes);', replace: 'const done = writes.length === 0 || clock.wallMs() % 3 === 0 ? undefined : await store.commit(writes);' },
+  { name: 'the hub acknowledges what it did not keep', file: 'hub/src/gateway/gateway.ts', find: 'const done = writes.length === 0 ? undefined : await store.commit(writes, { patient: true });', replace: 'const done = writes.length === 0 || clock.wallMs() % 3 === 0 ? undefined : await store.commit(writes, { patient: true });' },
 ];
 
 /** Loaded by `node --import`: plants the bug that the environment names, and fails loudly when the place to plant it is gone. */

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { digestBytes } from '@groundplane/protocol/digest';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
@@ -26,6 +26,7 @@ const diskFailure = (error: unknown, path: string): Result<never> => {
   if (code === 'EACCES' || code === 'EPERM') return fail('blocked', 'host-denied', path, 'the agent may not do this. Run it as root for the OS layer');
   if (code === 'ENOSPC' || code === 'EDQUOT') return fail('blocked', 'disk-full', path, 'the disk is full');
   if (code === 'EROFS') return fail('blocked', 'disk-read-only', path, 'the file system is read-only');
+  if (code === 'EISDIR' || code === 'ERR_FS_EISDIR') return fail('fatal', 'file-unsafe', path, 'a folder stands there; the agent only replaces plain files');
   return fail('retry', 'host-error', path, error instanceof Error ? error.message : String(error));
 };
 
@@ -35,6 +36,16 @@ const syncFolder = async (folder: string): Promise<void> => {
   const handle = await open(folder, constants.O_RDONLY);
   await handle.sync();
   await handle.close();
+};
+
+/** Makes what is missing of a folder with mode 0755, whatever the umask, and syncs each place where something new stands. */
+const ensureFolder = async (folder: string): Promise<void> => {
+  const first = await mkdir(folder, { recursive: true, mode: 0o755 });
+  if (first === undefined) return;
+  for (let made = folder; made.length >= first.length; made = dirname(made)) {
+    await chmod(made, 0o755);
+    await syncFolder(dirname(made));
+  }
 };
 
 const runCommand = (file: string, args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> => {
@@ -66,12 +77,13 @@ export const linuxHost = (options: LinuxHostOptions): Host => {
 
   const writePlainFile = async (file: FileToWrite): Promise<Result<void>> => {
     const target = at(file.path);
-    const temporary = join(dirname(target), `.groundplane-${process.pid}.new`);
+    // Named by its target, so that the next write cleans up what a killed agent left behind.
+    const temporary = join(dirname(target), `.groundplane-${digestBytes(file.path).slice(7, 23)}.new`);
     const uid = await accounts.userId(file.owner);
     const gid = await accounts.groupId(file.group);
     if (uid === undefined || gid === undefined) return fail('blocked', 'account-unknown', file.path, `there is no ${uid === undefined ? `user ${file.owner}` : `group ${file.group}`} on this host`);
     try {
-      await mkdir(dirname(target), { recursive: true, mode: 0o755 });
+      await ensureFolder(dirname(target));
       await rm(temporary, { force: true });
       const handle = await open(temporary, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o600);
       try {

@@ -85,9 +85,7 @@ const parseOne = async (source: Source, input: InputFile, defaultProject: string
   const sources = await resolveSources(plain.value, source, input.folder);
   const parsed = schemas[kind].safeParse(plain.value);
   const issues = parsed.success ? [] : explain(parsed.error.issues, source, schemas[kind], plain.value, sources.origin);
-  // A chart that could not be packed is missing in the value too; one problem is enough.
-  const told = new Set(sources.problems.map((problem) => problem.line));
-  const problems = [...sources.problems, ...issues.filter((problem) => sources.problems.length === 0 || !(told.has(problem.line) || /\.helm\.chart is missing|says nothing to install/.test(problem.message)))];
+  const problems = [...sources.problems, ...issues].toSorted((one, other) => one.line - other.line || one.column - other.column);
   if (!parsed.success || problems.length > 0) return { ok: false, problems };
   const { metadata } = parsed.data;
   const base = { name: metadata.name, project: metadata.project ?? defaultProject, from: `${input.name}:${problemAt(source, ['kind'], '').line}` };

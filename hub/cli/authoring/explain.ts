@@ -45,10 +45,13 @@ const kinds: Readonly<Record<string, string>> = { string: 'text', number: 'a num
 const wrongType = (issue: Issue & { code: 'invalid_type' }, source: Source, where: string): string => {
   const key = String(issue.path.at(-1) ?? '');
   const wanted = kinds[issue.expected] ?? issue.expected;
+  if (issue.message.includes('received undefined')) {
+    if (/\.helm\.chart$/.test(where)) return `${where.replace(/chart$/, 'path')} is missing; it is the folder of a chart or a .tgz file, like path: ./charts/web`;
+    return `${where} is missing; it is ${wanted}`;
+  }
   const written = writtenAt(source, issue.path as Path);
   if (issue.expected === 'string' && written !== undefined && written !== '' && !written.includes('\n')) return `${where} must be text; write it in quotes: ${/^\d+$/.test(key) ? '- ' : `${key}: `}"${written.slice(0, 64)}"`;
-  const hasValue = /received (?!undefined)/.test(issue.message);
-  return hasValue ? `${where} must be ${wanted}` : `${where} is missing; it is ${wanted}`;
+  return `${where} must be ${wanted}`;
 };
 
 /** One sentence: what is wrong and what to write instead. */
@@ -76,7 +79,7 @@ const sentence = (issue: Issue, source: Source, schema: z.ZodType): string => {
     case 'invalid_key':
       return `${where}: ${issue.issues[0]?.message ?? 'the key is not valid'}`;
     default:
-      return path.length === 0 || /^(layer|variable) /.test(issue.message) ? issue.message : `${where}: ${issue.message}`;
+      return path.length <= 1 || /^(layer|variable) /.test(issue.message) ? issue.message : `${where}: ${issue.message}`;
   }
 };
 

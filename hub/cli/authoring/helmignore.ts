@@ -8,34 +8,73 @@ interface Rule {
 
 const rulesMax = 1_000;
 
+type Part = { kind: 'star' } | { kind: 'any' } | { kind: 'literal'; char: string } | { kind: 'class'; isNegated: boolean; ranges: [string, string][] };
+
+const parseClass = (body: string): Part | undefined => {
+  const isNegated = body.startsWith('^');
+  const chars = [...(isNegated ? body.slice(1) : body).replaceAll('\\', '')];
+  const ranges: [string, string][] = [];
+  for (let at = 0; at < chars.length; at += 1) {
+    const low = chars[at] ?? '';
+    const isRange = chars[at + 1] === '-' && chars[at + 2] !== undefined;
+    ranges.push([low, isRange ? (chars[at + 2] ?? low) : low]);
+    if (isRange) at += 2;
+  }
+  return ranges.length === 0 ? undefined : { kind: 'class', isNegated, ranges };
+};
+
 /** A shell pattern as Go's `filepath.Match` reads it: `*` and `?` stop at `/`, `[a-z]` and `[^a]` are classes, `\` quotes. Undefined when it is malformed. */
-const globExpression = (glob: string): RegExp | undefined => {
-  let text = '';
+const parseGlob = (glob: string): Part[] | undefined => {
+  const parts: Part[] = [];
   for (let at = 0; at < glob.length; at += 1) {
     const char = glob.charAt(at);
     if (char === '*') {
-      // Many stars in a row mean the same as one; as an expression they would take exponential time.
-      while (glob.charAt(at + 1) === '*') at += 1;
-      text += '[^/]*';
-    } else if (char === '?') text += '[^/]';
+      if (parts.at(-1)?.kind !== 'star') parts.push({ kind: 'star' });
+    } else if (char === '?') parts.push({ kind: 'any' });
     else if (char === '[') {
       const close = glob.indexOf(']', at + 2);
-      if (close < 0) return undefined;
-      const body = glob.slice(at + 1, close);
-      const isNegated = body.startsWith('^');
-      text += `[${isNegated ? '^/' : ''}${(isNegated ? body.slice(1) : body).replaceAll(/[\\\]^]/g, String.raw`\$&`)}]`;
+      const part = close < 0 ? undefined : parseClass(glob.slice(at + 1, close));
+      if (part === undefined) return undefined;
+      parts.push(part);
       at = close;
     } else {
-      const literal = char === '\\' ? glob.charAt((at += 1)) : char;
-      if (literal === '') return undefined;
-      text += literal.replaceAll(/[.*+?^${}()|[\]\\/]/g, String.raw`\$&`);
+      if (char === '\\') at += 1;
+      if (at >= glob.length) return undefined;
+      parts.push({ kind: 'literal', char: glob.charAt(at) });
     }
   }
-  try {
-    return new RegExp(`^${text}$`, 's');
-  } catch {
-    return undefined;
+  return parts;
+};
+
+const fits = (part: Part, char: string): boolean => {
+  if (part.kind === 'literal') return part.char === char;
+  if (part.kind === 'star' || char === '/') return false;
+  return part.kind === 'any' || part.ranges.some(([low, high]) => low <= char && char <= high) !== part.isNegated;
+};
+
+/** Looks back to the last star only, so that no pattern takes more than pattern × text steps. */
+const matchGlob = (parts: readonly Part[], text: string): boolean => {
+  let part = 0;
+  let at = 0;
+  let star = -1;
+  let from = 0;
+  while (at < text.length) {
+    const current = parts[part];
+    if (current?.kind === 'star') {
+      star = part;
+      from = at;
+      part += 1;
+    } else if (current !== undefined && fits(current, text.charAt(at))) {
+      part += 1;
+      at += 1;
+    } else if (star >= 0 && text.charAt(from) !== '/') {
+      from += 1;
+      at = from;
+      part = star + 1;
+    } else return false;
   }
+  while (parts[part]?.kind === 'star') part += 1;
+  return part === parts.length;
 };
 
 const parseRule = (line: string): Rule | undefined => {
@@ -44,9 +83,9 @@ const parseRule = (line: string): Rule | undefined => {
   const onlyFolders = body.endsWith('/');
   const pattern = onlyFolders ? body.slice(0, -1) : body;
   const isWhole = pattern.includes('/');
-  const expression = globExpression(pattern.startsWith('/') ? pattern.slice(1) : pattern);
-  if (expression === undefined) return undefined;
-  return { isNegated, onlyFolders, matches: (path) => expression.test(isWhole ? path : path.slice(path.lastIndexOf('/') + 1)) };
+  const glob = parseGlob(pattern.startsWith('/') ? pattern.slice(1) : pattern);
+  if (glob === undefined) return undefined;
+  return { isNegated, onlyFolders, matches: (path) => matchGlob(glob, isWhole ? path : path.slice(path.lastIndexOf('/') + 1)) };
 };
 
 /** Whether a path (relative to the chart, with `/`) stays out of the archive. */

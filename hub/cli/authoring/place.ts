@@ -50,7 +50,7 @@ export const problemAt = (source: Source, path: Path, message: string, atKey = f
 
 /** Text of a scalar as it was written: `1.10`, which as a number would be 1.1. */
 export const writtenAt = (source: Source, path: Path): string | undefined => {
-  const node = nodeAt(source.document, path, false);
+  const node: unknown = source.document.getIn(path, true);
   return isScalar(node) && typeof node.source === 'string' ? node.source : undefined;
 };
 

@@ -48,7 +48,10 @@ const resolveHelm = async (work: Work, path: Path, helm: Plain): Promise<void> =
     const at = [...path, 'path'];
     const name = helm.path;
     delete helm.path;
-    if (helm.chart !== undefined) report(work, at, 'give either "path" (a chart of yours) or "chart" (one that was uploaded before), not both');
+    const isBoth = helm.chart !== undefined;
+    // The problem is told already; without a chart the schema would tell it again in other words.
+    helm.chart = { digest: `sha256:${'0'.repeat(64)}`, name: 'unknown', version: '0.0.0' };
+    if (isBoth) report(work, at, 'give either "path" (a chart of yours) or "chart" (one that was uploaded before), not both');
     else if (isPath(work, at, name, './charts/web')) {
       const packed = await packChart(resolve(work.folder, name));
       if (packed.ok) {

@@ -25,16 +25,43 @@ const freeName = async (store: Store, ticket: Row<'ticket'>, hello: Hello, salt:
   return isTaken ? `${base}-${salt}` : base;
 };
 
+interface EnrolDeps {
+  store: Store;
+  clock: Clock;
+  random: Random;
+  hub: string;
+}
+
 /**
- * Lets an unknown key into the lobby, or straight in when the ticket says so. The ticket's last use is given away once, however many devices ask at the same
- * moment: its row is written under the version that was read. Failures: `ticket-refused` (blocked).
+ * Lets unknown keys into the lobby, or straight in when the ticket says so. A ticket's uses are given away once each, however many devices ask at the same
+ * moment: its row is written under the version that was read. Devices with the same ticket take turns, or all but one of them would read in vain; other
+ * replicas of the hub are still met by the version. Failures: `ticket-refused` (blocked), `hub-busy` (retry).
  */
-export const enrol = async (deps: { store: Store; clock: Clock; random: Random; hub: string }, hello: Hello, challenge: { hub: string; nonce: string }): Promise<Result<Row<'host'>>> => {
+export const createEnrolment = (deps: EnrolDeps): ((hello: Hello, challenge: { hub: string; nonce: string }) => Promise<Result<Row<'host'>>>) => {
+  const turns = new Map<string, Promise<unknown>>();
+  return async (hello, challenge) => {
+    const id = hello.ticket?.id ?? '';
+    const known = await deps.store.byLookup('ticket', id);
+    // Nobody waits for, or makes others wait with, a ticket whose secret they do not know.
+    if (known === undefined || !checkMac(known, hello, challenge)) return refused(hello.ticket === undefined ? 'this key is unknown and brings no ticket' : 'there is no such ticket');
+    const turn = (turns.get(id) ?? Promise.resolve()).catch(() => undefined).then(() => enrol(deps, hello, challenge));
+    turns.set(id, turn);
+    try {
+      return await turn;
+    } finally {
+      if (turns.get(id) === turn) turns.delete(id);
+    }
+  };
+};
+
+const enrol = async (deps: EnrolDeps, hello: Hello, challenge: { hub: string; nonce: string }): Promise<Result<Row<'host'>>> => {
   const { store, clock, random } = deps;
   if (hello.ticket === undefined) return refused('this key is unknown and brings no ticket');
   for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
     const ticket = await store.byLookup('ticket', hello.ticket.id);
     if (ticket === undefined || !checkMac(ticket, hello, challenge)) return refused('there is no such ticket');
+    const earlier = await store.byLookup('host', hello.key);
+    if (earlier !== undefined) return ok(earlier);
     if (ticket.value.expiresAtMs < clock.wallMs()) return refused(`ticket ${ticket.name} has expired`);
     if (ticket.value.usesLeft < 1) return refused(`ticket ${ticket.name} is used up`);
     const id = makeId('host', (length) => random.bytes(length));

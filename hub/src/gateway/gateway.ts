@@ -13,7 +13,7 @@ import type { Row, Store, Write } from '../port/store.ts';
 import type { HubKeys } from '../trust/keys.ts';
 import type { Assigner } from '../reconcile/assign.ts';
 import type { Delivery } from './delivery.ts';
-import { enrol } from './enrol.ts';
+import { createEnrolment } from './enrol.ts';
 
 export interface GatewayDeps {
   store: Store;
@@ -78,6 +78,7 @@ export const createGateway = (deps: GatewayDeps) => {
   const sessions = new Map<string, Session>();
   const tokens = new Map<string, Session>();
   const mayEnter = createDoor(clock);
+  const enrol = createEnrolment({ store, clock, random, hub: keys.hub });
   let closing = false;
 
   const send = (peer: Peer, message: HubMessage): void => peer.send(writeFrame(message));
@@ -117,7 +118,7 @@ export const createGateway = (deps: GatewayDeps) => {
       const row = await store.get('host', session.tenant, session.host);
       if (row !== undefined) writes.push({ op: 'put', kind: 'host', tenant: row.tenant, id: row.id, project: row.project, name: row.name, lookup: row.value.key, value: { ...row.value, info: report.info } });
     }
-    const done = writes.length === 0 ? undefined : await store.commit(writes);
+    const done = writes.length === 0 ? undefined : await store.commit(writes, { patient: true });
     if (done !== undefined && !done.ok) return deps.log(`gateway: a report of ${host.name} could not be kept: ${done.failure.message}`);
     send(session.peer, { t: 'ack', seq: report.seq });
   };
@@ -152,7 +153,10 @@ export const createGateway = (deps: GatewayDeps) => {
     await store.commit([{ op: 'event', event: { tenant: host.tenant, project: host.project, host: host.name, atMs: clock.wallMs(), type: 'warning', reason: 'HostAhead', message: `host ${host.name} holds generation ${theirs.generation} (epoch ${theirs.epoch}), ahead of this hub; its next generation is above that` } }]);
   };
 
-  const open = async (peer: Peer, hello: Hello, host: HostEntry): Promise<Session> => {
+  const open = async (peer: Peer, hello: Hello, host: HostEntry): Promise<Session | undefined> => {
+    await adopt(host, hello.resume.version);
+    // From here to `sessions.set` nothing waits: of many connections with one key the last one wins, and none of the others stays open unseen.
+    if (fleet.host(host.id)?.state !== 'approved') return void peer.close();
     const other = sessions.get(host.id);
     if (other !== undefined) {
       if (other.bootId !== hello.bootId) deps.log(`gateway: host ${host.name} came twice, with boots ${other.bootId} and ${hello.bootId}`);
@@ -160,7 +164,6 @@ export const createGateway = (deps: GatewayDeps) => {
       tokens.delete(other.token);
       other.peer.close();
     }
-    await adopt(host, hello.resume.version);
     const { version, bundle } = hello.resume;
     const isUnchanged = host.desired === undefined || (version?.digest === host.desired.digest && version.generation === host.desired.generation);
     const session: Session = {
@@ -203,7 +206,7 @@ export const createGateway = (deps: GatewayDeps) => {
     if (hello.v < protocolVersion - 2 || hello.v > protocolVersion + 1) return reject('version-unknown', `this hub speaks protocol ${protocolVersion} and the agent ${hello.v}. Update the older one`, limits.backoffMaxMs);
     if (!(deps.verify ?? isSigned)(hello.key, helloText(challenge, hello), hello.proof)) return reject('key-unproven', 'the hello is not signed by the key it names', limits.backoffMaxMs);
     if (fleet.hostByKey(hello.key) === undefined) {
-      const enrolled = await enrol({ store, clock, random, hub: keys.hub }, hello, challenge);
+      const enrolled = await enrol(hello, challenge);
       if (!enrolled.ok) return reject(enrolled.failure.code, enrolled.failure.message, 60_000);
     }
     const host = fleet.hostByKey(hello.key);

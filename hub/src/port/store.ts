@@ -93,7 +93,8 @@ export interface Store {
   /** Every row of a kind over all tenants, for building indexes at start. */
   scan<K extends Kind>(kind: K): AsyncIterable<Row<K>>;
   events(tenant: string, query: EventQuery): Promise<StoredEvent[]>;
-  commit(writes: readonly Write[]): Promise<Result<Change[]>>;
+  /** `patient`: may wait some ten milliseconds so that many share one transaction; for reports, of which thousands come and nobody waits for one. */
+  commit(writes: readonly Write[], options?: { patient?: boolean }): Promise<Result<Change[]>>;
   /** Called after each transaction with everything that changed in it. */
   onChange(listener: (changes: readonly Change[]) => void): void;
   close(): Promise<void>;

@@ -6,7 +6,7 @@ const migrations: readonly string[] = [
      kind TEXT NOT NULL, tenant TEXT NOT NULL, id TEXT NOT NULL, project TEXT NOT NULL, name TEXT NOT NULL, lookup TEXT,
      version INTEGER NOT NULL, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL, value TEXT NOT NULL,
      PRIMARY KEY (kind, tenant, id)
-   ) WITHOUT ROWID;
+   );
    CREATE UNIQUE INDEX rows_by_name ON rows (kind, tenant, project, name) WHERE kind NOT IN ('desired', 'observed', 'presence', 'director', 'session');
    CREATE UNIQUE INDEX rows_by_lookup ON rows (kind, lookup) WHERE lookup IS NOT NULL;
    CREATE TABLE events (seq INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, project TEXT NOT NULL, cluster TEXT, host TEXT, value TEXT NOT NULL);

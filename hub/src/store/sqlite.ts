@@ -44,9 +44,8 @@ const prepareAll = (database: Database.Database) => ({
 /** Kinds whose rows are written again and again by reports: no name index helps them, and their names never clash. */
 const unnamed: ReadonlySet<Kind> = new Set(['desired', 'observed', 'presence', 'director', 'session']);
 
-/** A synced transaction costs the same for one row as for hundreds: pause this many times its duration, at most so long. */
-const gatherFactor = 4;
-const gatherMsMax = 25;
+/** How long a patient commit waits for company: a synced transaction costs about as much for one row as for a hundred. */
+const patienceMs = 40;
 
 /** Events kept over all tenants; the oldest go first. */
 const eventsMax = 500_000;
@@ -69,8 +68,8 @@ export const openSqliteStore = (file: string, clock: Clock): Store => {
   const sql = prepareAll(database);
   const listeners: ((changes: readonly Change[]) => void)[] = [];
   let queue: Waiting[] = [];
-  let scheduled = false;
-  let restUntilMs = 0;
+  let isUrgent = false;
+  let cancelPatience: (() => void) | undefined;
 
   const refusal = (write: Write): Result<never> | undefined => {
     if (write.op === 'event') return undefined;
@@ -137,12 +136,10 @@ export const openSqliteStore = (file: string, clock: Clock): Store => {
   const flush = (): void => {
     const batch = queue;
     queue = [];
-    const beganMs = clock.monotonicMs();
+    cancelPatience?.();
+    cancelPatience = undefined;
+    isUrgent = false;
     write(batch);
-    const endMs = clock.monotonicMs();
-    restUntilMs = endMs + Math.min(gatherMsMax, (endMs - beganMs) * gatherFactor);
-    scheduled = false;
-    if (queue.length > 0) schedule();
   };
 
   const write = (batch: readonly Waiting[]): void => {
@@ -161,20 +158,15 @@ export const openSqliteStore = (file: string, clock: Clock): Store => {
     batch.forEach(({ resolve }, index) => resolve(results[index] as Result<Change[]>));
   };
 
-  const commit = (writes: readonly Write[]): Promise<Result<Change[]>> => {
+  const commit: Store['commit'] = (writes, options) => {
     const { promise, resolve } = Promise.withResolvers<Result<Change[]>>();
     queue.push({ writes, resolve });
-    schedule();
+    if (options?.patient === true) cancelPatience ??= clock.after(patienceMs, flush);
+    else if (!isUrgent) {
+      isUrgent = true;
+      setImmediate(flush);
+    }
     return promise;
-  };
-
-  /** At rest a commit is written in the same turn; under load the next transaction waits a little for company, in proportion to what the last one cost. */
-  const schedule = (): void => {
-    if (scheduled) return;
-    scheduled = true;
-    const waitMs = restUntilMs - clock.monotonicMs();
-    if (waitMs > 1) clock.after(waitMs, flush);
-    else setImmediate(flush);
   };
 
   const scan = async function* <K extends Kind>(kind: K): AsyncIterable<Row<K>> {
