@@ -1,10 +1,18 @@
 import { done, usage, type Attempt } from './trouble.ts';
 
-export const isLoopback = (host: string): boolean => host === 'localhost' || host.endsWith('.localhost') || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
+const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host.endsWith('.localhost') || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
 
 /** A set-up link carries its token behind the `#`, where no server's log sees it. */
 export const parseSetupLink = (link: string): Attempt<{ hub: string; token: string }> => {
-  const wrong = { ok: false as const, trouble: usage('set-up link', 'it looks like http://host:port/setup#TOKEN', 'quote it, since # begins a comment in a shell: gp login --setup "http://host:port/setup#TOKEN" --name NAME') };
+  const wrong = {
+    ok: false as const,
+    trouble: usage(
+      'set-up link',
+      'it looks like http://host:port/setup#TOKEN',
+      'quote it, since # begins a comment in a shell: gp login --setup "http://host:port/setup#TOKEN" --name NAME',
+    ),
+  };
   if (!URL.canParse(link)) return wrong;
   const url = new URL(link);
   const token = decodeURIComponent(url.hash.slice(1));
@@ -28,5 +36,12 @@ export const parseHub = (text: string): Attempt<string> => {
 export const checkSecure = (hub: string, isAllowed: boolean): Attempt<void> => {
   const url = new URL(hub);
   if (url.protocol === 'https:' || isLoopback(url.hostname) || isAllowed) return done(undefined);
-  return { ok: false, trouble: usage(`hub ${hub}`, 'it is on another machine and speaks plain http: everybody on the way could read the key', `use https://${url.host}, or add --insecure when you trust the network`) };
+  return {
+    ok: false,
+    trouble: usage(
+      `hub ${hub}`,
+      'it is on another machine and speaks plain http: everybody on the way could read the key',
+      `use https://${url.host}, or add --insecure when you trust the network`,
+    ),
+  };
 };

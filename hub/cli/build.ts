@@ -5,8 +5,8 @@ import { build } from 'esbuild';
 const banner = "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);";
 
 /**
- * Bundles `gp` into one file that needs nothing but Node: run it as `node gp.mjs`. Throws when the sources do not compile. Commands stay lazy inside of the file:
- * their code, and the schemas they need, run when they are called.
+ * Bundles `gp` into one file that needs nothing but Node: run it as `node gp.mjs`. Throws when the sources do not compile. Commands stay lazy inside of the
+ * file: their code, and the schemas they need, run when they are called.
  */
 export const buildCli = async (outFile: string): Promise<void> => {
   await build({

@@ -17,7 +17,7 @@ export interface Connection {
   raw(method: string, path: string, body?: Uint8Array): Promise<ApiResult<void>>;
 }
 
-export interface Target {
+interface Target {
   hub: string;
   credential: Credential | undefined;
   project: string;
@@ -47,14 +47,22 @@ export const resolveTarget = (globals: Globals, env: Io['env'], settings: Settin
   const insecure = globals.insecure || stored?.[1].insecure === true;
   const secure = checkSecure(hub.value, insecure);
   if (!secure.ok) return secure;
-  return done({ hub: hub.value, credential, project: nonEmpty(globals.project) ?? nonEmpty(env.GP_PROJECT) ?? stored?.[1].project ?? defaultProject, insecure, context: stored?.[0] });
+  return done({
+    hub: hub.value,
+    credential,
+    project: nonEmpty(globals.project) ?? nonEmpty(env.GP_PROJECT) ?? stored?.[1].project ?? defaultProject,
+    insecure,
+    context: stored?.[0],
+  });
 };
 
 /** Browsers say where a request comes from; a hub asks that of whoever shows a session cookie. */
 export const credentialHeaders = (hub: string, credential: Credential | undefined): Record<string, string> => {
   const base = { 'user-agent': `gp/${version}` };
   if (credential === undefined) return base;
-  return credential.kind === 'key' ? { ...base, authorization: `Bearer ${credential.token}` } : { ...base, cookie: credential.cookie, origin: hub, 'sec-fetch-site': 'same-origin' };
+  return credential.kind === 'key'
+    ? { ...base, authorization: `Bearer ${credential.token}` }
+    : { ...base, cookie: credential.cookie, origin: hub, 'sec-fetch-site': 'same-origin' };
 };
 
 /** Errors of several addresses at once (a name with IPv4 and IPv6) have no message of their own. */
@@ -74,7 +82,8 @@ export const limitedFetch =
     try {
       return await io.fetch(input, { ...init, redirect: 'error', signal: AbortSignal.timeout(timeoutMs) });
     } catch (error) {
-      throw new Error(reasonOf(error), { cause: undefined });
+      // Without its cause, since the client would show that one, which says less.
+      return Promise.reject(new Error(reasonOf(error)));
     }
   };
 
@@ -84,7 +93,8 @@ const jsonOnly =
   async (input, init) => {
     const response = await inner(input, init);
     const type = response.headers.get('content-type') ?? '';
-    if (response.ok && response.status !== 204 && !type.includes('json')) throw new Error(`it answers with ${type === '' ? 'something' : type} instead of JSON. Is this the hub?`);
+    if (response.ok && response.status !== 204 && !type.includes('json'))
+      throw new Error(`it answers with ${type === '' ? 'something' : type} instead of JSON. Is this the hub?`);
     return response;
   };
 
@@ -97,7 +107,12 @@ const rawFailure = async (response: Response): Promise<ApiResult<never>> => {
     error = undefined;
   }
   const word = (value: unknown, otherwise: string): string => (typeof value === 'string' ? value : otherwise);
-  const { failure } = fail(response.status >= 500 ? 'retry' : 'fatal', word(error?.code, `http-${response.status}`), word(error?.element, 'hub'), word(error?.message, `the hub answered ${response.status}`));
+  const { failure } = fail(
+    response.status >= 500 ? 'retry' : 'fatal',
+    word(error?.code, `http-${response.status}`),
+    word(error?.element, 'hub'),
+    word(error?.message, `the hub answered ${response.status}`),
+  );
   return { ok: false, failure: { ...failure, status: response.status } };
 };
 
@@ -111,10 +126,17 @@ export const connectTo = (io: Io, target: Pick<Target, 'hub' | 'credential' | 'p
     project: target.project,
     raw: async (method, path, body) => {
       try {
-        const response = await fetchLimited(`${target.hub}${path}`, { method, headers: { ...headers(), ...(body === undefined ? {} : { 'content-type': 'application/octet-stream' }) }, ...(body === undefined ? {} : { body: body as Uint8Array<ArrayBuffer> }) });
+        const response = await fetchLimited(`${target.hub}${path}`, {
+          method,
+          headers: { ...headers(), ...(body === undefined ? {} : { 'content-type': 'application/octet-stream' }) },
+          ...(body === undefined ? {} : { body: body as Uint8Array<ArrayBuffer> }),
+        });
         return response.ok ? { ok: true, value: undefined } : await rawFailure(response);
       } catch (error) {
-        return { ok: false, failure: { ...fail('retry', 'hub-unreachable', `hub ${target.hub}`, `cannot be reached: ${(error as Error).message}`).failure, status: 0 } };
+        return {
+          ok: false,
+          failure: { ...fail('retry', 'hub-unreachable', `hub ${target.hub}`, `cannot be reached: ${(error as Error).message}`).failure, status: 0 },
+        };
       }
     },
   };
@@ -126,6 +148,7 @@ export const connect = async (context: Context, options: { isWaiting?: boolean }
   if (!settings.ok) return settings;
   const target = resolveTarget(context.globals, context.io.env, settings.value);
   if (!target.ok) return target;
-  if (target.value.credential === undefined) return { ok: false, trouble: trouble(`hub ${target.value.hub}`, 'you are not logged in', `gp login ${target.value.hub}`) };
+  if (target.value.credential === undefined)
+    return { ok: false, trouble: trouble(`hub ${target.value.hub}`, 'you are not logged in', `gp login ${target.value.hub}`) };
   return done(connectTo(context.io, target.value, options.isWaiting === true ? requestMs : (context.globals.timeoutMs ?? requestMs)));
 };

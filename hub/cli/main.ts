@@ -28,8 +28,8 @@ const perform = async (program: Program, argv: readonly string[]): Promise<Outco
 const plainContext = (argv: readonly string[], io: Io) => ({ io, globals: { color: !argv.includes('--no-color'), quiet: false, insecure: false } });
 
 /**
- * Runs one command line, without the program's name, and answers its exit code: 0 ok, 1 error, 2 usage, 3 differences, 4 partly applied, 5 denied. Never ends the
- * process. When the reader of stdout goes away (`gp … | head`), it stops quietly with 0.
+ * Runs one command line, without the program's name, and answers its exit code: 0 ok, 1 error, 2 usage, 3 differences, 4 partly applied, 5 denied. Never ends
+ * the process. When the reader of stdout goes away (`gp … | head`), it stops quietly with 0.
  */
 export const run = async (argv: readonly string[], io: Io): Promise<number> => {
   const program = createProgram(io);
@@ -45,7 +45,14 @@ export const run = async (argv: readonly string[], io: Io): Promise<number> => {
     if (codeOf(error) === 'EPIPE') return exits.ok;
     if (codeOf(error) === 'EOF') return exits.usage;
     const text = error instanceof Error ? (io.env.GP_DEBUG === undefined ? error.message : (error.stack ?? error.message)) : String(error);
-    await io.stderr.write(troubleText({ what: 'gp', why: `this is a bug: ${text}`, next: 'run it again with GP_DEBUG=1 and report what it prints', exit: exits.error }, (item) => item)).catch(() => {});
+    await io.stderr
+      .write(
+        troubleText(
+          { what: 'gp', why: `this is a bug: ${text}`, next: 'run it again with GP_DEBUG=1 and report what it prints', exit: exits.error },
+          (item) => item,
+        ),
+      )
+      .catch(() => {});
     return exits.error;
   }
 };

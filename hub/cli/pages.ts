@@ -2,10 +2,12 @@ import type { ApiResult } from '@groundplane/protocol/api/client';
 import { fail } from '@groundplane/protocol/failure';
 
 const pagesMax = 10_000;
-export const pageItems = 500;
+const pageItems = 500;
 
 /** All items of a list, page by page. A hub that names the same page twice is stopped, as is one that never ends. */
-export const everyPage = async <T>(read: (page: { limit: number; after?: string }) => Promise<ApiResult<{ items: T[]; next?: string | undefined }>>): Promise<ApiResult<T[]>> => {
+export const everyPage = async <T>(
+  read: (page: { limit: number; after?: string }) => Promise<ApiResult<{ items: T[]; next?: string | undefined }>>,
+): Promise<ApiResult<T[]>> => {
   const items: T[] = [];
   let after: string | undefined;
   for (let page = 0; page < pagesMax; page += 1) {

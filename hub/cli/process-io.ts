@@ -1,16 +1,14 @@
-import { webcrypto } from 'node:crypto';
 import process from 'node:process';
-import { createInterface } from 'node:readline';
-import { Writable } from 'node:stream';
+import { isatty } from 'node:tty';
 import { systemClock } from './clock.ts';
 import type { Io, Sink } from './io.ts';
 
-const sinkOf = (stream: NodeJS.WriteStream): Sink => {
+const sinkOf = (stream: NodeJS.WriteStream & { fd: number }): Sink => {
   // Without a listener a closed pipe would be an uncaught exception; the write below reports it.
   stream.on('error', () => {});
   return {
     write: (text) => new Promise((resolve, reject) => stream.write(text, (error) => (error === undefined || error === null ? resolve() : reject(error)))),
-    isTTY: stream.isTTY === true,
+    isTTY: isatty(stream.fd),
     columns: stream.columns ?? 80,
   };
 };
@@ -26,7 +24,8 @@ const readAll = async (stream: AsyncIterable<Uint8Array>, bytesMax: number): Pro
   return Buffer.concat(parts).subarray(0, bytesMax + 1);
 };
 
-const ask = (question: string, hidden: boolean): Promise<string> => {
+const ask = async (question: string, hidden: boolean): Promise<string> => {
+  const [{ createInterface }, { Writable }] = await Promise.all([import('node:readline'), import('node:stream')]);
   const silent = new Writable({ write: (_chunk, _encoding, callback) => callback() });
   process.stderr.write(question);
   return new Promise((resolve, reject) => {
@@ -45,11 +44,12 @@ const ask = (question: string, hidden: boolean): Promise<string> => {
 export const processIo = (): Io => ({
   stdout: sinkOf(process.stdout),
   stderr: sinkOf(process.stderr),
-  stdin: { isTTY: process.stdin.isTTY === true, read: (bytesMax) => readAll(process.stdin as AsyncIterable<Uint8Array>, bytesMax) },
+  stdin: { isTTY: isatty(0), read: (bytesMax) => readAll(process.stdin as AsyncIterable<Uint8Array>, bytesMax) },
   ask: (question, options) => ask(question, options?.hidden === true),
   env: process.env,
   cwd: process.cwd(),
-  fetch: globalThis.fetch,
+  // Naming it loads Node's whole HTTP client; most commands never do.
+  fetch: (input, init) => globalThis.fetch(input, init),
   clock: systemClock,
-  random: (bytes) => webcrypto.getRandomValues(new Uint8Array(bytes)),
+  random: (bytes) => globalThis.crypto.getRandomValues(new Uint8Array(bytes)),
 });

@@ -69,12 +69,21 @@ const documents: Register = (program, act) => {
     .option('--draft', 'save profiles as drafts, which stay editable')
     .option('--wait', 'stay until the clusters are ready')
     .action((options: { file: string[]; dryRun?: boolean; draft?: boolean; wait?: boolean }) =>
-      act(async (context) => (await import('./commands/apply.ts')).apply(context, { files: options.file, dryRun: options.dryRun === true, draft: options.draft === true, wait: options.wait === true })),
+      act(async (context) =>
+        (await import('./commands/apply.ts')).apply(context, {
+          files: options.file,
+          dryRun: options.dryRun === true,
+          draft: options.draft === true,
+          wait: options.wait === true,
+        }),
+      ),
     );
   for (const name of ['diff', 'plan']) {
     files(program.command(name).description(name === 'diff' ? 'what would change; exit code 3 when anything would' : 'the same as diff'))
       .argument('[what...]', 'profile NAME FROM TO, to compare two versions')
-      .action((what: string[], options: { file: string[] }) => act(async (context) => (await import('./commands/diff-arguments.ts')).diff(context, what, options.file)));
+      .action((what: string[], options: { file: string[] }) =>
+        act(async (context) => (await import('./commands/diff-arguments.ts')).diff(context, what, options.file)),
+      );
   }
 };
 
@@ -89,7 +98,9 @@ const reading: Register = (program, act) => {
     .option('--host <name>', 'events of this host')
     .option('--last <count>', 'newest events to show', whole(1, 500))
     .option('--export', 'a document that gp apply takes')
-    .action((kind: string, name: string | undefined, options: object) => act(async (context) => (await import('./commands/get.ts')).get(context, kind, name, options)));
+    .action((kind: string, name: string | undefined, options: object) =>
+      act(async (context) => (await import('./commands/get.ts')).get(context, kind, name, options)),
+    );
   program
     .command('describe')
     .description('everything about one thing')
@@ -122,7 +133,9 @@ const acting: Register = (program, act) => {
     .option('--all', 'everybody who waits')
     .option('-y, --yes', 'do not ask')
     .action((host: string | undefined, options: { words?: string; rename?: string; all?: boolean; yes?: boolean }) =>
-      act(async (context) => (await import('./commands/approve.ts')).approve(context, host, { ...options, all: options.all === true, yes: options.yes === true })),
+      act(async (context) =>
+        (await import('./commands/approve.ts')).approve(context, host, { ...options, all: options.all === true, yes: options.yes === true }),
+      ),
     );
   program
     .command('delete')
@@ -132,11 +145,15 @@ const acting: Register = (program, act) => {
     .option('--wait', 'stay until a cluster is gone')
     .option('--force', 'forget a cluster whose hosts are lost')
     .option('-y, --yes', 'do not ask')
-    .action((kind: string, name: string, options: { wait?: boolean; force?: boolean; yes?: boolean }) => act((context) => removeOne(context, kind, name, options)));
+    .action((kind: string, name: string, options: { wait?: boolean; force?: boolean; yes?: boolean }) =>
+      act((context) => removeOne(context, kind, name, options)),
+    );
   program
     .command('retry')
     .description('try the failed version of a cluster again')
-    .addCommand(new Command('cluster').argument('<name>').action((name: string) => act(async (context) => (await import('./commands/change.ts')).retry(context, name))));
+    .addCommand(
+      new Command('cluster').argument('<name>').action((name: string) => act(async (context) => (await import('./commands/change.ts')).retry(context, name))),
+    );
   program
     .command('release')
     .description('release a draft: it cannot change any more')
@@ -150,7 +167,9 @@ const acting: Register = (program, act) => {
       new Command('cluster')
         .argument('<name>')
         .addOption(new Option('--for <goal>', 'what to wait for').choices(['ready', 'failed', 'deleted']).default('ready'))
-        .action((name: string, options: { for: 'ready' | 'failed' | 'deleted' }) => act(async (context) => (await import('./commands/wait.ts')).wait(context, name, options.for))),
+        .action((name: string, options: { for: 'ready' | 'failed' | 'deleted' }) =>
+          act(async (context) => (await import('./commands/wait.ts')).wait(context, name, options.for)),
+        ),
     );
 };
 
@@ -170,7 +189,14 @@ const making: Register = (program, act) => {
     .argument('<name>')
     .option('--role <role>', 'what it may do', 'Viewer')
     .option('--ttl <duration>', 'how long it lasts; without end when left out', duration)
-    .action((name: string, options: { role: string; ttl?: number }) => act(async (context) => (await import('./commands/change.ts')).createApiKey(context, name, { role: options.role, ...(options.ttl === undefined ? {} : { ttlMs: options.ttl }) })));
+    .action((name: string, options: { role: string; ttl?: number }) =>
+      act(async (context) =>
+        (await import('./commands/change.ts')).createApiKey(context, name, {
+          role: options.role,
+          ...(options.ttl === undefined ? {} : { ttlMs: options.ttl }),
+        }),
+      ),
+    );
   create
     .command('tenant')
     .argument('<name>')
@@ -184,7 +210,14 @@ const making: Register = (program, act) => {
     .option('--label <key=value>', 'label for its hosts; may be repeated', labels, {})
     .option('--auto-approve', 'hosts do not wait in the lobby')
     .action((name: string, options: { uses: number; ttl: number; label: Record<string, string>; autoApprove?: boolean }) =>
-      act(async (context) => (await import('./commands/ticket.ts')).createTicket(context, name, { uses: options.uses, ttlMs: options.ttl, labels: options.label, autoApprove: options.autoApprove === true })),
+      act(async (context) =>
+        (await import('./commands/ticket.ts')).createTicket(context, name, {
+          uses: options.uses,
+          ttlMs: options.ttl,
+          labels: options.label,
+          autoApprove: options.autoApprove === true,
+        }),
+      ),
     );
   ticket.command('list').action(() => act(async (context) => (await import('./commands/get.ts')).get(context, 'tickets', undefined, {})));
   ticket
@@ -212,15 +245,44 @@ const own: Register = (program, act) => {
     .option('--context <name>', 'name to remember it by')
     .action((url: string | undefined, options: { setup?: string; name?: string; passwordStdin?: boolean; context?: string }) => {
       const { context: contextName, passwordStdin, ...rest } = options;
-      return act(async (context) => (await import('./commands/login.ts')).login(context, url, { ...rest, passwordStdin: passwordStdin === true, ...(contextName === undefined ? {} : { contextName }) }));
+      return act(async (context) =>
+        (await import('./commands/login.ts')).login(context, url, {
+          ...rest,
+          passwordStdin: passwordStdin === true,
+          ...(contextName === undefined ? {} : { contextName }),
+        }),
+      );
     });
-  program.command('logout').description('forget the current hub').action(() => act(async (context) => (await import('./commands/login.ts')).logout(context)));
-  program.command('whoami').description('who I am and what I may do').action(() => act(async (context) => (await import('./commands/whoami.ts')).whoami(context)));
-  const contexts = program.command('context').description('which hub, project and user commands use').action(() => act(async (context) => (await import('./commands/context.ts')).showContext(context)));
-  contexts.command('use').description('use another stored one; with --project also another project').argument('<name>').action((name: string) => act(async (context) => (await import('./commands/context.ts')).useContext(context, name)));
-  program.command('completion').description('script for a shell: source <(gp completion bash)').addArgument(program.createArgument('<shell>').choices(['bash', 'zsh', 'fish'])).action((shell: string) => act(async (context) => (await import('./commands/completion.ts')).completion(context, program, shell)));
-  program.command('version').description('version of gp').action(() => act(async (context) => (await import('./commands/version.ts')).showVersion(context)));
-  program.command('openapi').description('the API as OpenAPI 3.1').action(() => act(async (context) => (await import('./commands/openapi.ts')).openapi(context)));
+  program
+    .command('logout')
+    .description('forget the current hub')
+    .action(() => act(async (context) => (await import('./commands/login.ts')).logout(context)));
+  program
+    .command('whoami')
+    .description('who I am and what I may do')
+    .action(() => act(async (context) => (await import('./commands/whoami.ts')).whoami(context)));
+  const contexts = program
+    .command('context')
+    .description('which hub, project and user commands use')
+    .action(() => act(async (context) => (await import('./commands/context.ts')).showContext(context)));
+  contexts
+    .command('use')
+    .description('use another stored one; with --project also another project')
+    .argument('<name>')
+    .action((name: string) => act(async (context) => (await import('./commands/context.ts')).useContext(context, name)));
+  program
+    .command('completion')
+    .description('script for a shell: source <(gp completion bash)')
+    .addArgument(program.createArgument('<shell>').choices(['bash', 'zsh', 'fish']))
+    .action((shell: string) => act(async (context) => (await import('./commands/completion.ts')).completion(context, program, shell)));
+  program
+    .command('version')
+    .description('version of gp')
+    .action(() => act(async (context) => (await import('./commands/version.ts')).showVersion(context)));
+  program
+    .command('openapi')
+    .description('the API as OpenAPI 3.1')
+    .action(() => act(async (context) => (await import('./commands/openapi.ts')).openapi(context)));
 };
 
 const settle = (command: Command, io: Io, text: { out: string; error: string }): void => {
@@ -248,7 +310,9 @@ export interface Program {
 export const createProgram = (io: Io): Program => {
   const text = { out: '', error: '' };
   let outcome: Outcome = 0;
-  const program = addGlobals(new Command('gp')).description('Groundplane: profiles, clusters and hosts from the command line').helpCommand('help [command]', 'help for a command');
+  const program = addGlobals(new Command('gp'))
+    .description('Groundplane: profiles, clusters and hosts from the command line')
+    .helpCommand('help [command]', 'help for a command');
   const act = async (run: Act): Promise<void> => {
     outcome = await run({ io, globals: globalsOf(program.opts<GlobalOptions>()) });
   };

@@ -37,7 +37,8 @@ const isRecord = (value: unknown): value is Record<string, unknown> => typeof va
 
 const parseCredential = (value: unknown): Credential | undefined => {
   if (!isRecord(value)) return undefined;
-  if (value.kind === 'key' && typeof value.token === 'string') return { kind: 'key', token: value.token, ...(typeof value.keyName === 'string' ? { keyName: value.keyName } : {}) };
+  if (value.kind === 'key' && typeof value.token === 'string')
+    return { kind: 'key', token: value.token, ...(typeof value.keyName === 'string' ? { keyName: value.keyName } : {}) };
   return value.kind === 'session' && typeof value.cookie === 'string' ? { kind: 'session', cookie: value.cookie } : undefined;
 };
 
@@ -65,7 +66,10 @@ export const readSettings = async (io: Io): Promise<Attempt<Settings>> => {
     if (code === 'ENOENT' || code === 'ENOTDIR') return done({ version: 1, contexts: {} });
     return { ok: false, trouble: trouble(path, `cannot be read: ${message}`, 'make it readable, or set GP_HUB and GP_TOKEN') };
   }
-  const damaged = { ok: false as const, trouble: trouble(path, 'is not a context file of gp', `move it away and log in again: mv ${path} ${path}.old && gp login`) };
+  const damaged = {
+    ok: false as const,
+    trouble: trouble(path, 'is not a context file of gp', `move it away and log in again: mv ${path} ${path}.old && gp login`),
+  };
   if (text.length > fileBytesMax) return damaged;
   try {
     const value: unknown = JSON.parse(text);
@@ -97,6 +101,9 @@ export const writeSettings = async (io: Io, settings: Settings): Promise<Attempt
     return done(undefined);
   } catch (error) {
     await rm(next, { force: true }).catch(() => {});
-    return { ok: false, trouble: trouble(path, `cannot be written: ${(error as Error).message}`, 'set XDG_CONFIG_HOME to a folder of yours, or use GP_HUB and GP_TOKEN') };
+    return {
+      ok: false,
+      trouble: trouble(path, `cannot be written: ${(error as Error).message}`, 'set XDG_CONFIG_HOME to a folder of yours, or use GP_HUB and GP_TOKEN'),
+    };
   }
 };

@@ -124,7 +124,7 @@ export type HubMessage = z.infer<typeof hubMessageSchema>;
 
 /** What the device key signs: both nonces, the hub, its own key and boot, and everything it claims. */
 export const helloText = (challenge: { hub: string; nonce: string }, hello: Omit<Hello, 'proof'>): string =>
-  `groundplane hello 1\n${challenge.hub}\n${challenge.nonce}\n${JSON.stringify([hello.v, hello.key, hello.nonce, hello.bootId, hello.capabilities, hello.resume.version ?? null, hello.resume.bundle ?? null, hello.name ?? null, hello.serial ?? null, hello.ticket?.id ?? null])}`;
+  `groundplane hello 1\n${challenge.hub}\n${challenge.nonce}\n${JSON.stringify([hello.v, hello.key, hello.nonce, hello.bootId, hello.capabilities, hello.resume.version ?? null, hello.resume.bundle ?? null, hello.resume.poisoned ?? null, hello.name ?? null, hello.serial ?? null, hello.ticket?.id ?? null])}`;
 
 /** What the ticket's secret authenticates: this key, on this connection. */
 export const ticketText = (challenge: { hub: string; nonce: string }, key: string, agentNonce: string): string =>

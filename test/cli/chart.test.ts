@@ -17,10 +17,15 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const namesIn = (bytes: Uint8Array): string[] => {
   const names: string[] = [];
-  findInTgz(bytes, 64 * 2 ** 20, (name) => {
-    names.push(name);
-    return false;
-  }, 'test');
+  findInTgz(
+    bytes,
+    64 * 2 ** 20,
+    (name) => {
+      names.push(name);
+      return false;
+    },
+    'test',
+  );
   return names;
 };
 
@@ -54,7 +59,9 @@ describe('packing a chart', () => {
   });
 
   test('the bytes are pinned: a new version of gp must not make every chart look changed', async () => {
-    expect((await pack(await makeChart('pinned', { 'templates/a.yaml': 'a: 1\n', 'values.yaml': '' }))).digest).toBe('sha256:8ed04b7224f9377dfb278b3ddb0592b3844f654d4dfa00255480688ed3edc61b');
+    expect((await pack(await makeChart('pinned', { 'templates/a.yaml': 'a: 1\n', 'values.yaml': '' }))).digest).toBe(
+      'sha256:8ed04b7224f9377dfb278b3ddb0592b3844f654d4dfa00255480688ed3edc61b',
+    );
   });
 
   test('Chart.yaml first, below the name of the chart; subcharts and CRDs included', async () => {
@@ -67,8 +74,26 @@ describe('packing a chart', () => {
   });
 
   test('.helmignore keeps things out, and Helm’s own rule keeps hidden templates out', async () => {
-    const root = await makeChart('ignoring', { '.helmignore': '# comment\n*.bak\n/docs\nsecret/\ntemplates/test-?.yaml\n', 'a.bak': '', 'deep/b.bak': '', 'docs/x': '', 'deep/docs/kept': '', 'secret/key': '', 'deep/secret/key': '', 'templates/test-1.yaml': '', 'templates/test-10.yaml': '', 'templates/.hidden.yaml': '', 'templates/web.yaml': '' });
-    expect(namesIn((await pack(root)).bytes)).toEqual(['demo/Chart.yaml', 'demo/.helmignore', 'demo/deep/docs/kept', 'demo/templates/test-10.yaml', 'demo/templates/web.yaml']);
+    const root = await makeChart('ignoring', {
+      '.helmignore': '# comment\n*.bak\n/docs\nsecret/\ntemplates/test-?.yaml\n',
+      'a.bak': '',
+      'deep/b.bak': '',
+      'docs/x': '',
+      'deep/docs/kept': '',
+      'secret/key': '',
+      'deep/secret/key': '',
+      'templates/test-1.yaml': '',
+      'templates/test-10.yaml': '',
+      'templates/.hidden.yaml': '',
+      'templates/web.yaml': '',
+    });
+    expect(namesIn((await pack(root)).bytes)).toEqual([
+      'demo/Chart.yaml',
+      'demo/.helmignore',
+      'demo/deep/docs/kept',
+      'demo/templates/test-10.yaml',
+      'demo/templates/web.yaml',
+    ]);
   });
 
   test('patterns as Helm reads them', () => {
@@ -97,7 +122,15 @@ describe('packing a chart', () => {
 
   test('long names survive', () => {
     const name = `demo/${'d'.repeat(80)}/${'ü'.repeat(90)}.yaml`;
-    const found = findInTgz(packTgz([{ name: 'demo/Chart.yaml', data: Buffer.from('x') }, { name, data: Buffer.from('long') }]), 2 ** 20, (item) => item === name, 'test');
+    const found = findInTgz(
+      packTgz([
+        { name: 'demo/Chart.yaml', data: Buffer.from('x') },
+        { name, data: Buffer.from('long') },
+      ]),
+      2 ** 20,
+      (item) => item === name,
+      'test',
+    );
     expect(found.ok && Buffer.from(found.value?.data ?? []).toString()).toBe('long');
   });
 
@@ -129,7 +162,14 @@ describe('packing a chart', () => {
     expect(await message(join(folder, 'nochart'))).toContain('has no Chart.yaml');
     expect(await message(await makeChart('unnamed', { 'Chart.yaml': 'version: 1.0.0' }))).toContain('needs a name and a version');
     expect(await message(await makeChart('climbing', { 'Chart.yaml': 'name: ../up\nversion: 1.0.0' }))).toContain('letters, digits');
-    expect(await message(await makeChart('incomplete', { 'Chart.yaml': 'name: x\nversion: 1.0.0\ndependencies: [{name: db, version: 1}, {name: cache, version: 1}]\n', 'charts/cache-1.0.0.tgz': '' }))).toMatch(/not in charts\/: db\. Fetch them first: helm dependency update/);
+    expect(
+      await message(
+        await makeChart('incomplete', {
+          'Chart.yaml': 'name: x\nversion: 1.0.0\ndependencies: [{name: db, version: 1}, {name: cache, version: 1}]\n',
+          'charts/cache-1.0.0.tgz': '',
+        }),
+      ),
+    ).toMatch(/not in charts\/: db\. Fetch them first: helm dependency update/);
   });
 
   test('links stay inside of the chart', async () => {

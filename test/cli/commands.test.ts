@@ -16,7 +16,8 @@ afterAll(async () => {
 });
 
 const json = (text: string): unknown => JSON.parse(text) as unknown;
-const profile = (name: string, version: string, message: string): string => `apiVersion: groundplane.dev/v1
+const profile = (name: string, version: string, message: string): string =>
+  `apiVersion: groundplane.dev/v1
 kind: Profile
 metadata: {name: ${name}, version: ${version}}
 spec:
@@ -33,7 +34,11 @@ describe('logging in', () => {
     const path = join(hub.folder, 'config/groundplane/gp.json');
     expect((await stat(path)).mode & 0o777).toBe(0o600);
     const stored = json(await readFile(path, 'utf8')) as { contexts: Record<string, { hub: string; credential: { kind: string; keyName: string } }> };
-    expect(Object.values(stored.contexts)[0]).toMatchObject({ hub: hub.url, name: 'anna', credential: { kind: 'key', keyName: expect.stringMatching(/^gp-/) } });
+    expect(Object.values(stored.contexts)[0]).toMatchObject({
+      hub: hub.url,
+      name: 'anna',
+      credential: { kind: 'key', keyName: expect.stringMatching(/^gp-/) },
+    });
     expect(await hub.gp(['whoami', '-o', 'json'])).toMatchObject({ code: 0, out: expect.stringContaining('"subject": "key:gp-') });
   });
 
@@ -41,9 +46,15 @@ describe('logging in', () => {
     const env = { XDG_CONFIG_HOME: join(hub.folder, 'other') };
     const link = await hub.setupLink();
     expect((await hub.gp(['login', link, '--name', 'berta', '--password-stdin'], { env, stdin: password })).code).toBe(0);
-    expect(await hub.gp(['login', '--setup', link, '--name', 'carla', '--password-stdin'], { env, stdin: password })).toMatchObject({ code: 5, error: expect.stringContaining('was used already') });
+    expect(await hub.gp(['login', '--setup', link, '--name', 'carla', '--password-stdin'], { env, stdin: password })).toMatchObject({
+      code: 5,
+      error: expect.stringContaining('was used already'),
+    });
     expect(await hub.gp(['login', hub.url, '--token', 'gpk_wrong'], { env })).toMatchObject({ code: 5 });
-    expect(await hub.gp(['login', hub.url, '--name', 'anna'], { env: { ...env, GP_PASSWORD: 'not the password' } })).toMatchObject({ code: 5, error: expect.stringContaining('name or password is wrong') });
+    expect(await hub.gp(['login', hub.url, '--name', 'anna'], { env: { ...env, GP_PASSWORD: 'not the password' } })).toMatchObject({
+      code: 5,
+      error: expect.stringContaining('name or password is wrong'),
+    });
   });
 
   test('asks for name and password on a terminal only', async () => {
@@ -64,8 +75,14 @@ describe('logging in', () => {
   test('a user who may not make keys keeps a session', async () => {
     // The only way to a user is a set-up link, so a tenant's administrator stands in; the key is refused by taking the name away.
     const env = { XDG_CONFIG_HOME: join(hub.folder, 'session') };
-    const refusing: typeof fetch = (input, init) => (String(input).endsWith('/api-keys') ? Promise.resolve(Response.json({ error: { kind: 'fatal', code: 'denied', element: 'key', message: 'no' } }, { status: 403 })) : fetch(input, init));
-    expect(await hub.gp(['login', hub.url, '--name', 'anna'], { env: { ...env, GP_PASSWORD: password }, fetch: refusing })).toMatchObject({ code: 0, error: expect.stringContaining('ends when the session does') });
+    const refusing: typeof fetch = (input, init) =>
+      (input as string).endsWith('/api-keys')
+        ? Promise.resolve(Response.json({ error: { kind: 'fatal', code: 'denied', element: 'key', message: 'no' } }, { status: 403 }))
+        : fetch(input, init);
+    expect(await hub.gp(['login', hub.url, '--name', 'anna'], { env: { ...env, GP_PASSWORD: password }, fetch: refusing })).toMatchObject({
+      code: 0,
+      error: expect.stringContaining('ends when the session does'),
+    });
     expect((await hub.gp(['whoami'], { env })).out).toContain('"subject": "user:anna"');
     expect((await hub.gp(['macro', 'set', 'by_cookie', 'x'], { env })).code).toBe(0);
     expect((await hub.gp(['logout'], { env })).code).toBe(0);
@@ -77,7 +94,10 @@ describe('logging in', () => {
       seen.push(new Headers(init?.headers).get('authorization'));
       return Promise.resolve(Response.json({}));
     };
-    expect(await hub.gp(['status', '--hub', 'http://127.0.0.1:9'], { fetch: other })).toMatchObject({ code: 1, error: expect.stringContaining('not logged in') });
+    expect(await hub.gp(['status', '--hub', 'http://127.0.0.1:9'], { fetch: other })).toMatchObject({
+      code: 1,
+      error: expect.stringContaining('not logged in'),
+    });
     await hub.gp(['status', '--hub', 'http://127.0.0.1:9', '--token', 'mine'], { fetch: other });
     expect(seen).toEqual(['Bearer mine']);
   });
@@ -92,7 +112,11 @@ describe('logging in', () => {
 
   test('plain http to another machine is refused before anything is sent', async () => {
     const never: typeof fetch = () => Promise.reject(new Error('sent'));
-    for (const argv of [['login', 'http://hub.example', '--token', 'x'], ['status', '--hub', 'http://10.0.0.1:7600', '--token', 'x'], ['login', '--setup', 'http://hub.example/setup#t', '--name', 'x']]) {
+    for (const argv of [
+      ['login', 'http://hub.example', '--token', 'x'],
+      ['status', '--hub', 'http://10.0.0.1:7600', '--token', 'x'],
+      ['login', '--setup', 'http://hub.example/setup#t', '--name', 'x'],
+    ]) {
       expect(await hub.gp(argv, { fetch: never })).toMatchObject({ code: 2, error: expect.stringContaining('--insecure') });
     }
     expect((await hub.gp(['status', '--hub', 'http://10.0.0.1:7600', '--token', 'x', '--insecure'], { fetch: never })).error).toContain('sent');
@@ -104,7 +128,8 @@ describe('logging in', () => {
 
 describe('profiles', () => {
   test('apply, apply again, change a draft, release it, and leave a released one alone', async () => {
-    const apply = async (version: string, message: string, ...flags: string[]) => hub.gp(['apply', '-f', '-', '-o', 'table', ...flags], { stdin: profile('demo', version, message) });
+    const apply = async (version: string, message: string, ...flags: string[]) =>
+      hub.gp(['apply', '-f', '-', '-o', 'table', ...flags], { stdin: profile('demo', version, message) });
     expect(await apply('1.0.0', 'one')).toMatchObject({ code: 0, out: 'profile demo@1.0.0 created (released)\n' });
     expect(await apply('1.0.0', 'one')).toMatchObject({ code: 0, out: 'profile demo@1.0.0 unchanged (released)\n' });
     expect(await apply('1.0.0', 'two')).toMatchObject({ code: 1, error: expect.stringContaining('released and cannot change. Raise metadata.version') });
@@ -164,17 +189,27 @@ describe('profiles', () => {
 });
 
 describe('clusters without hosts', () => {
-  const cluster = (name: string, version: string, hosts = '[]'): string => `apiVersion: groundplane.dev/v1\nkind: Cluster\nmetadata: {name: ${name}}\nspec:\n  profiles: [{name: demo, version: ${version}}]\n  hosts: ${hosts}\n`;
+  const cluster = (name: string, version: string, hosts = '[]'): string =>
+    `apiVersion: groundplane.dev/v1\nkind: Cluster\nmetadata: {name: ${name}}\nspec:\n  profiles: [{name: demo, version: ${version}}]\n  hosts: ${hosts}\n`;
 
   test('apply, plan, show, list, wait in vain, delete', async () => {
-    expect(await hub.gp(['diff', '-f', '-', '-o', 'table'], { stdin: cluster('shop', '1.1.0') })).toMatchObject({ code: 3, out: expect.stringContaining('+ layer app (addon)') });
-    expect(await hub.gp(['apply', '-f', '-', '--dry-run', '-o', 'table'], { stdin: cluster('shop', '1.1.0') })).toMatchObject({ code: 0, out: expect.stringContaining('cluster shop would be changed') });
+    expect(await hub.gp(['diff', '-f', '-', '-o', 'table'], { stdin: cluster('shop', '1.1.0') })).toMatchObject({
+      code: 3,
+      out: expect.stringContaining('+ layer app (addon)'),
+    });
+    expect(await hub.gp(['apply', '-f', '-', '--dry-run', '-o', 'table'], { stdin: cluster('shop', '1.1.0') })).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('cluster shop would be changed'),
+    });
     expect(await hub.gp(['apply', '-f', '-', '-o', 'table'], { stdin: cluster('shop', '1.1.0') })).toMatchObject({ code: 0, out: 'cluster shop created\n' });
     expect(await hub.gp(['apply', '-f', '-', '-o', 'table'], { stdin: cluster('shop', '1.1.0') })).toMatchObject({ code: 0, out: 'cluster shop unchanged\n' });
     expect((await hub.gp(['get', 'clusters', '-o', 'table'])).out).toMatch(/shop +waiting +demo@1\.1\.0/);
     expect((await hub.gp(['get', 'cluster', 'shop', '-o', 'table'])).out).toMatch(/app +addon +app +1\.1\.0/);
     expect((await hub.gp(['describe', 'cluster', 'shop', '-o', 'table'])).out).toContain('Conditions');
-    expect(await hub.gp(['wait', 'cluster', 'shop', '--timeout', '5s'])).toMatchObject({ code: 1, error: expect.stringContaining('is not ready in the time given') });
+    expect(await hub.gp(['wait', 'cluster', 'shop', '--timeout', '5s'])).toMatchObject({
+      code: 1,
+      error: expect.stringContaining('is not ready in the time given'),
+    });
     expect(await hub.gp(['retry', 'cluster', 'shop'])).toMatchObject({ code: 1, error: expect.stringContaining('nothing to retry') });
     expect((await hub.gp(['delete', 'cluster', 'shop', '--yes', '--force', '-o', 'table'])).out).toBe('cluster shop deleted\n');
     expect((await hub.gp(['wait', 'cluster', 'shop', '--for', 'deleted'])).code).toBe(0);
@@ -189,7 +224,10 @@ describe('clusters without hosts', () => {
     expect((await hub.gp(['apply', '-f', '-'], { stdin: cluster('bad', '1.1.0', '[nowhere]') })).code).toBe(1);
     const key = json((await hub.gp(['create', 'api-key', 'looker', '--role', 'viewer'])).out) as { key: string };
     const viewer = { env: { GP_TOKEN: key.key } };
-    expect(await hub.gp(['apply', '-f', '-'], { stdin: cluster('mine', '1.1.0'), ...viewer })).toMatchObject({ code: 5, error: expect.stringContaining('gp whoami') });
+    expect(await hub.gp(['apply', '-f', '-'], { stdin: cluster('mine', '1.1.0'), ...viewer })).toMatchObject({
+      code: 5,
+      error: expect.stringContaining('gp whoami'),
+    });
     expect((await hub.gp(['delete', 'cluster', 'good', '--yes'], viewer)).code).toBe(5);
     expect((await hub.gp(['get', 'api-keys'], viewer)).code).toBe(5);
     expect((await hub.gp(['get', 'clusters'], viewer)).code).toBe(0);
@@ -208,7 +246,22 @@ describe('everything else', () => {
     expect((await hub.gp(['create', 'project', 'stores', '-o', 'table'])).out).toBe('project stores created\n');
     expect((await hub.gp(['create', 'project', 'stores'])).code).toBe(1);
     expect((await hub.gp(['get', 'projects', '-o', 'name'])).out).toBe('project/default\nproject/stores\n');
-    const ticket = await hub.gp(['ticket', 'create', 'batch', '--uses', '20', '--ttl', '2h', '--label', 'site=a', '--label', 'ring=b', '--auto-approve', '--project', 'stores']);
+    const ticket = await hub.gp([
+      'ticket',
+      'create',
+      'batch',
+      '--uses',
+      '20',
+      '--ttl',
+      '2h',
+      '--label',
+      'site=a',
+      '--label',
+      'ring=b',
+      '--auto-approve',
+      '--project',
+      'stores',
+    ]);
     expect(json(ticket.out)).toMatchObject({ ticket: expect.stringMatching(/^gpt1\./), usesLeft: 20, labels: { site: 'a', ring: 'b' }, autoApprove: true });
     expect((await hub.gp(['ticket', 'list', '-o', 'table', '--project', 'stores'])).out).toMatch(/batch +20 +in 1h +by itself +site=a,ring=b/);
     expect((await hub.gp(['ticket', 'create', 'batch', '--project', 'stores'])).error).toContain('gp ticket delete batch');

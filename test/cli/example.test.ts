@@ -1,6 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { createHelmPool, type HelmPool } from '@groundplane/hub/render/helm/index';
 import { resolveProfiles, type ResolvedLayer } from '@groundplane/protocol/resolve/profile';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -40,7 +39,12 @@ beforeAll(async () => {
 
 describe('example retail-store', () => {
   test('all documents of the folder are valid', () => {
-    expect(documents.map((item) => `${item.kind} ${item.name}${item.kind === 'Profile' ? `@${item.version}` : ''}`)).toEqual(['Profile retail-store@1.0.0', 'Profile retail-store@1.1.0', 'Profile retail-store@1.2.0', 'Cluster store-1']);
+    expect(documents.map((item) => `${item.kind} ${item.name}${item.kind === 'Profile' ? `@${item.version}` : ''}`)).toEqual([
+      'Profile retail-store@1.0.0',
+      'Profile retail-store@1.1.0',
+      'Profile retail-store@1.2.0',
+      'Cluster store-1',
+    ]);
   });
 
   test('1.1.0 swaps a layer, drops one, adds one and changes the values of the chart', () => {
@@ -63,7 +67,9 @@ describe('example retail-store', () => {
   });
 
   test('every file that the profiles name belongs to the story: no stray manifests', async () => {
-    const texts = (await Promise.all((await readdir(folder)).filter((name) => name.endsWith('.yaml')).map((name) => readFile(join(folder, name), 'utf8')))).join('\n');
+    const texts = (
+      await Promise.all((await readdir(folder)).filter((name) => name.endsWith('.yaml')).map((name) => readFile(join(folder, name), 'utf8')))
+    ).join('\n');
     for (const name of await readdir(join(folder, 'manifests'))) expect(texts).toContain(`./manifests/${name}`);
     for (const name of await readdir(join(folder, 'values'))) expect(texts).toContain(`./values/${name}`);
   });
@@ -73,9 +79,8 @@ describe('example retail-store', () => {
     beforeAll(() => {
       const clock = {
         after: (delayMs: number, callback: () => void) => {
-          const abort = new AbortController();
-          void delay(delayMs, undefined, { signal: abort.signal, ref: false }).then(callback, () => {});
-          return () => abort.abort();
+          const timer = setTimeout(callback, delayMs).unref();
+          return () => clearTimeout(timer);
         },
       };
       pool = createHelmPool({ workers: 1, timeoutMs: 60_000, idleMs: 60_000, memoryMaxBytes: 512 * 2 ** 20, clock });
@@ -86,7 +91,15 @@ describe('example retail-store', () => {
       const helm = resolved(version).find((item) => item.layer.name === 'shop')?.layer.helm;
       const bytes = profile(version).charts[0]?.bytes;
       if (helm === undefined || bytes === undefined) throw new Error('no chart');
-      return pool.render({ chart: { kind: 'archive', bytes }, values: [values ?? helm.values], release: { name: 'shop', namespace: 'retail' }, kubeVersion: 'v1.34.0', apiVersions: [], seed: 'store-1', nowMs: 0 });
+      return pool.render({
+        chart: { kind: 'archive', bytes },
+        values: [values ?? helm.values],
+        release: { name: 'shop', namespace: 'retail' },
+        kubeVersion: 'v1.34.0',
+        apiVersions: [],
+        seed: 'store-1',
+        nowMs: 0,
+      });
     };
 
     test('1.0.0: CRD, hooks, subchart, secret and notes', async () => {
@@ -94,8 +107,15 @@ describe('example retail-store', () => {
       if (!result.ok) throw new Error(result.failure.message);
       const { value } = result;
       expect(value.crds).toHaveLength(1);
-      expect(value.hooks.map((hook) => [hook.name, hook.events])).toEqual(expect.arrayContaining([['shop-migrate', ['pre-install', 'pre-upgrade']], ['shop-opened', ['post-install']]]));
-      expect(value.manifests.map((item) => `${item.kind ?? ''} ${item.name ?? ''}`)).toEqual(expect.arrayContaining(['Secret shop-database', 'Deployment shop-web', 'Deployment shop-cache', 'Coupon welcome10']));
+      expect(value.hooks.map((hook) => [hook.name, hook.events])).toEqual(
+        expect.arrayContaining([
+          ['shop-migrate', ['pre-install', 'pre-upgrade']],
+          ['shop-opened', ['post-install']],
+        ]),
+      );
+      expect(value.manifests.map((item) => `${item.kind ?? ''} ${item.name ?? ''}`)).toEqual(
+        expect.arrayContaining(['Secret shop-database', 'Deployment shop-web', 'Deployment shop-cache', 'Coupon welcome10']),
+      );
       expect(value.manifests.find((item) => item.name === 'shop-web' && item.kind === 'Deployment')?.content).toContain('registry.example/shop/web:1.0');
       expect(value.usedRandom).toBe(true);
       expect(value.notes).toContain('Zurich HB runs shop 1.0 with 2 replicas');
@@ -103,14 +123,17 @@ describe('example retail-store', () => {
 
     test('the generated password stays when values change', async () => {
       const [first, second] = [await render('1.0.0'), await render('1.1.0')];
-      const password = (result: typeof first): string | undefined => (result.ok ? /password: "(\w{24})"/.exec(result.value.manifests.find((item) => item.kind === 'Secret')?.content ?? '')?.[1] : undefined);
+      const password = (result: typeof first): string | undefined =>
+        result.ok ? /password: "(\w{24})"/.exec(result.value.manifests.find((item) => item.kind === 'Secret')?.content ?? '')?.[1] : undefined;
       expect(password(first)).toMatch(/^\w{24}$/);
       expect(password(second)).toBe(password(first));
     });
 
     test('1.2.0 asks for an image that never starts', async () => {
       const result = await render('1.2.0');
-      expect(result.ok && result.value.manifests.find((item) => item.name === 'shop-web' && item.kind === 'Deployment')?.content).toContain('registry.example/shop/web:broken');
+      expect(result.ok && result.value.manifests.find((item) => item.name === 'shop-web' && item.kind === 'Deployment')?.content).toContain(
+        'registry.example/shop/web:broken',
+      );
     });
 
     test('the schema refuses wrong values', async () => {

@@ -16,7 +16,7 @@ export interface FakeOptions {
   onSleep?: (ms: number, nowMs: number) => void;
 }
 
-export interface FakeIo {
+interface FakeIo {
   io: Io;
   stdout: () => string;
   stderr: () => string;

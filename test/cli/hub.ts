@@ -21,10 +21,19 @@ export const password = 'four words of a password';
 export const startTestHub = async (): Promise<TestHub> => {
   const folder = await mkdtemp(join(tmpdir(), 'gp-cli-'));
   let log = '';
-  const hub = await startHub({ data: join(folder, 'hub'), host: '127.0.0.1', port: 0, mqttPort: undefined, publicUrl: undefined, publicMqttUrl: undefined, log: (text) => void (log += `${text}\n`) });
+  const hub = await startHub({
+    data: join(folder, 'hub'),
+    host: '127.0.0.1',
+    port: 0,
+    mqttPort: undefined,
+    publicUrl: undefined,
+    publicMqttUrl: undefined,
+    log: (text) => void (log += `${text}\n`),
+  });
   const link = await hub.setupLink();
   const env = { XDG_CONFIG_HOME: join(folder, 'config') };
-  const inHub = (argv: readonly string[], options: FakeOptions = {}): Promise<Ran> => gp(argv, { fetch, cwd: folder, nowMs: Date.now(), ...options, env: { ...env, ...options.env } });
+  const inHub = (argv: readonly string[], options: FakeOptions = {}): Promise<Ran> =>
+    gp(argv, { fetch, cwd: folder, nowMs: Date.now(), ...options, env: { ...env, ...options.env } });
   const login = await inHub(['login', '--setup', link ?? '', '--name', 'anna', '--password-stdin'], { stdin: `${password}\n` });
   if (login.code !== 0) throw new Error(login.error);
   return {

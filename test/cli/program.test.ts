@@ -11,7 +11,21 @@ import { gp } from './fake-io.ts';
 const execute = promisify(execFile);
 
 describe('the command line itself', () => {
-  test.each([[['nonsense']], [['get']], [['get', 'planets']], [['get', 'clusters', '-o', 'xml']], [['apply', '--unknown']], [['status', '--timeout', 'soon']], [['create']], [['ticket', 'create', 'x', '--uses', '0']], [['ticket', 'create', 'x', '--label', 'novalue']], [['create', 'project', 'Not A Name']], [['completion', 'powershell']], [['wait', 'cluster', 'x', '--for', 'lunch']], [['describe', 'ticket', 'x']]])('%j is a mistake of usage', async (argv) => {
+  test.each([
+    [['nonsense']],
+    [['get']],
+    [['get', 'planets']],
+    [['get', 'clusters', '-o', 'xml']],
+    [['apply', '--unknown']],
+    [['status', '--timeout', 'soon']],
+    [['create']],
+    [['ticket', 'create', 'x', '--uses', '0']],
+    [['ticket', 'create', 'x', '--label', 'novalue']],
+    [['create', 'project', 'Not A Name']],
+    [['completion', 'powershell']],
+    [['wait', 'cluster', 'x', '--for', 'lunch']],
+    [['describe', 'ticket', 'x']],
+  ])('%j is a mistake of usage', async (argv) => {
     const ran = await gp(argv, { env: { GP_HUB: 'http://127.0.0.1:9', GP_TOKEN: 'x' } });
     expect(ran.code).toBe(2);
     expect(ran.out).toBe('');
@@ -19,7 +33,8 @@ describe('the command line itself', () => {
   });
 
   test('help and version are none', async () => {
-    for (const argv of [['--help'], ['help', 'apply'], ['apply', '--help'], ['ticket', 'create', '--help'], ['--version'], ['version']]) expect(await gp(argv)).toMatchObject({ code: 0, error: '' });
+    for (const argv of [['--help'], ['help', 'apply'], ['apply', '--help'], ['ticket', 'create', '--help'], ['--version'], ['version']])
+      expect(await gp(argv)).toMatchObject({ code: 0, error: '' });
     expect((await gp(['version'])).out).toBe('{\n  "version": "0.1.0"\n}\n');
     expect((await gp(['get', 'cluster'])).error).toContain('gp login');
   });
@@ -37,7 +52,10 @@ describe('the command line itself', () => {
       await writeFile(join(folder, 'groundplane/gp.json'), text);
       expect(await gp(['context'], { env })).toMatchObject({ code: 1, error: expect.stringContaining('is not a context file of gp') });
     }
-    await writeFile(join(folder, 'groundplane/gp.json'), '{"version":1,"current":"__proto__","contexts":{"bad":{"hub":7},"good":{"hub":"http://127.0.0.1:1","credential":{"kind":"key","token":"t"}}}}');
+    await writeFile(
+      join(folder, 'groundplane/gp.json'),
+      '{"version":1,"current":"__proto__","contexts":{"bad":{"hub":7},"good":{"hub":"http://127.0.0.1:1","credential":{"kind":"key","token":"t"}}}}',
+    );
     expect(await gp(['context', '-o', 'name'], { env })).toMatchObject({ code: 0, out: 'good\n' });
     expect((await gp(['context', 'use', '__proto__'], { env })).code).toBe(1);
     await rm(folder, { recursive: true, force: true });
@@ -50,11 +68,16 @@ describe('the command line itself', () => {
 
   test('durations', () => {
     expect(['90s', '5m', '1h30m', '500ms', '7', '2d'].map(parseDuration)).toEqual([90_000, 300_000, 5_400_000, 500, 7_000, 172_800_000]);
-    for (const bad of ['', '0', '5', 's', '-1s', '1.5h', '366d', '1x', '99999999999s'].filter((text) => text !== '5')) expect(parseDuration(bad), bad).toBeUndefined();
+    for (const bad of ['', '0', '5', 's', '-1s', '1.5h', '366d', '1x', '99999999999s'].filter((text) => text !== '5'))
+      expect(parseDuration(bad), bad).toBeUndefined();
   });
 });
 
-const hasShell = async (shell: string): Promise<boolean> => execute(shell, ['-c', 'exit 0']).then(() => true, () => false);
+const hasShell = async (shell: string): Promise<boolean> =>
+  execute(shell, ['-c', 'exit 0']).then(
+    () => true,
+    () => false,
+  );
 const shells = { zsh: await hasShell('zsh'), fish: await hasShell('fish') };
 const required = (process.env.GROUNDPLANE_TEST_REQUIRE ?? '').split(',');
 const missing = (shell: 'zsh' | 'fish'): boolean => !shells[shell] && !required.includes(shell) && !required.includes('all');
@@ -69,7 +92,8 @@ describe('completion', () => {
 
   /** What bash would offer after these words; the last one is being typed. */
   const offered = async (...words: string[]): Promise<string[]> => {
-    const script = `source ${join(folder, 'bash')}; COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _gp; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const quoted = words.map((word) => `'${word}'`).join(' ');
+    const script = `source ${join(folder, 'bash')}; COMP_WORDS=(${quoted}); COMP_CWORD=${words.length - 1}; _gp; printf '%s\\n' "\${COMPREPLY[@]}"`;
     return (await execute('bash', ['--norc', '-c', script])).stdout.trim().split('\n');
   };
 
@@ -101,7 +125,10 @@ describe('as one file', () => {
     expect(JSON.parse((await node('version')).stdout)).toEqual({ version: '0.1.0' });
     expect((await node('openapi', '-o', 'yaml')).stdout).toContain('openapi: 3.1.0');
     await writeFile(join(folder, 'x.yaml'), 'kind: Profle\n');
-    await expect(node('apply', '-f', 'x.yaml', '--hub', 'http://127.0.0.1:9', '--token', 'x')).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('did you mean Profile?') });
+    await expect(node('apply', '-f', 'x.yaml', '--hub', 'http://127.0.0.1:9', '--token', 'x')).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('did you mean Profile?'),
+    });
     await expect(node('status')).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('next: gp login URL') });
   });
 

@@ -33,11 +33,15 @@ const chartFacts = (text: string, element: string): Result<ChartFacts> => {
     return fail('fatal', 'chart-invalid', element, `is not YAML: ${(error as Error).message.split('\n')[0] ?? ''}`);
   }
   const facts = (typeof value === 'object' && value !== null ? value : {}) as { name?: unknown; version?: unknown; dependencies?: unknown };
-  if (typeof facts.name !== 'string' || facts.name === '' || typeof facts.version !== 'string' || facts.version === '') return fail('fatal', 'chart-invalid', element, `needs a name and a version, both text; ${yamlLike}`);
+  if (typeof facts.name !== 'string' || facts.name === '' || typeof facts.version !== 'string' || facts.version === '')
+    return fail('fatal', 'chart-invalid', element, `needs a name and a version, both text; ${yamlLike}`);
   // The name becomes the folder inside the archive, so it must be one path segment.
-  if (!/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,249}$/.test(facts.name)) return fail('fatal', 'chart-invalid', element, `the chart name ${facts.name} may have letters, digits, dots, dashes and underscores only`);
+  if (!/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,249}$/.test(facts.name))
+    return fail('fatal', 'chart-invalid', element, `the chart name ${facts.name} may have letters, digits, dots, dashes and underscores only`);
   const listed = Array.isArray(facts.dependencies) ? (facts.dependencies as unknown[]) : [];
-  const dependencies = listed.flatMap((item) => (typeof item === 'object' && item !== null && 'name' in item && typeof item.name === 'string' ? [item.name] : []));
+  const dependencies = listed.flatMap((item) =>
+    typeof item === 'object' && item !== null && 'name' in item && typeof item.name === 'string' ? [item.name] : [],
+  );
   return ok({ name: facts.name, version: facts.version, dependencies });
 };
 
@@ -59,7 +63,8 @@ const walk = async (state: Walk, folder: string, depth: number): Promise<Result<
     if (real === undefined) return fail('fatal', 'chart-link-broken', path, 'is a link to something that is not there; remove it or list it in .helmignore');
     const info = await stat(real);
     if (state.ignore(inside, info.isDirectory())) continue;
-    if (real !== state.root && !real.startsWith(state.root + sep)) return fail('fatal', 'chart-link-outside', path, 'is a link to a place outside of the chart; copy the file into the chart or list it in .helmignore');
+    if (real !== state.root && !real.startsWith(state.root + sep))
+      return fail('fatal', 'chart-link-outside', path, 'is a link to a place outside of the chart; copy the file into the chart or list it in .helmignore');
     if (info.isDirectory()) {
       const below = await walk(state, path, depth + 1);
       if (!below.ok) return below;
@@ -67,8 +72,15 @@ const walk = async (state: Walk, folder: string, depth: number): Promise<Result<
     }
     if (!info.isFile()) return fail('fatal', 'chart-file-odd', path, 'is neither a file nor a folder; list it in .helmignore');
     state.bytes += info.size;
-    if (state.bytes > limits.contentBlobBytes / 2) return fail('fatal', 'chart-too-large', state.root, `holds more than ${limits.contentBlobBytes / 2 / 1024 / 1024} MiB; list what does not belong to it in .helmignore`);
-    if (state.files.length >= filesMax) return fail('fatal', 'chart-too-large', state.root, `holds more than ${filesMax} files; list what does not belong to it in .helmignore`);
+    if (state.bytes > limits.contentBlobBytes / 2)
+      return fail(
+        'fatal',
+        'chart-too-large',
+        state.root,
+        `holds more than ${limits.contentBlobBytes / 2 / 1024 / 1024} MiB; list what does not belong to it in .helmignore`,
+      );
+    if (state.files.length >= filesMax)
+      return fail('fatal', 'chart-too-large', state.root, `holds more than ${filesMax} files; list what does not belong to it in .helmignore`);
     state.files.push({ name: inside, data: await readFile(real) });
   }
   return ok(undefined);
@@ -89,7 +101,8 @@ const presentSubcharts = (files: readonly TarFile[]): Set<string> => {
 };
 
 /** `Chart.yaml` first as `helm package` does it, then by name: the order of a folder's listing differs between machines. */
-const byPosition = (a: TarFile, b: TarFile): number => Number(b.name === 'Chart.yaml') - Number(a.name === 'Chart.yaml') || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+const byPosition = (a: TarFile, b: TarFile): number =>
+  Number(b.name === 'Chart.yaml') - Number(a.name === 'Chart.yaml') || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
 
 const packFolder = async (folder: string): Promise<Result<PackedChart>> => {
   const root = await realpath(folder);
@@ -105,7 +118,13 @@ const packFolder = async (folder: string): Promise<Result<PackedChart>> => {
   if (!facts.ok) return facts;
   const present = presentSubcharts(state.files);
   const missing = facts.value.dependencies.filter((name) => !present.has(name));
-  if (missing.length > 0) return fail('fatal', 'chart-incomplete', join(folder, 'Chart.yaml'), `names dependencies that are not in charts/: ${missing.join(', ')}. Fetch them first: helm dependency update ${folder}`);
+  if (missing.length > 0)
+    return fail(
+      'fatal',
+      'chart-incomplete',
+      join(folder, 'Chart.yaml'),
+      `names dependencies that are not in charts/: ${missing.join(', ')}. Fetch them first: helm dependency update ${folder}`,
+    );
   const { name, version } = facts.value;
   const bytes = packTgz(state.files.toSorted(byPosition).map((file) => ({ name: `${name}/${file.name}`, data: file.data })));
   return ok({ digest: digestBytes(bytes), name, version, bytes });

@@ -24,7 +24,8 @@ const documentsMax = 1_000;
 const problemsShown = 20;
 
 /** `profile retail-store@1.0.0`, `cluster store-1`. */
-export const documentName = (document: AnyDocument): string => (document.kind === 'Profile' ? `profile ${document.name}@${document.version}` : `cluster ${document.name}`);
+export const documentName = (document: AnyDocument): string =>
+  document.kind === 'Profile' ? `profile ${document.name}@${document.version}` : `cluster ${document.name}`;
 
 const parseText = (input: InputFile): { sources: Source[]; problems: Problem[] } => {
   const lines = new LineCounter();
@@ -41,7 +42,12 @@ const parseText = (input: InputFile): { sources: Source[]; problems: Problem[] }
   const problems = documents.flatMap((document) =>
     [...document.errors, ...document.warnings].map((error): Problem => {
       const { line, col } = lines.linePos(error.pos[0]);
-      const message = error.code === 'DUPLICATE_KEY' ? 'the same key is here twice; remove one of them' : error.code === 'TAB_AS_INDENT' ? 'a tab indents this line; YAML wants spaces' : error.message;
+      const message =
+        error.code === 'DUPLICATE_KEY'
+          ? 'the same key is here twice; remove one of them'
+          : error.code === 'TAB_AS_INDENT'
+            ? 'a tab indents this line; YAML wants spaces'
+            : error.message;
       return { file: input.name, line, column: col, message };
     }),
   );
@@ -54,13 +60,19 @@ const isPlain = (value: unknown): value is Record<string, unknown> => typeof val
 
 /** The kind of a document, or what is wrong with it. Checked first, since the schema would only say what it expected. */
 const kindOf = (value: unknown, source: Source): keyof typeof schemas | Problem => {
-  if (!isPlain(value)) return problemAt(source, [], `is not a document of Groundplane; begin with apiVersion: ${apiVersion} and kind: Profile or kind: Cluster`);
+  if (!isPlain(value))
+    return problemAt(source, [], `is not a document of Groundplane; begin with apiVersion: ${apiVersion} and kind: Profile or kind: Cluster`);
   const { kind } = value;
   if (kind !== 'Profile' && kind !== 'Cluster') {
     const shown = typeof kind === 'string' ? `kind ${kind.slice(0, 64)}` : 'a document without kind';
     const isKubernetes = typeof value.apiVersion === 'string' && value.apiVersion !== apiVersion && typeof kind === 'string';
     const meant = typeof kind === 'string' ? nearest(kind, ['Profile', 'Cluster']) : undefined;
-    const hint = meant !== undefined ? `did you mean ${meant}?` : isKubernetes ? 'objects of Kubernetes belong into a layer of a profile, under manifests: [{path: FILE}]' : 'write kind: Profile or kind: Cluster';
+    const hint =
+      meant !== undefined
+        ? `did you mean ${meant}?`
+        : isKubernetes
+          ? 'objects of Kubernetes belong into a layer of a profile, under manifests: [{path: FILE}]'
+          : 'write kind: Profile or kind: Cluster';
     return problemAt(source, ['kind'], `${shown} is not understood; ${hint}`);
   }
   if (value.apiVersion !== apiVersion) return problemAt(source, ['apiVersion'], `apiVersion must be ${apiVersion}`);
@@ -71,7 +83,14 @@ const plainOf = (source: Source): { ok: true; value: unknown } | { ok: false; pr
   try {
     return { ok: true, value: source.document.toJS({ maxAliasCount: limits.yamlAliases }) as unknown };
   } catch (error) {
-    return { ok: false, problem: problemAt(source, [], error instanceof RangeError ? 'is nested too deeply' : `its aliases (*name) expand to too much or lead nowhere: ${(error as Error).message}`) };
+    return {
+      ok: false,
+      problem: problemAt(
+        source,
+        [],
+        error instanceof RangeError ? 'is nested too deeply' : `its aliases (*name) expand to too much or lead nowhere: ${(error as Error).message}`,
+      ),
+    };
   }
 };
 
@@ -89,7 +108,8 @@ const parseOne = async (source: Source, input: InputFile, defaultProject: string
   if (!parsed.success || problems.length > 0) return { ok: false, problems };
   const { metadata } = parsed.data;
   const base = { name: metadata.name, project: metadata.project ?? defaultProject, from: `${input.name}:${problemAt(source, ['kind'], '').line}` };
-  if (parsed.data.kind === 'Profile') return { ok: true, document: { kind: 'Profile', ...base, version: parsed.data.metadata.version, value: parsed.data, charts: sources.charts } };
+  if (parsed.data.kind === 'Profile')
+    return { ok: true, document: { kind: 'Profile', ...base, version: parsed.data.metadata.version, value: parsed.data, charts: sources.charts } };
   return { ok: true, document: { kind: 'Cluster', ...base, value: parsed.data } };
 };
 
@@ -97,7 +117,11 @@ const problemTrouble = (problems: readonly Problem[]): Trouble => {
   const files = [...new Set(problems.map((problem) => problem.file))];
   const hidden = problems.length - problemsShown;
   return {
-    ...trouble(files.length === 1 ? (files[0] ?? 'input') : `${files.length} files`, `${problems.length === 1 ? 'a problem was' : `${problems.length} problems were`} found; nothing was sent`, 'correct this and run the command again'),
+    ...trouble(
+      files.length === 1 ? (files[0] ?? 'input') : `${files.length} files`,
+      `${problems.length === 1 ? 'a problem was' : `${problems.length} problems were`} found; nothing was sent`,
+      'correct this and run the command again',
+    ),
     details: [...problems.slice(0, problemsShown).map(problemText), ...(hidden > 0 ? [`… and ${hidden} more`] : [])],
   };
 };
@@ -107,7 +131,8 @@ const findTwice = (documents: readonly AnyDocument[]): Trouble | undefined => {
   for (const document of documents) {
     const key = `${document.project}/${documentName(document)}`;
     const first = seen.get(key);
-    if (first !== undefined) return trouble(documentName(document), `is given twice, at ${first.from} and at ${document.from}`, 'remove one of them, or give the second another name');
+    if (first !== undefined)
+      return trouble(documentName(document), `is given twice, at ${first.from} and at ${document.from}`, 'remove one of them, or give the second another name');
     seen.set(key, document);
   }
   return undefined;
@@ -115,14 +140,20 @@ const findTwice = (documents: readonly AnyDocument[]): Trouble | undefined => {
 
 const wrongProject = (documents: readonly AnyDocument[], project: string | undefined): Trouble | undefined => {
   const other = project === undefined ? undefined : documents.find((document) => document.project !== project);
-  return other === undefined ? undefined : usage(`${other.from}: ${documentName(other)}`, `says project ${other.project}, and --project says ${project ?? ''}`, 'leave one of them out');
+  return other === undefined
+    ? undefined
+    : usage(`${other.from}: ${documentName(other)}`, `says project ${other.project}, and --project says ${project ?? ''}`, 'leave one of them out');
 };
 
 /**
  * Parses and checks every document of every file before anything is sent: all problems at once, each at its line. Profiles come first, clusters after them,
  * otherwise in the order given.
  */
-export const parseDocuments = async (inputs: readonly InputFile[], defaultProject: string, forcedProject: string | undefined): Promise<Attempt<AnyDocument[]>> => {
+export const parseDocuments = async (
+  inputs: readonly InputFile[],
+  defaultProject: string,
+  forcedProject: string | undefined,
+): Promise<Attempt<AnyDocument[]>> => {
   const documents: AnyDocument[] = [];
   const problems: Problem[] = [];
   for (const input of inputs) {
@@ -134,10 +165,15 @@ export const parseDocuments = async (inputs: readonly InputFile[], defaultProjec
       if (parsed.ok) documents.push(parsed.document);
       else problems.push(...parsed.problems);
     }
-    if (text.sources.length > documentsMax) problems.push({ file: input.name, line: 1, column: 1, message: `holds more than ${documentsMax} documents; split it` });
+    if (text.sources.length > documentsMax)
+      problems.push({ file: input.name, line: 1, column: 1, message: `holds more than ${documentsMax} documents; split it` });
   }
   if (problems.length > 0) return { ok: false, trouble: problemTrouble(problems) };
-  if (documents.length === 0) return { ok: false, trouble: trouble(inputs.map((input) => input.name).join(', '), 'holds no document', `begin with apiVersion: ${apiVersion} and kind: Profile`) };
+  if (documents.length === 0)
+    return {
+      ok: false,
+      trouble: trouble(inputs.map((input) => input.name).join(', '), 'holds no document', `begin with apiVersion: ${apiVersion} and kind: Profile`),
+    };
   const bad = findTwice(documents) ?? wrongProject(documents, forcedProject);
   if (bad !== undefined) return { ok: false, trouble: bad };
   return done([...documents.filter((document) => document.kind === 'Profile'), ...documents.filter((document) => document.kind === 'Cluster')]);

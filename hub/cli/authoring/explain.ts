@@ -30,7 +30,7 @@ const unwrap = (schema: SchemaLike | undefined): SchemaLike | undefined => {
 
 /** Fields that the schema knows at a path; none where it is no object. */
 const fieldsAt = (schema: z.ZodType, path: Path): string[] => {
-  let at = unwrap(schema as unknown as SchemaLike);
+  let at: SchemaLike | undefined = unwrap(schema);
   for (const part of path) {
     const def: SchemaDef | undefined = at?.def;
     at = unwrap(def?.type === 'array' ? def.element : def?.type === 'record' ? def.valueType : def?.shape?.[String(part)]);
@@ -40,17 +40,27 @@ const fieldsAt = (schema: z.ZodType, path: Path): string[] => {
   return [...Object.keys(at?.def.shape ?? {}), ...extra];
 };
 
-const kinds: Readonly<Record<string, string>> = { string: 'text', number: 'a number', int: 'a whole number', boolean: 'true or false', array: 'a list (lines that begin with "- ")', object: 'a map (lines like "key: value")', record: 'a map (lines like "key: value")' };
+const kinds: Readonly<Record<string, string>> = {
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list (lines that begin with "- ")',
+  object: 'a map (lines like "key: value")',
+  record: 'a map (lines like "key: value")',
+};
 
 const wrongType = (issue: Issue & { code: 'invalid_type' }, source: Source, where: string): string => {
   const key = String(issue.path.at(-1) ?? '');
   const wanted = kinds[issue.expected] ?? issue.expected;
   if (issue.message.includes('received undefined')) {
-    if (/\.helm\.chart$/.test(where)) return `${where.replace(/chart$/, 'path')} is missing; it is the folder of a chart or a .tgz file, like path: ./charts/web`;
+    if (where.endsWith('.helm.chart'))
+      return `${where.replace(/chart$/, 'path')} is missing; it is the folder of a chart or a .tgz file, like path: ./charts/web`;
     return `${where} is missing; it is ${wanted}`;
   }
   const written = writtenAt(source, issue.path as Path);
-  if (issue.expected === 'string' && written !== undefined && written !== '' && !written.includes('\n')) return `${where} must be text; write it in quotes: ${/^\d+$/.test(key) ? '- ' : `${key}: `}"${written.slice(0, 64)}"`;
+  if (issue.expected === 'string' && written !== undefined && written !== '' && !written.includes('\n'))
+    return `${where} must be text; write it in quotes: ${/^\d+$/.test(key) ? '- ' : `${key}: `}"${written.slice(0, 64)}"`;
   return `${where} must be ${wanted}`;
 };
 
@@ -62,7 +72,9 @@ const sentence = (issue: Issue, source: Source, schema: z.ZodType): string => {
     case 'invalid_type':
       return wrongType(issue, source, where);
     case 'invalid_value':
-      return issue.message.startsWith('Invalid') ? `${where} must be ${issue.values.length === 1 ? '' : 'one of '}${issue.values.map(String).join(', ')}` : `${where}: ${issue.message}`;
+      return issue.message.startsWith('Invalid')
+        ? `${where} must be ${issue.values.length === 1 ? '' : 'one of '}${issue.values.map(String).join(', ')}`
+        : `${where}: ${issue.message}`;
     case 'too_small':
     case 'too_big': {
       const isOwn = !/^Too (small|big)/.test(issue.message);
@@ -74,7 +86,10 @@ const sentence = (issue: Issue, source: Source, schema: z.ZodType): string => {
       const fields = fieldsAt(schema, path);
       const [key = ''] = issue.keys;
       const meant = nearest(key, fields);
-      return `${path.length === 0 ? '' : `${where}: `}there is no field "${key}"${meant === undefined ? '' : `; did you mean "${meant}"?`}${fields.length === 0 ? '' : ` Known fields: ${fields.join(', ')}`}`;
+      const parts = [`${path.length === 0 ? '' : `${where}: `}there is no field "${key}"`];
+      if (meant !== undefined) parts.push(`; did you mean "${meant}"?`);
+      if (fields.length > 0) parts.push(`${meant === undefined ? '.' : ''} Known fields: ${fields.join(', ')}`);
+      return parts.join('');
     }
     case 'invalid_key':
       return `${where}: ${issue.issues[0]?.message ?? 'the key is not valid'}`;

@@ -12,7 +12,7 @@ type Part = { kind: 'star' } | { kind: 'any' } | { kind: 'literal'; char: string
 
 const parseClass = (body: string): Part | undefined => {
   const isNegated = body.startsWith('^');
-  const chars = [...(isNegated ? body.slice(1) : body).replaceAll('\\', '')];
+  const chars = Array.from((isNegated ? body.slice(1) : body).replaceAll('\\', ''));
   const ranges: [string, string][] = [];
   for (let at = 0; at < chars.length; at += 1) {
     const low = chars[at] ?? '';
@@ -92,8 +92,8 @@ const parseRule = (line: string): Rule | undefined => {
 export type Ignore = (path: string, isFolder: boolean) => boolean;
 
 /**
- * Reads a `.helmignore` with Helm's semantics, which are not git's: the first rule that speaks decides, `**` is refused, and a line with `!` leaves out everything
- * that it does not match. Helm itself adds the rule that hidden files in `templates` stay out.
+ * Reads a `.helmignore` with Helm's semantics, which are not git's: the first rule that speaks decides, `**` is refused, and a line with `!` leaves out
+ * everything that it does not match. Helm itself adds the rule that hidden files in `templates` stay out.
  */
 export const parseHelmIgnore = (text: string, element: string): Result<Ignore> => {
   const rules: Rule[] = [];

@@ -55,4 +55,5 @@ export const writtenAt = (source: Source, path: Path): string | undefined => {
 };
 
 /** `spec.layers[1].helm`, with the names of layers where they are known. */
-export const pathText = (path: Path): string => path.map((part, index) => (typeof part === 'number' ? `[${part}]` : `${index === 0 ? '' : '.'}${part}`)).join('');
+export const pathText = (path: Path): string =>
+  path.map((part, index) => (typeof part === 'number' ? `[${part}]` : `${index === 0 ? '' : '.'}${part}`)).join('');

@@ -29,7 +29,7 @@ export const readText = async (path: string, bytesMax: number): Promise<Attempt<
     const file = await open(path, 'r');
     try {
       const parts: Buffer[] = [];
-      for (let size = 0; size <= bytesMax; ) {
+      for (let size = 0; size <= bytesMax;) {
         const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(Math.min(1024 * 1024, bytesMax + 1 - size)), 0);
         if (bytesRead === 0) break;
         parts.push(buffer.subarray(0, bytesRead));
@@ -41,15 +41,29 @@ export const readText = async (path: string, bytesMax: number): Promise<Attempt<
     }
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'is a folder, not a file' : code === 'EACCES' ? 'you may not read it' : `cannot be read: ${message}`;
+    const why =
+      code === 'ENOENT'
+        ? 'there is no such file'
+        : code === 'EISDIR'
+          ? 'is a folder, not a file'
+          : code === 'EACCES'
+            ? 'you may not read it'
+            : `cannot be read: ${message}`;
     return { ok: false, trouble: trouble(path, why) };
   }
 };
 
 const documentFiles = async (folder: string): Promise<Attempt<string[]>> => {
-  const names = (await readdir(folder, { withFileTypes: true })).filter((entry) => !entry.isDirectory() && /\.ya?ml$/i.test(entry.name)).map((entry) => entry.name);
-  if (names.length === 0) return { ok: false, trouble: trouble(folder, 'the folder holds no .yaml or .yml file (folders below it are not searched)', 'name the files: gp apply -f FILE') };
-  if (names.length > filesMax) return { ok: false, trouble: trouble(folder, `the folder holds more than ${filesMax} YAML files`, 'name the ones to apply: gp apply -f FILE') };
+  const names = (await readdir(folder, { withFileTypes: true }))
+    .filter((entry) => !entry.isDirectory() && /\.ya?ml$/i.test(entry.name))
+    .map((entry) => entry.name);
+  if (names.length === 0)
+    return {
+      ok: false,
+      trouble: trouble(folder, 'the folder holds no .yaml or .yml file (folders below it are not searched)', 'name the files: gp apply -f FILE'),
+    };
+  if (names.length > filesMax)
+    return { ok: false, trouble: trouble(folder, `the folder holds more than ${filesMax} YAML files`, 'name the ones to apply: gp apply -f FILE') };
   return done(names.toSorted().map((name) => join(folder, name)));
 };
 
@@ -70,7 +84,11 @@ export const readInputs = async (io: Io, names: readonly string[]): Promise<Atte
     for (const file of listed.value) {
       const text = await readText(file, limits.yamlBytes);
       const shown = info?.isDirectory() === true ? join(name, file.slice(path.length)) : name;
-      if (!text.ok) return { ok: false, trouble: { ...text.trouble, what: shown, next: text.trouble.next ?? `names count from ${io.cwd}; see what is there: ls ${dirname(shown)}` } };
+      if (!text.ok)
+        return {
+          ok: false,
+          trouble: { ...text.trouble, what: shown, next: text.trouble.next ?? `names count from ${io.cwd}; see what is there: ls ${dirname(shown)}` },
+        };
       inputs.push({ name: shown, folder: dirname(file), text: text.value });
     }
   }

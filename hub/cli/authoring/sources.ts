@@ -5,7 +5,7 @@ import { packChart, type PackedChart } from './chart.ts';
 import { problemAt, type Path, type Problem, type Source } from './place.ts';
 import { readText } from './read.ts';
 
-export interface ResolvedSources {
+interface ResolvedSources {
   problems: Problem[];
   charts: PackedChart[];
   /** Path of the resolved value → path in the file. */
@@ -113,7 +113,8 @@ const resolveManifests = async (work: Work, layer: number, manifests: readonly u
   const result: unknown[] = [];
   const origins: number[] = [];
   for (const [index, manifest] of manifests.entries()) {
-    const made = isPlain(manifest) && Object.hasOwn(manifest, 'path') ? await resolveManifest(work, ['spec', 'layers', layer, 'manifests', index], manifest) : [manifest];
+    const made =
+      isPlain(manifest) && Object.hasOwn(manifest, 'path') ? await resolveManifest(work, ['spec', 'layers', layer, 'manifests', index], manifest) : [manifest];
     result.push(...made);
     origins.push(...made.map(() => index));
   }
@@ -138,8 +139,8 @@ const resolveOs = async (work: Work, path: Path, os: Plain): Promise<void> => {
 };
 
 /**
- * Replaces what a file says by path (charts, values, manifests, files of the OS layer) by what is there, in place. Paths count from the folder of the file; they
- * may lead out of it, since these are files of whoever runs gp.
+ * Replaces what a file says by path (charts, values, manifests, files of the OS layer) by what is there, in place. Paths count from the folder of the file;
+ * they may lead out of it, since these are files of whoever runs gp.
  */
 export const resolveSources = async (value: unknown, source: Source, folder: string): Promise<ResolvedSources> => {
   const work: Work = { source, folder, problems: [], charts: [], manifestOrigins: new Map() };

@@ -11,7 +11,8 @@ const block = 512;
 const pad = (size: number): number => (block - (size % block)) % block;
 
 const field = (header: Buffer, text: string, at: number, length: number): void => void header.write(text, at, length, 'utf8');
-const octal = (header: Buffer, value: number, at: number, length: number): void => field(header, `${value.toString(8).padStart(length - 1, '0')}\0`, at, length);
+const octal = (header: Buffer, value: number, at: number, length: number): void =>
+  field(header, `${value.toString(8).padStart(length - 1, '0')}\0`, at, length);
 
 /** One ustar header (POSIX.1-1988) with nothing in it that depends on who packs where and when. */
 const header = (name: string, size: number, type: '0' | 'x'): Buffer => {
@@ -24,7 +25,7 @@ const header = (name: string, size: number, type: '0' | 'x'): Buffer => {
   octal(bytes, 0, 136, 12);
   bytes.fill(' ', 148, 156);
   field(bytes, type, 156, 1);
-  field(bytes, 'ustar\0' + '00', 257, 8);
+  field(bytes, 'ustar\u000000', 257, 8);
   const sum = bytes.reduce((total, byte) => total + byte, 0);
   field(bytes, `${sum.toString(8).padStart(6, '0')}\0 `, 148, 8);
   return bytes;
@@ -39,7 +40,11 @@ const paxRecord = (key: string, value: string): Buffer => {
   return Buffer.from(`${total}${rest}`);
 };
 
-const entry = (name: string, data: Uint8Array, type: '0' | 'x'): Buffer[] => [header(name, data.length, type), Buffer.from(data), Buffer.alloc(pad(data.length))];
+const entry = (name: string, data: Uint8Array, type: '0' | 'x'): Buffer[] => [
+  header(name, data.length, type),
+  Buffer.from(data),
+  Buffer.alloc(pad(data.length)),
+];
 
 const packTar = (files: readonly TarFile[]): Buffer => {
   const parts = files.flatMap(({ name, data }) => {
@@ -88,7 +93,14 @@ export const findInTgz = (bytes: Uint8Array, bytesMax: number, take: (name: stri
   try {
     tar = gunzipSync(bytes, { maxOutputLength: bytesMax });
   } catch (error) {
-    return fail('fatal', 'archive-invalid', element, (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE' ? `it unpacks to more than ${bytesMax} bytes` : 'it is not a gzipped tar archive; make one with helm package, or name the folder of the chart');
+    return fail(
+      'fatal',
+      'archive-invalid',
+      element,
+      (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
+        ? `it unpacks to more than ${bytesMax} bytes`
+        : 'it is not a gzipped tar archive; make one with helm package, or name the folder of the chart',
+    );
   }
   let longName: string | undefined;
   let at = 0;

@@ -13,14 +13,14 @@ import { apiTrouble, exits, troubleText, usage, type Attempt, type Outcome, type
 import { planText } from './plan-text.ts';
 import { waitUntil } from './wait.ts';
 
-export interface ApplyOptions {
+interface ApplyOptions {
   files: readonly string[];
   dryRun: boolean;
   draft: boolean;
   wait: boolean;
 }
 
-export interface Applied {
+interface Applied {
   kind: 'Profile' | 'Cluster';
   name: string;
   project: string;
@@ -40,7 +40,7 @@ export const readDocuments = async (context: Context, connection: Pick<Connectio
 };
 
 /** Uploads what the hub does not have yet; the same archive of several layers goes once. */
-export const uploadCharts = async (context: Context, connection: Connection, charts: readonly PackedChart[]): Promise<ApiResult<void>> => {
+const uploadCharts = async (context: Context, connection: Connection, charts: readonly PackedChart[]): Promise<ApiResult<void>> => {
   for (const chart of new Map(charts.map((item) => [item.digest, item])).values()) {
     const known = await connection.client.call('headContent', { params: { digest: chart.digest } });
     if (known.ok) continue;
@@ -55,7 +55,12 @@ export const uploadCharts = async (context: Context, connection: Connection, cha
 const tooLarge = (document: AnyDocument): Trouble | undefined => {
   const bytes = Buffer.byteLength(JSON.stringify(document.value.spec));
   if (bytes <= limits.apiBodyBytes) return undefined;
-  return { what: documentName(document), why: `has ${bytes} bytes with its files; the hub takes ${limits.apiBodyBytes}`, next: 'split the layers over several profiles, or move files into a chart', exit: exits.error };
+  return {
+    what: documentName(document),
+    why: `has ${bytes} bytes with its files; the hub takes ${limits.apiBodyBytes}`,
+    next: 'split the layers over several profiles, or move files into a chart',
+    exit: exits.error,
+  };
 };
 
 const failedOf = (document: AnyDocument, item: Trouble): Applied => ({
@@ -66,7 +71,13 @@ const failedOf = (document: AnyDocument, item: Trouble): Applied => ({
   message: `${item.what}: ${item.why}${item.next === undefined ? '' : `\n  next: ${item.next}`}`,
   exit: item.exit,
 });
-const appliedOf = (document: AnyDocument, result: Applied['result'], state: string): Applied => ({ kind: document.kind, name: documentName(document).split(' ')[1] ?? document.name, project: document.project, result, state });
+const appliedOf = (document: AnyDocument, result: Applied['result'], state: string): Applied => ({
+  kind: document.kind,
+  name: documentName(document).split(' ')[1] ?? document.name,
+  project: document.project,
+  result,
+  state,
+});
 
 const applyProfile = async (context: Context, connection: Connection, document: ProfileDocument, options: ApplyOptions): Promise<Applied> => {
   const params = { project: document.project, name: document.name, version: document.version };
@@ -78,29 +89,63 @@ const applyProfile = async (context: Context, connection: Connection, document: 
   const body = { spec: document.value.spec, ...(labels === undefined ? {} : { labels }), ...(options.draft ? { draft: true } : {}) };
   const answer = await connection.client.call('applyProfile', { params, body, ...(options.dryRun ? { query: { dryRun: 'true' as const } } : {}) });
   if (!answer.ok) return failedOf(document, apiTrouble(answer.failure));
-  const isSame = before.ok && before.value.digest === answer.value.digest && before.value.state === answer.value.state && canonicalJson(before.value.labels) === canonicalJson(answer.value.labels);
-  return appliedOf(document, isSame ? 'unchanged' : options.dryRun ? (before.ok ? 'would-change' : 'would-create') : before.ok ? 'changed' : 'created', answer.value.state);
+  const isSame =
+    before.ok &&
+    before.value.digest === answer.value.digest &&
+    before.value.state === answer.value.state &&
+    canonicalJson(before.value.labels) === canonicalJson(answer.value.labels);
+  return appliedOf(
+    document,
+    isSame ? 'unchanged' : options.dryRun ? (before.ok ? 'would-change' : 'would-create') : before.ok ? 'changed' : 'created',
+    answer.value.state,
+  );
 };
 
 /** Profile versions of this very command that the hub does not hold yet: a plan for a cluster that uses one cannot be made. */
 const unseenProfile = (document: ClusterDocument, results: readonly Applied[]): string | undefined =>
-  document.value.spec.profiles.map((item) => `${item.name}@${item.version}`).find((name) => results.some((item) => item.kind === 'Profile' && item.project === document.project && item.name === name && (item.result === 'would-create' || item.result === 'would-change')));
+  document.value.spec.profiles
+    .map((item) => `${item.name}@${item.version}`)
+    .find((name) =>
+      results.some(
+        (item) =>
+          item.kind === 'Profile' &&
+          item.project === document.project &&
+          item.name === name &&
+          (item.result === 'would-create' || item.result === 'would-change'),
+      ),
+    );
 
 const failedProfile = (document: ClusterDocument, results: readonly Applied[]): string | undefined =>
-  document.value.spec.profiles.map((item) => `${item.name}@${item.version}`).find((name) => results.some((item) => item.kind === 'Profile' && item.project === document.project && item.name === name && item.result === 'failed'));
+  document.value.spec.profiles
+    .map((item) => `${item.name}@${item.version}`)
+    .find((name) => results.some((item) => item.kind === 'Profile' && item.project === document.project && item.name === name && item.result === 'failed'));
 
-const clusterBody = (document: ClusterDocument) => ({ spec: document.value.spec, ...(document.value.metadata.labels === undefined ? {} : { labels: document.value.metadata.labels }) });
+const clusterBody = (document: ClusterDocument) => ({
+  spec: document.value.spec,
+  ...(document.value.metadata.labels === undefined ? {} : { labels: document.value.metadata.labels }),
+});
 
 const planOnly = async (context: Context, connection: Connection, document: ClusterDocument, results: readonly Applied[]): Promise<Applied> => {
   const unseen = unseenProfile(document, results);
-  if (unseen !== undefined) return { ...appliedOf(document, 'would-change', 'planned'), message: `its plan needs profile ${unseen}, which this dry run does not store. Apply the profile first, then: gp diff -f FILE` };
+  if (unseen !== undefined)
+    return {
+      ...appliedOf(document, 'would-change', 'planned'),
+      message: `its plan needs profile ${unseen}, which this dry run does not store. Apply the profile first, then: gp diff -f FILE`,
+    };
   const plan = await connection.client.call('planCluster', { params: { project: document.project, name: document.name }, body: clusterBody(document) });
   if (!plan.ok) return failedOf(document, apiTrouble(plan.failure));
-  if (['table', 'wide'].includes(formatOf(context))) await context.io.stdout.write(planText(`cluster ${document.name}`, plan.value, painter(context, context.io.stdout), false));
+  if (['table', 'wide'].includes(formatOf(context)))
+    await context.io.stdout.write(planText(`cluster ${document.name}`, plan.value, painter(context, context.io.stdout), false));
   return appliedOf(document, plan.value.changes ? 'would-change' : 'unchanged', 'planned');
 };
 
-const applyCluster = async (context: Context, connection: Connection, document: ClusterDocument, results: readonly Applied[], options: ApplyOptions): Promise<Applied> => {
+const applyCluster = async (
+  context: Context,
+  connection: Connection,
+  document: ClusterDocument,
+  results: readonly Applied[],
+  options: ApplyOptions,
+): Promise<Applied> => {
   const failed = failedProfile(document, results);
   if (failed !== undefined) return { ...appliedOf(document, 'skipped', ''), message: `its profile ${failed} was not applied` };
   if (options.dryRun) return planOnly(context, connection, document, results);
@@ -113,7 +158,15 @@ const applyCluster = async (context: Context, connection: Connection, document: 
   return appliedOf(document, result, answer.value.state);
 };
 
-const words: Readonly<Record<Applied['result'], string>> = { created: 'created', changed: 'changed', unchanged: 'unchanged', 'would-create': 'would be created', 'would-change': 'would be changed', failed: 'failed', skipped: 'skipped' };
+const words: Readonly<Record<Applied['result'], string>> = {
+  created: 'created',
+  changed: 'changed',
+  unchanged: 'unchanged',
+  'would-create': 'would be created',
+  'would-change': 'would be changed',
+  failed: 'failed',
+  skipped: 'skipped',
+};
 
 const tell = async (context: Context, item: Applied): Promise<void> => {
   const { stdout, stderr } = context.io;
@@ -122,7 +175,12 @@ const tell = async (context: Context, item: Applied): Promise<void> => {
   const paint = painter(context, isBad ? stderr : stdout);
   if (isBad) {
     const [why = '', ...next] = (item.message ?? '').split('\n  next: ');
-    return stderr.write(troubleText({ what: `${item.kind.toLowerCase()} ${item.name} ${words[item.result]}`, why, ...(next[0] === undefined ? {} : { next: next[0] }), exit: 1 }, (text) => paint('bad', text)));
+    return stderr.write(
+      troubleText(
+        { what: `${item.kind.toLowerCase()} ${item.name} ${words[item.result]}`, why, ...(next[0] === undefined ? {} : { next: next[0] }), exit: 1 },
+        (text) => paint('bad', text),
+      ),
+    );
   }
   if (format === 'name') return stdout.write(`${item.kind.toLowerCase()}/${item.name}\n`);
   if (format !== 'table' && format !== 'wide') return undefined;
@@ -150,7 +208,10 @@ const waitForClusters = async (context: Context, connection: Connection, documen
   const deadlineMs = context.io.clock.nowMs() + (context.globals.timeoutMs ?? 300_000);
   let exit: number = exits.ok;
   for (const document of documents) {
-    const isSent = results.some((item) => item.kind === 'Cluster' && item.name === document.name && item.project === document.project && item.result !== 'failed' && item.result !== 'skipped');
+    const isSent = results.some(
+      (item) =>
+        item.kind === 'Cluster' && item.name === document.name && item.project === document.project && item.result !== 'failed' && item.result !== 'skipped',
+    );
     if (document.kind !== 'Cluster' || !isSent) continue;
     const outcome = await waitUntil(context, connection, { project: document.project, name: document.name }, 'ready', deadlineMs);
     if (typeof outcome === 'number') continue;
@@ -170,7 +231,10 @@ export const apply = async (context: Context, options: ApplyOptions): Promise<Ou
   if (large !== undefined) return large;
   const results: Applied[] = [];
   for (const document of documents.value) {
-    const item = document.kind === 'Profile' ? await applyProfile(context, connection.value, document, options) : await applyCluster(context, connection.value, document, results, options);
+    const item =
+      document.kind === 'Profile'
+        ? await applyProfile(context, connection.value, document, options)
+        : await applyCluster(context, connection.value, document, results, options);
     results.push(item);
     await tell(context, item);
   }
@@ -179,4 +243,3 @@ export const apply = async (context: Context, options: ApplyOptions): Promise<Ou
   const exit = exitOf(results);
   return exit === exits.ok ? waited : exit;
 };
-

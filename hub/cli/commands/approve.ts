@@ -9,7 +9,7 @@ import { painter } from '../output/style.ts';
 import { apiTrouble, exits, troubleText, usage, type Outcome } from '../trouble.ts';
 import { badName } from './kinds.ts';
 
-export interface ApproveOptions {
+interface ApproveOptions {
   words?: string;
   rename?: string;
   all: boolean;
@@ -21,7 +21,11 @@ const print = async (context: Context, hosts: readonly HostView[], isList: boole
   const { stdout } = context.io;
   if (format === 'json') return stdout.write(jsonText(isList ? hosts : hosts[0]));
   if (format === 'yaml') return stdout.write(await yamlText(isList ? hosts : hosts[0]));
-  return stdout.write(hosts.map((host) => (format === 'name' ? `host/${host.name}\n` : `host ${printable(host.name)} let in${host.simulated ? ' (simulated)' : ''}\n`)).join(''));
+  return stdout.write(
+    hosts
+      .map((host) => (format === 'name' ? `host/${printable(host.name)}\n` : `host ${printable(host.name)} let in${host.simulated ? ' (simulated)' : ''}\n`))
+      .join(''),
+  );
 };
 
 const approveOne = async (context: Context, connection: Connection, name: string, options: ApproveOptions): Promise<Outcome> => {
@@ -38,7 +42,8 @@ const approveOne = async (context: Context, connection: Connection, name: string
     await context.io.stderr.write(`The console of the device shows four words. The key that waits here has:\n\n    ${printable(host.value.words)}\n\n`);
     const refused = await confirm(context, 'Are they the same?', `host ${name}`, options.yes);
     if (refused !== undefined) return refused;
-  } else if (options.words === undefined) await notice(context, `host ${printable(name)}: the words were not compared (${printable(host.value.words)}); --words "…" does that`);
+  } else if (options.words === undefined)
+    await notice(context, `host ${printable(name)}: the words were not compared (${printable(host.value.words)}); --words "…" does that`);
   const body = { ...(options.words === undefined ? {} : { words: options.words }), ...(options.rename === undefined ? {} : { rename: options.rename }) };
   const answer = await connection.client.call('approveHost', { params, body });
   if (!answer.ok) return apiTrouble(answer.failure);
@@ -47,16 +52,26 @@ const approveOne = async (context: Context, connection: Connection, name: string
 };
 
 const approveAll = async (context: Context, connection: Connection, options: ApproveOptions): Promise<Outcome> => {
-  const lobby = await everyPage((query) => connection.client.call('listHosts', { params: { project: connection.project }, query: { ...query, state: 'lobby' } }));
+  const lobby = await everyPage((query) =>
+    connection.client.call('listHosts', { params: { project: connection.project }, query: { ...query, state: 'lobby' } }),
+  );
   if (!lobby.ok) return apiTrouble(lobby.failure);
   if (lobby.value.length === 0) {
     await notice(context, 'nobody waits in the lobby');
     await print(context, [], true);
     return exits.ok;
   }
-  const shown = lobby.value.slice(0, 20).map((host) => host.name).join(', ');
+  const shown = lobby.value
+    .slice(0, 20)
+    .map((host) => host.name)
+    .join(', ');
   const isTerminal = context.io.stdin.isTTY && context.io.stderr.isTTY;
-  const refused = await confirm(context, `Let in ${lobby.value.length} hosts without comparing words: ${shown}${lobby.value.length > 20 ? ', …' : ''}?`, 'lobby', options.yes || !isTerminal);
+  const refused = await confirm(
+    context,
+    `Let in ${lobby.value.length} hosts without comparing words: ${shown}${lobby.value.length > 20 ? ', …' : ''}?`,
+    'lobby',
+    options.yes || !isTerminal,
+  );
   if (refused !== undefined) return refused;
   const hosts: HostView[] = [];
   let denied = 0;
@@ -79,8 +94,14 @@ const approveAll = async (context: Context, connection: Connection, options: App
 
 /** `gp approve HOST` or `gp approve --all`. */
 export const approve = async (context: Context, name: string | undefined, options: ApproveOptions): Promise<Outcome> => {
-  if ((name === undefined) === !options.all) return usage('approve', name === undefined ? 'say which host' : 'give a host or --all, not both', 'gp get hosts --state lobby, then: gp approve HOST --words "…"');
-  if (options.all && (options.words !== undefined || options.rename !== undefined)) return usage('approve --all', 'words and new names belong to one host', 'gp approve HOST --words "…"');
+  if ((name === undefined) === !options.all)
+    return usage(
+      'approve',
+      name === undefined ? 'say which host' : 'give a host or --all, not both',
+      'gp get hosts --state lobby, then: gp approve HOST --words "…"',
+    );
+  if (options.all && (options.words !== undefined || options.rename !== undefined))
+    return usage('approve --all', 'words and new names belong to one host', 'gp approve HOST --words "…"');
   const bad = name === undefined ? undefined : badName('host', name);
   if (bad !== undefined) return bad;
   const connection = await connect(context);

@@ -27,11 +27,16 @@ export const createTenant = async (context: Context, name: string): Promise<Outc
   const answer = await connection.value.client.call('createTenant', { body: { name } });
   if (!answer.ok) return apiTrouble(answer.failure);
   const link = `${connection.value.hub}/setup#${encodeURIComponent(answer.value.setupToken)}`;
-  await printOne(context, { ...answer.value, setupLink: link }, `tenant/${name}`, () => `tenant ${name} created. Its first administrator opens this link once:\n\n${link}\n`);
+  await printOne(
+    context,
+    { ...answer.value, setupLink: link },
+    `tenant/${name}`,
+    () => `tenant ${name} created. Its first administrator opens this link once:\n\n${link}\n`,
+  );
   return exits.ok;
 };
 
-export interface ApiKeyOptions {
+interface ApiKeyOptions {
   role: string;
   ttlMs?: number;
 }
@@ -46,7 +51,12 @@ export const createApiKey = async (context: Context, name: string, options: ApiK
   const connection = await connect(context);
   if (!connection.ok) return connection.trouble;
   const { project } = context.globals;
-  const body = { name, role, ...(project === undefined ? {} : { project }), ...(options.ttlMs === undefined ? {} : { ttlSeconds: Math.round(options.ttlMs / 1000) }) };
+  const body = {
+    name,
+    role,
+    ...(project === undefined ? {} : { project }),
+    ...(options.ttlMs === undefined ? {} : { ttlSeconds: Math.round(options.ttlMs / 1000) }),
+  };
   const answer = await connection.value.client.call('createApiKey', { body });
   if (!answer.ok) return apiTrouble(answer.failure);
   const { key, expiresAtMs } = answer.value;
@@ -54,14 +64,17 @@ export const createApiKey = async (context: Context, name: string, options: ApiK
     context,
     answer.value,
     `api-key/${name}`,
-    () => `API key ${name}: ${role} of ${project === undefined ? 'the whole tenant' : `project ${printable(project)}`}, ${expiresAtMs === undefined ? 'without end' : `until ${timeText(expiresAtMs)}`}\nIt is shown only now:\n\n${printable(key)}\n`,
+    () =>
+      `API key ${name}: ${role} of ${project === undefined ? 'the whole tenant' : `project ${printable(project)}`}, ` +
+      `${expiresAtMs === undefined ? 'without end' : `until ${timeText(expiresAtMs)}`}\nIt is shown only now:\n\n${printable(key)}\n`,
   );
   return exits.ok;
 };
 
 /** `gp macro set NAME VALUE`. */
 export const setMacro = async (context: Context, name: string, value: string): Promise<Outcome> => {
-  if (!/^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(name)) return usage(`macro ${name.slice(0, 80)}`, 'is not a possible name: letters, digits and underscores', 'gp macro set registryHost registry.example');
+  if (!/^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(name))
+    return usage(`macro ${name.slice(0, 80)}`, 'is not a possible name: letters, digits and underscores', 'gp macro set registryHost registry.example');
   const connection = await connect(context);
   if (!connection.ok) return connection.trouble;
   const answer = await connection.value.client.call('setMacro', { params: { project: connection.value.project, name }, body: { value } });

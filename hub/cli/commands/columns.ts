@@ -5,7 +5,10 @@ import { toneOf } from '../output/style.ts';
 import type { Column } from '../output/table.ts';
 
 const simulated = (is: boolean): string => (is ? ' (simulated)' : '');
-const labelText = (labels: Readonly<Record<string, string>>): string => Object.entries(labels).map(([key, value]) => `${key}=${value}`).join(',') || '-';
+const labelText = (labels: Readonly<Record<string, string>>): string =>
+  Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',') || '-';
 const digestText = (digest: string | undefined): string => (digest === undefined ? '-' : shortDigest(digest));
 
 export const clusterColumns = (nowMs: number): Column<ClusterSummaryView>[] => [
@@ -23,10 +26,20 @@ export const clusterColumns = (nowMs: number): Column<ClusterSummaryView>[] => [
 export const hostColumns = (nowMs: number): Column<HostSummaryView>[] => [
   { title: 'NAME', value: (item) => item.name },
   { title: 'STATE', value: (item) => `${item.state}${simulated(item.simulated)}`, tone: toneOf },
-  { title: 'LINK', value: (item) => (item.online ? 'online' : `offline, seen ${item.lastSeenMs === undefined ? 'never' : `${ageText(nowMs, item.lastSeenMs)} ago`}`), tone: toneOf },
+  {
+    title: 'LINK',
+    value: (item) => (item.online ? 'online' : `offline, seen ${item.lastSeenMs === undefined ? 'never' : `${ageText(nowMs, item.lastSeenMs)} ago`}`),
+    tone: toneOf,
+  },
   { title: 'CLUSTER', value: (item) => item.cluster ?? '-' },
   { title: 'PHASE', value: (item) => item.phase ?? '-', tone: toneOf },
-  { title: 'GENERATION', value: (item) => (item.reportedGeneration === undefined || item.reportedGeneration === item.generation ? String(item.generation) : `${item.reportedGeneration} → ${item.generation}`) },
+  {
+    title: 'GENERATION',
+    value: (item) =>
+      item.reportedGeneration === undefined || item.reportedGeneration === item.generation
+        ? String(item.generation)
+        : `${item.reportedGeneration} → ${item.generation}`,
+  },
   { title: 'DRIFT', value: (item) => (item.drifted === 0 ? '-' : `${item.drifted} healed`) },
   { title: 'LABELS', value: (item) => labelText(item.labels), wide: true },
   { title: 'ID', value: (item) => item.id, wide: true },

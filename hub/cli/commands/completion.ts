@@ -25,9 +25,17 @@ const optionWords = (command: Command): string[] => command.options.flatMap((opt
 
 /** Words that may follow each command, read from the tree itself, so that the scripts never lag behind. */
 const entriesOf = (command: Command, path: readonly string[], inherited: readonly string[]): Entry[] => {
-  const words = [...command.commands.map((child) => child.name()), ...(path.length === 1 ? (first[path[0] ?? ''] ?? []) : []), ...optionWords(command), ...inherited];
+  const words = [
+    ...command.commands.map((child) => child.name()),
+    ...(path.length === 1 ? (first[path[0] ?? ''] ?? []) : []),
+    ...optionWords(command),
+    ...inherited,
+  ];
   const passed = path.length === 0 ? optionWords(command).filter((word) => word !== '-V' && word !== '--version') : inherited;
-  return [{ path: path.join(' '), words: [...new Set([...words, '--help'])] }, ...command.commands.flatMap((child) => entriesOf(child, [...path, child.name()], passed))];
+  return [
+    { path: path.join(' '), words: [...new Set([...words, '--help'])] },
+    ...command.commands.flatMap((child) => entriesOf(child, [...path, child.name()], passed)),
+  ];
 };
 
 const bash = (entries: readonly Entry[]): string => `# gp completion for bash: source <(gp completion bash)
@@ -40,7 +48,10 @@ _gp() {
   for ((i = 1; i < COMP_CWORD; i++)); do
     word="\${COMP_WORDS[i]}"
     case "$path $word" in
-${entries.filter((entry) => entry.path !== '').map((entry) => `      ${entry.path.includes(' ') ? `"${entry.path}"` : `" ${entry.path}"`}) path="${entry.path}" ;;`).join('\n')}
+${entries
+  .filter((entry) => entry.path !== '')
+  .map((entry) => `      ${entry.path.includes(' ') ? `"${entry.path}"` : `" ${entry.path}"`}) path="${entry.path}" ;;`)
+  .join('\n')}
     esac
   done
   case "$path" in
@@ -62,7 +73,10 @@ _gp() {
   esac
   for word in "\${(@)words[2,CURRENT-1]}"; do
     case "$path_so_far $word" in
-${entries.filter((entry) => entry.path !== '').map((entry) => `      ${entry.path.includes(' ') ? `"${entry.path}"` : `" ${entry.path}"`}) path_so_far="${entry.path}" ;;`).join('\n')}
+${entries
+  .filter((entry) => entry.path !== '')
+  .map((entry) => `      ${entry.path.includes(' ') ? `"${entry.path}"` : `" ${entry.path}"`}) path_so_far="${entry.path}" ;;`)
+  .join('\n')}
     esac
   done
   case "$path_so_far" in
@@ -76,7 +90,9 @@ if [ "$funcstack[1]" = "_gp" ]; then _gp "$@"; else compdef _gp gp; fi
 const fish = (entries: readonly Entry[]): string => {
   const lines = entries.map(({ path, words }) => {
     const parts = path === '' ? [] : path.split(' ');
-    const children = entries.filter((entry) => entry.path !== '' && entry.path.startsWith(path === '' ? '' : `${path} `) && entry.path.split(' ').length === parts.length + 1).map((entry) => entry.path.split(' ').at(-1) ?? '');
+    const children = entries
+      .filter((entry) => entry.path !== '' && entry.path.startsWith(path === '' ? '' : `${path} `) && entry.path.split(' ').length === parts.length + 1)
+      .map((entry) => entry.path.split(' ').at(-1) ?? '');
     const seen = parts.map((part) => `__fish_seen_subcommand_from ${part}`);
     const unseen = children.length === 0 ? [] : [`not __fish_seen_subcommand_from ${children.join(' ')}`];
     const condition = [...seen, ...unseen].join('; and ') || 'true';

@@ -16,8 +16,23 @@ interface Listed {
 
 const listed = (context: Context, settings: Settings): Listed[] => {
   const target = resolveTarget(context.globals, context.io.env, settings);
-  const items = Object.entries(settings.contexts).map(([name, item]): Listed => ({ current: target.ok && target.value.context === name, name, hub: item.hub, project: item.project ?? 'default', user: item.name, from: 'gp.json' }));
-  if (target.ok && target.value.context === undefined) items.push({ current: true, name: '-', hub: target.value.hub, project: target.value.project, user: target.value.credential === undefined ? '(not logged in)' : '(token)', from: 'flags or environment' });
+  const items = Object.entries(settings.contexts).map(([name, item]): Listed => ({
+    current: target.ok && target.value.context === name,
+    name,
+    hub: item.hub,
+    project: item.project ?? 'default',
+    user: item.name,
+    from: 'gp.json',
+  }));
+  if (target.ok && target.value.context === undefined)
+    items.push({
+      current: true,
+      name: '-',
+      hub: target.value.hub,
+      project: target.value.project,
+      user: target.value.credential === undefined ? '(not logged in)' : '(token)',
+      from: 'flags or environment',
+    });
   return items.map((item) => (item.current && target.ok ? { ...item, project: target.value.project } : item));
 };
 
@@ -47,6 +62,10 @@ export const useContext = async (context: Context, name: string): Promise<Outcom
   const item = Object.hasOwn(settings.value.contexts, name) ? settings.value.contexts[name] : undefined;
   if (item === undefined) return trouble(`context ${name}`, 'is not stored', 'gp context');
   const { project } = context.globals;
-  const written = await writeSettings(context.io, { ...settings.value, current: name, contexts: { ...settings.value.contexts, [name]: { ...item, ...(project === undefined ? {} : { project }) } } });
+  const written = await writeSettings(context.io, {
+    ...settings.value,
+    current: name,
+    contexts: { ...settings.value.contexts, [name]: { ...item, ...(project === undefined ? {} : { project }) } },
+  });
   return written.ok ? showContext(context) : written.trouble;
 };

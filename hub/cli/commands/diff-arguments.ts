@@ -10,7 +10,8 @@ export const diff = async (context: Context, what: readonly string[], files: rea
   const [kindText = '', name, from, to, ...more] = what;
   const kind = parseKind(kindText, ['profile']);
   if (typeof kind !== 'string') return kind;
-  if (files.length > 0 || name === undefined || from === undefined || to === undefined || more.length > 0) return usage('diff', 'two versions of one profile are compared', how);
+  if (files.length > 0 || name === undefined || from === undefined || to === undefined || more.length > 0)
+    return usage('diff', 'two versions of one profile are compared', how);
   const bad = badName('profile', name);
   return bad ?? diffVersions(context, name, from, to);
 };

@@ -44,30 +44,46 @@ const diffProfileFile = async (connection: Connection, document: ProfileDocument
   if (same.ok) {
     const changes = same.value.digest !== digestOf(document.value.spec);
     const note = changes && same.value.state === 'released' ? `${version} is released and cannot change; raise metadata.version` : undefined;
-    return { ok: true, value: { of, changes, layers: await compareLayerLists(same.value.spec.layers, document.value.spec.layers), ...(note === undefined ? {} : { note }) } };
+    return {
+      ok: true,
+      value: { of, changes, layers: await compareLayerLists(same.value.spec.layers, document.value.spec.layers), ...(note === undefined ? {} : { note }) },
+    };
   }
   const newest = await newestVersion(connection, project, name);
   if (!newest.ok) return { ok: false, trouble: apiTrouble(newest.failure) };
   const base = newest.value === undefined ? undefined : await connection.client.call('getProfile', { params: { project, name, version: newest.value } });
   if (base !== undefined && !base.ok) return { ok: false, trouble: apiTrouble(base.failure) };
   const layers = await compareLayerLists(base?.value.spec.layers ?? [], document.value.spec.layers);
-  return { ok: true, value: { of, changes: true, layers, note: newest.value === undefined ? 'the first version' : `a new version; compared with ${newest.value}` } };
+  return {
+    ok: true,
+    value: { of, changes: true, layers, note: newest.value === undefined ? 'the first version' : `a new version; compared with ${newest.value}` },
+  };
 };
 
 const diffClusterFile = async (connection: Connection, document: ClusterDocument, unseen: readonly string[]): Promise<Found> => {
   const of = documentName(document);
   const missing = document.value.spec.profiles.map((item) => `${document.project}/${item.name}@${item.version}`).find((name) => unseen.includes(name));
-  if (missing !== undefined) return { ok: true, value: { of, changes: true, note: `its plan can be made when profile ${missing.split('/')[1] ?? ''} is at the hub. Apply that one first` } };
+  if (missing !== undefined)
+    return {
+      ok: true,
+      value: { of, changes: true, note: `its plan can be made when profile ${missing.split('/')[1] ?? ''} is at the hub. Apply that one first` },
+    };
   const { labels } = document.value.metadata;
-  const plan = await connection.client.call('planCluster', { params: { project: document.project, name: document.name }, body: { spec: document.value.spec, ...(labels === undefined ? {} : { labels }) } });
+  const plan = await connection.client.call('planCluster', {
+    params: { project: document.project, name: document.name },
+    body: { spec: document.value.spec, ...(labels === undefined ? {} : { labels }) },
+  });
   return plan.ok ? { ok: true, value: { of, changes: plan.value.changes, plan: plan.value } } : { ok: false, trouble: apiTrouble(plan.failure) };
 };
 
 const layersText = (context: Context, layers: readonly LayerDiff[]): string => {
   const paint = painter(context, context.io.stdout);
-  return layers
-    .filter((layer) => layer.change !== 'same' || formatOf(context) === 'wide')
-    .map((layer) => `  ${sign(paint, layer.change, `layer ${printable(layer.name)}`)}\n${layer.change === 'change' ? lineDiff(layer.before, layer.after, paint, '      ') : ''}`)
+  const shown = layers.filter((layer) => layer.change !== 'same' || formatOf(context) === 'wide');
+  return shown
+    .map(({ name, change, before, after }) => {
+      const lines = change === 'change' ? lineDiff(before, after, paint, '      ') : '';
+      return `  ${sign(paint, change, `layer ${printable(name)}`)}\n${lines}`;
+    })
     .join('');
 };
 

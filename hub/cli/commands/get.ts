@@ -1,6 +1,7 @@
 import type { ApiResult, Client, Output } from '@groundplane/protocol/api/client';
 import type { RouteName } from '@groundplane/protocol/api/routes';
 import type { ClusterView, HostView, ProfileView } from '@groundplane/protocol/api/views';
+import { shortDigest } from '@groundplane/protocol/digest';
 import { apiVersion } from '@groundplane/protocol/profile';
 import { connect, type Connection } from '../connect.ts';
 import type { Context } from '../io.ts';
@@ -14,7 +15,7 @@ import { clusterColumns, eventColumns, hostColumns, layerColumns, profileColumns
 import { badName, parseKind, parseProfileName, pluralOf, type KindName } from './kinds.ts';
 import { newestVersion } from './versions.ts';
 
-export interface GetOptions {
+interface GetOptions {
   state?: 'lobby' | 'approved' | 'revoked';
   cluster?: string;
   host?: string;
@@ -36,7 +37,22 @@ const eventsMax = 500;
 
 const filters = ({ cluster, host }: GetOptions) => ({ ...(cluster === undefined ? {} : { cluster }), ...(host === undefined ? {} : { host }) });
 
-const lists: { [K in KindName]: Listing<ItemOf<{ profile: 'listProfiles'; cluster: 'listClusters'; host: 'listHosts'; project: 'listProjects'; ticket: 'listTickets'; event: 'listEvents'; macro: 'listMacros'; 'api-key': 'listApiKeys' }[K]>> } = {
+const lists: {
+  [K in KindName]: Listing<
+    ItemOf<
+      {
+        profile: 'listProfiles';
+        cluster: 'listClusters';
+        host: 'listHosts';
+        project: 'listProjects';
+        ticket: 'listTickets';
+        event: 'listEvents';
+        macro: 'listMacros';
+        'api-key': 'listApiKeys';
+      }[K]
+    >
+  >;
+} = {
   profile: {
     read: (client, project) => everyPage((query) => client.call('listProfiles', { params: { project }, query })),
     name: (item) => `profile/${item.name}@${item.version}`,
@@ -50,7 +66,8 @@ const lists: { [K in KindName]: Listing<ItemOf<{ profile: 'listProfiles'; cluste
     empty: 'no clusters yet. Make one: gp apply -f FILE',
   },
   host: {
-    read: (client, project, { state }) => everyPage((query) => client.call('listHosts', { params: { project }, query: { ...query, ...(state === undefined ? {} : { state }) } })),
+    read: (client, project, { state }) =>
+      everyPage((query) => client.call('listHosts', { params: { project }, query: { ...query, ...(state === undefined ? {} : { state }) } })),
     name: (item) => `host/${item.name}`,
     columns: hostColumns,
     empty: 'no such hosts. Enrol one: gp ticket create NAME',
@@ -58,7 +75,11 @@ const lists: { [K in KindName]: Listing<ItemOf<{ profile: 'listProfiles'; cluste
   project: {
     read: (client) => everyPage((query) => client.call('listProjects', { query })),
     name: (item) => `project/${item.name}`,
-    columns: (nowMs) => [{ title: 'NAME', value: (item) => item.name }, { title: 'AGE', value: (item) => ageText(nowMs, item.createdAtMs) }, { title: 'ID', value: (item) => item.id, wide: true }],
+    columns: (nowMs) => [
+      { title: 'NAME', value: (item) => item.name },
+      { title: 'AGE', value: (item) => ageText(nowMs, item.createdAtMs) },
+      { title: 'ID', value: (item) => item.id, wide: true },
+    ],
     empty: 'you can see no project',
   },
   ticket: {
@@ -69,7 +90,10 @@ const lists: { [K in KindName]: Listing<ItemOf<{ profile: 'listProfiles'; cluste
   },
   event: {
     read: async (client, project, options) => {
-      const answer = await client.call('listEvents', { params: { project }, query: { last: Math.min(options.last ?? eventsShown, eventsMax), ...filters(options) } });
+      const answer = await client.call('listEvents', {
+        params: { project },
+        query: { last: Math.min(options.last ?? eventsShown, eventsMax), ...filters(options) },
+      });
       return answer.ok ? { ok: true, value: answer.value.items } : answer;
     },
     name: (item) => `event/${item.seq}`,
@@ -79,7 +103,11 @@ const lists: { [K in KindName]: Listing<ItemOf<{ profile: 'listProfiles'; cluste
   macro: {
     read: (client, project) => everyPage((query) => client.call('listMacros', { params: { project }, query })),
     name: (item) => `macro/${item.name}`,
-    columns: (nowMs) => [{ title: 'NAME', value: (item) => item.name }, { title: 'VALUE', value: (item) => item.value, max: 80 }, { title: 'CHANGED', value: (item) => ageText(nowMs, item.updatedAtMs) }],
+    columns: (nowMs) => [
+      { title: 'NAME', value: (item) => item.name },
+      { title: 'VALUE', value: (item) => item.value, max: 80 },
+      { title: 'CHANGED', value: (item) => ageText(nowMs, item.updatedAtMs) },
+    ],
     empty: 'no macros. Set one: gp macro set NAME VALUE',
   },
   'api-key': {
@@ -89,7 +117,10 @@ const lists: { [K in KindName]: Listing<ItemOf<{ profile: 'listProfiles'; cluste
       { title: 'NAME', value: (item) => item.name },
       { title: 'ROLE', value: (item) => item.role },
       { title: 'PROJECT', value: (item) => item.project ?? 'all' },
-      { title: 'EXPIRES', value: (item) => (item.expiresAtMs === undefined ? 'never' : item.expiresAtMs < nowMs ? 'expired' : ageText(nowMs, item.expiresAtMs)) },
+      {
+        title: 'EXPIRES',
+        value: (item) => (item.expiresAtMs === undefined ? 'never' : item.expiresAtMs < nowMs ? 'expired' : ageText(nowMs, item.expiresAtMs)),
+      },
       { title: 'AGE', value: (item) => ageText(nowMs, item.createdAtMs) },
     ],
     empty: 'no API keys',
@@ -102,23 +133,26 @@ const isNamed = (full: string, wanted: string): boolean => {
   return name === wanted || parseProfileName(name).name === wanted;
 };
 
-const getList = async <K extends KindName>(context: Context, connection: Connection, kind: K, name: string | undefined, options: GetOptions): Promise<Outcome> => {
+const getList = async (context: Context, connection: Connection, kind: KindName, name: string | undefined, options: GetOptions): Promise<Outcome> => {
   // Each entry of the table fits its own kind; the compiler cannot follow that through the index.
   const listing = lists[kind] as unknown as Listing<unknown>;
   const all = await listing.read(connection.client, connection.project, options);
   if (!all.ok) return apiTrouble(all.failure, all.failure.status === 404 ? 'gp get projects' : undefined);
   const items = name === undefined ? all.value : all.value.filter((item) => isNamed(listing.name(item), name));
-  if (name !== undefined && items.length === 0) return trouble(`${kind} ${name}`, `there is none of this name in project ${connection.project}`, `gp get ${pluralOf(kind)}`);
+  if (name !== undefined && items.length === 0)
+    return trouble(`${kind} ${name}`, `there is none of this name in project ${connection.project}`, `gp get ${pluralOf(kind)}`);
   await printList(context, items, { name: listing.name, columns: listing.columns(context.io.clock.nowMs()), empty: listing.empty });
   return exits.ok;
 };
 
 const clusterText = (cluster: ClusterView, paint: Paint, isWide: boolean): string => {
-  const state = paint(toneOf(cluster.state), cluster.state);
-  const profiles = cluster.profiles.map((item) => `${item.name}@${item.version}`).join(', ');
-  const kubernetes = cluster.kubernetesVersion === undefined ? '' : `  Kubernetes ${cluster.kubernetesVersion}`;
-  const head = `cluster ${printable(cluster.name)}: ${state}${cluster.simulated ? ' (simulated)' : ''}  ${printable(profiles)}${printable(kubernetes)}  bundle ${cluster.bundle?.slice(7, 19) ?? '-'}\n`;
-  const message = cluster.state === 'ready' ? '' : `${paint(toneOf(cluster.state), printable(cluster.failure === undefined ? cluster.message : `${cluster.failure.element}: ${cluster.failure.message}`))}\n`;
+  const state = `${paint(toneOf(cluster.state), cluster.state)}${cluster.simulated ? ' (simulated)' : ''}`;
+  const profiles = printable(cluster.profiles.map((item) => `${item.name}@${item.version}`).join(', '));
+  const kubernetes = cluster.kubernetesVersion === undefined ? '' : `  Kubernetes ${printable(cluster.kubernetesVersion)}`;
+  const bundle = cluster.bundle === undefined ? '-' : shortDigest(cluster.bundle);
+  const head = `cluster ${printable(cluster.name)}: ${state}  ${profiles}${kubernetes}  bundle ${bundle}\n`;
+  const cause = cluster.failure === undefined ? cluster.message : `${cluster.failure.element}: ${cluster.failure.message}`;
+  const message = cluster.state === 'ready' ? '' : `${paint(toneOf(cluster.state), printable(cause))}\n`;
   return `${head}${message}\n${table(cluster.layers, layerColumns(cluster.simulated), { isWide, paint })}`;
 };
 
@@ -130,7 +164,9 @@ const exported = (value: ClusterView | ProfileView): unknown => {
 
 /** A document that `gp apply` takes. */
 const printExported = async (context: Context, value: ClusterView | ProfileView): Promise<Outcome> => {
-  await context.io.stdout.write(formatOf(context) === 'json' && context.globals.output === 'json' ? jsonText(exported(value)) : await yamlText(exported(value)));
+  await context.io.stdout.write(
+    formatOf(context) === 'json' && context.globals.output === 'json' ? jsonText(exported(value)) : await yamlText(exported(value)),
+  );
   return exits.ok;
 };
 
@@ -139,11 +175,21 @@ const profileText = (profile: ProfileView, paint: Paint, isWide: boolean): strin
     { title: 'LAYER', value: (layer) => layer.name },
     { title: 'KIND', value: (layer) => layer.kind },
     { title: 'PRIORITY', value: (layer) => String(layer.priority) },
-    { title: 'FROM', value: (layer) => (layer.helm !== undefined ? `chart ${layer.helm.chart.name} ${layer.helm.chart.version}` : layer.manifests !== undefined ? `${layer.manifests.length} manifests` : (layer.kubernetes?.distribution ?? `${layer.os?.files.length ?? 0} files`)) },
+    {
+      title: 'FROM',
+      value: (layer) =>
+        layer.helm !== undefined
+          ? `chart ${layer.helm.chart.name} ${layer.helm.chart.version}`
+          : layer.manifests !== undefined
+            ? `${layer.manifests.length} manifests`
+            : (layer.kubernetes?.distribution ?? `${layer.os?.files.length ?? 0} files`),
+    },
     { title: 'REPLACES', value: (layer) => layer.replaces ?? '-' },
     { title: 'NAMESPACE', value: (layer) => layer.namespace ?? '-', wide: true },
   ];
-  const head = `profile ${printable(profile.name)}@${printable(profile.version)}: ${paint(toneOf(profile.state), profile.state)}, type ${profile.spec.type}, used by ${profile.usedBy.length === 0 ? 'no cluster' : printable(profile.usedBy.join(', '))}\n`;
+  const state = paint(toneOf(profile.state), profile.state);
+  const users = profile.usedBy.length === 0 ? 'no cluster' : printable(profile.usedBy.join(', '));
+  const head = `profile ${printable(profile.name)}@${printable(profile.version)}: ${state}, type ${profile.spec.type}, used by ${users}\n`;
   return `${head}\n${table(profile.spec.layers, columns, { isWide, paint })}`;
 };
 
@@ -152,18 +198,34 @@ const hostText = (context: Context, host: HostView, paint: Paint, isWide: boolea
   const words = host.state === 'lobby' ? `\nwords: ${printable(host.words)}   (compare with the device, then: gp approve ${printable(host.name)})\n` : '';
   const seen = host.reportedAtMs === undefined ? '' : `\nreported ${timeText(host.reportedAtMs)}\n`;
   const layers = (host.status?.layers ?? []).map((layer) => ({ name: layer.name, kind: layer.kind, observed: layer, isCurrent: layer.state === 'ready' }));
-  return `${head}${words}${seen}${layers.length === 0 ? '' : table(layers, layerColumns(host.simulated).filter((column) => column.title !== 'DESIRED'), { isWide, paint }).replaceAll(' (leaving)', '')}`;
+  return `${head}${words}${seen}${
+    layers.length === 0
+      ? ''
+      : table(
+          layers,
+          layerColumns(host.simulated).filter((column) => column.title !== 'DESIRED'),
+          { isWide, paint },
+        ).replaceAll(' (leaving)', '')
+  }`;
 };
 
 /** Reads one cluster, host or profile version; of a profile without version the newest. */
-export const readOne = async (connection: Connection, kind: 'cluster' | 'host' | 'profile', text: string): Promise<ApiResult<ClusterView | HostView | ProfileView>> => {
+export const readOne = async (
+  connection: Connection,
+  kind: 'cluster' | 'host' | 'profile',
+  text: string,
+): Promise<ApiResult<ClusterView | HostView | ProfileView>> => {
   const { client, project } = connection;
   if (kind === 'cluster') return client.call('getCluster', { params: { project, name: text } });
   if (kind === 'host') return client.call('getHost', { params: { project, name: text } });
   const { name, version } = parseProfileName(text);
   const newest = version === '' ? await newestVersion(connection, project, name) : { ok: true as const, value: version };
   if (!newest.ok) return newest;
-  if (newest.value === undefined) return { ok: false, failure: { kind: 'fatal', code: 'not-found', element: `profile ${name}`, message: `project ${project} has no version of it`, status: 404 } };
+  if (newest.value === undefined)
+    return {
+      ok: false,
+      failure: { kind: 'fatal', code: 'not-found', element: `profile ${name}`, message: `project ${project} has no version of it`, status: 404 },
+    };
   return client.call('getProfile', { params: { project, name, version: newest.value } });
 };
 
@@ -174,7 +236,8 @@ const getOne = async (context: Context, connection: Connection, kind: 'cluster' 
   if (!answer.ok) return apiTrouble(answer.failure, answer.failure.status === 404 ? `gp get ${pluralOf(kind)}` : undefined);
   const item = answer.value;
   if (options.export === true && !('words' in item)) return printExported(context, item);
-  const human = (paint: Paint, isWide: boolean): string => ('words' in item ? hostText(context, item, paint, isWide) : 'layersTotal' in item ? clusterText(item, paint, isWide) : profileText(item, paint, isWide));
+  const human = (paint: Paint, isWide: boolean): string =>
+    'words' in item ? hostText(context, item, paint, isWide) : 'layersTotal' in item ? clusterText(item, paint, isWide) : profileText(item, paint, isWide);
   await printOne(context, item, `${kind}/${name}`, human);
   return exits.ok;
 };
@@ -184,10 +247,13 @@ export const get = async (context: Context, kindText: string, name: string | und
   const kind = parseKind(kindText);
   if (typeof kind !== 'string') return kind;
   const isSingle = kind === 'cluster' || kind === 'host' || kind === 'profile';
-  if (options.export === true && (name === undefined || kind === 'host' || !isSingle)) return usage('--export', 'exports one cluster or one profile version', 'gp get cluster NAME --export');
+  if (options.export === true && (name === undefined || kind === 'host' || !isSingle))
+    return usage('--export', 'exports one cluster or one profile version', 'gp get cluster NAME --export');
   const connection = await connect(context);
   if (!connection.ok) return connection.trouble;
   // `get profile NAME` without a version lists its versions, which is nearly always what one wants to know first.
   const isVersions = kind === 'profile' && name !== undefined && !name.includes('@') && options.export !== true;
-  return isSingle && name !== undefined && !isVersions ? getOne(context, connection.value, kind, name, options) : getList(context, connection.value, kind, name, options);
+  return isSingle && name !== undefined && !isVersions
+    ? getOne(context, connection.value, kind, name, options)
+    : getList(context, connection.value, kind, name, options);
 };

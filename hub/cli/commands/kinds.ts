@@ -11,7 +11,10 @@ export const parseKind = (text: string, allowed: readonly KindName[] = kindNames
   const word = text.toLowerCase().replace(/^apikey/, 'api-key');
   const found = allowed.find((kind) => word === kind || word === pluralOf(kind));
   if (found !== undefined) return found;
-  const meant = nearest(word, allowed.flatMap((kind) => [kind, pluralOf(kind)]));
+  const meant = nearest(
+    word,
+    allowed.flatMap((kind) => [kind, pluralOf(kind)]),
+  );
   return usage(`kind ${text}`, `is not known here${meant === undefined ? '' : `; did you mean ${meant}?`}`, `use one of ${allowed.join(', ')}`);
 };
 
@@ -23,4 +26,10 @@ export const parseProfileName = (text: string): { name: string; version: string 
 
 /** Names go into addresses; one that could not exist is refused before anything is asked. */
 export const badName = (kind: string, name: string, like = 'shop-1'): Trouble | undefined =>
-  /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name) ? undefined : usage(`${kind} ${name.slice(0, 80)}`, 'is not a possible name: lower-case letters, digits and dashes, at most 63, beginning and ending with a letter or digit', `names look like ${like}; see: gp get ${kind}s`);
+  /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name)
+    ? undefined
+    : usage(
+        `${kind} ${name.slice(0, 80)}`,
+        'is not a possible name: lower-case letters, digits and dashes, at most 63, beginning and ending with a letter or digit',
+        `names look like ${like}; see: gp get ${kind}s`,
+      );

@@ -15,12 +15,19 @@ const edits = (before: readonly string[], after: readonly string[]): Edit[] => {
   const a = before.slice(start, before.length - end);
   const b = after.slice(start, after.length - end);
   const same = (lines: readonly string[]): Edit[] => lines.map((line) => ({ mark: ' ', line }));
-  if (a.length * b.length > linesMax * linesMax) return [...same(before.slice(0, start)), ...a.map((line): Edit => ({ mark: '-', line })), ...b.map((line): Edit => ({ mark: '+', line })), ...same(before.slice(before.length - end))];
+  if (a.length * b.length > linesMax * linesMax)
+    return [
+      ...same(before.slice(0, start)),
+      ...a.map((line): Edit => ({ mark: '-', line })),
+      ...b.map((line): Edit => ({ mark: '+', line })),
+      ...same(before.slice(before.length - end)),
+    ];
   const width = b.length + 1;
   const lengths = new Uint16Array((a.length + 1) * width);
   for (let i = a.length - 1; i >= 0; i -= 1) {
     for (let j = b.length - 1; j >= 0; j -= 1) {
-      lengths[i * width + j] = a[i] === b[j] ? (lengths[(i + 1) * width + j + 1] ?? 0) + 1 : Math.max(lengths[(i + 1) * width + j] ?? 0, lengths[i * width + j + 1] ?? 0);
+      lengths[i * width + j] =
+        a[i] === b[j] ? (lengths[(i + 1) * width + j + 1] ?? 0) + 1 : Math.max(lengths[(i + 1) * width + j] ?? 0, lengths[i * width + j + 1] ?? 0);
     }
   }
   const middle: Edit[] = [];
@@ -31,7 +38,8 @@ const edits = (before: readonly string[], after: readonly string[]): Edit[] => {
       middle.push({ mark: ' ', line: a[i] ?? '' });
       i += 1;
       j += 1;
-    } else if (j >= b.length || (i < a.length && (lengths[(i + 1) * width + j] ?? 0) >= (lengths[i * width + j + 1] ?? 0))) middle.push({ mark: '-', line: a[i++] ?? '' });
+    } else if (j >= b.length || (i < a.length && (lengths[(i + 1) * width + j] ?? 0) >= (lengths[i * width + j + 1] ?? 0)))
+      middle.push({ mark: '-', line: a[i++] ?? '' });
     else middle.push({ mark: '+', line: b[j++] ?? '' });
   }
   return [...same(before.slice(0, start)), ...middle, ...same(before.slice(before.length - end))];

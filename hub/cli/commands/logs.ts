@@ -2,12 +2,12 @@ import type { EventView } from '@groundplane/protocol/api/views';
 import { connect, type Connection } from '../connect.ts';
 import { notice, type Context } from '../io.ts';
 import { formatOf, timeText, yamlText } from '../output/print.ts';
-import { printable, safeJson } from '../output/printable.ts';
+import { printable, safeData } from '../output/printable.ts';
 import { painter, toneOf } from '../output/style.ts';
 import { apiTrouble, exits, usage, type Outcome } from '../trouble.ts';
 import { badName, parseKind } from './kinds.ts';
 
-export interface LogsOptions {
+interface LogsOptions {
   follow: boolean;
   tail: number;
 }
@@ -20,14 +20,15 @@ const lineOf = (context: Context, event: EventView): string => {
   const paint = painter(context, context.io.stdout);
   const about = [event.cluster, event.host, event.layer].filter((part) => part !== undefined).join('/');
   const by = event.actor === undefined ? '' : ` (by ${event.actor})`;
-  return `${paint('dim', timeText(event.atMs))} ${paint(toneOf(event.type), printable(event.reason))} ${about === '' ? '' : `${printable(about)}: `}${printable(`${event.message}${by}`)}\n`;
+  const message = printable(`${about === '' ? '' : `${about}: `}${event.message}${by}`);
+  return `${paint('dim', timeText(event.atMs))} ${paint(toneOf(event.type), printable(event.reason))} ${message}\n`;
 };
 
 /** One event a line: text for people, a JSON object a line for programs, so that following and piping go together. */
 const print = async (context: Context, events: readonly EventView[]): Promise<void> => {
   const format = formatOf(context);
   for (const event of events) {
-    if (format === 'json') await context.io.stdout.write(`${safeJson(JSON.stringify(event))}\n`);
+    if (format === 'json') await context.io.stdout.write(`${safeData(JSON.stringify(event))}\n`);
     else if (format === 'yaml') await context.io.stdout.write(`---\n${await yamlText(event)}`);
     else if (format === 'name') await context.io.stdout.write(`event/${event.seq}\n`);
     else await context.io.stdout.write(lineOf(context, event));
@@ -41,7 +42,10 @@ const follow = async (context: Context, connection: Connection, filter: { cluste
   let after = from;
   let failures = 0;
   while (clock.nowMs() < deadlineMs) {
-    const answer = await connection.client.call('listEvents', { params: { project: connection.project }, query: { after: String(after), limit: tailMax, ...filter } });
+    const answer = await connection.client.call('listEvents', {
+      params: { project: connection.project },
+      query: { after: String(after), limit: tailMax, ...filter },
+    });
     if (!answer.ok) {
       failures += 1;
       if (answer.failure.kind !== 'retry' || failures > failuresMax) return apiTrouble(answer.failure);
@@ -60,7 +64,10 @@ const follow = async (context: Context, connection: Connection, filter: { cluste
   return exits.ok;
 };
 
-const filterOf = (kindText: string | undefined, name: string | undefined): { ok: true; filter: { cluster?: string; host?: string } } | { ok: false; outcome: Outcome } => {
+const filterOf = (
+  kindText: string | undefined,
+  name: string | undefined,
+): { ok: true; filter: { cluster?: string; host?: string } } | { ok: false; outcome: Outcome } => {
   if (kindText === undefined) return { ok: true, filter: {} };
   const kind = parseKind(kindText, ['cluster', 'host']);
   if (typeof kind !== 'string') return { ok: false, outcome: kind };
@@ -75,7 +82,10 @@ export const logs = async (context: Context, kindText: string | undefined, name:
   if (!chosen.ok) return chosen.outcome;
   const connection = await connect(context, { isWaiting: options.follow });
   if (!connection.ok) return connection.trouble;
-  const answer = await connection.value.client.call('listEvents', { params: { project: connection.value.project }, query: { last: Math.min(options.tail, tailMax), ...chosen.filter } });
+  const answer = await connection.value.client.call('listEvents', {
+    params: { project: connection.value.project },
+    query: { last: Math.min(options.tail, tailMax), ...chosen.filter },
+  });
   if (!answer.ok) return apiTrouble(answer.failure);
   await print(context, answer.value.items);
   if (!options.follow) {

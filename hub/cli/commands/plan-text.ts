@@ -3,7 +3,13 @@ import { printable } from '../output/printable.ts';
 import type { Paint, Tone } from '../output/style.ts';
 
 const signs: Readonly<Record<string, readonly [string, Tone | undefined]>> = {
-  add: ['+', 'good'], change: ['~', 'warn'], remove: ['-', 'bad'], prune: ['-', 'bad'], keep: ['=', 'dim'], hook: ['>', undefined], same: [' ', 'dim'],
+  add: ['+', 'good'],
+  change: ['~', 'warn'],
+  remove: ['-', 'bad'],
+  prune: ['-', 'bad'],
+  keep: ['=', 'dim'],
+  hook: ['>', undefined],
+  same: [' ', 'dim'],
 };
 
 export const sign = (paint: Paint, change: string, text: string): string => {

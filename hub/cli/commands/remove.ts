@@ -8,7 +8,7 @@ import { apiTrouble, exits, usage, type Outcome, type Trouble } from '../trouble
 import { badName, parseKind, parseProfileName, pluralOf, type KindName } from './kinds.ts';
 import { waitUntil } from './wait.ts';
 
-export interface RemoveOptions {
+interface RemoveOptions {
   wait: boolean;
   force: boolean;
   yes: boolean;
@@ -53,7 +53,8 @@ const call = (connection: Connection, kind: Removable, text: string, force: bool
 
 const checkName = (kind: Removable, text: string): Trouble | undefined => {
   const { name, version } = parseProfileName(text);
-  if (kind === 'macro') return /^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(text) ? undefined : usage(`macro ${text.slice(0, 80)}`, 'is not a possible name', 'gp get macros');
+  if (kind === 'macro')
+    return /^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(text) ? undefined : usage(`macro ${text.slice(0, 80)}`, 'is not a possible name', 'gp get macros');
   if (kind === 'profile' && version === '') return usage(`profile ${text}`, 'say which version', `gp get profiles, then: gp delete profile ${name}@VERSION`);
   return badName(kind, kind === 'profile' ? name : text);
 };
@@ -62,7 +63,15 @@ const print = async (context: Context, kind: string, name: string, result: strin
   const format = formatOf(context);
   const value = { kind, name, result };
   const { stdout } = context.io;
-  await stdout.write(format === 'json' ? jsonText(value) : format === 'yaml' ? await yamlText(value) : format === 'name' ? `${kind}/${name}\n` : `${kind} ${printable(name)} ${result}\n`);
+  await stdout.write(
+    format === 'json'
+      ? jsonText(value)
+      : format === 'yaml'
+        ? await yamlText(value)
+        : format === 'name'
+          ? `${kind}/${name}\n`
+          : `${kind} ${printable(name)} ${result}\n`,
+  );
 };
 
 /** `gp delete KIND NAME`. Deleting a cluster begins a tear-down; `--wait` stays until it is gone. */
@@ -71,10 +80,16 @@ export const remove = async (context: Context, kindText: string, name: string, o
   if (typeof kind !== 'string' || kind === 'event') return typeof kind === 'string' ? exits.usage : kind;
   const bad = checkName(kind, name);
   if (bad !== undefined) return bad;
-  if (options.force && kind !== 'cluster') return usage('--force', 'forgets a cluster whose hosts are lost; other things need no force', `gp delete ${kind} ${name}`);
+  if (options.force && kind !== 'cluster')
+    return usage('--force', 'forgets a cluster whose hosts are lost; other things need no force', `gp delete ${kind} ${name}`);
   const connection = await connect(context, { isWaiting: options.wait });
   if (!connection.ok) return connection.trouble;
-  const refused = await confirm(context, `${kind} ${name}: ${options.force ? 'Forget it without taking its layers away' : meaning[kind]}?`, `${kind} ${name}`, options.yes);
+  const refused = await confirm(
+    context,
+    `${kind} ${name}: ${options.force ? 'Forget it without taking its layers away' : meaning[kind]}?`,
+    `${kind} ${name}`,
+    options.yes,
+  );
   if (refused !== undefined) return refused;
   const answer = await call(connection.value, kind, name, options.force);
   if (!answer.ok) return apiTrouble(answer.failure, answer.failure.status === 404 ? `gp get ${pluralOf(kind)}` : undefined);
@@ -84,7 +99,13 @@ export const remove = async (context: Context, kindText: string, name: string, o
     if (isBegun) await notice(context, `its hosts take its layers away; watch: gp wait cluster ${name} --for deleted`);
     return exits.ok;
   }
-  const outcome = await waitUntil(context, connection.value, { project: connection.value.project, name }, 'deleted', context.io.clock.nowMs() + (context.globals.timeoutMs ?? 300_000));
+  const outcome = await waitUntil(
+    context,
+    connection.value,
+    { project: connection.value.project, name },
+    'deleted',
+    context.io.clock.nowMs() + (context.globals.timeoutMs ?? 300_000),
+  );
   if (outcome === exits.ok) await print(context, kind, name, 'deleted');
   return outcome;
 };

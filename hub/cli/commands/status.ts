@@ -14,7 +14,10 @@ export const status = async (context: Context): Promise<Outcome> => {
   if (!answer.ok) return apiTrouble(answer.failure);
   const fleet = answer.value;
   await printOne(context, fleet, 'fleet', (paint) => {
-    const states = Object.entries(fleet.byState).filter(([, count]) => count > 0).map(([state, count]) => paint(toneOf(state), `${count} ${printable(state)}`)).join(', ');
+    const states = Object.entries(fleet.byState)
+      .filter(([, count]) => count > 0)
+      .map(([state, count]) => paint(toneOf(state), `${count} ${printable(state)}`))
+      .join(', ');
     const lobby = fleet.lobby === 0 ? 'empty' : paint('warn', `${fleet.lobby} waiting   (gp get hosts --state lobby)`);
     return facts([
       ['Hub', connection.value.hub],

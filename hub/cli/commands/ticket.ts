@@ -5,7 +5,7 @@ import { printable } from '../output/printable.ts';
 import { apiTrouble, exits, type Outcome } from '../trouble.ts';
 import { badName } from './kinds.ts';
 
-export interface TicketOptions {
+interface TicketOptions {
   uses: number;
   ttlMs: number;
   labels: Readonly<Record<string, string>>;
@@ -18,7 +18,13 @@ export const createTicket = async (context: Context, name: string, options: Tick
   if (bad !== undefined) return bad;
   const connection = await connect(context);
   if (!connection.ok) return connection.trouble;
-  const body = { name, uses: options.uses, ttlSeconds: Math.round(options.ttlMs / 1000), autoApprove: options.autoApprove, ...(Object.keys(options.labels).length === 0 ? {} : { labels: { ...options.labels } }) };
+  const body = {
+    name,
+    uses: options.uses,
+    ttlSeconds: Math.round(options.ttlMs / 1000),
+    autoApprove: options.autoApprove,
+    ...(Object.keys(options.labels).length === 0 ? {} : { labels: { ...options.labels } }),
+  };
   const answer = await connection.value.client.call('createTicket', { params: { project: connection.value.project }, body });
   if (!answer.ok) return apiTrouble(answer.failure, answer.failure.code === 'name-taken' ? `gp ticket delete ${name}, or take another name` : undefined);
   const ticket = answer.value;
@@ -27,7 +33,8 @@ export const createTicket = async (context: Context, name: string, options: Tick
     ticket,
     `ticket/${ticket.name}`,
     () =>
-      `ticket ${printable(ticket.name)}: for ${ticket.usesLeft} host${ticket.usesLeft === 1 ? '' : 's'}, until ${timeText(ticket.expiresAtMs)}, ${ticket.autoApprove ? 'lets hosts in by itself' : 'hosts wait in the lobby for approval'}\n` +
+      `ticket ${printable(ticket.name)}: for ${ticket.usesLeft} host${ticket.usesLeft === 1 ? '' : 's'}, until ${timeText(ticket.expiresAtMs)}, ` +
+      `${ticket.autoApprove ? 'lets hosts in by itself' : 'hosts wait in the lobby for approval'}\n` +
       `It is shown only now; give it to the agent:\n\n${printable(ticket.ticket)}\n`,
   );
   return exits.ok;

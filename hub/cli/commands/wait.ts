@@ -4,8 +4,8 @@ import { notice, type Context } from '../io.ts';
 import { printable } from '../output/printable.ts';
 import { apiTrouble, exits, trouble, type Outcome } from '../trouble.ts';
 
-export const goals = ['ready', 'failed', 'deleted'] as const;
-export type Goal = (typeof goals)[number];
+const goals = ['ready', 'failed', 'deleted'] as const;
+type Goal = (typeof goals)[number];
 
 const pollMinMs = 300;
 const pollMaxMs = 3_000;
@@ -32,7 +32,10 @@ const layerText = ({ name, observed }: Layer): string => {
 const progressText = (cluster: ClusterView): string => {
   const open = openLayer(cluster.layers);
   const layer = open === undefined ? '' : `; ${layerText(open)}`;
-  return printable(`cluster ${cluster.name}${cluster.simulated ? ' (simulated)' : ''}: ${cluster.state}, ${cluster.layersReady}/${cluster.layersTotal} layers ready${cluster.state === 'ready' ? '' : layer}`);
+  return printable(
+    `cluster ${cluster.name}${cluster.simulated ? ' (simulated)' : ''}: ${cluster.state}, ` +
+      `${cluster.layersReady}/${cluster.layersTotal} layers ready${cluster.state === 'ready' ? '' : layer}`,
+  );
 };
 
 /**
@@ -57,12 +60,22 @@ const judge = async (connection: Connection, where: { project: string; name: str
 };
 
 const missed = (cluster: ClusterView): Outcome => ({
-  ...trouble(`cluster ${cluster.name}`, `${cluster.state}: ${cluster.failure === undefined ? cluster.message : `${cluster.failure.element}: ${cluster.failure.message}`}`, `gp describe cluster ${cluster.name}   or   gp logs cluster ${cluster.name}`),
+  ...trouble(
+    `cluster ${cluster.name}`,
+    `${cluster.state}: ${cluster.failure === undefined ? cluster.message : `${cluster.failure.element}: ${cluster.failure.message}`}`,
+    `gp describe cluster ${cluster.name}   or   gp logs cluster ${cluster.name}`,
+  ),
   details: cluster.layers.filter((layer) => layer.observed?.state !== 'ready').map(layerText),
 });
 
 /** Asks until the cluster is where it should be, tells what changes on stderr, and ends at the deadline (milliseconds since 1970). */
-export const waitUntil = async (context: Context, connection: Connection, where: { project: string; name: string }, goal: Goal, deadlineMs: number): Promise<Outcome> => {
+export const waitUntil = async (
+  context: Context,
+  connection: Connection,
+  where: { project: string; name: string },
+  goal: Goal,
+  deadlineMs: number,
+): Promise<Outcome> => {
   const { clock } = context.io;
   let told = '';
   let failures = 0;
@@ -74,7 +87,8 @@ export const waitUntil = async (context: Context, connection: Connection, where:
     if (!answer.ok && answer.failure.status === 404 && goal === 'deleted') return exits.ok;
     if (!answer.ok) {
       failures += 1;
-      if (answer.failure.kind !== 'retry' || failures > failuresMax) return apiTrouble(answer.failure, answer.failure.status === 404 ? 'gp get clusters' : undefined);
+      if (answer.failure.kind !== 'retry' || failures > failuresMax)
+        return apiTrouble(answer.failure, answer.failure.status === 404 ? 'gp get clusters' : undefined);
     } else {
       failures = 0;
       const verdict = await judge(connection, where, answer.value, goal);
@@ -88,7 +102,12 @@ export const waitUntil = async (context: Context, connection: Connection, where:
       isMoving ||= answer.value.state !== 'failed';
       if (verdict === 'missed' && (isMoving || clock.nowMs() - startedMs >= oldFailureMs)) return missed(answer.value);
     }
-    if (clock.nowMs() + pauseMs > deadlineMs) return trouble(`cluster ${where.name}`, `is not ${goal} in the time given; last: ${answer.ok ? progressText(answer.value) : answer.failure.message}`, `gp describe cluster ${where.name}   (or wait longer with --timeout 15m)`);
+    if (clock.nowMs() + pauseMs > deadlineMs)
+      return trouble(
+        `cluster ${where.name}`,
+        `is not ${goal} in the time given; last: ${answer.ok ? progressText(answer.value) : answer.failure.message}`,
+        `gp describe cluster ${where.name}   (or wait longer with --timeout 15m)`,
+      );
     await clock.sleep(pauseMs);
     pauseMs = Math.min(pollMaxMs, pauseMs * 1.3);
   }
@@ -98,5 +117,11 @@ export const waitUntil = async (context: Context, connection: Connection, where:
 export const wait = async (context: Context, name: string, goal: Goal): Promise<Outcome> => {
   const connection = await connect(context, { isWaiting: true });
   if (!connection.ok) return connection.trouble;
-  return waitUntil(context, connection.value, { project: connection.value.project, name }, goal, context.io.clock.nowMs() + (context.globals.timeoutMs ?? 300_000));
+  return waitUntil(
+    context,
+    connection.value,
+    { project: connection.value.project, name },
+    goal,
+    context.io.clock.nowMs() + (context.globals.timeoutMs ?? 300_000),
+  );
 };

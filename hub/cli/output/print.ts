@@ -1,16 +1,16 @@
 import type { Context, OutputFormat } from '../io.ts';
-import { safeJson } from './printable.ts';
+import { printable, safeData } from './printable.ts';
 import { painter, type Paint } from './style.ts';
 import { table, type Column } from './table.ts';
 
 /** What was asked for; otherwise a table for people and JSON for programs. */
 export const formatOf = ({ io, globals }: Context): OutputFormat => globals.output ?? (io.stdout.isTTY ? 'table' : 'json');
 
-export const jsonText = (value: unknown): string => `${safeJson(JSON.stringify(value, undefined, 2) ?? 'null')}\n`;
+export const jsonText = (value: unknown): string => `${safeData(JSON.stringify(value, undefined, 2) ?? 'null')}\n`;
 
 export const yamlText = async (value: unknown): Promise<string> => {
   const { stringify } = await import('yaml');
-  return safeJson(stringify(value, { aliasDuplicateObjects: false, lineWidth: 0 }));
+  return safeData(stringify(value, { aliasDuplicateObjects: false, lineWidth: 0 }));
 };
 
 export interface Shown<T> {
@@ -27,18 +27,18 @@ export const printList = async <T>(context: Context, items: readonly T[], shown:
   const format = formatOf(context);
   if (format === 'json') return stdout.write(jsonText(items));
   if (format === 'yaml') return stdout.write(await yamlText(items));
-  if (format === 'name') return stdout.write(items.map((item) => `${shown.name(item)}\n`).join(''));
+  if (format === 'name') return stdout.write(items.map((item) => `${printable(shown.name(item))}\n`).join(''));
   if (items.length === 0) return context.globals.quiet ? undefined : stderr.write(`${shown.empty}\n`);
   return stdout.write(table(items, shown.columns, { isWide: format === 'wide', paint: painter(context, stdout) }));
 };
 
 /** Prints one thing: as data, by name, or as the text that `human` makes for a terminal. */
-export const printOne = async <T>(context: Context, item: T, name: string, human: (paint: Paint, isWide: boolean) => string): Promise<void> => {
+export const printOne = async (context: Context, item: unknown, name: string, human: (paint: Paint, isWide: boolean) => string): Promise<void> => {
   const { stdout } = context.io;
   const format = formatOf(context);
   if (format === 'json') return stdout.write(jsonText(item));
   if (format === 'yaml') return stdout.write(await yamlText(item));
-  if (format === 'name') return stdout.write(`${name}\n`);
+  if (format === 'name') return stdout.write(`${printable(name)}\n`);
   return stdout.write(human(painter(context, stdout), format === 'wide'));
 };
 

@@ -1,4 +1,6 @@
-const unsafe = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+/** Control characters (C0, DEL, C1), line and paragraph separators, and what turns the reading direction. */
+const unsafe = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu;
+const unsafeInData = /(?![\n\t])[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu;
 
 const escaped = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
@@ -6,7 +8,11 @@ const escaped = (char: string): string => `\\u${char.charCodeAt(0).toString(16).
  * One line of text that cannot steer a terminal: line breaks become spaces; control characters, escape sequences and marks that turn the reading direction are
  * shown as `\u001b`. Names and messages come from devices that nobody has approved yet.
  */
-export const printable = (text: string): string => text.replaceAll(/\s*\r?\n\s*/g, ' ').replaceAll('\t', ' ').replaceAll(unsafe, escaped);
+export const printable = (text: string): string =>
+  text
+    .replaceAll(/\s*\r?\n\s*/g, ' ')
+    .replaceAll('\t', ' ')
+    .replaceAll(unsafe, escaped);
 
 /** Like `printable` for a text of many lines. */
 export const printableLines = (text: string): string =>
@@ -15,5 +21,5 @@ export const printableLines = (text: string): string =>
     .map((line) => line.replaceAll('\t', '  ').replaceAll(unsafe, escaped))
     .join('\n');
 
-/** JSON may hold these characters inside strings as they are; escaped they mean the same and do nothing to a terminal. */
-export const safeJson = (json: string): string => json.replaceAll(/[\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, escaped);
+/** JSON and YAML may hold these characters inside of strings as they are; escaped they mean the same and do nothing to a terminal. */
+export const safeData = (text: string): string => text.replaceAll(unsafeInData, escaped);

@@ -12,9 +12,29 @@ export const painter = ({ io, globals }: Context, sink: Sink): Paint => {
 };
 
 const tones: Readonly<Record<string, Tone>> = {
-  ready: 'good', converged: 'good', online: 'good', approved: 'good', released: 'good', True: 'good',
-  applying: 'warn', staging: 'warn', waiting: 'warn', pending: 'warn', degraded: 'warn', blocked: 'warn', removing: 'warn', deleting: 'warn', lobby: 'warn', draft: 'warn', warning: 'warn', Unknown: 'warn',
-  failed: 'bad', unresolved: 'bad', 'rolled-back': 'bad', revoked: 'bad', offline: 'dim',
+  ready: 'good',
+  converged: 'good',
+  online: 'good',
+  approved: 'good',
+  released: 'good',
+  True: 'good',
+  applying: 'warn',
+  staging: 'warn',
+  waiting: 'warn',
+  pending: 'warn',
+  degraded: 'warn',
+  blocked: 'warn',
+  removing: 'warn',
+  deleting: 'warn',
+  lobby: 'warn',
+  draft: 'warn',
+  warning: 'warn',
+  Unknown: 'warn',
+  failed: 'bad',
+  unresolved: 'bad',
+  'rolled-back': 'bad',
+  revoked: 'bad',
+  offline: 'dim',
 };
 
 /** The tone of a state word; the same word has the same colour everywhere. */

@@ -11,8 +11,13 @@ export interface Column<T> {
   max?: number;
 }
 
-const widthOf = (text: string): number => [...text].length;
-const cut = (text: string, max: number): string => (widthOf(text) <= max ? text : `${[...text].slice(0, Math.max(1, max - 1)).join('')}…`);
+const widthOf = (text: string): number => Array.from(text).length;
+const cut = (text: string, max: number): string =>
+  widthOf(text) <= max
+    ? text
+    : `${Array.from(text)
+        .slice(0, Math.max(1, max - 1))
+        .join('')}…`;
 
 /** Text of a table with its title line; two spaces between columns, nothing after the last. Cells are made safe for terminals. */
 export const table = <T>(items: readonly T[], columns: readonly Column<T>[], options: { isWide: boolean; paint: Paint }): string => {

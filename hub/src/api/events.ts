@@ -1,6 +1,7 @@
+import { allowedProjects } from '@groundplane/protocol/access';
 import { isDigest } from '@groundplane/protocol/digest';
 import { ok } from '@groundplane/protocol/failure';
-import type { EventView } from '@groundplane/protocol/api/views';
+import type { EventView, FleetView } from '@groundplane/protocol/api/views';
 import type { StoredEvent } from '../port/store.ts';
 import { notFound } from './errors.ts';
 import { limitOf, type Handler } from './handler.ts';
@@ -38,8 +39,21 @@ export const headContent: Handler<'headContent'> = async ({ principal, params },
   return mine === undefined ? notFound(`content ${params.digest}`, 'It was not uploaded to this tenant') : ok({ digest: params.digest, size: mine.value.size });
 };
 
+/** Adds up counters of several projects. */
+const sum = (views: readonly FleetView[]): FleetView => {
+  const total: FleetView = { hosts: 0, online: 0, lobby: 0, simulated: 0, clusters: 0, byState: {}, drifted: 0, profiles: 0 };
+  for (const view of views) {
+    for (const key of ['hosts', 'online', 'lobby', 'simulated', 'clusters', 'drifted', 'profiles'] as const) total[key] += view[key];
+    for (const [state, count] of Object.entries(view.byState)) total.byState[state] = (total.byState[state] ?? 0) + count;
+  }
+  return total;
+};
+
+/** Counters of what the caller may see: of the tenant, of one project, or of the projects that their grants name. */
 export const fleet: Handler<'fleet'> = async ({ principal, query }, deps) => {
+  const visible = allowedProjects(principal.grants, 'host.get');
   const project = query.project === undefined ? undefined : await deps.store.byName('project', principal.tenant, '', query.project);
-  if (query.project !== undefined && project === undefined) return notFound(`project ${query.project}`, 'See: gp get projects');
+  if (query.project !== undefined && (project === undefined || (visible !== 'all' && !visible.includes(project.id)))) return notFound(`project ${query.project}`, 'See: gp get projects');
+  if (project === undefined && visible !== 'all') return ok(sum(visible.map((id) => deps.fleet.counters(principal.tenant, id))));
   return ok(deps.fleet.counters(principal.tenant, project?.id));
 };

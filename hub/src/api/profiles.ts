@@ -42,9 +42,10 @@ const view = async (deps: ApiDeps, row: Row<'profile'>, project: string): Promis
   usedBy: await usedBy(deps, row),
 });
 
-const missingChart = async (deps: ApiDeps, spec: ProfileSpec): Promise<Result<void>> => {
+/** Only what this tenant uploaded itself: knowing the digest of somebody else's chart must not be enough to render it. */
+const missingChart = async (deps: ApiDeps, tenant: string, spec: ProfileSpec): Promise<Result<void>> => {
   for (const layer of spec.layers) {
-    if (layer.helm === undefined || (await deps.content.size(layer.helm.chart.digest)) !== undefined) continue;
+    if (layer.helm === undefined || (await deps.store.get('blob', tenant, layer.helm.chart.digest)) !== undefined) continue;
     return fail('fatal', 'chart-missing', `layer ${layer.name}`, `the chart archive ${layer.helm.chart.digest} was not uploaded. gp apply does that when the layer names a chart by path`);
   }
   return ok(undefined);
@@ -81,7 +82,7 @@ export const applyProfile: Handler<'applyProfile'> = async (request, deps) => {
   }
   const isDraft = body.draft === true;
   if (!isDraft && !isAllowed(principal.grants, 'profile.release', project)) return fail('fatal', 'denied', `profile ${params.name} ${params.version}`, 'you may not release profiles. Save it as a draft: gp apply --draft');
-  const charts = await missingChart(deps, body.spec);
+  const charts = await missingChart(deps, principal.tenant, body.spec);
   if (!charts.ok) return charts;
   const value: Row<'profile'>['value'] = {
     profile: params.name,
