@@ -1,7 +1,6 @@
 import { done, usage, type Attempt } from './trouble.ts';
 
-const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host.endsWith('.localhost') || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
+const isLoopback = (host: string): boolean => host === 'localhost' || host.endsWith('.localhost') || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
 
 /** A set-up link carries its token behind the `#`, where no server's log sees it. */
 export const parseSetupLink = (link: string): Attempt<{ hub: string; token: string }> => {

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { buildCli } from '@groundplane/hub/cli/build';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseDuration } from '../../hub/cli/duration.ts';
+import { isRequired } from '../lab/prerequisite.ts';
 import { gp } from './fake-io.ts';
 
 const execute = promisify(execFile);
@@ -79,8 +80,7 @@ const hasShell = async (shell: string): Promise<boolean> =>
     () => false,
   );
 const shells = { zsh: await hasShell('zsh'), fish: await hasShell('fish') };
-const required = (process.env.GROUNDPLANE_TEST_REQUIRE ?? '').split(',');
-const missing = (shell: 'zsh' | 'fish'): boolean => !shells[shell] && !required.includes(shell) && !required.includes('all');
+const missing = (shell: 'zsh' | 'fish'): boolean => !shells[shell] && !isRequired(shell);
 
 describe('completion', () => {
   let folder = '';

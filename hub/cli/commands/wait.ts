@@ -4,8 +4,7 @@ import { notice, type Context } from '../io.ts';
 import { printable } from '../output/printable.ts';
 import { apiTrouble, exits, trouble, type Outcome } from '../trouble.ts';
 
-const goals = ['ready', 'failed', 'deleted'] as const;
-type Goal = (typeof goals)[number];
+type Goal = 'ready' | 'failed' | 'deleted';
 
 const pollMinMs = 300;
 const pollMaxMs = 3_000;
