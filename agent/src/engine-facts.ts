@@ -73,7 +73,7 @@ export const createFactFinder = (deps: { state: State; host: Host; openCluster: 
     const applier = record.desired.cluster?.applier ?? true;
     const seen = await observeKubernetes(record, layers.map((item) => item.layer).filter((layer) => applier || layer.kind === 'os' || layer.kind === 'kubernetes'));
     return ok({
-      target: { version: record.version, parent: record.desired.parent as HostFacts['target']['parent'], layers, applier, rollback },
+      target: { version: record.version, parent: record.desired.parent, layers, applier, rollback },
       committed,
       records: state.layers(),
       ownedObjects: state.objects(),

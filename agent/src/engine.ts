@@ -104,7 +104,7 @@ export const createEngine = (deps: EngineDeps) => {
       const text = await deps.content.fetch(digest as Digest, size);
       if (!text.ok) return text;
       if (digestBytes(text.value) !== digest) return fail('retry', 'content-missing', digest, 'the content that came has another digest; it will be fetched again');
-      const kept = state.commit([writes.content(digest as Digest, text.value)]);
+      const kept = state.commit([writes.content(digest, text.value)]);
       if (!kept.ok) return kept;
     }
     if (state.slot('candidate')?.version.digest !== candidate.version.digest) return ok(undefined);

@@ -115,7 +115,8 @@ export const startHub = async (options: HubOptions) => {
   const stream = mountStream(app, deps);
   app.route('/', apiRouter(deps, options.log));
   app.route('/', dashboardApp({ assetsDir: assetsFor(options) }));
-  server.on('request', getRequestListener(app.fetch));
+  const answer = getRequestListener(app.fetch);
+  server.on('request', (request, response) => void answer(request, response));
 
   return {
     url,

@@ -1,3 +1,4 @@
+import { isSameVersion, type Version } from './bundle.ts';
 import type { HostPhase, HostStatus } from './observed.ts';
 
 /** States of a cluster, one sentence each; hub, CLI and dashboard use this table. */
@@ -28,21 +29,20 @@ const phaseState: readonly (readonly [HostPhase, ClusterState])[] = [
 export interface ClusterFacts {
   deleting: boolean;
   failure: { message: string } | undefined;
-  /** One entry for each assigned host: the generation it should be at, and its last report. */
-  hosts: readonly { generation: number; status: HostStatus | undefined }[];
+  /** One entry for each assigned host: what it should be, and its last report. */
+  hosts: readonly { desired: Version | undefined; status: HostStatus | undefined }[];
 }
 
 /**
- * Derives the state of a cluster. A report counts only when it names the generation that the host should be at: stale health opens no gate
+ * Derives the state of a cluster. A report counts only when it names the very version that the host should be at: stale health opens no gate
  * (Argo CD #29410 and OCM PR #1207 did the opposite).
  */
 export const clusterState = (facts: ClusterFacts): { state: ClusterState; message: string } => {
   if (facts.deleting) return { state: 'deleting', message: clusterStates.deleting };
   if (facts.failure !== undefined) return { state: 'unresolved', message: facts.failure.message };
   if (facts.hosts.length === 0) return { state: 'waiting', message: clusterStates.waiting };
-  const states = facts.hosts.map(({ generation, status }): { state: ClusterState; rank: number; message: string } => {
-    const spoken = status?.version?.generation;
-    if (status === undefined || spoken !== generation) return { state: 'applying', rank: 3, message: clusterStates.applying };
+  const states = facts.hosts.map(({ desired, status }): { state: ClusterState; rank: number; message: string } => {
+    if (status === undefined || !isSameVersion(status.version, desired)) return { state: 'applying', rank: 3, message: clusterStates.applying };
     const rank = phaseState.findIndex(([phase]) => phase === status.phase);
     const state = phaseState[rank]?.[1] ?? 'applying';
     const message = status.poisoned?.failure.message ?? status.failure?.message ?? status.layers.find((layer) => layer.state !== 'ready' && layer.message !== undefined)?.message;

@@ -47,7 +47,7 @@ export const fakeHubStore = (clock: Clock, disk: FakeHubDisk = emptyHubDisk()): 
     }
     const { op: _op, expect: _expect, ...fields } = write;
     const nowMs = clock.wallMs();
-    const row = { ...structuredClone(fields), version: (before?.version ?? 0) + 1, createdAtMs: before?.createdAtMs ?? nowMs, updatedAtMs: nowMs } as unknown as AnyRow & { lookup?: string };
+    const row = { ...structuredClone(fields), version: (before?.version ?? 0) + 1, createdAtMs: before?.createdAtMs ?? nowMs, updatedAtMs: nowMs };
     disk.rows.set(key, row);
     return [{ op: 'put', row: structuredClone(row) }];
   };

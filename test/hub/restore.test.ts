@@ -114,21 +114,29 @@ describe('a hub that was restored from an older backup', () => {
     expect(acceptDesired(have, versionOf(message), [], message.adopted)).toEqual({ accept: 'new' });
   });
 
-  test('with a new epoch continues the host\'s history, and says what it read', async () => {
-    const { have } = await restored(3);
+  test.each([0, 1, 3])('with a new epoch continues the history of a host that was away, after %i changes of its own', async (changes) => {
+    const { device, line } = await enrolledHost(hub, 'edge');
+    for (let turn = 1; turn <= 5; turn += 1) await applyProfile(hub.admin, 'web', `${turn}.0.0`);
+    await applyCluster(hub.admin, 'shop', 'web', '1.0.0', ['edge']);
+    const have = versionOf(await line.hear('desired'));
+    line.hangUp();
     const { folder, keys } = hub;
     const copy = mkdtempSync(join(tmpdir(), 'gp-backup-'));
-    hub = await hub.restart();
+    await hub.core.runner.settled();
     await hub.core.close();
     await hub.store.close();
     cpSync(folder, copy, { recursive: true });
     rmSync(folder, { recursive: true, force: true });
     hub = await openHub({ folder: copy, keys, epoch: 'epoch2' });
-    const host = [...hub.core.fleet.hosts()][0];
-    const device = (await hub.store.get('host', hub.tenant, host?.id ?? ''))?.value.key;
-    expect(device).toBeDefined();
-    await hub.core.gateway.push([]);
-    expect(have.epoch).toBe('epoch1');
+    await hub.core.runner.settled();
+    for (let turn = 2; turn < 2 + changes; turn += 1) await applyCluster(hub.admin, 'shop', 'web', `${turn}.0.0`, ['edge']);
+    await hub.core.runner.settled();
+    const message = await (await greet(hub, device, { resume: { version: have } })).hear('desired');
+    const next = versionOf(message);
+    expect(next.epoch).toBe('epoch2');
+    expect(acceptDesired(have, next, [], message.adopted)).toEqual({ accept: 'new' });
+    const back = await greet(hub, device, { resume: { version: next } });
+    expect((await back.hear('welcome')).resume).toBe('unchanged');
   });
 
   test('does not push back a host whose desired state it never knew, and does not tear it down', async () => {

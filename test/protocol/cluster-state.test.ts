@@ -12,7 +12,12 @@ const status = (phase: HostPhase, generation: number | undefined, fields: Partia
   ...(generation === undefined ? {} : { version: { epoch: 'e', generation, digest: digestBytes('d') } }),
   ...fields,
 });
-const facts = (hosts: ClusterFacts['hosts'], fields: Partial<ClusterFacts> = {}): ClusterFacts => ({ deleting: false, failure: undefined, hosts, ...fields });
+const facts = (hosts: readonly { generation: number; status: HostStatus | undefined }[], fields: Partial<ClusterFacts> = {}): ClusterFacts => ({
+  deleting: false,
+  failure: undefined,
+  hosts: hosts.map((host) => ({ desired: { epoch: 'e', generation: host.generation, digest: digestBytes('d') }, status: host.status })),
+  ...fields,
+});
 const failure = { kind: 'fatal' as const, code: 'c', element: 'layer web', message: 'image not found' };
 
 describe('state of a cluster', () => {
@@ -33,6 +38,12 @@ describe('state of a cluster', () => {
     for (const phase of phases) {
       for (const spoken of [0, 1, 2, 4, 400, undefined]) expect(clusterState(facts([{ generation: 3, status: status(phase, spoken, { failure }) }])).state).toBe('applying');
     }
+  });
+
+  test('the number alone is not enough: digest and epoch must be those of the desired state', () => {
+    const version = { epoch: 'e', generation: 3, digest: digestBytes('d') };
+    for (const other of [{ ...version, digest: digestBytes('x') }, { ...version, epoch: 'f' }]) expect(clusterState(facts([{ generation: 3, status: status('converged', 3, { version: other }) }])).state).toBe('applying');
+    expect(clusterState({ deleting: false, failure: undefined, hosts: [{ desired: undefined, status: status('converged', undefined) }] }).state).toBe('applying');
   });
 
   test('it is ready only when every host says so about the generation it should be at', () => {

@@ -36,7 +36,7 @@ if (mutant !== undefined) {
     load: (url, context, next) => {
       const loaded = next(url, context);
       if (!url.startsWith('file:') || !fileURLToPath(url).endsWith(mutant.file)) return loaded;
-      const source = String(loaded.source);
+      const source = typeof loaded.source === 'string' ? loaded.source : new TextDecoder().decode(loaded.source ?? undefined);
       if (!source.includes(mutant.find)) throw new Error(`mutant "${mutant.name}": its place in ${mutant.file} is gone; write it anew`);
       return { ...loaded, source: source.replace(mutant.find, mutant.replace) };
     },

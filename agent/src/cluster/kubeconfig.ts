@@ -93,7 +93,7 @@ const pemSource = (place: string, field: string, entry: Record<string, unknown>,
   return ok(typeof file === 'string' && file !== '' ? { file: resolve(folder, file) } : undefined);
 };
 
-const isLoopback = (host: string): boolean => host === 'localhost' || host === '[::1]' || /^127\./.test(host);
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '[::1]' || host.startsWith('127.');
 
 const parseServer = (path: string, server: string, hasToken: boolean): Result<string> => {
   if (!URL.canParse(server)) return wrong(path, `"${server.slice(0, 200)}" is not a URL; write it like https://192.0.2.10:6443.`);

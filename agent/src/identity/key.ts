@@ -10,7 +10,7 @@ export interface DeviceKey {
   sign(text: string): string;
 }
 
-const publicText = (key: KeyObject): string => `ed25519:${String(createPublicKey(key).export({ format: 'jwk' }).x)}`;
+const publicText = (key: KeyObject): string => `ed25519:${createPublicKey(key).export({ format: 'jwk' }).x}`;
 
 const deviceKey = (key: KeyObject): DeviceKey => ({ publicKey: publicText(key), sign: (text) => signWith(null, Buffer.from(text), key).toString('base64url') });
 
@@ -32,7 +32,7 @@ const writeSecret = (file: string, text: string): void => {
 /** Reads the key, or makes it on the very first start. A key that others can read is refused: it may have been copied. */
 export const loadDeviceKey = (file: string): Result<DeviceKey> => {
   try {
-    if (!existsSync(file)) writeSecret(file, generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
+    if (!existsSync(file)) writeSecret(file, generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }));
     const mode = statSync(file).mode & 0o777;
     if ((mode & 0o077) !== 0) return fail('blocked', 'key-exposed', file, `the device key is readable by others (mode ${mode.toString(8)}). Run: chmod 600 ${file}`);
     return ok(deviceKey(createPrivateKey(readFileSync(file, 'utf8'))));

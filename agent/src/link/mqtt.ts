@@ -10,7 +10,7 @@ export const mqttLink = (url: string, options: { caPem?: string | undefined }): 
   connect: (events) => {
     let closed = false;
     let stop = (): void => undefined;
-    let publish = (_: string): void => undefined;
+    let publish: (text: string) => void = () => undefined;
     const close = (reason: string): void => {
       if (closed) return;
       closed = true;

@@ -58,7 +58,7 @@ const factsHolding = (before: BuiltBundle | undefined, after: BuiltBundle, gener
     target: { version: { epoch: '', generation, digest: after.digest }, parent: undefined, layers: after.bundle.layers.map((layer, index) => ({ layer, digest: after.layerDigests[index] ?? after.digest })), applier: true, rollback: false },
     committed: undefined,
     records: layers.map((layer, index) => ({ name: layer.name, digest: before?.layerDigests[index] ?? after.digest, layer, state: 'installed', event: 'install', revision: 1 })),
-    ownedObjects: layers.flatMap((layer) => layer.objects.map((object) => ({ ref: object.ref, layer: layer.name, digest: object.digest as `sha256:${string}`, adopted: false, keep: object.keep === true || object.crd !== undefined }))),
+    ownedObjects: layers.flatMap((layer) => layer.objects.map((object) => ({ ref: object.ref, layer: layer.name, digest: object.digest, adopted: false, keep: object.keep === true || object.crd !== undefined }))),
     ownedOs: [
       ...files.map(({ layer, file }) => owned(layer, 'file', file.path)),
       ...os.flatMap((layer) => [...Object.keys(layer.os.sysctls).map((key) => owned(layer.name, 'sysctl', key)), ...layer.os.units.map((unit) => owned(layer.name, 'unit', unit.name))]),

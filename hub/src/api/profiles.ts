@@ -1,5 +1,5 @@
 import { isAllowed } from '@groundplane/protocol/access';
-import type { ProfileSummaryView, ProfileView } from '@groundplane/protocol/api/views';
+import type { ProfileDiffView, ProfileSummaryView, ProfileView } from '@groundplane/protocol/api/views';
 import { digestOf } from '@groundplane/protocol/digest';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { makeId } from '@groundplane/protocol/ids';
@@ -169,11 +169,11 @@ export const diffProfile: Handler<'diffProfile'> = async ({ principal, params, q
   const after = new Map(to.value.value.spec.layers.map((layer) => [layer.name, layer]));
   const all = [...from.value.value.spec.layers, ...to.value.value.spec.layers.filter((layer) => !before.has(layer.name))].toSorted(compareLayers);
   const text = (layer: unknown): string => (layer === undefined ? '' : stringify(layer, { lineWidth: 0 }));
-  const layers = all.map(({ name }) => {
+  const layers = all.map(({ name }): ProfileDiffView['layers'][number] => {
     const old = before.get(name);
     const next = after.get(name);
     const change = old === undefined ? 'add' : next === undefined ? 'remove' : digestOf(old) === digestOf(next) ? 'same' : 'change';
-    return { name, change: change as 'add' | 'change' | 'remove' | 'same', before: text(old), after: text(next) };
+    return { name, change: change, before: text(old), after: text(next) };
   });
   return ok({ from: query.from, to: query.to, layers });
 };

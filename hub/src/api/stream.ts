@@ -18,6 +18,8 @@ interface Listener {
   project: string | undefined;
   changes: Map<string, { kind: string; project: string; name: string }>;
   events: boolean;
+  /** A key, session or user of this tenant changed: whoever listens has to show again that they may. */
+  isDoubted: boolean;
   wake: () => void;
 }
 
@@ -29,6 +31,10 @@ const note = (listener: Listener, change: Change, projectName: string, deps: Api
   }
   const { row } = change;
   if (row.tenant !== listener.tenant) return;
+  if (row.kind === 'apiKey' || row.kind === 'session' || row.kind === 'user') {
+    listener.isDoubted = true;
+    return listener.wake();
+  }
   const host = row.kind === 'observed' || row.kind === 'desired' || row.kind === 'presence' ? deps.fleet.host(row.id) : undefined;
   const project = host?.project ?? row.project;
   if (listener.project !== undefined && project !== listener.project && row.kind !== 'project') return;
@@ -63,7 +69,7 @@ export const mountStream = (app: Hono, deps: ApiDeps): { close: () => void } => 
     context.header('X-Accel-Buffering', 'no');
     return streamSSE(context, async (stream) => {
       let next = Promise.withResolvers<void>();
-      const listener: Listener = { tenant: principal.tenant, project: row?.id, changes: new Map(), events: false, wake: () => next.resolve() };
+      const listener: Listener = { tenant: principal.tenant, project: row?.id, changes: new Map(), events: false, isDoubted: false, wake: () => next.resolve() };
       listeners.add(listener);
       stream.onAbort(() => next.resolve());
       try {
@@ -77,13 +83,16 @@ export const mountStream = (app: Hono, deps: ApiDeps): { close: () => void } => 
           const rest = Promise.withResolvers<void>();
           deps.clock.after(frameMs, rest.resolve);
           await rest.promise;
-          if (listener.changes.size > 0 || listener.events || closed) continue;
-          next = Promise.withResolvers<void>();
-          listener.wake = () => next.resolve();
-          const cancel = deps.clock.after(25_000, next.resolve);
-          await next.promise;
-          cancel();
-          if (!(await stillAllowed(deps, context.req.raw, principal.subject))) break;
+          if (listener.changes.size === 0 && !listener.events && !listener.isDoubted && !closed) {
+            next = Promise.withResolvers<void>();
+            listener.wake = () => next.resolve();
+            const cancel = deps.clock.after(25_000, next.resolve);
+            await next.promise;
+            cancel();
+          }
+          listener.isDoubted = false;
+          // Before each frame, also while changes keep coming.
+          if (closed || stream.aborted || !(await stillAllowed(deps, context.req.raw, principal.subject))) break;
         }
       } finally {
         listeners.delete(listener);

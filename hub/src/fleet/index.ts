@@ -17,6 +17,8 @@ export interface HostEntry {
   online: boolean;
   lastSeenMs: number | undefined;
   desired: Version | undefined;
+  /** What the host itself says it holds, when this hub knows of nothing that it should hold: it was restored from a backup older than that. */
+  held: Version | undefined;
   bundle: string | undefined;
   cluster: string | undefined;
   phase: HostStatus['phase'] | undefined;
@@ -68,7 +70,7 @@ export const createFleet = (store: Store) => {
   const judge = (cluster: ClusterEntry): void => {
     const members = cluster.hosts.map((name) => byName.get(nameKey(cluster.tenant, cluster.project, name))).filter((host) => host?.state === 'approved');
     const facts = members.map((host) => ({
-      generation: host?.desired?.generation ?? 0,
+      desired: host?.desired,
       status:
         host?.phase === undefined
           ? undefined
@@ -86,7 +88,7 @@ export const createFleet = (store: Store) => {
   const putHost = (row: Row<'host'>): void => {
     const before = hosts.get(row.id);
     const entry: HostEntry = {
-      ...(before ?? { online: false, lastSeenMs: undefined, desired: undefined, bundle: undefined, cluster: undefined, phase: undefined, reported: undefined, drifted: 0, layersReady: 0, layersTotal: 0, message: undefined, kubernetesVersion: undefined }),
+      ...(before ?? { online: false, lastSeenMs: undefined, desired: undefined, held: undefined, bundle: undefined, cluster: undefined, phase: undefined, reported: undefined, drifted: 0, layersReady: 0, layersTotal: 0, message: undefined, kubernetesVersion: undefined }),
       id: row.id,
       tenant: row.tenant,
       project: row.project,
@@ -189,6 +191,7 @@ export const createFleet = (store: Store) => {
     cluster: (id: string): ClusterEntry | undefined => clusters.get(id),
     clusters: (): IterableIterator<ClusterEntry> => clusters.values(),
     clusterOf: (host: string): ClusterEntry | undefined => clusters.get(clusterOfHost.get(host) ?? ''),
+    noteHeld: (id: string, held: Version): void => update(id, { held }),
     setOnline: (id: string, online: boolean, nowMs: number): void => update(id, { online, lastSeenMs: nowMs }),
     setBundle: (id: string, result: { bundle: string | undefined; failure: ClusterEntry['failure'] }): void => {
       const cluster = clusters.get(id);

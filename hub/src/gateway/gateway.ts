@@ -1,5 +1,5 @@
 import { verify as verifyWith, createPublicKey } from 'node:crypto';
-import type { Version } from '@groundplane/protocol/bundle';
+import { isSameVersion, type Version } from '@groundplane/protocol/bundle';
 import { parseAgentFrame, writeFrame } from '@groundplane/protocol/frame';
 import { limits } from '@groundplane/protocol/limits';
 import { capabilities, helloText, protocolVersion, welcomeText, type AgentMessage, type Hello, type HubMessage, type Report } from '@groundplane/protocol/messages';
@@ -139,17 +139,20 @@ export const createGateway = (deps: GatewayDeps) => {
     }
   };
 
-  /** The host is ahead of us: this hub was restored from an older backup. It keeps what it has, and we go on above it. */
+  /**
+   * The host is ahead of us, or of another history: this hub was restored from an older backup. It keeps what it has, and we go on above it. When we know
+   * nothing that it should be, it is left as it is: losing our memory is no reason to take its workloads away.
+   */
   const adopt = async (host: HostEntry, theirs: Version | undefined): Promise<void> => {
     const ours = host.desired;
     if (theirs === undefined || host.state !== 'approved') return;
-    const isOurs = ours !== undefined && ours.epoch === theirs.epoch && ours.generation === theirs.generation && ours.digest === theirs.digest;
-    if (isOurs || theirs.generation < (ours?.generation ?? 0)) return;
+    if (isSameVersion(ours, theirs) || (ours?.epoch === theirs.epoch && theirs.generation < ours.generation)) return;
     const row = ours === undefined ? undefined : await store.get('desired', host.tenant, host.id);
-    await deps.assigner.assign(
-      [{ tenant: host.tenant, host: host.id, cluster: row?.value.desired.cluster, bundle: row?.value.desired.bundle, inputs: row?.value.inputs ?? '' }],
-      new Map([[host.id, theirs]]),
-    );
+    if (row === undefined) fleet.noteHeld(host.id, theirs);
+    else {
+      const { desired, inputs } = row.value;
+      await deps.assigner.assign([{ tenant: host.tenant, host: host.id, cluster: desired.cluster, bundle: desired.bundle, inputs }], new Map([[host.id, theirs]]));
+    }
     await store.commit([{ op: 'event', event: { tenant: host.tenant, project: host.project, host: host.name, atMs: clock.wallMs(), type: 'warning', reason: 'HostAhead', message: `host ${host.name} holds generation ${theirs.generation} (epoch ${theirs.epoch}), ahead of this hub; its next generation is above that` } }]);
   };
 

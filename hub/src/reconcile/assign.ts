@@ -22,7 +22,10 @@ export const createAssigner = (deps: { store: Store; fleet: Fleet; keys: HubKeys
       const row = await readDesired(item.tenant, item.host);
       if (row !== undefined) before.set(item.host, row.value);
     }
-    const numbered = planAssignments(epoch, wanted, (host) => before.get(host), (host) => ahead?.get(host)?.generation ?? 0);
+    const held = (host: string): Version | undefined => ahead?.get(host) ?? (before.has(host) ? undefined : entries.get(host)?.held);
+    // A host of another history is given a new number in any case, since only a new desired state can say that its history was read.
+    const above = (host: string): number => (held(host) === undefined ? 0 : Math.max(held(host)?.generation ?? 0, before.get(host)?.version.generation ?? 0));
+    const numbered = planAssignments(epoch, wanted, (host) => before.get(host), above);
     if (numbered.length === 0) return [];
     const tree = assignmentTree(numbered);
     const director = keys.sign('director', { schema: 'groundplane.dev/director/1', hub: keys.hub, epoch, root: tree.root, size: numbered.length, atMs: clock.wallMs() } as const);
@@ -30,7 +33,7 @@ export const createAssigner = (deps: { store: Store; fleet: Fleet; keys: HubKeys
     const tenants = new Set(numbered.map((item) => item.assignment.tenant));
     const writes: Write[] = [...tenants].map((tenant) => ({ op: 'put', kind: 'director', tenant, id: tree.root, project: '', name: tree.root, value: director }));
     for (const [index, { assignment, desired, version }] of numbered.entries()) {
-      const adopted = ahead?.get(assignment.host);
+      const adopted = held(assignment.host);
       writes.push({
         op: 'put',
         kind: 'desired',

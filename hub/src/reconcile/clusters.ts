@@ -1,4 +1,5 @@
 import semver from 'semver';
+import { isSameVersion } from '@groundplane/protocol/bundle';
 import { ok, type Result } from '@groundplane/protocol/failure';
 import type { Fleet } from '../fleet/index.ts';
 import type { Assignment } from '../plan/assignments.ts';
@@ -110,7 +111,7 @@ export const clusterReconciler = (deps: ClusterReconcilerDeps & { inputs: Cluste
   /** Deleted when every host says that it holds nothing of it any more. */
   const finishDeletion = async (row: Row<'cluster'>): Promise<void> => {
     const members = row.value.spec.hosts.map((name) => fleet.hostByName(row.tenant, row.project, name)).filter((host) => host !== undefined);
-    const isClear = members.every((host) => host.cluster === undefined && (host.desired === undefined || (host.reported?.generation === host.desired.generation && host.phase === 'converged')));
+    const isClear = members.every((host) => host.cluster === undefined && (host.desired === undefined || (isSameVersion(host.reported, host.desired) && host.phase === 'converged')));
     if (!isClear) return;
     await store.commit([
       { op: 'delete', kind: 'cluster', tenant: row.tenant, id: row.id },
@@ -187,7 +188,7 @@ const affectedBy = (change: Change, fleet: Fleet, inputs: ClusterInputs, memory:
     case 'observed': {
       const host = fleet.host(row.id);
       const id = fleet.clusterOf(row.id)?.id;
-      const deleting = [...(host === undefined ? [] : [id])].filter((item) => item !== undefined && fleet.cluster(item)?.deleting === true);
+      const deleting = (host === undefined ? [] : [id]).filter((item) => item !== undefined && fleet.cluster(item)?.deleting === true);
       const version = row.value.status.kubernetes.version;
       const isNewVersion = id !== undefined && version !== undefined && memory.kubeVersions.get(row.id) !== version;
       if (version !== undefined) memory.kubeVersions.set(row.id, version);

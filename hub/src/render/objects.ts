@@ -40,7 +40,7 @@ const checkObject = (value: unknown, element: string, number: number): Result<Ku
   if (namespace !== undefined && (typeof namespace !== 'string' || !/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(namespace))) return wrong(`${kind} ${name} has a namespace that Kubernetes does not take`);
   const { status: _status, ...rest } = value;
   const { creationTimestamp: _time, managedFields: _managed, resourceVersion: _version, uid: _uid, ...kept } = metadata;
-  return ok({ ...rest, apiVersion, kind, metadata: { ...kept, name } } as KubeObject);
+  return ok({ ...rest, apiVersion, kind, metadata: { ...kept, name } });
 };
 
 /** Kubernetes objects of a YAML text; lists are taken apart, empty documents skipped. */

@@ -20,7 +20,7 @@ interface KeyFile {
   root: Signed<RootStatement>;
 }
 
-const publicText = (key: KeyObject): string => `ed25519:${String(createPublicKey(key).export({ format: 'jwk' }).x)}`;
+const publicText = (key: KeyObject): string => `ed25519:${createPublicKey(key).export({ format: 'jwk' }).x}`;
 
 const signedBy = <T extends { schema: string }>(key: KeyObject, statement: T): Signed<T> => ({
   signed: statement,
@@ -37,7 +37,7 @@ const makeKeyFile = (hub: string): KeyFile => {
     mode: 'hub',
     roles: { root: role('root'), release: role('release'), director: role('director'), time: role('time') },
   };
-  const pem = Object.fromEntries(trustRoles.map((name) => [name, keys[name].export({ type: 'pkcs8', format: 'pem' }).toString()])) as Record<TrustRole, string>;
+  const pem = Object.fromEntries(trustRoles.map((name) => [name, keys[name].export({ type: 'pkcs8', format: 'pem' })])) as Record<TrustRole, string>;
   return { hub, keys: pem, root: signedBy(keys.root, statement) };
 };
 

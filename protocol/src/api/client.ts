@@ -51,7 +51,7 @@ export const createClient = (options: ClientOptions): Client => ({
   call: async (name, input) => {
     const route: Route = routes[name];
     const query = new URLSearchParams();
-    for (const [key, value] of Object.entries(input.query ?? {})) if (value !== undefined) query.set(key, String(value));
+    for (const [key, value] of Object.entries(input.query ?? {})) if (value !== undefined) query.set(key, `${value as string | number}`);
     const path = routePath(route, input.params ?? {});
     const url = `${options.baseUrl}${path}${query.size === 0 ? '' : `?${query.toString()}`}`;
     const body: unknown = input.body;

@@ -17,10 +17,10 @@ interface WantedFile {
 
 /** Everything an OS layer wants on disk: its files, its unit files and their drop-ins. */
 export const wantedFiles = (os: BundleOs): WantedFile[] => [
-  ...os.files.map((file) => ({ path: file.path, digest: file.digest as Digest, mode: file.mode, owner: file.owner, group: file.group, unit: undefined })),
+  ...os.files.map((file) => ({ path: file.path, digest: file.digest, mode: file.mode, owner: file.owner, group: file.group, unit: undefined })),
   ...os.units.flatMap((unit) => [
-    ...(unit.file === undefined ? [] : [rootFile(`${unitFolder}/${unit.name}`, unit.file.digest as Digest, unit.name)]),
-    ...unit.dropIns.map((dropIn) => rootFile(`${unitFolder}/${unit.name}.d/${dropIn.name}`, dropIn.digest as Digest, unit.name)),
+    ...(unit.file === undefined ? [] : [rootFile(`${unitFolder}/${unit.name}`, unit.file.digest, unit.name)]),
+    ...unit.dropIns.map((dropIn) => rootFile(`${unitFolder}/${unit.name}.d/${dropIn.name}`, dropIn.digest, unit.name)),
   ]),
 ];
 

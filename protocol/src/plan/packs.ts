@@ -1,5 +1,4 @@
 import type { BundleHook, BundleLayer, BundleObject, HookEvent } from '../bundle.ts';
-import type { Digest } from '../digest.ts';
 import { refKey } from '../kubernetes.ts';
 import type { HostFacts, LayerRecord, OwnedObject } from './facts.ts';
 import type { ApplyReason, LayerEvent, Step } from './steps.ts';
@@ -21,7 +20,7 @@ export const planHooks = (facts: HostFacts, layer: BundleLayer, revision: number
       layer: layer.name,
       event,
       ref: hook.ref,
-      digest: hook.digest as Digest,
+      digest: hook.digest,
       key: hookKey(layer.name, revision, event, hook),
       deletePolicies: hook.deletePolicies,
       timeoutMs: layer.readinessTimeoutMs,
@@ -59,7 +58,7 @@ export const planPackLayer = (facts: HostFacts, layer: BundleLayer, event: Exclu
       step: 'applyObject',
       layer: layer.name,
       ref: object.ref,
-      digest: object.digest as Digest,
+      digest: object.digest,
       reason,
       adopt: layer.adopt,
       createOnly: object.crd === 'createOnly',

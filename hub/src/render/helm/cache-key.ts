@@ -42,7 +42,7 @@ const canonicalLayer = (text: string): unknown => {
   const [first] = documents;
   if (!Array.isArray(documents) || documents.length !== 1 || first === undefined || first.errors.length > 0 || first.warnings.length > 0) return raw;
   try {
-    return { plain: plainForm(first.contents as Node | null) };
+    return { plain: plainForm(first.contents) };
   } catch (cause) {
     if (cause === notPlain) return raw;
     throw cause;

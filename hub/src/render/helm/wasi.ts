@@ -121,7 +121,7 @@ export const createWasiHost = (module: WebAssembly.Module, options: { seed: stri
   const chartBytes = keyedBytes(options.seed);
   const buffer = (): ArrayBuffer => {
     if (memory === undefined) throw new Error('the module called its host before it had a memory');
-    return memory.buffer as ArrayBuffer;
+    return memory.buffer;
   };
   const calls = syscalls({
     view: () => new DataView(buffer()),
