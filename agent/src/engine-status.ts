@@ -1,8 +1,9 @@
 import type { Failure } from '@groundplane/protocol/failure';
-import { refKey } from '@groundplane/protocol/kubernetes';
+import { refKey, type ObjectRef } from '@groundplane/protocol/kubernetes';
 import type { HostPhase, HostStatus, LayerState, LayerStatus } from '@groundplane/protocol/observed';
 import type { HostFacts, Plan, TargetLayer } from '@groundplane/protocol/plan/facts';
 import type { Step } from '@groundplane/protocol/plan/steps';
+import type { Readiness } from '@groundplane/protocol/readiness';
 import type { LayerRow, Poison } from './store/state.ts';
 
 /** What the engine knows when it describes itself. */
@@ -17,25 +18,26 @@ export interface StatusFacts {
   poison: Poison | undefined;
   staging: HostStatus['version'];
   committed: HostStatus['committed'];
+  /** How ready an object is right now; newer than the facts, which are of the beginning of the round. */
+  readiness: ((ref: ObjectRef) => Readiness) | undefined;
   /** Whether the failed version was replaced by an earlier good one. */
   rolledBack: boolean;
 }
 
-const unready = (facts: HostFacts | undefined, row: LayerRow): { total: number; ready: number; message: string | undefined } => {
-  const objects = row.layer.objects;
+const unready = (input: StatusFacts, row: LayerRow): { total: number; ready: number; message: string | undefined } => {
   let message: string | undefined;
   let ready = 0;
-  for (const object of objects) {
-    const seen = facts?.objects.get(refKey(object.ref));
-    if (seen === undefined || seen.state === 'missing') message ??= `${object.ref.kind} ${object.ref.name}: does not exist`;
-    else if (seen.ready.state === 'ready') ready += 1;
-    else message ??= `${object.ref.kind} ${object.ref.name}: ${seen.ready.message}`;
+  for (const { ref } of row.layer.objects) {
+    const now = input.readiness?.(ref) ?? input.facts?.objects.get(refKey(ref))?.ready ?? { state: 'progressing', message: 'is not known yet' };
+    if (now.state === 'ready') ready += 1;
+    else message ??= `${ref.kind} ${ref.name}: ${now.message}`;
   }
-  return { total: objects.length, ready, message };
+  return { total: row.layer.objects.length, ready, message };
 };
 
 const stateOf = (input: StatusFacts, row: LayerRow, isReady: boolean): LayerState => {
-  if (input.failedLayer === row.name && input.failure !== undefined) return input.failure.kind === 'blocked' ? 'blocked' : 'failed';
+  // A failure that may pass is no failure of the layer yet; its message shows beside the state.
+  if (input.failedLayer === row.name && input.failure !== undefined && input.failure.kind !== 'retry') return input.failure.kind === 'blocked' ? 'blocked' : 'failed';
   if (row.event === 'delete') return 'removing';
   if (input.plan?.blocked.some((item) => item.layer === row.name) === true) return 'blocked';
   if (row.state === 'installing') return input.step?.step === 'awaitReady' && input.step.layers.includes(row.name) ? 'waiting' : 'applying';
@@ -43,7 +45,7 @@ const stateOf = (input: StatusFacts, row: LayerRow, isReady: boolean): LayerStat
 };
 
 const rowStatus = (input: StatusFacts, row: LayerRow): LayerStatus => {
-  const { total, ready, message } = unready(input.facts, row);
+  const { total, ready, message } = unready(input, row);
   const known = input.facts?.kubernetes.state === 'reachable' || total === 0;
   const state = stateOf(input, row, !known || ready === total);
   const why = input.failedLayer === row.name ? input.failure?.message : state === 'ready' ? undefined : (input.plan?.blocked.find((item) => item.layer === row.name)?.failure.message ?? message);
@@ -68,7 +70,7 @@ const pendingStatus = (input: StatusFacts, target: TargetLayer): LayerStatus => 
     kind: target.layer.kind,
     pack: { name: target.layer.pack.name, version: target.layer.pack.version },
     digest: '',
-    state: failed !== undefined ? (failed.kind === 'blocked' ? 'blocked' : 'failed') : blocked === undefined ? 'pending' : 'blocked',
+    state: failed?.kind === 'fatal' ? 'failed' : failed?.kind === 'blocked' || blocked !== undefined ? 'blocked' : 'pending',
     ...(message === undefined ? {} : { message: message.slice(0, 1024) }),
     objects: { total: target.layer.objects.length, ready: 0 },
     drift: { healed: 0 },

@@ -83,6 +83,7 @@ export const createEngine = (deps: EngineDeps) => {
       poison: poisonOf(),
       staging: state.slot('candidate')?.version,
       committed: state.slot('good')?.version,
+      readiness: finder.connection()?.view.readiness,
       rolledBack: state.slot('good') !== undefined,
     });
 

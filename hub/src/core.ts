@@ -3,7 +3,7 @@ import type { Verify } from '@groundplane/protocol/trust';
 import type { Clock } from './port/clock.ts';
 import type { ContentStore } from './port/content.ts';
 import type { Random } from './port/random.ts';
-import type { Store } from './port/store.ts';
+import type { Store, Write } from './port/store.ts';
 import { createFleet } from './fleet/index.ts';
 import { createDelivery } from './gateway/delivery.ts';
 import { createGateway } from './gateway/gateway.ts';
@@ -31,6 +31,16 @@ export interface CoreDeps {
   verify?: Verify;
 }
 
+/** Rows that nobody refers to any more: signatures of changes that every host has left behind, and sessions that are over. Done at each start. */
+const sweepRows = async (store: Store, clock: Clock): Promise<void> => {
+  const used = new Set<string>();
+  for await (const row of store.scan('desired')) used.add(row.value.director);
+  const stale: Write[] = [];
+  for await (const row of store.scan('director')) if (!used.has(row.id)) stale.push({ op: 'delete', kind: 'director', tenant: row.tenant, id: row.id });
+  for await (const row of store.scan('session')) if (row.value.expiresAtMs < clock.wallMs()) stale.push({ op: 'delete', kind: 'session', tenant: row.tenant, id: row.id });
+  if (stale.length > 0) await store.commit(stale);
+};
+
 /** The hub without its doors: store, fleet, rendering, reconcilers and gateway, wired. The simulator runs exactly this. */
 export const createCore = async (deps: CoreDeps) => {
   const { store, content, keys, epoch, clock, random, log } = deps;
@@ -43,6 +53,7 @@ export const createCore = async (deps: CoreDeps) => {
   const clusters = clusterReconciler({ store, fleet, bundler, assigner, inputs, onAssigned: (rows) => void gateway.push(rows).catch((error: unknown) => log(`push: ${String(error)}`)) });
   const runner = createRunner([clusters], (delayMs, callback) => clock.after(delayMs, callback), log);
   await fleet.load();
+  await sweepRows(store, clock);
   store.onChange(runner.onChange);
   runner.startAll();
   return {

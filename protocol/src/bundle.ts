@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { digestSchema } from './digest.ts';
+import { digestOf, digestSchema, type Digest } from './digest.ts';
 import { idSchema, nameSchema } from './ids.ts';
 import { layerKinds } from './layer.ts';
 import { objectRefSchema } from './kubernetes.ts';
@@ -94,6 +94,12 @@ export const desiredSchema = z.object({
   bundle: digestSchema.optional(),
 });
 export type Desired = z.infer<typeof desiredSchema>;
+
+/**
+ * What makes a layer the same or another one: everything but the names that people gave it. A new profile version whose layer did not change upgrades nothing
+ * and runs no hooks; only the label is written anew.
+ */
+export const layerDigest = (layer: BundleLayer): Digest => digestOf({ ...layer, profile: undefined, pack: { ...layer.pack, version: undefined } });
 
 /** Every blob that a bundle needs, each once. */
 export const bundleBlobs = (bundle: Pick<Bundle, 'layers'>): Map<string, number> => {

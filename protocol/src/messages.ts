@@ -99,7 +99,8 @@ export const reportSchema = z.object({
 export type Report = z.infer<typeof reportSchema>;
 
 export const ackSchema = z.object({ t: z.literal('ack'), seq: z.int().min(1) });
-export const pingSchema = z.object({ t: z.literal('ping') });
+/** `nextMs`: when the agent will speak again at the latest; the hub takes a host that stays silent for much longer as gone. */
+export const pingSchema = z.object({ t: z.literal('ping'), nextMs: z.int().min(1).max(limits.heartbeatMaxMs).optional() });
 export const pongSchema = z.object({ t: z.literal('pong'), timeMs: z.number() });
 
 /** Hub: the poison for this version is lifted by a person; it may be tried again. */
@@ -141,12 +142,12 @@ export const applyBundlePatch = (base: Bundle, patch: BundlePatch): Bundle | und
 };
 
 /** The smallest patch of this form: a layer that stands in the base, canonically equal, becomes its number. */
-export const makeBundlePatch = (base: { digest: string; layerDigests: readonly string[] }, bundle: Bundle, layerDigests: readonly string[]): BundlePatch => ({
+export const makeBundlePatch = (base: { digest: string; layerKeys: readonly string[] }, bundle: Bundle, layerKeys: readonly string[]): BundlePatch => ({
   base: base.digest as BundlePatch['base'],
   engine: bundle.engine,
   profiles: bundle.profiles,
   layers: bundle.layers.map((layer, index) => {
-    const known = base.layerDigests.indexOf(layerDigests[index] ?? '');
+    const known = base.layerKeys.indexOf(layerKeys[index] ?? '');
     return known < 0 ? layer : known;
   }),
 });

@@ -193,6 +193,11 @@ const effects: Effects = {
     world.records.set(step.layer, { ...record, state: 'installed' });
     for (const key of world.hooksDone) if (key.startsWith(`${step.layer}/`) && !key.startsWith(`${step.layer}/${record.revision}/`)) world.hooksDone.delete(key);
   },
+  relabelLayer: (world, step, bundle) => {
+    const record = world.records.get(step.layer);
+    const layer = bundle?.layers.find((item) => item.name === step.layer);
+    if (record !== undefined && layer !== undefined) world.records.set(step.layer, { ...record, layer });
+  },
   forgetLayer: (world, step) => {
     world.records.delete(step.layer);
     for (const key of world.hooksDone) if (key.startsWith(`${step.layer}/`)) world.hooksDone.delete(key);

@@ -32,7 +32,7 @@ describe('bundle patches', () => {
   test('rebuild exactly the bundle, and come through the wire', () => {
     fc.assert(
       fc.property(bundle, bundle, (base, next) => {
-        const patch = makeBundlePatch({ digest: digestOf(base), layerDigests: digestsOf(base) }, next, digestsOf(next));
+        const patch = makeBundlePatch({ digest: digestOf(base), layerKeys: digestsOf(base) }, next, digestsOf(next));
         const sent = bundlePatchSchema.parse(JSON.parse(JSON.stringify(patch)));
         const rebuilt = applyBundlePatch(base, sent);
         expect(rebuilt).toBeDefined();
@@ -46,7 +46,7 @@ describe('bundle patches', () => {
   test('carry no layer that the base has', () => {
     fc.assert(
       fc.property(bundle, (base) => {
-        const patch = makeBundlePatch({ digest: digestOf(base), layerDigests: digestsOf(base) }, base, digestsOf(base));
+        const patch = makeBundlePatch({ digest: digestOf(base), layerKeys: digestsOf(base) }, base, digestsOf(base));
         expect(patch.layers).toEqual(base.layers.map((_, index) => index));
         expect(canonicalJson(patch).length).toBeLessThan(1_000);
       }),
@@ -65,7 +65,7 @@ describe('bundle patches', () => {
   test('on another base the result has another digest, or is the same after all', () => {
     fc.assert(
       fc.property(bundle, bundle, bundle, (base, other, next) => {
-        const patch = makeBundlePatch({ digest: digestOf(base), layerDigests: digestsOf(base) }, next, digestsOf(next));
+        const patch = makeBundlePatch({ digest: digestOf(base), layerKeys: digestsOf(base) }, next, digestsOf(next));
         const rebuilt = applyBundlePatch(other, patch);
         if (rebuilt !== undefined && digestOf(rebuilt) === digestOf(next)) expect(rebuilt).toEqual(next);
       }),

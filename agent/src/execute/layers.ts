@@ -31,6 +31,12 @@ export const finishLayer: Executor<'finishLayer'> = async (args, context) => {
 const forgottenHooks = (context: ExecuteContext, layer: string, revision: number): AgentWrite[] =>
   [...context.state.hooksDone()].filter((key) => key.startsWith(`${layer}/`) && !key.startsWith(`${layer}/${revision}/`)).map((key) => writes.noHook(key));
 
+export const relabelLayer: Executor<'relabelLayer'> = async (args, context) => {
+  const row = context.state.layer(args.layer);
+  const layer = context.target.bundle?.layers.find((item) => item.name === args.layer);
+  return ok(row === undefined || layer === undefined ? [] : [writes.layer({ ...row, layer })]);
+};
+
 export const forgetLayer: Executor<'forgetLayer'> = async (args, context) => {
   context.event({ type: 'normal', reason: 'LayerRemoved', layer: args.layer, message: `layer ${args.layer} is gone` });
   return ok([writes.noLayer(args.layer), ...forgottenHooks(context, args.layer, -1)]);

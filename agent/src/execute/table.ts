@@ -3,7 +3,7 @@ import type { Step, StepKind } from '@groundplane/protocol/plan/steps';
 import type { AgentWrite } from '../port/store.ts';
 import type { ExecuteContext, Executor } from './context.ts';
 import { runHook } from './hooks.ts';
-import { beginLayer, commit, finishLayer, forgetLayer } from './layers.ts';
+import { beginLayer, commit, finishLayer, forgetLayer, relabelLayer } from './layers.ts';
 import { reloadUnits, restoreFile, restoreSysctl, restoreUnit, setSysctl, setUnit, writeFile } from './os.ts';
 import { applyObject, ensureNamespace, pruneObject, releaseObject } from './packs.ts';
 import { awaitReady } from './readiness.ts';
@@ -25,6 +25,7 @@ const executors: { [K in StepKind]: Executor<K> } = {
   runHook,
   awaitReady,
   finishLayer,
+  relabelLayer,
   forgetLayer,
   commit,
 };

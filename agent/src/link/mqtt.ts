@@ -42,7 +42,8 @@ export const mqttLink = (url: string, options: { caPem?: string | undefined }): 
     };
     start().catch((error: unknown) => close(error instanceof Error ? error.message : String(error)));
     return {
-      send: (text) => publish(text),
+      // The library throws when it is used after its end.
+      send: (text) => (closed ? undefined : publish(text)),
       close: () => {
         closed = true;
         stop();

@@ -45,6 +45,7 @@ export interface SessionDeps {
 /** Reports that are not urgent wait this long for company. */
 const gatherMs = 400;
 const pongMs = 30_000;
+const pingGrowth = 1.5;
 
 const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
 
@@ -163,10 +164,13 @@ export const createSession = (deps: SessionDeps) => {
     flush();
   };
 
+  /** A quiet connection is asked less and less often: the interval grows with each answer, up to the limit. */
   const schedulePing = (heartbeatMs: number): void => {
     cancelPing();
-    cancelPing = clock.after(heartbeatMs * (0.9 + 0.2 * deps.random.fraction()), () => {
-      send({ t: 'ping' });
+    cancelPing = clock.after(heartbeatMs * (0.8 + 0.2 * deps.random.fraction()), () => {
+      const nextMs = Math.min(limits.heartbeatMaxMs, Math.round(heartbeatMs * pingGrowth));
+      if (now.state === 'online') now = { ...now, heartbeatMs: nextMs };
+      send({ t: 'ping', nextMs });
       cancelPing = clock.after(pongMs, () => leave({ kind: 'retry', code: 'hub-silent', element: 'hub', message: 'did not answer a ping' }, undefined));
     });
   };

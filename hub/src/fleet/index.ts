@@ -64,6 +64,8 @@ export const createFleet = (store: Store) => {
   const byName = new Map<string, HostEntry>();
   const clusters = new Map<string, ClusterEntry>();
   const clusterOfHost = new Map<string, string>();
+  /** Row id of each profile version, with its tenant and project. */
+  const profiles = new Map<string, { tenant: string; project: string }>();
 
   const nameKey = (tenant: string, project: string, name: string): string => `${tenant} ${project} ${name}`;
 
@@ -134,6 +136,7 @@ export const createFleet = (store: Store) => {
     else if (item.kind === 'desired') update(item.id, { desired: item.value.version, bundle: item.value.desired.bundle, cluster: item.value.desired.cluster?.id });
     else if (item.kind === 'observed') update(item.id, summary(item.value.status));
     else if (item.kind === 'presence') update(item.id, { lastSeenMs: item.value.lastSeenMs });
+    else if (item.kind === 'profile') profiles.set(item.id, { tenant: item.tenant, project: item.project });
   };
 
   const onDelete = (row: Change & { op: 'delete' }): void => {
@@ -149,6 +152,7 @@ export const createFleet = (store: Store) => {
       clusters.delete(item.id);
       for (const [host, cluster] of clusterOfHost) if (cluster === item.id) clusterOfHost.delete(host);
     } else if (item.kind === 'desired') update(item.id, { desired: undefined, bundle: undefined, cluster: undefined });
+    else if (item.kind === 'profile') profiles.delete(item.id);
   };
 
   store.onChange((changes) => {
@@ -159,7 +163,7 @@ export const createFleet = (store: Store) => {
   });
 
   const load = async (): Promise<void> => {
-    for (const kind of ['host', 'desired', 'observed', 'presence', 'cluster'] as const) for await (const row of store.scan(kind)) onPut({ op: 'put', row: row as AnyRow });
+    for (const kind of ['host', 'desired', 'observed', 'presence', 'cluster', 'profile'] as const) for await (const row of store.scan(kind)) onPut({ op: 'put', row: row as AnyRow });
   };
 
   const counters = (tenant: string, project: string | undefined): FleetView => {
@@ -179,6 +183,7 @@ export const createFleet = (store: Store) => {
       view.clusters += 1;
       view.byState[cluster.state] = (view.byState[cluster.state] ?? 0) + 1;
     }
+    for (const profile of profiles.values()) if (profile.tenant === tenant && (project === undefined || profile.project === project)) view.profiles += 1;
     return view;
   };
 

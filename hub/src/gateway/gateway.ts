@@ -41,11 +41,16 @@ interface Session {
   sentGeneration: number;
   canPatch: boolean;
   canAttach: boolean;
+  /** On the monotonic clock: silent for longer than this, and the host is taken as gone. */
+  silentAfterMs: number;
 }
 
 /** A connection that the network takes nothing from is cut rather than buffered for. */
 const backlogBytesMax = 4 * 1024 * 1024;
 const lobbyRetryMs = 5_000;
+const sweepMs = 15_000;
+/** A device whose power went says no goodbye; it gets two intervals and a little more. */
+const graceMs = (intervalMs: number): number => 2 * intervalMs + 30_000;
 
 const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
 
@@ -128,6 +133,7 @@ export const createGateway = (deps: GatewayDeps) => {
       case 'report':
         return onReport(session, message);
       case 'ping':
+        session.silentAfterMs = clock.monotonicMs() + graceMs(message.nextMs ?? limits.heartbeatMinMs);
         fleet.setOnline(session.host, true, clock.wallMs());
         return send(session.peer, { t: 'pong', timeMs: clock.wallMs() });
       case 'refetch':
@@ -179,6 +185,7 @@ export const createGateway = (deps: GatewayDeps) => {
       sentGeneration: isUnchanged ? (host.desired?.generation ?? 0) : 0,
       canPatch: hello.capabilities.includes('bundle-patch'),
       canAttach: hello.capabilities.includes('attach'),
+      silentAfterMs: clock.monotonicMs() + graceMs(limits.heartbeatMinMs),
     };
     sessions.set(host.id, session);
     tokens.set(session.token, session);
@@ -216,6 +223,7 @@ export const createGateway = (deps: GatewayDeps) => {
     if (host === undefined || host.state === 'revoked') return reject('host-revoked', 'this device was revoked. To bring it back, remove its key and enrol it again', limits.backoffMaxMs);
     if (host.state === 'approved') return open(peer, hello, host);
     const timeMs = clock.wallMs();
+    fleet.setOnline(host.id, false, timeMs);
     send(peer, { t: 'lobby', words: keyWords(hello.key, keys.hub), retryMs: lobbyRetryMs, timeMs, root: keys.root, proof: keys.signTime(welcomeText(hello, { t: 'lobby', timeMs })) });
     return undefined;
   };
@@ -280,6 +288,17 @@ export const createGateway = (deps: GatewayDeps) => {
     };
   };
 
+  const sweep = (): void => {
+    const nowMs = clock.monotonicMs();
+    for (const session of sessions.values()) {
+      if (session.silentAfterMs >= nowMs) continue;
+      session.peer.close();
+      leave(session);
+    }
+    if (!closing) cancelSweep = clock.after(sweepMs, sweep);
+  };
+  let cancelSweep = clock.after(sweepMs, sweep);
+
   return {
     accept,
     /** New desired states: whoever is connected gets his now. */
@@ -308,6 +327,7 @@ export const createGateway = (deps: GatewayDeps) => {
     online: (): number => sessions.size,
     close: async (): Promise<void> => {
       closing = true;
+      cancelSweep();
       const lastSeenMs = clock.wallMs();
       const last = [...sessions.values()].map((session): Write => ({ op: 'put', kind: 'presence', tenant: session.tenant, id: session.host, project: '', name: session.host, value: { lastSeenMs } }));
       for (const session of sessions.values()) {

@@ -18,6 +18,8 @@ interface Connected {
  */
 export const mqttCarrier = async (options: { host: string; port: number }, accept: AcceptPeer): Promise<Carrier & { port: number }> => {
   const clients = new Map<Client, Connected>();
+  /** Ids of whoever is connected. An agent takes a new one for each connection, so who comes with one that is in use wants to push somebody off. */
+  const taken = new Set<string>();
   const broker = await Aedes.createBroker({
     heartbeatInterval: 60_000,
     connectTimeout: limits.handshakeMs,
@@ -30,8 +32,9 @@ export const mqttCarrier = async (options: { host: string; port: number }, accep
   });
 
   broker.preConnect = (_, packet, done) => {
-    const isPlain = packet.will === undefined && packet.clean !== false && /^gp-[0-9a-f-]{36}$/.test(packet.clientId);
-    done(null, isPlain);
+    const isPlain = packet.will === undefined && packet.clean !== false && /^gp-[0-9a-f-]{36}$/.test(packet.clientId) && !taken.has(packet.clientId);
+    // Without an error the broker would leave the socket of whoever was refused open for ever.
+    done(isPlain ? null : new Error('not allowed'), isPlain);
   };
   broker.authorizeSubscribe = (client, subscription, done) => {
     done(null, subscription.topic === downTopic(client.id) ? subscription : null);
@@ -39,7 +42,10 @@ export const mqttCarrier = async (options: { host: string; port: number }, accep
   broker.authorizePublish = (client, packet, done) => {
     if (client === null) return done(null);
     const size = packet.payload.length;
-    if (packet.topic !== upTopic(client.id) || packet.retain || size > limits.frameBytes) return done(new Error('not allowed'));
+    if (packet.topic !== upTopic(client.id) || packet.retain || size > limits.frameBytes) {
+      client.close();
+      return done(new Error('not allowed'));
+    }
     clients.get(client)?.events?.onFrame(packet.payload.toString());
     done(null);
   };
@@ -64,7 +70,9 @@ export const mqttCarrier = async (options: { host: string; port: number }, accep
   broker.on('subscribe', (subscriptions, client) => {
     if (subscriptions.some((item) => item.topic === downTopic(client.id))) start(client);
   });
+  broker.on('client', (client) => taken.add(client.id));
   broker.on('clientDisconnect', (client) => {
+    taken.delete(client.id);
     clients.get(client)?.events?.onClose();
     clients.delete(client);
   });

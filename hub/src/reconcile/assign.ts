@@ -45,6 +45,8 @@ export const createAssigner = (deps: { store: Store; fleet: Fleet; keys: HubKeys
       });
     }
     const done = await store.commit(writes);
-    return done.ok ? done.value.flatMap((item) => (item.op === 'put' && item.row.kind === 'desired' ? [item.row] : [])) : [];
+    // The runner takes the batch up again; a host is never told what is not on disk.
+    if (!done.ok) throw new Error(`desired states could not be kept: ${done.failure.message}`);
+    return done.value.flatMap((item) => (item.op === 'put' && item.row.kind === 'desired' ? [item.row] : []));
   },
 });

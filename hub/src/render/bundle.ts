@@ -1,4 +1,4 @@
-import { bundleBlobs, type Bundle, type BundleLayer } from '@groundplane/protocol/bundle';
+import { bundleBlobs, layerDigest, type Bundle, type BundleLayer } from '@groundplane/protocol/bundle';
 import { canonicalJson } from '@groundplane/protocol/canonical';
 import { digestBytes, digestOf, type Digest } from '@groundplane/protocol/digest';
 import { ok, type Result } from '@groundplane/protocol/failure';
@@ -24,11 +24,14 @@ export interface BundleInput {
 export interface BuiltBundle {
   digest: Digest;
   bundle: Bundle;
+  /** What the layers are compared by. */
   layerDigests: readonly Digest[];
+  /** Digests of every byte of them, names too; patches are made of these. */
+  layerKeys: readonly Digest[];
   blobs: ReadonlyMap<string, number>;
 }
 
-export const builtBundle = (bundle: Bundle): BuiltBundle => ({ digest: digestOf(bundle), bundle, layerDigests: bundle.layers.map((layer) => digestOf(layer)), blobs: bundleBlobs(bundle) });
+export const builtBundle = (bundle: Bundle): BuiltBundle => ({ digest: digestOf(bundle), bundle, layerDigests: bundle.layers.map(layerDigest), layerKeys: bundle.layers.map((layer) => digestOf(layer)), blobs: bundleBlobs(bundle) });
 
 const keep = <V>(map: Map<string, V>, key: string, value: V, max: number): V => {
   if (map.size >= max) {

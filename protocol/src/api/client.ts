@@ -70,7 +70,7 @@ export const createClient = (options: ClientOptions): Client => ({
     }
     const parsed = parseBody(text);
     if (!response.ok) return { ok: false, failure: readFailure(response.status, parsed.ok ? parsed.value : undefined) };
-    return { ok: true, value: (parsed.ok ? parsed.value : undefined) as Output<typeof name> };
+    return parsed.ok ? { ok: true, value: parsed.value as Output<typeof name> } : { ok: false, failure: { ...parsed.failure, status: response.status } };
   },
 });
 

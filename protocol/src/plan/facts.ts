@@ -1,6 +1,5 @@
-import type { Bundle, BundleLayer, Version } from '../bundle.ts';
+import { layerDigest, type Bundle, type BundleLayer, type Version } from '../bundle.ts';
 import type { Digest } from '../digest.ts';
-import { digestOf } from '../digest.ts';
 import type { Failure } from '../failure.ts';
 import type { ObjectRef } from '../kubernetes.ts';
 import type { Readiness } from '../readiness.ts';
@@ -12,7 +11,7 @@ export interface TargetLayer {
   digest: Digest;
 }
 
-export const targetLayers = (bundle: Bundle): TargetLayer[] => bundle.layers.map((layer) => ({ layer, digest: digestOf(layer) }));
+export const targetLayers = (bundle: Bundle): TargetLayer[] => bundle.layers.map((layer) => ({ layer, digest: layerDigest(layer) }));
 
 /** What should be: the desired state under consideration. No layers: everything we own is torn down. */
 export interface Target {

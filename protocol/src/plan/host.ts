@@ -11,6 +11,8 @@ interface LayerPlan {
   steps: Step[];
   /** It is being installed, upgraded or rolled back, as opposed to being kept as it is. */
   moving: boolean;
+  /** Same content, other profile or pack version. */
+  isRenamed: boolean;
 }
 
 const isPack = (target: TargetLayer): boolean => target.layer.kind !== 'os' && target.layer.kind !== 'kubernetes';
@@ -32,7 +34,8 @@ const planLayer = (facts: HostFacts, target: TargetLayer): LayerPlan => {
   const change = event === 'delete' ? 'install' : event;
   const work = isPack(target) ? planPackLayer(facts, layer, change, revision, moving) : planOsLayer(facts, layer, moving);
   const steps: Step[] = [...(begin ? [{ step: 'beginLayer', layer: layer.name, digest, event, revision } as const] : []), ...work];
-  return { target, steps, moving };
+  const names = (item: TargetLayer['layer'] | undefined): string => `${item?.profile.name} ${item?.profile.version} ${item?.pack.version}`;
+  return { target, steps, moving, isRenamed: !moving && names(record?.layer) !== names(layer) };
 };
 
 /** Layers that start together: same kind and same priority. */
@@ -72,6 +75,7 @@ const groupSteps = (facts: HostFacts, group: readonly TargetLayer[], wanted: Rea
   for (const plan of plans) {
     steps.push(...planPrune(facts, plan.target.layer.name, wanted));
     if (plan.moving) steps.push({ step: 'finishLayer', layer: plan.target.layer.name, digest: plan.target.digest });
+    else if (plan.isRenamed) steps.push({ step: 'relabelLayer', layer: plan.target.layer.name, version: plan.target.layer.pack.version });
   }
   return steps;
 };

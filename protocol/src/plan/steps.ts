@@ -30,6 +30,8 @@ export interface StepArgs {
   runHook: { layer: string; event: HookEvent; ref: ObjectRef; digest: Digest; key: string; deletePolicies: readonly string[]; timeoutMs: number };
   awaitReady: { layers: readonly string[]; timeoutMs: number };
   finishLayer: { layer: string; digest: Digest };
+  /** The layer is the same under another profile or pack version. */
+  relabelLayer: { layer: string; version: string };
   forgetLayer: { layer: string };
   /** The whole desired state holds: it becomes current and last known good. */
   commit: { version: Version };
@@ -56,6 +58,7 @@ const sentences: { [K in StepKind]: (args: StepArgs[K]) => string } = {
   runHook: (s) => `run ${s.event} hook ${s.ref.kind} ${s.ref.name}`,
   awaitReady: (s) => `wait until ready: ${s.layers.join(', ')}`,
   finishLayer: (s) => `layer ${s.layer} is in place`,
+  relabelLayer: (s) => `layer ${s.layer} is unchanged and is called version ${s.version} now`,
   forgetLayer: (s) => `layer ${s.layer} is gone`,
   commit: (s) => `generation ${s.version.generation} holds`,
 };
