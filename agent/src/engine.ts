@@ -187,17 +187,23 @@ export const createEngine = (deps: EngineDeps) => {
     if (failed !== undefined && failed.version.digest === target.version.digest) return 'settled';
     supersede = new AbortController();
     const gathered = await finder.gather(target, state.slot('good')?.version, failed !== undefined);
-    if (!gathered.ok) return { failure: gathered.failure, layer: undefined };
-    facts = gathered.value;
-    plan = planHost(facts);
-    const outcome = await execute(target, plan, supersede.signal);
-    step = undefined;
+    let outcome: Outcome;
+    if (gathered.ok) {
+      facts = gathered.value;
+      plan = planHost(facts);
+      outcome = await execute(target, plan, supersede.signal);
+      step = undefined;
+    } else {
+      // What cannot even be looked at (a link where a file should be) fails a new generation as surely as a step does.
+      outcome = { failure: gathered.failure, layer: undefined };
+    }
     if (typeof outcome === 'object' && isFinal(target, outcome.failure, outcome.layer)) {
       giveUp(target, outcome.failure, outcome.layer);
       return 'again';
     }
     if (outcome === 'settled' && !staged.ok) return { failure: staged.failure, layer: undefined };
-    return outcome === 'settled' && plan.blocked[0] !== undefined ? { failure: plan.blocked[0].failure, layer: undefined } : outcome;
+    const blocked = plan?.blocked[0];
+    return outcome === 'settled' && blocked !== undefined ? { failure: blocked.failure, layer: undefined } : outcome;
   };
 
   /** Blobs that no slot and no installed layer names any more. */

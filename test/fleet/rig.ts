@@ -91,7 +91,7 @@ export const startRig = async (): Promise<Rig> => {
       const view = await must('fleet', client.call('fleet', { query: { project } }));
       if (isThere({ online: view.online, ready: view.byState['ready'] ?? 0 })) return;
       if (performance.now() > end) throw new Error(`${what} did not happen in ${timeoutMs} ms: ${JSON.stringify(view)}`);
-      await delay(250);
+      await delay(1_000);
     }
   };
 

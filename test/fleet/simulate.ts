@@ -25,14 +25,52 @@ export interface FleetStats {
 
 const stats: FleetStats = { bytesReceived: 0, bytesSent: 0, ackedAtMs: [] };
 
+/**
+ * Real hosts have a processor each, these share one: desired states are handed over to a few of them at a time, so that each works as fast as a real one would,
+ * and not all of them at a thousandth of the speed. The hub sees the same messages either way.
+ */
+const atOnce = 16;
+const giveUpMs = 10_000;
+const queue: (() => void)[] = [];
+let working = 0;
+const release = new Map<number, () => void>();
+
+const startNext = (): void => {
+  while (working < atOnce) {
+    const next = queue.shift();
+    if (next === undefined) return;
+    working += 1;
+    next();
+  }
+};
+
+const handOver = (index: number, deliver: () => void): void => {
+  queue.push(() => {
+    const done = (): void => {
+      if (release.get(index) !== done) return;
+      release.delete(index);
+      cancel();
+      working -= 1;
+      startNext();
+    };
+    release.set(index, done);
+    const cancel = systemClock.after(giveUpMs, done);
+    deliver();
+  });
+  startNext();
+};
+
 const counted = (inner: Link, index: number): Link => ({
   connect: (events) => {
     const connection = inner.connect({
       ...events,
       onFrame: (text) => {
         stats.bytesReceived += Buffer.byteLength(text);
+        if (text.startsWith('{"t":"desired"')) return handOver(index, () => events.onFrame(text));
         events.onFrame(text);
-        if (text.startsWith('{"t":"ack"')) stats.ackedAtMs[index] = performance.timeOrigin + performance.now();
+        if (!text.startsWith('{"t":"ack"')) return;
+        stats.ackedAtMs[index] = performance.timeOrigin + performance.now();
+        release.get(index)?.();
       },
     });
     return {

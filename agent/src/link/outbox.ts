@@ -5,6 +5,9 @@ import type { AgentStore, AgentWrite } from '../port/store.ts';
 
 const eventKey = (seq: number): string => `event/${String(seq).padStart(16, '0')}`;
 
+/** Leaves room in the frame for the status and for the signs that JSON needs. */
+const reportEventBytes = limits.frameBytes / 4;
+
 /** Rows that one report carries, so that its acknowledgement deletes exactly these and nothing that came later. */
 interface Flight {
   seq: number;
@@ -53,6 +56,25 @@ export const createOutbox = (store: AgentStore) => {
     return marker === undefined ? writes : [...writes, marker];
   };
 
+  /** The oldest unsent events, as many as one frame can carry. */
+  const nextEvents = (): string[] => {
+    let bytes = 0;
+    return eventKeys
+      .filter((key) => fresh.has(key))
+      .slice(0, limits.reportEvents)
+      .filter((key) => (bytes += Buffer.byteLength(rows.get(key) ?? '')) <= reportEventBytes);
+  };
+
+  /** What was counted as thrown away and is not: told already, or thrown away while it was on its way and arrived. */
+  const settleDropped = (told: number): AgentWrite[] => {
+    const left = Number(rows.get('dropped') ?? 0) - told;
+    if (!rows.has('dropped')) return [];
+    if (left > 0) return [put('dropped', left)].filter((write) => write !== undefined);
+    rows.delete('dropped');
+    fresh.delete('dropped');
+    return [{ table: 'outbox', key: 'dropped', value: null }];
+  };
+
   const read = <T>(keys: readonly string[], key: string): T | undefined => (keys.includes(key) ? (JSON.parse(rows.get(key) ?? 'null') as T) : undefined);
 
   return {
@@ -70,7 +92,7 @@ export const createOutbox = (store: AgentStore) => {
     /** The next report, or undefined when there is nothing to say or one is on its way. */
     take: (): Report | undefined => {
       if (flight !== undefined || fresh.size === 0) return undefined;
-      const events = [...fresh].filter((key) => key.startsWith('event/')).slice(0, limits.reportEvents);
+      const events = nextEvents();
       const keys = [...['status', 'info', 'dropped'].filter((key) => fresh.has(key)), ...events];
       seq += 1;
       flight = { seq, keys: keys.map((key) => ({ key, value: rows.get(key) ?? '' })) };
@@ -91,7 +113,11 @@ export const createOutbox = (store: AgentStore) => {
     acknowledge: (acknowledged: number): AgentWrite[] => {
       if (flight?.seq !== acknowledged) return [];
       const writes: AgentWrite[] = [{ table: 'kv', key: 'outboxSeq', value: String(seq) }];
+      let told = 0;
       for (const { key, value } of flight.keys) {
+        if (key === 'dropped') told += Number(value);
+        if (key.startsWith('event/') && !rows.has(key)) told += 1;
+        if (key === 'dropped') continue;
         if (key === 'info' || key === 'status') writes.push({ table: 'kv', key: `sent/${key}`, value });
         if (rows.get(key) !== value) continue;
         rows.delete(key);
@@ -100,7 +126,7 @@ export const createOutbox = (store: AgentStore) => {
         if (place >= 0) eventKeys.splice(place, 1);
       }
       flight = undefined;
-      return writes;
+      return told === 0 ? writes : [...writes, ...settleDropped(told)];
     },
     /** The connection broke before the acknowledgement: what was on its way has to be sent again. */
     lost: (): void => {

@@ -43,7 +43,7 @@ export interface SessionDeps {
 }
 
 /** Reports that are not urgent wait this long for company. */
-const gatherMs = 400;
+const gatherMs = 1_500;
 const pongMs = 30_000;
 const pingGrowth = 1.5;
 
@@ -96,7 +96,9 @@ export const createSession = (deps: SessionDeps) => {
     if (stopped) return;
     attempt += 1;
     const ceilingMs = Math.min(limits.backoffMaxMs, limits.backoffMinMs * 2 ** Math.min(attempt, 20));
-    const delayMs = retryMs === undefined ? limits.backoffMinMs / 2 + ceilingMs * deps.random.fraction() : retryMs * (0.8 + 0.4 * deps.random.fraction());
+    // Whoever answers may ask for patience, also before it proved who it is; nobody can send a device away for ever.
+    const askedMs = retryMs === undefined ? undefined : Math.min(retryMs, limits.backoffMaxMs);
+    const delayMs = askedMs === undefined ? limits.backoffMinMs / 2 + ceilingMs * deps.random.fraction() : askedMs * (0.8 + 0.4 * deps.random.fraction());
     const retryAtMs = clock.wallMs() + delayMs;
     if (now.state === 'lobby' && retryMs !== undefined && failure === undefined) now = { ...now, retryAtMs };
     else now = { state: 'offline', retryAtMs, failure };
@@ -193,7 +195,11 @@ export const createSession = (deps: SessionDeps) => {
     }
   };
 
+  /** All that is heard from a hub that has not proven itself yet. */
+  const isEarly = (message: HubMessage): boolean => ['challenge', 'welcome', 'lobby', 'reject', 'goodbye'].includes(message.t);
+
   const onMessage = (message: HubMessage): void => {
+    if (now.state !== 'online' && !isEarly(message)) return;
     switch (message.t) {
       case 'challenge':
         if (message.hub !== deps.ticket.hub) return leave({ kind: 'blocked', code: 'hub-untrusted', element: 'hub', message: `this is hub ${message.hub}, and the device belongs to ${deps.ticket.hub}` }, limits.backoffMaxMs);

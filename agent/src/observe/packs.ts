@@ -121,7 +121,9 @@ export const createObjectView = (cluster: Cluster, state: State, onChange: () =>
       if (!read.ok) return read;
     }
     for (const ref of refs.values()) {
-      if (seen.has(refKey(ref)) && seen.get(refKey(ref)) !== 'missing') continue;
+      const known = seen.get(refKey(ref));
+      // What has our label is kept up to date by the watch; what has it not (any more) is asked for each time.
+      if (known !== undefined && known !== 'missing' && known.ours) continue;
       const got = await cluster.get(ref);
       if (got.ok) seen.set(refKey(ref), look({ ...got.value, apiVersion: ref.apiVersion, kind: ref.kind }, state.object(ref)));
       else if (got.failure.code === 'not-found' || got.failure.code === 'kind-unknown' || got.failure.code === 'namespace-missing') seen.set(refKey(ref), 'missing');
