@@ -32,8 +32,15 @@ const script = scripts[name];
 if (script === undefined) fail(`unknown command ${name ?? ''}; there are: ${Object.keys(scripts).join(', ')}`, 2);
 
 const pnpm = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).packageManager;
-const inputs = ['pnpm-lock.yaml', 'pnpm-workspace.yaml', 'package.json', ...['protocol', 'agent', 'hub', 'installer', 'test'].map((folder) => `${folder}/package.json`)];
-const wanted = createHash('sha256').update(inputs.map((file) => readFileSync(join(root, file), 'utf8')).join('\n')).digest('hex');
+const inputs = [
+  'pnpm-lock.yaml',
+  'pnpm-workspace.yaml',
+  'package.json',
+  ...['protocol', 'agent', 'hub', 'installer', 'test'].map((folder) => `${folder}/package.json`),
+];
+const wanted = createHash('sha256')
+  .update(inputs.map((file) => readFileSync(join(root, file), 'utf8')).join('\n'))
+  .digest('hex');
 const stamp = join(root, 'node_modules', '.groundplane-setup');
 const node = join(root, 'node_modules', 'node', 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
 
@@ -46,13 +53,17 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted || !existsSync(
     shell: process.platform === 'win32',
     env: { ...process.env, npm_config_loglevel: 'error', CI: process.env.CI ?? '' },
   });
-  if (done.status !== 0) fail(`the set-up failed (${done.error?.message ?? `exit ${done.status}`}). Is the npm registry reachable? Try again with: npx ${pnpm} install`);
+  if (done.status !== 0)
+    fail(`the set-up failed (${done.error?.message ?? `exit ${done.status}`}). Is the npm registry reachable? Try again with: npx ${pnpm} install`);
   mkdirSync(dirname(stamp), { recursive: true });
   writeFileSync(stamp, wanted);
   process.stderr.write(`set up in ${Math.round((Date.now() - began) / 1000)} s\n`);
 }
 
-const child = spawn(node, [join(root, script[0]), ...script.slice(1), ...args], { stdio: 'inherit', env: { ...process.env, PATH: `${dirname(node)}:${process.env.PATH}` } });
+const child = spawn(node, [join(root, script[0]), ...script.slice(1), ...args], {
+  stdio: 'inherit',
+  env: { ...process.env, PATH: `${dirname(node)}:${process.env.PATH}` },
+});
 // The terminal sends Ctrl-C to the whole group; other signals are passed on. Either way the child decides when it is done.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => child.kill('SIGTERM'));

@@ -44,7 +44,11 @@ const suites = async (filters: readonly string[]): Promise<Outcome> => {
   const began = performance.now();
   const folder = mkdtempSync(join(tmpdir(), 'gp-test-'));
   const file = join(folder, 'report.json');
-  const { code } = await run(process.execPath, [bin('vitest', 'vitest.mjs'), 'run', '--reporter=dot', '--reporter=json', `--outputFile.json=${file}`, ...filters], false);
+  const { code } = await run(
+    process.execPath,
+    [bin('vitest', 'vitest.mjs'), 'run', '--reporter=dot', '--reporter=json', `--outputFile.json=${file}`, ...filters],
+    false,
+  );
   const report = JSON.parse(readFileSync(file, 'utf8')) as VitestReport;
   rmSync(folder, { recursive: true });
   const all = report.testResults.flatMap((suite) => suite.assertionResults);

@@ -51,12 +51,17 @@ export const createFactFinder = (deps: { state: State; host: Host; openCluster: 
     return ok(opened);
   };
 
-  const observeKubernetes = async (record: DesiredRecord, layers: readonly BundleLayer[]): Promise<{ kubernetes: ObservedKubernetes; objects: Map<string, ObservedObject> }> => {
+  const observeKubernetes = async (
+    record: DesiredRecord,
+    layers: readonly BundleLayer[],
+  ): Promise<{ kubernetes: ObservedKubernetes; objects: Map<string, ObservedObject> }> => {
     const none = { kubernetes: { state: 'unknown' } as const, objects: new Map<string, ObservedObject>() };
     const owned = state.objects();
     // A layer that is going may still have hooks to run, though none of its objects is left.
     if (owned.length === 0 && !layers.some((layer) => layer.kind !== 'os') && !state.layers().some((row) => row.layer.hooks.length > 0)) return none;
-    const path = record.bundle?.layers.find((layer) => layer.kind === 'kubernetes')?.kubernetes?.kubeconfigPath ?? (record.bundle === undefined ? state.kv<string>('kubeconfigPath') : undefined);
+    const path =
+      record.bundle?.layers.find((layer) => layer.kind === 'kubernetes')?.kubernetes?.kubeconfigPath ??
+      (record.bundle === undefined ? state.kv<string>('kubeconfigPath') : undefined);
     const connection = await open(path);
     if (!connection.ok) return { ...none, kubernetes: { state: 'unreachable', failure: connection.failure } };
     const version = await connection.value.cluster.version();
@@ -68,10 +73,17 @@ export const createFactFinder = (deps: { state: State; host: Host; openCluster: 
 
   const gather = async (record: DesiredRecord, committed: Version | undefined, rollback: boolean): Promise<Result<HostFacts>> => {
     const layers = layersOf(record);
-    const os = await observeOs(host, layers.map((item) => item.layer), state.os());
+    const os = await observeOs(
+      host,
+      layers.map((item) => item.layer),
+      state.os(),
+    );
     if (!os.ok) return os;
     const applier = record.desired.cluster?.applier ?? true;
-    const seen = await observeKubernetes(record, layers.map((item) => item.layer).filter((layer) => applier || layer.kind === 'os' || layer.kind === 'kubernetes'));
+    const seen = await observeKubernetes(
+      record,
+      layers.map((item) => item.layer).filter((layer) => applier || layer.kind === 'os' || layer.kind === 'kubernetes'),
+    );
     return ok({
       target: { version: record.version, parent: record.desired.parent, layers, applier, rollback },
       committed,

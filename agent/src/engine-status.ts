@@ -37,7 +37,8 @@ const unready = (input: StatusFacts, row: LayerRow): { total: number; ready: num
 
 const stateOf = (input: StatusFacts, row: LayerRow, isReady: boolean): LayerState => {
   // A failure that may pass is no failure of the layer yet; its message shows beside the state.
-  if (input.failedLayer === row.name && input.failure !== undefined && input.failure.kind !== 'retry') return input.failure.kind === 'blocked' ? 'blocked' : 'failed';
+  if (input.failedLayer === row.name && input.failure !== undefined && input.failure.kind !== 'retry')
+    return input.failure.kind === 'blocked' ? 'blocked' : 'failed';
   if (row.event === 'delete') return 'removing';
   if (input.plan?.blocked.some((item) => item.layer === row.name) === true) return 'blocked';
   if (row.state === 'installing') return input.step?.step === 'awaitReady' && input.step.layers.includes(row.name) ? 'waiting' : 'applying';
@@ -48,7 +49,12 @@ const rowStatus = (input: StatusFacts, row: LayerRow): LayerStatus => {
   const { total, ready, message } = unready(input, row);
   const known = input.facts?.kubernetes.state === 'reachable' || total === 0;
   const state = stateOf(input, row, !known || ready === total);
-  const why = input.failedLayer === row.name ? input.failure?.message : state === 'ready' ? undefined : (input.plan?.blocked.find((item) => item.layer === row.name)?.failure.message ?? message);
+  const why =
+    input.failedLayer === row.name
+      ? input.failure?.message
+      : state === 'ready'
+        ? undefined
+        : (input.plan?.blocked.find((item) => item.layer === row.name)?.failure.message ?? message);
   return {
     name: row.name,
     kind: row.layer.kind,
@@ -86,7 +92,11 @@ const phaseOf = (input: StatusFacts, layers: readonly LayerStatus[]): HostPhase 
   const committed = input.committed;
   if (committed === undefined || committed.generation !== plan.version.generation || committed.digest !== plan.version.digest) return 'applying';
   if (input.failure !== undefined) return 'degraded';
-  return layers.every((layer) => layer.state === 'ready') ? 'converged' : layers.some((layer) => layer.state === 'degraded' || layer.state === 'failed') ? 'degraded' : 'applying';
+  return layers.every((layer) => layer.state === 'ready')
+    ? 'converged'
+    : layers.some((layer) => layer.state === 'degraded' || layer.state === 'failed')
+      ? 'degraded'
+      : 'applying';
 };
 
 /** Describes a host in the words of the protocol. The version is always the newest one it was told, also when that one failed. */
@@ -98,7 +108,9 @@ export const hostStatus = (input: StatusFacts): HostStatus => {
   const applier = input.facts?.target.applier ?? true;
   const layers = [
     ...rows.map((row) => rowStatus(input, row)),
-    ...targets.filter((target) => !known.has(target.layer.name) && (applier || target.layer.kind === 'os' || target.layer.kind === 'kubernetes')).map((target) => pendingStatus(input, target)),
+    ...targets
+      .filter((target) => !known.has(target.layer.name) && (applier || target.layer.kind === 'os' || target.layer.kind === 'kubernetes'))
+      .map((target) => pendingStatus(input, target)),
   ];
   const kubernetes = input.facts?.kubernetes ?? { state: 'unknown' as const };
   const version = input.poison?.version ?? input.staging ?? input.plan?.version ?? input.committed;

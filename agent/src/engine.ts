@@ -37,7 +37,18 @@ const looksPerResync = 5;
 const calmRounds = 5;
 
 /** Failures of the surroundings: they say nothing about the generation, so they are waited out and never counted. */
-const surroundings: readonly string[] = ['api-unreachable', 'api-throttled', 'kubernetes-unknown', 'content-unreachable', 'content-missing', 'content-denied', 'disk-full', 'disk-read-only', 'disk-error', 'host-error'];
+const surroundings: readonly string[] = [
+  'api-unreachable',
+  'api-throttled',
+  'kubernetes-unknown',
+  'content-unreachable',
+  'content-missing',
+  'content-denied',
+  'disk-full',
+  'disk-read-only',
+  'disk-error',
+  'host-error',
+];
 /** Not failures at all: look again at once. */
 const goOn: readonly string[] = ['superseded', 'replacing'];
 
@@ -104,7 +115,8 @@ export const createEngine = (deps: EngineDeps) => {
       if (state.hasContent(digest as Digest)) continue;
       const text = await deps.content.fetch(digest as Digest, size);
       if (!text.ok) return text;
-      if (digestBytes(text.value) !== digest) return fail('retry', 'content-missing', digest, 'the content that came has another digest; it will be fetched again');
+      if (digestBytes(text.value) !== digest)
+        return fail('retry', 'content-missing', digest, 'the content that came has another digest; it will be fetched again');
       const kept = state.commit([writes.content(digest, text.value)]);
       if (!kept.ok) return kept;
     }
@@ -142,7 +154,10 @@ export const createEngine = (deps: EngineDeps) => {
       if (signal.aborted) return 'again';
       const done = await runStep(item, target, signal);
       if (item.step === 'beginLayer' || item.step === 'finishLayer' || !done.ok) report();
-      if (!done.ok) return goOn.includes(done.failure.code) ? 'again' : { failure: done.failure, layer: stepLayer(item) ?? (item.step === 'awaitReady' ? layerNamed(item.layers, done.failure) : undefined) };
+      if (!done.ok)
+        return goOn.includes(done.failure.code)
+          ? 'again'
+          : { failure: done.failure, layer: stepLayer(item) ?? (item.step === 'awaitReady' ? layerNamed(item.layers, done.failure) : undefined) };
       if (item.step === 'awaitReady' && signal.aborted) return 'again';
     }
     return next.steps.length === 0 ? 'settled' : 'again';
@@ -258,7 +273,12 @@ export const createEngine = (deps: EngineDeps) => {
   const offer = (record: DesiredRecord, attached: Readonly<Record<string, string>>, adopted: Version | undefined): Result<Acceptance> => {
     const newest = [state.slot('candidate'), state.slot('current'), state.slot('good')].map((item) => item?.version).concat(state.kv<Version>('failed'));
     const have = newest.filter((item) => item !== undefined).toSorted((a, b) => b.generation - a.generation)[0];
-    const acceptance = acceptDesired(have, record.version, state.poison().map((item) => item.version), adopted);
+    const acceptance = acceptDesired(
+      have,
+      record.version,
+      state.poison().map((item) => item.version),
+      adopted,
+    );
     if (acceptance.accept !== 'new') return ok(acceptance);
     const blobs = record.bundle === undefined ? new Map<string, number>() : bundleBlobs(record.bundle);
     const content = Object.entries(attached).filter(([digest, text]) => blobs.has(digest) && digestBytes(text) === digest);
@@ -283,4 +303,5 @@ export const createEngine = (deps: EngineDeps) => {
 export type Engine = ReturnType<typeof createEngine>;
 
 /** The layer that a failed wait names, so that the report points at it. */
-const layerNamed = (layers: readonly string[], failure: Failure): string | undefined => layers.find((name) => failure.element.startsWith(`layer ${name},`)) ?? layers[0];
+const layerNamed = (layers: readonly string[], failure: Failure): string | undefined =>
+  layers.find((name) => failure.element.startsWith(`layer ${name},`)) ?? layers[0];

@@ -23,12 +23,20 @@ import { systemRandom } from './system/random.ts';
 export const agentVersion = '0.1.0';
 
 /** Opens the kubeconfig that the agent was started with, or the one that the Kubernetes layer names. */
-const openFrom = (flag: string | undefined): OpenCluster => async ({ kubeconfigPath }) => {
-  const path = flag ?? kubeconfigPath;
-  if (path === undefined) return fail('blocked', 'kubeconfig-missing', 'Kubernetes', 'nobody says where the kubeconfig is. Start the agent with --kubeconfig, or set kubernetes.kubeconfigPath in the profile');
-  const connection = await loadKubeconfig(path);
-  return connection.ok ? { ok: true, value: kubernetesCluster({ connection: connection.value, clock: systemClock, random: systemRandom }) } : connection;
-};
+const openFrom =
+  (flag: string | undefined): OpenCluster =>
+  async ({ kubeconfigPath }) => {
+    const path = flag ?? kubeconfigPath;
+    if (path === undefined)
+      return fail(
+        'blocked',
+        'kubeconfig-missing',
+        'Kubernetes',
+        'nobody says where the kubeconfig is. Start the agent with --kubeconfig, or set kubernetes.kubeconfigPath in the profile',
+      );
+    const connection = await loadKubeconfig(path);
+    return connection.ok ? { ok: true, value: kubernetesCluster({ connection: connection.value, clock: systemClock, random: systemRandom }) } : connection;
+  };
 
 export const linkFor = (url: string, caPem: string | undefined): Link => (url.startsWith('mqtt') ? mqttLink(url, { caPem }) : webSocketLink(url, { caPem }));
 
@@ -91,7 +99,10 @@ const main = async (): Promise<void> => {
     name: values.name ?? info.hostname.split('.')[0],
     serial: await serialNumber().catch(() => undefined),
   });
-  const local = await startLocalPage({ name: values.name ?? info.hostname, simulated: false, engine: agent.engine, session: agent.session.state }, Number(values['local-port']));
+  const local = await startLocalPage(
+    { name: values.name ?? info.hostname, simulated: false, engine: agent.engine, session: agent.session.state },
+    Number(values['local-port']),
+  );
   process.stdout.write(`${JSON.stringify({ ready: true, local: `http://127.0.0.1:${local.port}` })}\n`);
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());

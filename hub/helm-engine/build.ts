@@ -25,8 +25,18 @@ const sources = ['main.go', 'render.go', 'wire.go', 'functions.go'];
 const helmModule = 'helm.sh/helm/v4';
 const target = { GOOS: 'wasip1', GOARCH: 'wasm', CGO_ENABLED: '0', GOWASM: '', GOFLAGS: '', GOEXPERIMENT: '', GOWORK: 'off' };
 
-interface GoModule { Path: string; Version?: string; Dir?: string; Replace?: GoModule }
-interface Compiled { path: string; version: string; licences: string[]; dir: string }
+interface GoModule {
+  Path: string;
+  Version?: string;
+  Dir?: string;
+  Replace?: GoModule;
+}
+interface Compiled {
+  path: string;
+  version: string;
+  licences: string[];
+  dir: string;
+}
 
 const sha256 = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex');
 
@@ -36,11 +46,14 @@ const sourceDigest = (): string =>
 
 const go = (folder: string, args: readonly string[], env: Record<string, string> = {}): string =>
   execFileSync('go', args, {
-    cwd: folder, env: { ...process.env, GOFLAGS: '', GOWORK: 'off', ...env }, encoding: 'utf8', maxBuffer: 1 << 28, stdio: ['ignore', 'pipe', 'inherit'],
+    cwd: folder,
+    env: { ...process.env, GOFLAGS: '', GOWORK: 'off', ...env },
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+    stdio: ['ignore', 'pipe', 'inherit'],
   });
 
-const modulesOf = (text: string): GoModule[] =>
-  JSON.parse(`[${text.trim().replaceAll(/\}\n\{/g, '},{')}]`) as GoModule[];
+const modulesOf = (text: string): GoModule[] => JSON.parse(`[${text.trim().replaceAll(/\}\n\{/g, '},{')}]`) as GoModule[];
 
 /** The version list and client version that Helm would have asked the Kubernetes client for, told by the unpatched module on this machine. */
 const askUnpatched = (): { apiVersions: string[]; clientGo: string; version: string; dir: string } => {
@@ -51,7 +64,9 @@ const askUnpatched = (): { apiVersions: string[]; clientGo: string; version: str
   if (version === undefined) throw new Error('go.mod does not name a version of helm.sh/helm/v4');
   writeFileSync(path.join(folder, 'go.mod'), `module ask\n\ngo 1.26.0\n\nrequire ${helmModule} ${version}\n`);
   writeFileSync(path.join(folder, 'go.sum'), readFileSync(path.join(here, 'go.sum')));
-  writeFileSync(path.join(folder, 'main.go'), `package main
+  writeFileSync(
+    path.join(folder, 'main.go'),
+    `package main
 
 import (
 	"encoding/json"
@@ -61,7 +76,8 @@ import (
 )
 
 func main() { _ = json.NewEncoder(os.Stdout).Encode(common.DefaultVersionSet) }
-`);
+`,
+  );
   const apiVersions = JSON.parse(go(folder, ['run', '-mod=mod', '.'])) as string[];
   const listed = modulesOf(go(folder, ['list', '-mod=mod', '-m', '-json', helmModule, 'k8s.io/client-go']));
   const helm = listed.find((module) => module.Path === helmModule);
@@ -100,14 +116,21 @@ const layOut = (asked: ReturnType<typeof askUnpatched>): string => {
 const tidy = (engine: string): void => {
   go(engine, ['mod', 'tidy'], target);
   go(engine, ['mod', 'edit', `-dropreplace=${helmModule}`]);
-  const sums = readFileSync(path.join(here, 'go.sum'), 'utf8').split('\n').filter((line) => line.startsWith(`${helmModule} `));
-  const tidied = readFileSync(path.join(engine, 'go.sum'), 'utf8').split('\n').filter((line) => line !== '' && !line.startsWith(`${helmModule} `));
+  const sums = readFileSync(path.join(here, 'go.sum'), 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith(`${helmModule} `));
+  const tidied = readFileSync(path.join(engine, 'go.sum'), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith(`${helmModule} `));
   cpSync(path.join(engine, 'go.mod'), path.join(here, 'go.mod'));
   writeFileSync(path.join(here, 'go.sum'), `${[...tidied, ...sums].toSorted().join('\n')}\n`);
 };
 
 const flagsFor = (version: string): string[] => [
-  '-buildmode=c-shared', '-trimpath', '-buildvcs=false', '-mod=readonly',
+  '-buildmode=c-shared',
+  '-trimpath',
+  '-buildvcs=false',
+  '-mod=readonly',
   `-ldflags=-s -w -buildid= -X ${helmModule}/internal/version.version=${version}`,
 ];
 
@@ -157,20 +180,35 @@ const build = (check: boolean): number => {
   if (check) {
     const committed = JSON.parse(readFileSync(provenanceFile, 'utf8')) as { wasm: { sha256: string } };
     const same = committed.wasm.sha256 === sha256(wasm);
-    process.stdout.write(same ? `helm-engine: rebuilt, the same bytes (${sha256(wasm)})\n`
-      : `helm-engine: rebuilt as ${sha256(wasm)}, committed is ${committed.wasm.sha256}: run node hub/helm-engine/build.ts and commit the result\n`);
+    process.stdout.write(
+      same
+        ? `helm-engine: rebuilt, the same bytes (${sha256(wasm)})\n`
+        : `helm-engine: rebuilt as ${sha256(wasm)}, committed is ${committed.wasm.sha256}: run node hub/helm-engine/build.ts and commit the result\n`,
+    );
     return same ? 0 : 1;
   }
   const packed = zstdCompressSync(wasm, { params: { [constants.ZSTD_c_compressionLevel]: 19, [constants.ZSTD_c_checksumFlag]: 1 } });
   const modules = compiledModules(engine, asked.dir, asked.version);
   writeLicences(modules, go(here, ['env', 'GOROOT']).trim());
   writeFileSync(artefact, packed);
-  writeFileSync(provenanceFile, `${JSON.stringify({
-    engine: `helm ${asked.version}`, go: goVersion, target: 'wasip1/wasm', flags: flagsFor(asked.version), clientGoLeftOut: asked.clientGo,
-    sources: sourceDigest(),
-    wasm: { bytes: wasm.byteLength, sha256: sha256(wasm) }, zst: { bytes: packed.byteLength, sha256: sha256(packed) },
-    modules: modules.map((module) => ({ path: module.path, version: module.version, licences: module.licences })),
-  }, null, 2)}\n`);
+  writeFileSync(
+    provenanceFile,
+    `${JSON.stringify(
+      {
+        engine: `helm ${asked.version}`,
+        go: goVersion,
+        target: 'wasip1/wasm',
+        flags: flagsFor(asked.version),
+        clientGoLeftOut: asked.clientGo,
+        sources: sourceDigest(),
+        wasm: { bytes: wasm.byteLength, sha256: sha256(wasm) },
+        zst: { bytes: packed.byteLength, sha256: sha256(packed) },
+        modules: modules.map((module) => ({ path: module.path, version: module.version, licences: module.licences })),
+      },
+      null,
+      2,
+    )}\n`,
+  );
   const sizes = `${wasm.byteLength} bytes, compressed ${packed.byteLength}`;
   process.stdout.write(`helm-engine: helm ${asked.version}, ${goVersion}, ${modules.length} modules, ${sizes}\n`);
   return 0;
@@ -179,8 +217,12 @@ const build = (check: boolean): number => {
 /** What can be compared without Go: the artefact with its provenance, and the provenance with the sources. */
 const checkFiles = (): { go: string; problem: string } => {
   const committed = JSON.parse(readFileSync(provenanceFile, 'utf8')) as { go: string; sources: string; zst: { sha256: string } };
-  const problem = sha256(readFileSync(artefact)) !== committed.zst.sha256 ? 'helm-engine.wasm.zst is not the file that helm-engine.json describes'
-    : sourceDigest() !== committed.sources ? 'the sources changed since helm-engine.wasm.zst was built' : '';
+  const problem =
+    sha256(readFileSync(artefact)) !== committed.zst.sha256
+      ? 'helm-engine.wasm.zst is not the file that helm-engine.json describes'
+      : sourceDigest() !== committed.sources
+        ? 'the sources changed since helm-engine.wasm.zst was built'
+        : '';
   return { go: committed.go, problem };
 };
 

@@ -4,20 +4,24 @@ import path from 'node:path';
 type Edit = (source: string) => string;
 
 /** Replaces a text that has to be there exactly once. */
-const swap = (from: string, to: string): Edit => (source) => {
-  const count = source.split(from).length - 1;
-  if (count !== 1) throw new Error(`expected once, found ${count} times: ${from.slice(0, 120)}`);
-  return source.replace(from, () => to);
-};
+const swap =
+  (from: string, to: string): Edit =>
+  (source) => {
+    const count = source.split(from).length - 1;
+    if (count !== 1) throw new Error(`expected once, found ${count} times: ${from.slice(0, 120)}`);
+    return source.replace(from, () => to);
+  };
 
 /** Removes a top-level declaration with the comment above it, from its first line to the `}` that closes it. */
-const cut = (start: string): Edit => (source) => {
-  const at = source.indexOf(`\n${start}`) + 1;
-  const end = source.indexOf('\n}\n', at);
-  if (at === 0 || end < 0 || source.indexOf(`\n${start}`, at) >= 0) throw new Error(`expected one declaration: ${start}`);
-  const before = source.slice(0, at).replace(/(?:\/\/[^\n]*\n)+$/, '');
-  return before + source.slice(end + 3);
-};
+const cut =
+  (start: string): Edit =>
+  (source) => {
+    const at = source.indexOf(`\n${start}`) + 1;
+    const end = source.indexOf('\n}\n', at);
+    if (at === 0 || end < 0 || source.indexOf(`\n${start}`, at) >= 0) throw new Error(`expected one declaration: ${start}`);
+    const before = source.slice(0, at).replace(/(?:\/\/[^\n]*\n)+$/, '');
+    return before + source.slice(end + 3);
+  };
 
 const importLine = (name: string): Edit => swap(`\t${name}\n`, '');
 
@@ -36,7 +40,9 @@ const edits = (asked: { apiVersions: readonly string[]; clientGo: string }): Rec
   'pkg/engine/engine.go': [
     importLine('"k8s.io/client-go/rest"'),
     swap('\t// optional provider of clients to talk to the Kubernetes API\n\tclientProvider *ClientProvider\n', ''),
-    cut('func New('), cut('func RenderWithClient('), cut('func RenderWithClientProvider('),
+    cut('func New('),
+    cut('func RenderWithClient('),
+    cut('func RenderWithClientProvider('),
     swap('\tif !e.LintMode && e.clientProvider != nil {\n\t\tfuncMap["lookup"] = newLookupFunction(ctx, *e.clientProvider)\n\t}\n', ''),
   ],
   // The list of built-in API versions is a constant of the client's version.
@@ -48,7 +54,9 @@ const edits = (asked: { apiVersions: readonly string[]; clientGo: string }): Rec
     (source) => `${source}\nfunc allKnownVersions() VersionSet {\n\treturn VersionSet{${asked.apiVersions.map((v) => JSON.stringify(v)).join(', ')}}\n}\n`,
   ],
   'internal/version/clientgo.go': [
-    importLine('"errors"'), importLine('"runtime/debug"'), importLine('"slices"'),
+    importLine('"errors"'),
+    importLine('"runtime/debug"'),
+    importLine('"slices"'),
     importLine('_ "k8s.io/client-go/kubernetes" // Force k8s.io/client-go to be included in the build'),
     cut('func K8sIOClientGoModVersion('),
     (source) => `${source}\nfunc K8sIOClientGoModVersion() (string, error) { return ${JSON.stringify(asked.clientGo)}, nil }\n`,
@@ -57,7 +65,8 @@ const edits = (asked: { apiVersions: readonly string[]; clientGo: string }): Rec
   'pkg/chart/common/util/jsonschema.go': [
     ...['"context"', '"crypto/tls"', '"net/http"', '"time"', '"helm.sh/helm/v4/internal/version"'].map(importLine),
     swap('type HTTPURLLoader http.Client\n', `${refusingLoader}\n`),
-    cut('func (l *HTTPURLLoader) Load('), cut('func newHTTPURLLoader('),
+    cut('func (l *HTTPURLLoader) Load('),
+    cut('func newHTTPURLLoader('),
     swap('"file":  jsonschema.FileLoader{},', '"file":  refusingLoader{},'),
     swap('"http":  newHTTPURLLoader(),', '"http":  refusingLoader{},'),
     swap('"https": newHTTPURLLoader(),', '"https": refusingLoader{},'),
@@ -79,7 +88,10 @@ export const patchHelm = (helmFolder: string, asked: { apiVersions: readonly str
   for (const [name, list] of Object.entries(edits(asked))) {
     const file = path.join(helmFolder, name);
     try {
-      writeFileSync(file, list.reduce((source, edit) => edit(source), readFileSync(file, 'utf8')));
+      writeFileSync(
+        file,
+        list.reduce((source, edit) => edit(source), readFileSync(file, 'utf8')),
+      );
     } catch (cause) {
       throw new Error(`Helm's ${name} is not what patch.ts knows: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
     }

@@ -37,7 +37,8 @@ const sweepRows = async (store: Store, clock: Clock): Promise<void> => {
   for await (const row of store.scan('desired')) used.add(row.value.director);
   const stale: Write[] = [];
   for await (const row of store.scan('director')) if (!used.has(row.id)) stale.push({ op: 'delete', kind: 'director', tenant: row.tenant, id: row.id });
-  for await (const row of store.scan('session')) if (row.value.expiresAtMs < clock.wallMs()) stale.push({ op: 'delete', kind: 'session', tenant: row.tenant, id: row.id });
+  for await (const row of store.scan('session'))
+    if (row.value.expiresAtMs < clock.wallMs()) stale.push({ op: 'delete', kind: 'session', tenant: row.tenant, id: row.id });
   if (stale.length > 0) await store.commit(stale);
 };
 
@@ -45,12 +46,33 @@ const sweepRows = async (store: Store, clock: Clock): Promise<void> => {
 export const createCore = async (deps: CoreDeps) => {
   const { store, content, keys, epoch, clock, random, log } = deps;
   const fleet = createFleet(store);
-  const bundler = createBundler({ content, helm: deps.helm, seed: (cluster, release) => createHmac('sha256', deps.secret).update(`${cluster} ${release} 1`).digest('hex') }, deps.engine);
+  const bundler = createBundler(
+    { content, helm: deps.helm, seed: (cluster, release) => createHmac('sha256', deps.secret).update(`${cluster} ${release} 1`).digest('hex') },
+    deps.engine,
+  );
   const inputs = createClusterInputs(store, fleet);
   const delivery = createDelivery({ store, content, bundler });
   const assigner = createAssigner({ store, fleet, keys, epoch, clock });
-  const gateway = createGateway({ store, fleet, keys, epoch, clock, random, delivery, assigner, log, ...(deps.verify === undefined ? {} : { verify: deps.verify }) });
-  const clusters = clusterReconciler({ store, fleet, bundler, assigner, inputs, onAssigned: (rows) => void gateway.push(rows).catch((error: unknown) => log(`push: ${String(error)}`)) });
+  const gateway = createGateway({
+    store,
+    fleet,
+    keys,
+    epoch,
+    clock,
+    random,
+    delivery,
+    assigner,
+    log,
+    ...(deps.verify === undefined ? {} : { verify: deps.verify }),
+  });
+  const clusters = clusterReconciler({
+    store,
+    fleet,
+    bundler,
+    assigner,
+    inputs,
+    onAssigned: (rows) => void gateway.push(rows).catch((error: unknown) => log(`push: ${String(error)}`)),
+  });
   const runner = createRunner([clusters], (delayMs, callback) => clock.after(delayMs, callback), log);
   await fleet.load();
   await sweepRows(store, clock);

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -15,9 +15,10 @@ import type { ApiDeps } from './api/handler.ts';
 import { apiRouter } from './api/router.ts';
 import { mountStream } from './api/stream.ts';
 import { diskContent } from './content/disk.ts';
-import { createCore } from './core.ts';
+import { createCore, type Core } from './core.ts';
 import { mqttCarrier } from './gateway/mqtt.ts';
 import { linkPath, webSocketCarrier } from './gateway/websocket.ts';
+import type { AcceptPeer } from './port/carrier.ts';
 import type { Store } from './port/store.ts';
 import { createHelmPool, readHelmEngineIdentity } from './render/helm/index.ts';
 import { openSqliteStore } from './store/sqlite.ts';
@@ -38,6 +39,8 @@ export interface HubOptions {
   /** How devices reach this hub; by default the address it listens on. */
   publicUrl: string | undefined;
   publicMqttUrl: string | undefined;
+  /** The database was restored from a backup: its desired states begin a new life, and hosts that are ahead are adopted. */
+  newEpoch?: boolean;
   log: (text: string) => void;
 }
 
@@ -68,45 +71,43 @@ const assetsFor = (options: HubOptions): (() => Promise<string>) => {
   return import.meta.filename.endsWith('.ts') ? developmentAssets(join(options.data, 'dashboard')) : shippedAssets(shipped);
 };
 
-/** Starts a hub on one folder. Resolves when it listens and answers. */
-export const startHub = async (options: HubOptions) => {
-  mkdirSync(options.data, { recursive: true, mode: 0o700 });
-  const store = openSqliteStore(join(options.data, 'hub.db'), systemClock);
-  const content = diskContent(join(options.data, 'content'));
-  const tenant = await firstTenant(store);
-  const keys = loadHubKeys(join(options.data, 'keys.json'), () => `hub-${randomBytes(8).toString('hex')}`);
-  const epoch = await setting(store, tenant, 'epoch', () => randomBytes(6).toString('hex'));
-  const secret = await setting(store, tenant, 'seed', () => randomBytes(32).toString('hex'));
+/** What makes this hub this hub: its keys, the life of its database, the secret behind random values of charts, and the engine that renders them. */
+const loadSelf = async (store: Store, tenant: string, options: HubOptions) => {
+  if (options.newEpoch === true) await store.commit([{ op: 'delete', kind: 'setting', tenant, id: 'epoch' }]);
   const identity = await readHelmEngineIdentity();
-  const helm = createHelmPool({ workers: 2, timeoutMs: 30_000, idleMs: 60_000, memoryMaxBytes: 512 * 1024 * 1024, clock: systemClock });
-  const core = await createCore({ store, content, helm, keys, epoch, secret, engine: identity.ok ? identity.value.version : 'none', clock: systemClock, random: systemRandom, log: options.log });
-  const auth = createAuth({ store, clock: systemClock, random: systemRandom });
+  return {
+    keys: loadHubKeys(join(options.data, 'keys.json'), () => `hub-${randomBytes(8).toString('hex')}`),
+    epoch: await setting(store, tenant, 'epoch', () => randomBytes(6).toString('hex')),
+    secret: await setting(store, tenant, 'seed', () => randomBytes(32).toString('hex')),
+    engine: identity.ok ? identity.value.version : 'none',
+  };
+};
 
-  const server = createServer({ requestTimeout: 0, headersTimeout: 15_000, keepAliveTimeout: 65_000 });
-  const webSocket = webSocketCarrier(server, core.gateway.accept);
-  const mqtt = options.mqttPort === undefined ? undefined : await mqttCarrier({ host: options.host, port: options.mqttPort }, core.gateway.accept);
+/** Tickets name the port, so the one that was free at the first start is kept. */
+const openMqtt = async (
+  store: Store,
+  tenant: string,
+  options: HubOptions,
+  accept: AcceptPeer,
+): Promise<Awaited<ReturnType<typeof mqttCarrier>> | undefined> => {
+  if (options.mqttPort === undefined) return undefined;
+  const known = await store.get('setting', tenant, 'mqttPort');
+  const port = options.mqttPort === 0 ? Number(known?.value.value ?? 0) : options.mqttPort;
+  const mqtt = await mqttCarrier({ host: options.host, port }, accept);
+  await setting(store, tenant, 'mqttPort', () => String(mqtt.port));
+  return mqtt;
+};
+
+const listen = async (server: Server, options: HubOptions): Promise<number> => {
   const listening = Promise.withResolvers<void>();
   server.once('error', listening.reject);
   server.listen(options.port, options.host, listening.resolve);
   await listening.promise;
-  const port = (server.address() as AddressInfo).port;
-  const url = options.publicUrl ?? `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`;
-  const mqttUrl = mqtt === undefined ? undefined : (options.publicMqttUrl ?? `mqtt://${options.host}:${mqtt.port}`);
+  return (server.address() as AddressInfo).port;
+};
 
-  const deps: ApiDeps = {
-    store,
-    content,
-    auth,
-    keys,
-    fleet: core.fleet,
-    gateway: core.gateway,
-    bundler: core.bundler,
-    inputs: core.inputs,
-    clock: systemClock,
-    random: systemRandom,
-    systemTenant: tenant,
-    addresses: () => ({ links: [`${url.replace(/^http/, 'ws')}${linkPath}`, ...(mqttUrl === undefined ? [] : [mqttUrl])], content: url }),
-  };
+/** Everything that answers over HTTP: health, OpenAPI, content, events, the API, and the dashboard for every other path. */
+const webApp = (deps: ApiDeps, core: Core, options: HubOptions): { app: Hono; stream: { close: () => void } } => {
   const app = new Hono();
   app.get('/healthz', (context) => context.json({ status: 'ok', version: hubVersion, online: core.gateway.online() }));
   const description = JSON.stringify(openapi(hubVersion));
@@ -115,6 +116,51 @@ export const startHub = async (options: HubOptions) => {
   const stream = mountStream(app, deps);
   app.route('/', apiRouter(deps, options.log));
   app.route('/', dashboardApp({ assetsDir: assetsFor(options) }));
+  return { app, stream };
+};
+
+/** Starts a hub on one folder. Resolves when it listens and answers. */
+export const startHub = async (options: HubOptions) => {
+  mkdirSync(options.data, { recursive: true, mode: 0o700 });
+  const store = openSqliteStore(join(options.data, 'hub.db'), systemClock);
+  const content = diskContent(join(options.data, 'content'));
+  const tenant = await firstTenant(store);
+  const self = await loadSelf(store, tenant, options);
+  const helm = createHelmPool({ workers: 2, timeoutMs: 30_000, idleMs: 60_000, memoryMaxBytes: 512 * 1024 * 1024, clock: systemClock });
+  const core = await createCore({
+    store,
+    content,
+    helm,
+    ...self,
+    clock: systemClock,
+    random: systemRandom,
+    log: options.log,
+  });
+  const auth = createAuth({ store, clock: systemClock, random: systemRandom });
+
+  const server = createServer({ requestTimeout: 0, headersTimeout: 15_000, keepAliveTimeout: 65_000 });
+  const webSocket = webSocketCarrier(server, core.gateway.accept);
+  const mqtt = await openMqtt(store, tenant, options, core.gateway.accept);
+  const port = await listen(server, options);
+  const url = options.publicUrl ?? `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`;
+  const mqttUrl = mqtt === undefined ? undefined : (options.publicMqttUrl ?? `mqtt://${options.host}:${mqtt.port}`);
+
+  const deps: ApiDeps = {
+    store,
+    content,
+    auth,
+    keys: self.keys,
+    fleet: core.fleet,
+    gateway: core.gateway,
+    bundler: core.bundler,
+    inputs: core.inputs,
+    clock: systemClock,
+    random: systemRandom,
+    systemTenant: tenant,
+    isSecure: url.startsWith('https:'),
+    addresses: () => ({ links: [`${url.replace(/^http/, 'ws')}${linkPath}`, ...(mqttUrl === undefined ? [] : [mqttUrl])], content: url }),
+  };
+  const { app, stream } = webApp(deps, core, options);
   const answer = getRequestListener(app.fetch);
   server.on('request', (request, response) => void answer(request, response));
 
@@ -127,7 +173,8 @@ export const startHub = async (options: HubOptions) => {
     core,
     store,
     /** The link for the first administrator, as long as there is none. */
-    setupLink: async (): Promise<string | undefined> => ((await store.list('user', tenant, { limit: 1 })).length > 0 ? undefined : `${url}/setup#${await auth.makeSetupToken(tenant)}`),
+    setupLink: async (): Promise<string | undefined> =>
+      (await store.list('user', tenant, { limit: 1 })).length > 0 ? undefined : `${url}/setup#${await auth.makeSetupToken(tenant)}`,
     newSetupLink: async (): Promise<string> => `${url}/setup#${await auth.makeSetupToken(tenant)}`,
     close: async (): Promise<void> => {
       stream.close();
@@ -156,6 +203,7 @@ const main = async (): Promise<void> => {
       'public-url': { type: 'string' },
       'public-mqtt-url': { type: 'string' },
       'new-setup-link': { type: 'boolean', default: false },
+      'new-epoch': { type: 'boolean', default: false },
       'key-file': { type: 'string' },
     },
   });
@@ -166,6 +214,7 @@ const main = async (): Promise<void> => {
     mqttPort: values['no-mqtt'] ? undefined : Number(values['mqtt-port']),
     publicUrl: values['public-url'],
     publicMqttUrl: values['public-mqtt-url'],
+    newEpoch: values['new-epoch'],
     log: (text) => process.stderr.write(`${text}\n`),
   });
   if (values['key-file'] !== undefined) await writeServiceKey(hub, values['key-file']);

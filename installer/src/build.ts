@@ -45,11 +45,29 @@ const sqlite = (out: string): BuildOptions => ({
 });
 
 export const buildAgent = async (out: string): Promise<void> => {
-  await build({ ...common, ...sqlite(out), entryPoints: { agent: 'agent/src/main.ts' }, outdir: out, outExtension: { '.js': '.mjs' }, splitting: true, chunkNames: 'agent-[hash]', external: ['bufferutil', 'utf-8-validate', 'osx-temperature-sensor'] });
+  await build({
+    ...common,
+    ...sqlite(out),
+    entryPoints: { agent: 'agent/src/main.ts' },
+    outdir: out,
+    outExtension: { '.js': '.mjs' },
+    splitting: true,
+    chunkNames: 'agent-[hash]',
+    external: ['bufferutil', 'utf-8-validate', 'osx-temperature-sensor'],
+  });
 };
 
 export const buildHub = async (out: string): Promise<void> => {
-  await build({ ...common, ...sqlite(out), entryPoints: { hub: 'hub/src/main.ts', worker: 'hub/src/render/helm/worker.ts' }, outdir: out, outExtension: { '.js': '.mjs' }, splitting: true, chunkNames: 'hub-[hash]', external: ['bufferutil', 'utf-8-validate', '*/dashboard/build.ts'] });
+  await build({
+    ...common,
+    ...sqlite(out),
+    entryPoints: { hub: 'hub/src/main.ts', worker: 'hub/src/render/helm/worker.ts' },
+    outdir: out,
+    outExtension: { '.js': '.mjs' },
+    splitting: true,
+    chunkNames: 'hub-[hash]',
+    external: ['bufferutil', 'utf-8-validate', '*/dashboard/build.ts'],
+  });
   for (const file of ['helm-engine.wasm.zst', 'helm-engine.json']) cpSync(join(root, 'hub/helm-engine', file), join(out, file));
   const { buildDashboard } = (await import(join(root, 'hub/dashboard/build.ts'))) as { buildDashboard: (out: string) => Promise<unknown> };
   await buildDashboard(join(out, 'dashboard'));

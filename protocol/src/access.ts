@@ -34,10 +34,12 @@ const author: readonly Permission[] = ['profile.create', 'content.upload', 'cont
 const operate: readonly Permission[] = ['cluster.apply', 'cluster.delete', 'host.update', 'macro.set', 'content.get'];
 const technician: readonly Permission[] = ['host.approve', 'ticket.create', 'ticket.delete'];
 
+const ofTheTenant: readonly Permission[] = ['access.set', 'project.create', 'project.delete', 'tenant.create'];
+
 /** Which role may do what. A role is granted for a whole tenant or for one project of it. */
 export const roles = {
   TenantAdmin: permissions,
-  ProjectAdmin: permissions.filter((permission) => permission !== 'access.set' && permission !== 'project.create' && permission !== 'project.delete'),
+  ProjectAdmin: permissions.filter((permission) => !ofTheTenant.includes(permission)),
   ProfileAuthor: [...read, ...author],
   ReleaseSigner: [...read, 'profile.release'],
   Operator: [...read, ...operate, ...technician, 'host.delete'],

@@ -10,7 +10,17 @@ const blob = { digest: digestSchema, size: z.int().min(0) };
 /** Where a layer's content comes from. */
 export const packSources = ['manifest', 'helm', 'pack', 'zarf', 'os', 'kubernetes'] as const;
 
-export const hookEvents = ['pre-install', 'post-install', 'pre-upgrade', 'post-upgrade', 'pre-delete', 'post-delete', 'pre-rollback', 'post-rollback', 'test'] as const;
+export const hookEvents = [
+  'pre-install',
+  'post-install',
+  'pre-upgrade',
+  'post-upgrade',
+  'pre-delete',
+  'post-delete',
+  'pre-rollback',
+  'post-rollback',
+  'test',
+] as const;
 export type HookEvent = (typeof hookEvents)[number];
 
 export const bundleObjectSchema = z.object({
@@ -36,7 +46,13 @@ export const bundleOsSchema = z.object({
   files: z.array(z.object({ path: z.string(), ...blob, mode: z.string(), owner: z.string(), group: z.string() })),
   sysctls: z.record(z.string(), z.string()),
   units: z.array(
-    z.object({ name: z.string(), file: z.object(blob).optional(), enabled: z.boolean(), active: z.boolean(), dropIns: z.array(z.object({ name: z.string(), ...blob })) }),
+    z.object({
+      name: z.string(),
+      file: z.object(blob).optional(),
+      enabled: z.boolean(),
+      active: z.boolean(),
+      dropIns: z.array(z.object({ name: z.string(), ...blob })),
+    }),
   ),
 });
 export type BundleOs = z.infer<typeof bundleOsSchema>;

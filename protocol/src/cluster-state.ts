@@ -45,7 +45,10 @@ export const clusterState = (facts: ClusterFacts): { state: ClusterState; messag
     if (status === undefined || !isSameVersion(status.version, desired)) return { state: 'applying', rank: 3, message: clusterStates.applying };
     const rank = phaseState.findIndex(([phase]) => phase === status.phase);
     const state = phaseState[rank]?.[1] ?? 'applying';
-    const message = status.poisoned?.failure.message ?? status.failure?.message ?? status.layers.find((layer) => layer.state !== 'ready' && layer.message !== undefined)?.message;
+    const message =
+      status.poisoned?.failure.message ??
+      status.failure?.message ??
+      status.layers.find((layer) => layer.state !== 'ready' && layer.message !== undefined)?.message;
     return { state, rank, message: state === 'ready' ? clusterStates.ready : (message ?? clusterStates[state]) };
   });
   const worst = states.toSorted((a, b) => a.rank - b.rank)[0];

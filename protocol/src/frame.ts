@@ -39,7 +39,8 @@ const parseFrame = <T>(text: string, bytesMax: number, schema: z.ZodType<T>, fro
   if (text.length > bytesMax || (text.length * 3 > bytesMax && encoder.encode(text).length > bytesMax)) {
     return fail('fatal', 'frame-too-large', from, `a message has more than ${bytesMax} bytes`);
   }
-  if (jsonDepth(text, limits.jsonDepth) > limits.jsonDepth) return fail('fatal', 'frame-too-deep', from, `a message is nested deeper than ${limits.jsonDepth} levels`);
+  if (jsonDepth(text, limits.jsonDepth) > limits.jsonDepth)
+    return fail('fatal', 'frame-too-deep', from, `a message is nested deeper than ${limits.jsonDepth} levels`);
   let value: unknown;
   try {
     value = JSON.parse(text);

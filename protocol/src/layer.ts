@@ -13,7 +13,10 @@ const absolutePath = z
   .refine((path) => !path.split('/').some((part) => part === '..' || part === '.'), 'must not contain . or .. segments');
 const fileMode = z.string().regex(/^0?[0-7]{3,4}$/, 'must be an octal mode like 0644');
 const accountName = z.string().regex(/^[a-z_][-a-z0-9_]{0,31}$/, 'not a user or group name');
-const unitName = z.string().max(255).regex(/^[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|path|mount|target)$/, 'must be a systemd unit name like web.service');
+const unitName = z
+  .string()
+  .max(255)
+  .regex(/^[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|path|mount|target)$/, 'must be a systemd unit name like web.service');
 const textContent = z.string().max(limits.objectBytes);
 
 /** A file of the OS layer. The content is text; its digest is what the agent compares. */
@@ -31,14 +34,19 @@ export const osUnitSchema = z.strictObject({
   content: textContent.optional(),
   enabled: z.boolean().default(true),
   active: z.boolean().default(true),
-  dropIns: z.array(z.strictObject({ name: z.string().regex(/^[A-Za-z0-9_.-]+\.conf$/, 'must end with .conf'), content: textContent })).max(20).default([]),
+  dropIns: z
+    .array(z.strictObject({ name: z.string().regex(/^[A-Za-z0-9_.-]+\.conf$/, 'must end with .conf'), content: textContent }))
+    .max(20)
+    .default([]),
 });
 
 /** OS layer in package mode: what an existing Linux host gets, without owning the whole image. */
 export const osSpecSchema = z.strictObject({
   mode: z.literal('package', { error: 'the OS layer knows the mode "package"' }).default('package'),
   files: z.array(osFileSchema).max(500).default([]),
-  sysctls: z.record(z.string().regex(/^[a-z0-9_]+([./][A-Za-z0-9_*-]+)+$/, 'not a sysctl name like vm.swappiness'), z.union([z.string().max(512), z.number()])).default({}),
+  sysctls: z
+    .record(z.string().regex(/^[a-z0-9_]+([./][A-Za-z0-9_*-]+)+$/, 'not a sysctl name like vm.swappiness'), z.union([z.string().max(512), z.number()]))
+    .default({}),
   units: z.array(osUnitSchema).max(100).default([]),
 });
 
@@ -60,7 +68,11 @@ export const helmSpecSchema = z.strictObject({
   }),
   /** Values as YAML text, so that comments live on. */
   values: z.string().max(limits.objectBytes).default(''),
-  releaseName: z.string().max(53).regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'not a Helm release name').optional(),
+  releaseName: z
+    .string()
+    .max(53)
+    .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'not a Helm release name')
+    .optional(),
   crds: z.enum(['apply', 'createOnly', 'skip']).default('apply'),
 });
 
@@ -89,7 +101,8 @@ export const layerSchema = z
     const issue = (message: string): void => void context.addIssue({ code: 'custom', message: `layer ${layer.name}: ${message}` });
     const sources = [layer.os, layer.kubernetes, layer.helm, layer.manifests].filter((source) => source !== undefined).length;
     if (layer.kind === 'os' && (layer.os === undefined || sources !== 1)) issue('a layer of kind os has exactly the field "os"');
-    if (layer.kind === 'kubernetes' && (layer.kubernetes === undefined || sources !== 1)) issue('a layer of kind kubernetes has exactly the field "kubernetes"');
+    if (layer.kind === 'kubernetes' && (layer.kubernetes === undefined || sources !== 1))
+      issue('a layer of kind kubernetes has exactly the field "kubernetes"');
     if (layer.kind !== 'os' && layer.kind !== 'kubernetes') {
       if (layer.os !== undefined || layer.kubernetes !== undefined) issue(`a layer of kind ${layer.kind} has "helm", "manifests" or both`);
       else if (sources === 0) issue('says nothing to install: give "helm", "manifests" or both');
@@ -102,7 +115,5 @@ export type HelmSpec = z.infer<typeof helmSpecSchema>;
 const kindOrder = new Map(layerKinds.map((kind, index) => [kind, index]));
 
 /** Install order: kind, then priority, then the name so that the order is total. Delete order is the reverse. */
-export const compareLayers = (
-  a: { kind: LayerKind; priority: number; name: string },
-  b: { kind: LayerKind; priority: number; name: string },
-): number => (kindOrder.get(a.kind) ?? 0) - (kindOrder.get(b.kind) ?? 0) || a.priority - b.priority || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+export const compareLayers = (a: { kind: LayerKind; priority: number; name: string }, b: { kind: LayerKind; priority: number; name: string }): number =>
+  (kindOrder.get(a.kind) ?? 0) - (kindOrder.get(b.kind) ?? 0) || a.priority - b.priority || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);

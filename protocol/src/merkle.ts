@@ -14,7 +14,11 @@ const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array => {
 };
 
 /** Base64url without padding: a third shorter than hex on a message that goes to each host. */
-const toBase64url = (bytes: Uint8Array): string => btoa(String.fromCharCode(...bytes)).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
+const toBase64url = (bytes: Uint8Array): string =>
+  btoa(String.fromCharCode(...bytes))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replace(/=+$/, '');
 const fromBase64url = (text: string): Uint8Array => Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (char) => char.charCodeAt(0));
 
 export const merkleProofSchema = z.object({ index: z.int().min(0), size: z.int().min(1), path: z.array(z.string().regex(/^[A-Za-z0-9_-]{43}$/)).max(40) });

@@ -57,7 +57,14 @@ export const welcomeSchema = z.object({
 export type Welcome = z.infer<typeof welcomeSchema>;
 
 /** Hub: known, but a person has to say yes. The words are the same on console and dashboard. */
-export const lobbySchema = z.object({ t: z.literal('lobby'), words: z.string().max(128), retryMs: z.int().min(1), timeMs: z.number(), proof: signature, root: signedSchema(rootStatementSchema).optional() });
+export const lobbySchema = z.object({
+  t: z.literal('lobby'),
+  words: z.string().max(128),
+  retryMs: z.int().min(1),
+  timeMs: z.number(),
+  proof: signature,
+  root: signedSchema(rootStatementSchema).optional(),
+});
 export const rejectSchema = z.object({ t: z.literal('reject'), failure: failureSchema, retryMs: z.int().min(0) });
 
 /** The new bundle as the old one's layers by number and the changed ones whole; the result must have the announced digest. */

@@ -19,14 +19,18 @@ export const variableSchema = z
     immutable: z.boolean().default(false),
     hidden: z.boolean().default(false),
     sensitive: z.boolean().default(false),
-    options: z.array(z.strictObject({ value: z.string(), label: z.string().optional(), description: z.string().optional() })).max(200).optional(),
+    options: z
+      .array(z.strictObject({ value: z.string(), label: z.string().optional(), description: z.string().optional() }))
+      .max(200)
+      .optional(),
   })
   .superRefine((variable, context) => {
     const issue = (message: string): void => void context.addIssue({ code: 'custom', message: `variable ${variable.name}: ${message}` });
     if (variable.immutable && variable.default === undefined) issue('an immutable variable needs a default');
     if (variable.hidden && variable.required && variable.default === undefined) issue('hidden and required needs a default');
     if (variable.inputType === 'dropdown' && (variable.options ?? []).length === 0) issue('a dropdown needs options');
-    if (variable.regex !== undefined && /\(\?[=!<]|\\[1-9]/.test(variable.regex)) issue('the regex uses look-around or back-references, which RE2 does not have');
+    if (variable.regex !== undefined && /\(\?[=!<]|\\[1-9]/.test(variable.regex))
+      issue('the regex uses look-around or back-references, which RE2 does not have');
   });
 export type Variable = z.infer<typeof variableSchema>;
 
@@ -72,7 +76,10 @@ export const profileDocumentSchema = z.strictObject({
 
 export const clusterSpecSchema = z.strictObject({
   /** One infrastructure or full profile, then any number of add-on profiles. */
-  profiles: z.array(z.strictObject({ name: nameSchema, version: semverSchema })).min(1).max(limits.profilesPerCluster),
+  profiles: z
+    .array(z.strictObject({ name: nameSchema, version: semverSchema }))
+    .min(1)
+    .max(limits.profilesPerCluster),
   variables: z.record(z.string().max(64), z.string().max(65_536)).default({}),
   hosts: z.array(nameSchema).max(limits.hostsPerCluster).default([]),
 });

@@ -13,13 +13,16 @@ interface Condition {
   message?: string;
 }
 
-const record = (value: unknown): Record<string, unknown> => (typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {});
+const record = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
 const count = (value: unknown, otherwise = 0): number => (typeof value === 'number' ? value : otherwise);
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 
 const conditions = (object: KubeObject): Condition[] => {
   const list = record(object['status'])['conditions'];
-  return Array.isArray(list) ? list.map(record).map((c) => ({ type: text(c['type']), status: text(c['status']), reason: text(c['reason']), message: text(c['message']) })) : [];
+  return Array.isArray(list)
+    ? list.map(record).map((c) => ({ type: text(c['type']), status: text(c['status']), reason: text(c['reason']), message: text(c['message']) }))
+    : [];
 };
 
 const deployment = (object: KubeObject): Readiness => {
@@ -29,7 +32,8 @@ const deployment = (object: KubeObject): Readiness => {
   const stalled = conditions(object).find((c) => c.type === 'Progressing' && c.status === 'False' && c.reason === 'ProgressDeadlineExceeded');
   if (stalled !== undefined) return { state: 'failed', message: stalled.message || 'progress deadline exceeded' };
   if (count(status['updatedReplicas']) < want) return progressing(`${count(status['updatedReplicas'])} of ${want} pods updated`);
-  if (count(status['replicas']) > count(status['updatedReplicas'])) return progressing(`${count(status['replicas']) - count(status['updatedReplicas'])} old pods are going`);
+  if (count(status['replicas']) > count(status['updatedReplicas']))
+    return progressing(`${count(status['replicas']) - count(status['updatedReplicas'])} old pods are going`);
   if (count(status['availableReplicas']) < want) return progressing(`${count(status['availableReplicas'])} of ${want} pods available`);
   return ready;
 };
@@ -41,7 +45,11 @@ const statefulSet = (object: KubeObject): Readiness => {
   const strategy = record(spec['updateStrategy']);
   const partition = count(record(strategy['rollingUpdate'])['partition']);
   if (count(status['readyReplicas']) < want) return progressing(`${count(status['readyReplicas'])} of ${want} pods ready`);
-  if (text(strategy['type']) !== 'OnDelete' && text(status['updateRevision']) !== text(status['currentRevision']) && count(status['updatedReplicas']) < want - partition) {
+  if (
+    text(strategy['type']) !== 'OnDelete' &&
+    text(status['updateRevision']) !== text(status['currentRevision']) &&
+    count(status['updatedReplicas']) < want - partition
+  ) {
     return progressing(`${count(status['updatedReplicas'])} of ${want - partition} pods updated`);
   }
   return ready;
@@ -111,10 +119,12 @@ const service = (object: KubeObject): Readiness => {
   return Array.isArray(ingress) && ingress.length > 0 ? ready : progressing('load balancer has no address yet');
 };
 
-const phaseIs = (wanted: readonly string[]) => (object: KubeObject): Readiness => {
-  const phase = text(record(object['status'])['phase']);
-  return wanted.includes(phase) ? ready : progressing(`phase is ${phase || 'not set'}`);
-};
+const phaseIs =
+  (wanted: readonly string[]) =>
+  (object: KubeObject): Readiness => {
+    const phase = text(record(object['status'])['phase']);
+    return wanted.includes(phase) ? ready : progressing(`phase is ${phase || 'not set'}`);
+  };
 
 /** Anything else, custom resources too: observedGeneration and a condition Ready or Available, when they exist; otherwise existing is being ready. */
 const generic = (object: KubeObject): Readiness => {

@@ -51,7 +51,13 @@ export const directorStatementSchema = z.object({
 export type DirectorStatement = z.infer<typeof directorStatementSchema>;
 
 export const signedSchema = <T extends z.ZodType>(statement: T) =>
-  z.object({ signed: statement, signatures: z.array(z.object({ key: publicKeySchema, signature: z.string().max(128) })).min(1).max(16) });
+  z.object({
+    signed: statement,
+    signatures: z
+      .array(z.object({ key: publicKeySchema, signature: z.string().max(128) }))
+      .min(1)
+      .max(16),
+  });
 export interface Signed<T> {
   signed: T;
   signatures: { key: string; signature: string }[];
@@ -63,7 +69,11 @@ export const statementText = (statement: { schema: string }): string => canonica
 export type Verify = (publicKey: string, text: string, signature: string) => boolean;
 
 /** True when enough different keys of the role signed the statement. Unknown keys and repeated signatures count for nothing. */
-export const isSignedBy = <T extends { schema: string }>(envelope: Signed<T>, role: { keys: readonly string[]; threshold: number }, verify: Verify): boolean => {
+export const isSignedBy = <T extends { schema: string }>(
+  envelope: Signed<T>,
+  role: { keys: readonly string[]; threshold: number },
+  verify: Verify,
+): boolean => {
   const text = statementText(envelope.signed);
   const good = new Set<string>();
   for (const { key, signature } of envelope.signatures) {

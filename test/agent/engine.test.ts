@@ -20,7 +20,10 @@ describe('a new generation', () => {
     await rig.clock.advance(10_000);
     expect(rig.phase()).toBe('converged');
     expect(generationOf()).toEqual([1, 1]);
-    expect(rig.status().layers.map((layer) => [layer.name, layer.state, layer.objects.ready])).toEqual([['base', 'ready', 0], ['web', 'ready', 2]]);
+    expect(rig.status().layers.map((layer) => [layer.name, layer.state, layer.objects.ready])).toEqual([
+      ['base', 'ready', 0],
+      ['web', 'ready', 2],
+    ]);
     expect(rig.host.state.files['/etc/motd']?.content).toBe('hello');
     expect(textOf('web')).toBe('v1');
     const before = [rig.host.log.length, rig.store.keys('journal').length];
@@ -32,7 +35,11 @@ describe('a new generation', () => {
     rig.offer(2, [web('v2')]);
     await rig.clock.advance(10_000);
     expect(rig.offer(2, [web('v2')])).toEqual({ ok: true, value: { accept: 'same' } });
-    for (const [generation, version] of [[2, 'other'], [1, 'v1']] as const) expect(rig.offer(generation, [web(version)])).toMatchObject({ ok: true, value: { accept: 'stale' } });
+    for (const [generation, version] of [
+      [2, 'other'],
+      [1, 'v1'],
+    ] as const)
+      expect(rig.offer(generation, [web(version)])).toMatchObject({ ok: true, value: { accept: 'stale' } });
     await rig.clock.advance(60_000);
     expect(textOf('web')).toBe('v2');
   });
@@ -48,7 +55,12 @@ describe('a new generation', () => {
     await rig.clock.advance(20_000);
     expect(generationOf()).toEqual([2, 2]);
     expect(textOf('web')).toBe('v2');
-    expect(rig.events().filter((event) => event.reason === 'GenerationHolds').map((event) => event.generation)).toEqual([2]);
+    expect(
+      rig
+        .events()
+        .filter((event) => event.reason === 'GenerationHolds')
+        .map((event) => event.generation),
+    ).toEqual([2]);
   });
 
   test('without its content waits in front of the door; what runs stays as it is', async () => {
@@ -167,7 +179,8 @@ describe('a generation that fails', () => {
     rig.offer(1, [osLayer('base', { '/etc/motd': 'hello' }), web('v1')]);
     await rig.clock.advance(10_000);
     const read = rig.host.readFile;
-    rig.host.readFile = async (path) => (path === '/etc/resolv.conf' ? { ok: false, failure: { kind: 'fatal', code: 'file-unsafe', element: path, message: 'a link stands there' } } : read(path));
+    rig.host.readFile = async (path) =>
+      path === '/etc/resolv.conf' ? { ok: false, failure: { kind: 'fatal', code: 'file-unsafe', element: path, message: 'a link stands there' } } : read(path);
     rig.offer(2, [osLayer('base', { '/etc/motd': 'hello', '/etc/resolv.conf': 'nameserver 192.0.2.1' }), web('v2')]);
     await rig.clock.advance(60_000);
     expect(rig.phase()).toBe('rolled-back');
@@ -221,7 +234,10 @@ describe('surroundings that fail', () => {
     await rig.clock.advance(3_600_000);
     expect(rig.phase()).toBe('blocked');
     expect(rig.host.state.files['/etc/motd']?.content).toBe('hello');
-    expect(rig.status().layers.map((layer) => [layer.name, layer.state])).toEqual([['base', 'ready'], ['web', 'blocked']]);
+    expect(rig.status().layers.map((layer) => [layer.name, layer.state])).toEqual([
+      ['base', 'ready'],
+      ['web', 'blocked'],
+    ]);
     expect(rig.status().kubernetes.state).toBe('unreachable');
     rig.world.open = undefined;
     await rig.clock.advance(120_000);
@@ -285,10 +301,25 @@ describe('things of other people', () => {
   });
 
   test('a made-once CRD that is there already is left alone, and the host converges', async () => {
-    const crd = { apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', metadata: { name: 'things.example.org' }, spec: { group: 'example.org', scope: 'Namespaced', names: { kind: 'Thing', plural: 'things', singular: 'thing' }, versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }] } };
+    const crd = {
+      apiVersion: 'apiextensions.k8s.io/v1',
+      kind: 'CustomResourceDefinition',
+      metadata: { name: 'things.example.org' },
+      spec: {
+        group: 'example.org',
+        scope: 'Namespaced',
+        names: { kind: 'Thing', plural: 'things', singular: 'thing' },
+        versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }],
+      },
+    };
     await rig.cluster.create(crd);
     const layer = packLayer('web', [crd, configMap('web', 'v1')]);
-    rig.offer(1, [{ ...layer, objects: layer.objects.map((object) => (object.ref.kind === 'CustomResourceDefinition' ? { ...object, crd: 'createOnly' as const } : object)) }]);
+    rig.offer(1, [
+      {
+        ...layer,
+        objects: layer.objects.map((object) => (object.ref.kind === 'CustomResourceDefinition' ? { ...object, crd: 'createOnly' as const } : object)),
+      },
+    ]);
     await rig.clock.advance(60_000);
     expect(rig.phase()).toBe('converged');
     expect(rig.live('CustomResourceDefinition', 'things.example.org')?.metadata.labels).toBeUndefined();
@@ -314,9 +345,14 @@ test('somebody who undoes everything at once is answered calmly', async () => {
   rig.offer(1, [web('v1')]);
   await rig.clock.advance(10_000);
   const stop = new AbortController();
-  rig.cluster.watch({ apiVersion: 'v1', kind: 'ConfigMap', namespace: 'shop' }, (event) => {
-    if (event.type === 'modified' && (event.object['data'] as { text?: string }).text === 'v1') void rig.cluster.apply(configMap('web', 'no'), { fieldManager: 'hand', force: true });
-  }, stop.signal);
+  rig.cluster.watch(
+    { apiVersion: 'v1', kind: 'ConfigMap', namespace: 'shop' },
+    (event) => {
+      if (event.type === 'modified' && (event.object['data'] as { text?: string }).text === 'v1')
+        void rig.cluster.apply(configMap('web', 'no'), { fieldManager: 'hand', force: true });
+    },
+    stop.signal,
+  );
   await rig.cluster.apply(configMap('web', 'no'), { fieldManager: 'hand', force: true });
   const before = rig.store.keys('journal').length;
   await rig.clock.advance(600_000);

@@ -9,7 +9,12 @@ import type { HostEvent, HostStatus } from '@groundplane/protocol/observed';
 import { fakeAgentStore } from '../fake/agent-store.ts';
 import { fakeInfo } from '../fake/host.ts';
 
-const status = (message: string): HostStatus => ({ phase: 'applying', layers: [], kubernetes: { state: 'unknown' }, failure: { kind: 'retry', code: 'c', element: 'e', message } });
+const status = (message: string): HostStatus => ({
+  phase: 'applying',
+  layers: [],
+  kubernetes: { state: 'unknown' },
+  failure: { kind: 'retry', code: 'c', element: 'e', message },
+});
 const event = (message: string): HostEvent => ({ atMs: 1, type: 'normal', reason: 'R', message });
 const say = (store: AgentStore, outbox: Outbox, ...messages: string[]): void => void store.commit(messages.flatMap((message) => outbox.event(event(message))));
 const messagesOf = (report: Report | undefined): string[] => (report?.events ?? []).map((item) => item.message);
@@ -99,7 +104,21 @@ describe('outbox', () => {
   test('every report fits into a frame, however long and strange its events are', () => {
     const { store, outbox } = open();
     for (let index = 0; index < 300; index += 1) say(store, outbox, ['\u0001', '€', 'x', '"'][index % 4]?.repeat(3_000) ?? '');
-    store.commit(outbox.status({ ...status('m'.repeat(4_096)), layers: Array.from({ length: limits.layersPerProfile * 2 }, (_, index) => ({ name: `l${index}`, kind: 'addon' as const, pack: { name: 'p', version: '1' }, digest: 'd', state: 'ready' as const, message: 'm'.repeat(1_024), objects: { total: 1, ready: 1 }, drift: { healed: 1, last: 'x'.repeat(512) } })) }));
+    store.commit(
+      outbox.status({
+        ...status('m'.repeat(4_096)),
+        layers: Array.from({ length: limits.layersPerProfile * 2 }, (_, index) => ({
+          name: `l${index}`,
+          kind: 'addon' as const,
+          pack: { name: 'p', version: '1' },
+          digest: 'd',
+          state: 'ready' as const,
+          message: 'm'.repeat(1_024),
+          objects: { total: 1, ready: 1 },
+          drift: { healed: 1, last: 'x'.repeat(512) },
+        })),
+      }),
+    );
     let count = 0;
     for (let report = outbox.take(); report !== undefined; report = outbox.take()) {
       const text = writeFrame(report);

@@ -22,27 +22,60 @@ const keep = (text: string): { digest: Digest; size: number } => {
   return { digest, size: Buffer.byteLength(text) };
 };
 
-export const configMap = (name: string, text: string): KubeObject => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'shop' }, data: { text } }) as KubeObject;
-export const deployment = (name: string, image = `${name}:1`): KubeObject =>
-  ({ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name, namespace: 'shop' }, spec: { replicas: 1, selector: { matchLabels: { app: name } }, template: { metadata: { labels: { app: name } }, spec: { containers: [{ name, image }] } } } }) as KubeObject;
+export const configMap = (name: string, text: string): KubeObject => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name, namespace: 'shop' },
+  data: { text },
+});
+export const deployment = (name: string, image = `${name}:1`): KubeObject => ({
+  apiVersion: 'apps/v1',
+  kind: 'Deployment',
+  metadata: { name, namespace: 'shop' },
+  spec: { replicas: 1, selector: { matchLabels: { app: name } }, template: { metadata: { labels: { app: name } }, spec: { containers: [{ name, image }] } } },
+});
 
-const refOf = (object: KubeObject): BundleLayer['objects'][number]['ref'] => ({ apiVersion: object.apiVersion, kind: object.kind, name: object.metadata.name ?? '', ...(object.metadata.namespace === undefined ? {} : { namespace: object.metadata.namespace }) });
+const refOf = (object: KubeObject): BundleLayer['objects'][number]['ref'] => ({
+  apiVersion: object.apiVersion,
+  kind: object.kind,
+  name: object.metadata.name ?? '',
+  ...(object.metadata.namespace === undefined ? {} : { namespace: object.metadata.namespace }),
+});
 
 export const packLayer = (name: string, objects: readonly KubeObject[], fields: Partial<BundleLayer> = {}): BundleLayer => ({
-  name, kind: 'addon', priority: 0, profile: { name: 'p', version: '1.0.0' }, pack: { name, version: '1.0.0', source: 'manifest', digest: digestBytes(name) }, namespace: 'shop', adopt: false, readinessTimeoutMs: 60_000,
-  objects: objects.map((object) => ({ ref: refOf(object), ...keep(canonicalJson(object)) })), hooks: [], ...fields,
+  name,
+  kind: 'addon',
+  priority: 0,
+  profile: { name: 'p', version: '1.0.0' },
+  pack: { name, version: '1.0.0', source: 'manifest', digest: digestBytes(name) },
+  namespace: 'shop',
+  adopt: false,
+  readinessTimeoutMs: 60_000,
+  objects: objects.map((object) => ({ ref: refOf(object), ...keep(canonicalJson(object)) })),
+  hooks: [],
+  ...fields,
 });
 export const osLayer = (name: string, files: Record<string, string>, sysctls: Record<string, string> = {}): BundleLayer => {
   const { namespace: _namespace, ...plain } = packLayer(name, []);
-  return { ...plain, kind: 'os', os: { files: Object.entries(files).map(([path, content]) => ({ path, ...keep(content), mode: '0644', owner: 'root', group: 'root' })), sysctls, units: [] } };
+  return {
+    ...plain,
+    kind: 'os',
+    os: { files: Object.entries(files).map(([path, content]) => ({ path, ...keep(content), mode: '0644', owner: 'root', group: 'root' })), sysctls, units: [] },
+  };
 };
 
 /** A desired state that was checked already, as the session hands it to the engine. */
 export const desiredOf = (generation: number, layers: readonly BundleLayer[] | undefined): DesiredRecord => {
   const bundle: Bundle | undefined = layers === undefined ? undefined : { schema: 'groundplane.dev/bundle/1', engine: 'e', profiles: [], layers: [...layers] };
   const desired: Desired = {
-    schema: 'groundplane.dev/desired/1', epoch: 'e', generation, tenant: 'ten_00000000000000000000', host: 'hos_00000000000000000000',
-    ...(bundle === undefined ? {} : { cluster: { id: 'clu_00000000000000000000', name: 'shop', role: 'control-plane' as const, applier: true }, bundle: digestOf(bundle) }),
+    schema: 'groundplane.dev/desired/1',
+    epoch: 'e',
+    generation,
+    tenant: 'ten_00000000000000000000',
+    host: 'hos_00000000000000000000',
+    ...(bundle === undefined
+      ? {}
+      : { cluster: { id: 'clu_00000000000000000000', name: 'shop', role: 'control-plane' as const, applier: true }, bundle: digestOf(bundle) }),
   };
   return { version: { epoch: 'e', generation, digest: digestOf(desired) }, desired, bundle };
 };
@@ -57,7 +90,12 @@ export const startRig = (options: { store?: FakeAgentStore } = {}) => {
   const outbox = createOutbox(store);
   const world = { open: undefined as Failure | undefined, content: true, fetched: 0 };
   const engine = createEngine({
-    store, host, clock, outbox, random: seededRandom('engine'), onNews: () => undefined,
+    store,
+    host,
+    clock,
+    outbox,
+    random: seededRandom('engine'),
+    onNews: () => undefined,
     openCluster: () => Promise.resolve(world.open === undefined ? ok(cluster) : { ok: false as const, failure: world.open }),
     content: {
       fetch: (digest) => {
@@ -70,12 +108,25 @@ export const startRig = (options: { store?: FakeAgentStore } = {}) => {
   const stop = new AbortController();
   const running = engine.run(stop.signal);
   return {
-    clock, store, host, cluster, engine, world,
+    clock,
+    store,
+    host,
+    cluster,
+    engine,
+    world,
     offer: (generation: number, layers: readonly BundleLayer[] | undefined) => engine.offer(desiredOf(generation, layers), {}, undefined),
     status: (): HostStatus => engine.status(),
     phase: (): string => engine.status().phase,
-    events: (): HostEvent[] => store.entries('outbox').filter((row) => row.key.startsWith('event/')).map((row) => JSON.parse(row.value) as HostEvent),
-    reasons: (): string[] => store.entries('outbox').filter((row) => row.key.startsWith('event/')).map((row) => (JSON.parse(row.value) as HostEvent).reason),
+    events: (): HostEvent[] =>
+      store
+        .entries('outbox')
+        .filter((row) => row.key.startsWith('event/'))
+        .map((row) => JSON.parse(row.value) as HostEvent),
+    reasons: (): string[] =>
+      store
+        .entries('outbox')
+        .filter((row) => row.key.startsWith('event/'))
+        .map((row) => (JSON.parse(row.value) as HostEvent).reason),
     live: (kind: string, name: string): KubeObject | undefined => cluster.objects().find((object) => object.kind === kind && object.metadata.name === name),
     close: async (): Promise<void> => {
       stop.abort();

@@ -1,77 +1,12 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { createEngine } from '@groundplane/agent/engine';
-import { makeDeviceKey, verifySignature } from '@groundplane/agent/identity/key';
-import { createOutbox } from '@groundplane/agent/link/outbox';
-import { createSession, type Session } from '@groundplane/agent/link/session';
-import type { Link, LinkEvents } from '@groundplane/agent/port/link';
-import type { State } from '@groundplane/agent/store/state';
+import { verifySignature } from '@groundplane/agent/identity/key';
 import { writes } from '@groundplane/agent/store/state';
-import { makeHubKeys, type HubKeys } from '@groundplane/hub/trust/keys';
+import { makeHubKeys } from '@groundplane/hub/trust/keys';
 import { digestBytes } from '@groundplane/protocol/digest';
-import { fail } from '@groundplane/protocol/failure';
 import { limits } from '@groundplane/protocol/limits';
-import { helloText, welcomeText, type AgentMessage, type Hello, type HubMessage, type Report } from '@groundplane/protocol/messages';
+import { helloText, welcomeText, type Report } from '@groundplane/protocol/messages';
 import { keyWords } from '@groundplane/protocol/words';
-import { fakeAgentStore } from '../fake/agent-store.ts';
-import { virtualClock, type VirtualClock } from '../fake/clock.ts';
-import { fakeHost } from '../fake/host.ts';
-import { seededRandom } from '../fake/random.ts';
-
-/** One connection of the scripted link, as the test holds it. */
-interface Wire {
-  events: LinkEvents;
-  said: AgentMessage[];
-  isClosed: boolean;
-  atMs: number;
-}
-
-/** A session with everything around it that it needs, and a hub that the test plays. */
-const makeAgent = (options: { keys?: HubKeys; ticketHub?: string; seed?: string } = {}) => {
-  const clock: VirtualClock = virtualClock();
-  const keys = options.keys ?? makeHubKeys('hub');
-  const store = fakeAgentStore();
-  const outbox = createOutbox(store);
-  const random = seededRandom(options.seed ?? 'session');
-  const wires: Wire[] = [];
-  const behaviour = { refuse: false };
-  const link: Link = {
-    connect: (events) => {
-      const wire: Wire = { events, said: [], isClosed: false, atMs: clock.monotonicMs() };
-      wires.push(wire);
-      if (behaviour.refuse) clock.after(0, () => events.onClose('refused'));
-      return { send: (text) => void wire.said.push(JSON.parse(text) as AgentMessage), close: () => void (wire.isClosed = true) };
-    },
-  };
-  const late: { session?: Session } = {};
-  const engine = createEngine({ store, host: fakeHost(), openCluster: () => Promise.resolve(fail('retry', 'api-unreachable', 'k', 'no')), content: { fetch: () => Promise.resolve(fail('retry', 'content-missing', 'd', 'no')) }, clock, random, outbox, onNews: (urgent) => late.session?.onNews(urgent) });
-  const key = makeDeviceKey();
-  const tokens: string[] = [];
-  const session = createSession({
-    links: [link], engine, store, outbox, key, verify: verifySignature, clock, random, bootId: 'boot', name: 'edge', serial: undefined, onContentToken: (token) => void tokens.push(token),
-    ticket: { hubs: ['ws://h'], content: 'http://h', hub: options.ticketHub ?? 'hub', root: keys.rootDigest, id: 'tic', secret: 'secret' },
-  });
-  late.session = session;
-  const wire = (): Wire => wires.at(-1) as Wire;
-  const hear = (message: HubMessage | Record<string, unknown>): void => wire().events.onFrame(JSON.stringify(message));
-  const challenge = { t: 'challenge' as const, v: 1, hub: 'hub', nonce: 'n'.repeat(24) };
-  const hello = (): Hello => wire().said.find((message) => message.t === 'hello') as Hello;
-  const welcome = (by: HubKeys = keys, fields: Record<string, unknown> = {}): Record<string, unknown> => {
-    const timeMs = clock.wallMs();
-    return { t: 'welcome', host: 'hos_00000000000000000000', tenant: 'ten_00000000000000000000', epoch: 'e', timeMs, heartbeatMs: limits.heartbeatMinMs, capabilities: [], resume: 'unchanged', contentToken: 'token', root: by.root, proof: by.signTime(welcomeText(hello(), { t: 'welcome', timeMs, host: 'hos_00000000000000000000', epoch: 'e' })), ...fields };
-  };
-  const state: State = engine.state;
-  return {
-    clock, keys, store, outbox, engine, session, wires, wire, hear, hello, welcome, challenge, tokens, key, behaviour, state,
-    online: (): void => {
-      session.start();
-      wire().events.onOpen();
-      hear(challenge);
-      hear(welcome());
-      expect(session.state().state).toBe('online');
-    },
-  };
-};
-type Agent = ReturnType<typeof makeAgent>;
+import { makeAgent, type Agent } from './session-rig.ts';
 
 let agent: Agent;
 beforeEach(() => {
@@ -162,7 +97,12 @@ describe('connecting', () => {
     expect(agent.session.state().state).toBe('online');
   });
 
-  test.each([['no JSON', '{'], ['an unknown message', '{"t":"format"}'], ['too large', `"${'x'.repeat(limits.frameBytes)}"`], ['too deep', '['.repeat(40)]])('after %s it hangs up and comes back', async (_, text) => {
+  test.each([
+    ['no JSON', '{'],
+    ['an unknown message', '{"t":"format"}'],
+    ['too large', `"${'x'.repeat(limits.frameBytes)}"`],
+    ['too deep', '['.repeat(40)],
+  ])('after %s it hangs up and comes back', async (_, text) => {
     agent.online();
     const first = agent.wire();
     first.events.onFrame(text);
@@ -191,9 +131,34 @@ describe('a hub that cannot be trusted', () => {
     ['shows no root at first contact', () => (agent.hear(agent.challenge), agent.hear(agent.welcome(agent.keys, { root: undefined })))],
     ['repeats a welcome from before', () => (agent.hear(agent.challenge), agent.hear({ ...agent.welcome(), timeMs: agent.clock.wallMs() + 1 }))],
     ['welcomes another host than it signed', () => (agent.hear(agent.challenge), agent.hear({ ...agent.welcome(), host: 'hos_11111111111111111111' }))],
-    ['signs with the director key', () => (agent.hear(agent.challenge), agent.hear(agent.welcome(agent.keys, { proof: agent.keys.sign('director', { schema: 'x' }).signatures[0]?.signature ?? '' })))],
-    ['welcomes without having asked', () => agent.hear({ t: 'welcome', host: 'h', tenant: 't', epoch: 'e', timeMs: 1, heartbeatMs: 1, capabilities: [], resume: 'unchanged', contentToken: 'x', root: agent.keys.root, proof: agent.keys.signTime(welcomeText({ key: agent.key.publicKey, nonce: 'n'.repeat(24) }, { t: 'welcome', timeMs: 1, host: 'h', epoch: 'e' })) })],
-    ['puts us into a lobby that is not ours', () => (agent.hear(agent.challenge), agent.hear({ t: 'lobby', words: 'a b c d', retryMs: 1_000, timeMs: 1, proof: 'x', root: agent.keys.root }))],
+    [
+      'signs with the director key',
+      () => (
+        agent.hear(agent.challenge),
+        agent.hear(agent.welcome(agent.keys, { proof: agent.keys.sign('director', { schema: 'x' }).signatures[0]?.signature ?? '' }))
+      ),
+    ],
+    [
+      'welcomes without having asked',
+      () =>
+        agent.hear({
+          t: 'welcome',
+          host: 'h',
+          tenant: 't',
+          epoch: 'e',
+          timeMs: 1,
+          heartbeatMs: 1,
+          capabilities: [],
+          resume: 'unchanged',
+          contentToken: 'x',
+          root: agent.keys.root,
+          proof: agent.keys.signTime(welcomeText({ key: agent.key.publicKey, nonce: 'n'.repeat(24) }, { t: 'welcome', timeMs: 1, host: 'h', epoch: 'e' })),
+        }),
+    ],
+    [
+      'puts us into a lobby that is not ours',
+      () => (agent.hear(agent.challenge), agent.hear({ t: 'lobby', words: 'a b c d', retryMs: 1_000, timeMs: 1, proof: 'x', root: agent.keys.root })),
+    ],
   ];
   test.each(cases)('%s: it is refused, and asked again later', async (_, act) => {
     agent.session.start();
@@ -222,11 +187,20 @@ describe('a hub that cannot be trusted', () => {
   });
 
   test('before it proved itself, nothing it says has an effect', () => {
-    agent.store.commit([...agent.outbox.event({ atMs: 1, type: 'normal', reason: 'R', message: 'm' }), writes.poison({ version: { epoch: 'e', generation: 3, digest: digestBytes('d') }, failure: { kind: 'fatal', code: 'c', element: 'e', message: 'm' } }), writes.kv('failed', { epoch: 'e', generation: 3, digest: digestBytes('d') })]);
+    agent.store.commit([
+      ...agent.outbox.event({ atMs: 1, type: 'normal', reason: 'R', message: 'm' }),
+      writes.poison({ version: { epoch: 'e', generation: 3, digest: digestBytes('d') }, failure: { kind: 'fatal', code: 'c', element: 'e', message: 'm' } }),
+      writes.kv('failed', { epoch: 'e', generation: 3, digest: digestBytes('d') }),
+    ]);
     agent.session.start();
     agent.hear(agent.challenge);
     const flight = agent.outbox.take();
-    for (const message of [{ t: 'ack', seq: flight?.seq }, { t: 'pong', timeMs: 4_102_444_800_000 }, { t: 'retry', version: { epoch: 'e', generation: 3, digest: digestBytes('d') } }]) agent.hear(message);
+    for (const message of [
+      { t: 'ack', seq: flight?.seq },
+      { t: 'pong', timeMs: 4_102_444_800_000 },
+      { t: 'retry', version: { epoch: 'e', generation: 3, digest: digestBytes('d') } },
+    ])
+      agent.hear(message);
     expect(agent.store.keys('outbox')).toHaveLength(1);
     expect(agent.state.kv('trustedTimeMs')).toBeUndefined();
     expect(agent.state.poison()).toHaveLength(1);
@@ -239,7 +213,14 @@ describe('waiting', () => {
     agent.session.start();
     agent.hear(agent.challenge);
     const timeMs = agent.clock.wallMs();
-    agent.hear({ t: 'lobby', words: 'lies lies lies lies', retryMs: 5_000, timeMs, root: agent.keys.root, proof: agent.keys.signTime(welcomeText(agent.hello(), { t: 'lobby', timeMs })) });
+    agent.hear({
+      t: 'lobby',
+      words: 'lies lies lies lies',
+      retryMs: 5_000,
+      timeMs,
+      root: agent.keys.root,
+      proof: agent.keys.signTime(welcomeText(agent.hello(), { t: 'lobby', timeMs })),
+    });
     expect(agent.session.state()).toMatchObject({ state: 'lobby', words: keyWords(agent.key.publicKey, 'hub') });
     expect(agent.wire().isClosed).toBe(true);
     await agent.clock.advance(3_999);
@@ -338,9 +319,19 @@ describe('online', () => {
   test('a desired state that is not genuine is refused, said so, and the connection lives on', () => {
     agent.online();
     const director = agent.keys.sign('director', { schema: 'groundplane.dev/director/1', hub: 'hub', epoch: 'e', root: digestBytes('r'), size: 1, atMs: 1 });
-    agent.hear({ t: 'desired', desired: { schema: 'groundplane.dev/desired/1', epoch: 'e', generation: 1, tenant: 'ten_00000000000000000000', host: 'hos_00000000000000000000' }, proof: { index: 0, size: 1, path: [] }, director });
+    agent.hear({
+      t: 'desired',
+      desired: { schema: 'groundplane.dev/desired/1', epoch: 'e', generation: 1, tenant: 'ten_00000000000000000000', host: 'hos_00000000000000000000' },
+      proof: { index: 0, size: 1, path: [] },
+      director,
+    });
     expect(agent.state.slot('candidate')).toBeUndefined();
-    expect(agent.store.entries('outbox').map((row) => row.value).join('')).toContain('DesiredRefused');
+    expect(
+      agent.store
+        .entries('outbox')
+        .map((row) => row.value)
+        .join(''),
+    ).toContain('DesiredRefused');
     expect(agent.session.state().state).toBe('online');
   });
 });

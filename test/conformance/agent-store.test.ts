@@ -10,17 +10,21 @@ import { seededRandom } from '../fake/random.ts';
 import { isRequired } from '../lab/prerequisite.ts';
 import { agentStoreConformance } from './agent-store.ts';
 
-agentStoreConformance('in memory', () => {
-  let store: FakeAgentStore = fakeAgentStore();
-  return {
-    open: () => (store = store.reopen()),
-    fillDisk: () => {
-      store.failNext({ kind: 'blocked', code: 'disk-full', element: 'disk', message: 'full' });
-      return () => undefined;
-    },
-    remove: () => undefined,
-  };
-});
+agentStoreConformance(
+  'in memory',
+  () => {
+    let store: FakeAgentStore = fakeAgentStore();
+    return {
+      open: () => (store = store.reopen()),
+      fillDisk: () => {
+        store.failNext({ kind: 'blocked', code: 'disk-full', element: 'disk', message: 'full' });
+        return () => undefined;
+      },
+      remove: () => undefined,
+    };
+  },
+  true,
+);
 
 agentStoreConformance('SQLite', () => {
   const folder = mkdtempSync(join(tmpdir(), 'gp-agent-'));
@@ -45,21 +49,25 @@ const cannotMount = probe === undefined;
 const needsRoot = cannotMount && !isRequired('root');
 
 describe.skipIf(needsRoot)(`AgentStore on a disk that fills up (needs root to mount a tmpfs${needsRoot ? ': not possible here' : ''})`, () => {
-  agentStoreConformance('SQLite on a small disk', () => {
-    const disk = smallDisk();
-    if (disk === undefined) throw new Error('GROUNDPLANE_TEST_REQUIRE asks for root, and a tmpfs cannot be mounted');
-    const file = join(disk.folder, 'agent.db');
-    const ballast = join(disk.folder, 'ballast');
-    return {
-      open: () => openSqliteStore(file),
-      fillDisk: () => {
-        const { bavail, bsize } = statfsSync(disk.folder);
-        writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail - 8) * bsize));
-        return () => rmSync(ballast);
-      },
-      remove: disk.remove,
-    };
-  });
+  agentStoreConformance(
+    'SQLite on a small disk',
+    () => {
+      const disk = smallDisk();
+      if (disk === undefined) throw new Error('GROUNDPLANE_TEST_REQUIRE asks for root, and a tmpfs cannot be mounted');
+      const file = join(disk.folder, 'agent.db');
+      const ballast = join(disk.folder, 'ballast');
+      return {
+        open: () => openSqliteStore(file),
+        fillDisk: () => {
+          const { bavail, bsize } = statfsSync(disk.folder);
+          writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail - 8) * bsize));
+          return () => rmSync(ballast);
+        },
+        remove: disk.remove,
+      };
+    },
+    true,
+  );
 });
 
 /** Starts a writer, lets it work for a while, kills it without warning, and returns the last number it acknowledged. */
@@ -76,7 +84,10 @@ const writeAndKill = async (file: string, waitMs: number): Promise<number> => {
   await delay(waitMs);
   child.kill('SIGKILL');
   await ended;
-  const whole = text.split('\n').slice(0, -1).filter((line) => /^\d+$/.test(line));
+  const whole = text
+    .split('\n')
+    .slice(0, -1)
+    .filter((line) => /^\d+$/.test(line));
   return Number(whole.at(-1) ?? 0);
 };
 

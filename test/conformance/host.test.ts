@@ -138,7 +138,9 @@ describe('Host: Linux, what only a real one has', () => {
   test('writes to different files of one folder at the same time do not mix', async () => {
     await Promise.all(Array.from({ length: 20 }, (_, index) => linux.host.writeFile({ path: `/etc/many/${index}`, content: `content ${index}`, ...plain })));
     const read = await Promise.all(Array.from({ length: 20 }, (_, index) => linux.host.readFile(`/etc/many/${index}`)));
-    expect(read.map((item) => (item.ok && item.value !== 'absent' ? item.value.content : ''))).toEqual(Array.from({ length: 20 }, (_, index) => `content ${index}`));
+    expect(read.map((item) => (item.ok && item.value !== 'absent' ? item.value.content : ''))).toEqual(
+      Array.from({ length: 20 }, (_, index) => `content ${index}`),
+    );
   });
 
   test('missing folders are made with mode 0755, whatever the umask', async () => {
@@ -151,8 +153,14 @@ describe('Host: Linux, what only a real one has', () => {
   });
 
   test('an account that does not exist is a failure with its name', async () => {
-    expect(bad(await linux.host.writeFile({ path: '/etc/a', content: 'x', mode: '0644', owner: 'nobody-knows', group: 'root' }), 'account-unknown', 'blocked').message).toContain('nobody-knows');
-    expect(bad(await linux.host.writeFile({ path: '/etc/a', content: 'x', mode: '0644', owner: 'root', group: 'nobody-knows' }), 'account-unknown', 'blocked').message).toContain('nobody-knows');
+    expect(
+      bad(await linux.host.writeFile({ path: '/etc/a', content: 'x', mode: '0644', owner: 'nobody-knows', group: 'root' }), 'account-unknown', 'blocked')
+        .message,
+    ).toContain('nobody-knows');
+    expect(
+      bad(await linux.host.writeFile({ path: '/etc/a', content: 'x', mode: '0644', owner: 'root', group: 'nobody-knows' }), 'account-unknown', 'blocked')
+        .message,
+    ).toContain('nobody-knows');
     expect(good(await linux.host.readFile('/etc/a'))).toBe('absent');
   });
 
@@ -172,7 +180,10 @@ describe('Host: Linux, what only a real one has', () => {
     mkdirSync(join(linux.sysctls, 'vm', 'folder'), { recursive: true });
     const refused = await linux.host.writeSysctl('vm.folder', '1');
     expect(refused.ok).toBe(false);
-    if (isRoot) expect((await linuxHost({ root: linux.root, sysctlRoot: '/proc/sys', systemctl: 'false', info: fakeInfo }).writeSysctl('kernel.ostype', 'x')).ok).toBe(false);
+    if (isRoot)
+      expect((await linuxHost({ root: linux.root, sysctlRoot: '/proc/sys', systemctl: 'false', info: fakeInfo }).writeSysctl('kernel.ostype', 'x')).ok).toBe(
+        false,
+      );
   });
 
   test('a unit that does not start says its last words', async () => {

@@ -13,7 +13,14 @@ export interface HostUnderTest {
   remove(): void;
 }
 
-const file = (path: string, content: string, fields: Partial<FileToWrite> = {}): FileToWrite => ({ path, content, mode: '0644', owner: 'root', group: 'root', ...fields });
+const file = (path: string, content: string, fields: Partial<FileToWrite> = {}): FileToWrite => ({
+  path,
+  content,
+  mode: '0644',
+  owner: 'root',
+  group: 'root',
+  ...fields,
+});
 
 /** What every Host has to do. */
 export const hostConformance = (name: string, make: () => HostUnderTest): void => {
@@ -80,7 +87,12 @@ export const hostConformance = (name: string, make: () => HostUnderTest): void =
     test('units: unknown is absent; enabled and active are set independently', async () => {
       expect(good(await host.readUnit('none.service'))).toBe('absent');
       under.addUnit('app.service', { enabled: false, active: false });
-      for (const state of [{ enabled: true, active: true }, { enabled: true, active: false }, { enabled: false, active: true }, { enabled: false, active: false }]) {
+      for (const state of [
+        { enabled: true, active: true },
+        { enabled: true, active: false },
+        { enabled: false, active: true },
+        { enabled: false, active: false },
+      ]) {
         good(await host.setUnit('app.service', { ...state, restart: state.active }));
         expect(good(await host.readUnit('app.service'))).toEqual(state);
       }

@@ -20,7 +20,13 @@ const makeWebSocket = async (accept: AcceptPeer): Promise<LinkUnderTest> => {
   return {
     port: (server.address() as AddressInfo).port,
     link: (port) => webSocketLink(`ws://127.0.0.1:${port}${linkPath}`, {}),
-    nonsense: ['\u0000\u0001\u0002', 'GET /link HTTP/1.1\r\n\r\n', 'GET /link HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n', 'GET /link HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n', `GET /${'a'.repeat(20_000)} HTTP/1.1\r\n\r\n`],
+    nonsense: [
+      '\u0000\u0001\u0002',
+      'GET /link HTTP/1.1\r\n\r\n',
+      'GET /link HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+      'GET /link HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n',
+      `GET /${'a'.repeat(20_000)} HTTP/1.1\r\n\r\n`,
+    ],
     close: async () => {
       await carrier.close();
       const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
@@ -35,7 +41,14 @@ const makeMqtt = async (accept: AcceptPeer): Promise<LinkUnderTest> => {
   return {
     port: carrier.port,
     link: (port) => mqttLink(`mqtt://127.0.0.1:${port}`, {}),
-    nonsense: ['\u0000\u0001\u0002', 'GET / HTTP/1.1\r\n\r\n', '\u0010\u0000', '\u0010\u00ff\u00ff\u00ff\u00ff', '\u0030\u000a\u0000\u0003a/bxxxxx', '\u0082\u0008\u0000\u0001\u0000\u0003a/b\u0000'],
+    nonsense: [
+      '\u0000\u0001\u0002',
+      'GET / HTTP/1.1\r\n\r\n',
+      '\u0010\u0000',
+      '\u0010\u00ff\u00ff\u00ff\u00ff',
+      '\u0030\u000a\u0000\u0003a/bxxxxx',
+      '\u0082\u0008\u0000\u0001\u0000\u0003a/b\u0000',
+    ],
     close: () => carrier.close(),
   };
 };
@@ -101,7 +114,14 @@ describe('MQTT alone', () => {
   }
   const guest = (options: IClientOptions = {}): Guest => {
     const id = options.clientId ?? newId();
-    const client = connectMqtt(`mqtt://127.0.0.1:${under.port}`, { clientId: id, protocolVersion: 5, clean: true, reconnectPeriod: 0, connectTimeout: 3_000, ...options });
+    const client = connectMqtt(`mqtt://127.0.0.1:${under.port}`, {
+      clientId: id,
+      protocolVersion: 5,
+      clean: true,
+      reconnectPeriod: 0,
+      connectTimeout: 3_000,
+      ...options,
+    });
     clients.push(client);
     const made: Guest = { client, id, heard: [], events: [] };
     client.on('message', (topic, payload, packet) => void made.heard.push({ topic, text: payload.toString(), retain: packet.retain }));
@@ -128,7 +148,20 @@ describe('MQTT alone', () => {
   test('nobody hears what is for somebody else: neither by name nor by wildcard nor by sharing', async () => {
     const victim = await joined();
     const spy = await joined();
-    const topics = [`gp/${victim.id}/down`, `gp/${victim.id}/up`, 'gp/+/down', 'gp/#', '#', '+/+/+', `$share/g/gp/${victim.id}/down`, `$share/g/gp/${spy.id}/down`, '$SYS/#', `gp/${spy.id}/up`, `gp/${spy.id}/down/`, `GP/${spy.id}/down`];
+    const topics = [
+      `gp/${victim.id}/down`,
+      `gp/${victim.id}/up`,
+      'gp/+/down',
+      'gp/#',
+      '#',
+      '+/+/+',
+      `$share/g/gp/${victim.id}/down`,
+      `$share/g/gp/${spy.id}/down`,
+      '$SYS/#',
+      `gp/${spy.id}/up`,
+      `gp/${spy.id}/down/`,
+      `GP/${spy.id}/down`,
+    ];
     for (const topic of topics) await spy.client.subscribeAsync(topic, { qos: 1 }).catch(() => undefined);
     victim.client.publish(`gp/${victim.id}/up`, 'secret', { qos: 1 });
     await eventually(() => expect(victim.heard.map((item) => item.text)).toContain('secret'));
@@ -165,7 +198,8 @@ describe('MQTT alone', () => {
 
   test('sessions do not outlive their connection, and client ids have one form', async () => {
     await isRefused({ clean: false });
-    for (const clientId of ['', 'a', 'gp-', `gp-${'x'.repeat(36)}`, `gp-${randomUUID()}-more`, '+', 'gp/../x', `${newId()}\n`]) await isRefused({ clientId: clientId === '' ? ' ' : clientId });
+    for (const clientId of ['', 'a', 'gp-', `gp-${'x'.repeat(36)}`, `gp-${randomUUID()}-more`, '+', 'gp/../x', `${newId()}\n`])
+      await isRefused({ clientId: clientId === '' ? ' ' : clientId });
   });
 
   test('somebody who takes the client id of another pushes nobody off and hears nothing of theirs', async () => {

@@ -73,7 +73,10 @@ const proxyTo = async (port: number): Promise<{ port: number; freeze: () => void
   const sockets = new Set<Socket>();
   const server = createServer((near) => {
     const far = connectSocket(port, '127.0.0.1');
-    for (const [from, to] of [[near, far], [far, near]] as const) {
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
       sockets.add(from);
       from.on('error', () => undefined);
       from.on('close', () => (sockets.delete(from), to.destroy()));
@@ -134,7 +137,12 @@ export const linkConformance = (name: string, make: MakeLink): void => {
       expect(caller.frames.slice(1)).toEqual(sent);
     });
 
-    test.each([['empty', ''], ['every script', 'Grüße 日本 \u{1F600} \u0000 "\\'], ['one byte', 'x'], ['64 KiB and one', 'y'.repeat(65_537)]])('a frame comes whole: %s', async (_, text) => {
+    test.each([
+      ['empty', ''],
+      ['every script', 'Grüße 日本 \u{1F600} \u0000 "\\'],
+      ['one byte', 'x'],
+      ['64 KiB and one', 'y'.repeat(65_537)],
+    ])('a frame comes whole: %s', async (_, text) => {
       const caller = await greeted();
       caller.connection.send(text);
       await eventually(() => expect(caller.frames).toHaveLength(2));

@@ -9,8 +9,12 @@ export interface StoreUnderTest {
 }
 
 const tenant = 'ten_one';
-const macro = (id: string, fields: Partial<Extract<Write, { op: 'put' }>> = {}): Write => ({ op: 'put', kind: 'macro', tenant, id, project: 'p', name: id, value: { value: id }, ...fields }) as Write;
-const event = (message: string, fields: Partial<NewEvent> = {}): Write => ({ op: 'event', event: { tenant, project: 'p', atMs: 1, type: 'normal', reason: 'Test', message, ...fields } });
+const macro = (id: string, fields: Partial<Extract<Write, { op: 'put' }>> = {}): Write =>
+  ({ op: 'put', kind: 'macro', tenant, id, project: 'p', name: id, value: { value: id }, ...fields }) as Write;
+const event = (message: string, fields: Partial<NewEvent> = {}): Write => ({
+  op: 'event',
+  event: { tenant, project: 'p', atMs: 1, type: 'normal', reason: 'Test', message, ...fields },
+});
 
 const good = async (store: Store, writes: readonly Write[]): Promise<Change[]> => {
   const done = await store.commit(writes);
@@ -32,7 +36,11 @@ type Get = () => { store: Store; reopen: () => Promise<Store> };
 const rowTests = (get: Get): void => {
   test('a row comes back as it was put, with its counters', async () => {
     const { store } = get();
-    const value: RowValues['cluster'] = { labels: { a: 'b' }, spec: { profiles: [{ name: 'p', version: '1.0.0' }], variables: { x: 'Grüße "\n' }, hosts: [] }, deleting: false };
+    const value: RowValues['cluster'] = {
+      labels: { a: 'b' },
+      spec: { profiles: [{ name: 'p', version: '1.0.0' }], variables: { x: 'Grüße "\n' }, hosts: [] },
+      deleting: false,
+    };
     const changes = await good(store, [{ op: 'put', kind: 'cluster', tenant, id: 'clu', project: 'p', name: 'shop', value }]);
     const row = await store.get('cluster', tenant, 'clu');
     expect(row).toMatchObject({ kind: 'cluster', tenant, id: 'clu', project: 'p', name: 'shop', version: 1, value });
@@ -107,7 +115,12 @@ const rowTests = (get: Get): void => {
 
   test('tenants do not see each other', async () => {
     const { store } = get();
-    await good(store, [macro('a', { value: { value: 'mine' } }), macro('a', { tenant: 'ten_two', value: { value: 'yours' } }), event('mine'), event('yours', { tenant: 'ten_two' })]);
+    await good(store, [
+      macro('a', { value: { value: 'mine' } }),
+      macro('a', { tenant: 'ten_two', value: { value: 'yours' } }),
+      event('mine'),
+      event('yours', { tenant: 'ten_two' }),
+    ]);
     expect((await store.get('macro', tenant, 'a'))?.value.value).toBe('mine');
     expect((await store.byName('macro', 'ten_two', 'p', 'a'))?.value.value).toBe('yours');
     expect((await store.list('macro', 'ten_two', { project: 'p', limit: 10 })).map((row) => row.value.value)).toEqual(['yours']);
@@ -121,7 +134,10 @@ const rowTests = (get: Get): void => {
   test('texts are compared as bytes: quotes, wildcards, case and other scripts mean nothing', async () => {
     const { store } = get();
     const names = ["a' OR 1=1 --", 'a%', 'a_', 'A', 'a', 'ä', 'ａ', '\u{1F600}', '\uFFFD', ''];
-    await good(store, names.map((name, index) => macro(`id${index}`, { name })));
+    await good(
+      store,
+      names.map((name, index) => macro(`id${index}`, { name })),
+    );
     for (const [index, name] of names.entries()) expect((await store.byName('macro', tenant, 'p', name))?.id).toBe(`id${index}`);
     expect((await store.byName('macro', tenant, 'p', 'ab'))?.id).toBeUndefined();
   });
@@ -143,7 +159,11 @@ const expectationTests = (get: Get): void => {
   test('a commit happens whole or not at all, wherever in it the trouble is', async () => {
     const { store } = get();
     await good(store, [macro('there')]);
-    const bad: Write[] = [macro('there', { expect: 'absent' }), macro('new', { name: 'there' }), { op: 'delete', kind: 'macro', tenant, id: 'none', expect: 1 }];
+    const bad: Write[] = [
+      macro('there', { expect: 'absent' }),
+      macro('new', { name: 'there' }),
+      { op: 'delete', kind: 'macro', tenant, id: 'none', expect: 1 },
+    ];
     for (const trouble of bad) {
       for (let place = 0; place < 4; place += 1) {
         const writes = [macro('x'), macro('y'), event('e'), { op: 'delete', kind: 'macro', tenant, id: 'there' } as Write].toSpliced(place, 0, trouble);
@@ -158,7 +178,9 @@ const expectationTests = (get: Get): void => {
   test('one version of a row is redeemed once, by whoever of a hundred comes first', async () => {
     const { store } = get();
     await good(store, [macro('ticket')]);
-    const won = await Promise.all(Array.from({ length: 100 }, (_, index) => codeOf(store, [macro('ticket', { value: { value: String(index) }, expect: 1 }), macro(`host${index}`)])));
+    const won = await Promise.all(
+      Array.from({ length: 100 }, (_, index) => codeOf(store, [macro('ticket', { value: { value: String(index) }, expect: 1 }), macro(`host${index}`)])),
+    );
     expect(won.filter((code) => code === 'ok')).toHaveLength(1);
     expect(won.filter((code) => code === 'row-conflict')).toHaveLength(99);
     expect(await allOf(store, 'macro')).toHaveLength(2);
@@ -190,10 +212,15 @@ const expectationTests = (get: Get): void => {
   test('listeners hear of what happened, in order, and of nothing that did not', async () => {
     const { store } = get();
     const told: string[] = [];
-    store.onChange((changes) => told.push(...changes.map((change) => (change.op === 'event' ? `event ${change.event.message}` : `${change.op} ${change.row.id}`))));
+    store.onChange((changes) =>
+      told.push(...changes.map((change) => (change.op === 'event' ? `event ${change.event.message}` : `${change.op} ${change.row.id}`))),
+    );
     await good(store, [macro('a'), event('one'), macro('b')]);
     await codeOf(store, [macro('a', { expect: 'absent' }), event('never')]);
-    await good(store, [{ op: 'delete', kind: 'macro', tenant, id: 'a' }, { op: 'delete', kind: 'macro', tenant, id: 'none' }]);
+    await good(store, [
+      { op: 'delete', kind: 'macro', tenant, id: 'a' },
+      { op: 'delete', kind: 'macro', tenant, id: 'none' },
+    ]);
     expect(told).toEqual(['put a', 'event one', 'put b', 'delete a']);
   });
 };
@@ -202,7 +229,10 @@ const listTests = (get: Get): void => {
   test('pages follow the names in byte order, without gap or repetition', async () => {
     const { store } = get();
     const names = Array.from({ length: 57 }, (_, index) => `n${String.fromCodePoint(33 + ((index * 37) % 80))}${index % 3 === 0 ? 'é' : ''}${index}`);
-    await good(store, names.map((name, index) => macro(`id${index}`, { name })));
+    await good(
+      store,
+      names.map((name, index) => macro(`id${index}`, { name })),
+    );
     const sorted = names.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
     for (const limit of [1, 7, 56, 57, 58]) {
       const seen: string[] = [];
@@ -220,7 +250,10 @@ const listTests = (get: Get): void => {
 
   test('a scan sees every row of a kind over all tenants, once', async () => {
     const { store } = get();
-    await good(store, Array.from({ length: 1_203 }, (_, index) => macro(`id${index}`, { tenant: `ten_${index % 7}` })));
+    await good(
+      store,
+      Array.from({ length: 1_203 }, (_, index) => macro(`id${index}`, { tenant: `ten_${index % 7}` })),
+    );
     await good(store, [{ op: 'put', kind: 'project', tenant, id: 'other', project: '', name: 'other', value: {} }]);
     const rows = await allOf(store, 'macro');
     expect(rows).toHaveLength(1_203);
@@ -229,8 +262,12 @@ const listTests = (get: Get): void => {
 
   test('events are filtered, paged and numbered upwards; `last` gives the newest in the same order', async () => {
     const { store } = get();
-    for (let index = 0; index < 30; index += 1) await good(store, [event(`m${index}`, { project: index % 2 === 0 ? 'p' : 'q', ...(index % 3 === 0 ? { cluster: 'c' } : {}), ...(index % 5 === 0 ? { host: 'h' } : {}) })]);
-    const messages = async (query: Partial<Parameters<Store['events']>[1]>): Promise<string[]> => (await store.events(tenant, { limit: 100, ...query })).map((item) => item.message);
+    for (let index = 0; index < 30; index += 1)
+      await good(store, [
+        event(`m${index}`, { project: index % 2 === 0 ? 'p' : 'q', ...(index % 3 === 0 ? { cluster: 'c' } : {}), ...(index % 5 === 0 ? { host: 'h' } : {}) }),
+      ]);
+    const messages = async (query: Partial<Parameters<Store['events']>[1]>): Promise<string[]> =>
+      (await store.events(tenant, { limit: 100, ...query })).map((item) => item.message);
     expect(await messages({})).toHaveLength(30);
     expect(await messages({ project: 'p', cluster: 'c' })).toEqual(['m0', 'm6', 'm12', 'm18', 'm24']);
     expect(await messages({ host: 'h' })).toEqual(['m0', 'm5', 'm10', 'm15', 'm20', 'm25']);

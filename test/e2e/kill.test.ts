@@ -26,8 +26,19 @@ const spec = {
   layers: [
     { name: 'os', kind: 'os', os: { files: [{ path: '/etc/kill/value', content: '{{ .spectro.macro.value }}\n' }] } },
     { name: 'kubernetes', kind: 'kubernetes', kubernetes: { distribution: 'existing' } },
-    { name: 'first', kind: 'addon', namespace: 'first', manifests: [{ name: 'maps', content: ['a', 'b', 'c'].map((name) => configMap(name, '{{ .spectro.macro.value }}')).join('---\n') }] },
-    { name: 'second', kind: 'addon', namespace: 'second', priority: 1, manifests: [{ name: 'maps', content: configMap('moving-{{ .spectro.macro.value | lower }}', 'x') }] },
+    {
+      name: 'first',
+      kind: 'addon',
+      namespace: 'first',
+      manifests: [{ name: 'maps', content: ['a', 'b', 'c'].map((name) => configMap(name, '{{ .spectro.macro.value }}')).join('---\n') }],
+    },
+    {
+      name: 'second',
+      kind: 'addon',
+      namespace: 'second',
+      priority: 1,
+      manifests: [{ name: 'maps', content: configMap('moving-{{ .spectro.macro.value | lower }}', 'x') }],
+    },
   ],
 } as unknown as ProfileSpec;
 
@@ -40,13 +51,33 @@ let port = 0;
 let ticket = '';
 
 const startHub = async (): Promise<void> => {
-  hub = startChild(join(folder, 'hub-bundle', 'hub.mjs'), ['--data', join(folder, 'hub'), '--port', String(port), '--no-mqtt', '--key-file', join(folder, 'key')]);
+  hub = startChild(join(folder, 'hub-bundle', 'hub.mjs'), [
+    '--data',
+    join(folder, 'hub'),
+    '--port',
+    String(port),
+    '--no-mqtt',
+    '--key-file',
+    join(folder, 'key'),
+  ]);
   const ready = await hub.ready;
   port = Number(new URL(String(ready['url'])).port);
   client = createClient({ baseUrl: String(ready['url']), fetch, headers: () => ({ authorization: `Bearer ${readFileSync(join(folder, 'key'), 'utf8')}` }) });
 };
 const startAgent = async (): Promise<void> => {
-  agent = startChild(join(folder, 'agent-bundle', 'agent.mjs'), ['--data', join(folder, 'agent'), '--root', join(folder, 'root'), '--kubeconfig', light.kubeconfigPath, '--name', 'victim', '--local-port', '0', ...(ticket === '' ? [] : ['--ticket', ticket])]);
+  agent = startChild(join(folder, 'agent-bundle', 'agent.mjs'), [
+    '--data',
+    join(folder, 'agent'),
+    '--root',
+    join(folder, 'root'),
+    '--kubeconfig',
+    light.kubeconfigPath,
+    '--name',
+    'victim',
+    '--local-port',
+    '0',
+    ...(ticket === '' ? [] : ['--ticket', ticket]),
+  ]);
   await agent.ready;
 };
 const kill = async (child: Child | undefined): Promise<void> => {
@@ -72,11 +103,23 @@ const expectValue = async (value: string): Promise<void> => {
     `converged at ${value}`,
     async () => {
       const now = await host();
-      return now.phase === 'converged' && now.generation === now.reportedGeneration && readFileSync(join(folder, 'root/etc/kill/value'), 'utf8') === `${value}\n` ? true : undefined;
+      return now.phase === 'converged' &&
+        now.generation === now.reportedGeneration &&
+        readFileSync(join(folder, 'root/etc/kill/value'), 'utf8') === `${value}\n`
+        ? true
+        : undefined;
     },
     60_000,
   );
-  const maps = await list('get', 'cm', '-A', '-l', 'groundplane.dev/managed=true', '-o', 'jsonpath={range .items[*]}{.metadata.namespace}/{.metadata.name}={.data.value} {end}');
+  const maps = await list(
+    'get',
+    'cm',
+    '-A',
+    '-l',
+    'groundplane.dev/managed=true',
+    '-o',
+    'jsonpath={range .items[*]}{.metadata.namespace}/{.metadata.name}={.data.value} {end}',
+  );
   expect(maps.trim().split(' ').toSorted()).toEqual([`first/a=${value}`, `first/b=${value}`, `first/c=${value}`, `second/moving-${value}=x`]);
 };
 
@@ -97,7 +140,9 @@ describe.skipIf(cannot)(`kill -9 of the shipped bundles${cannot ? ` (missing: ${
     await startAgent();
     ticket = '';
     await until('enrolled', async () => ((await client.call('getHost', { params: { project, name: 'victim' } })).ok ? true : undefined));
-    await must(client.call('applyCluster', { params: { project, name: 'kill' }, body: { spec: { profiles: [{ name: 'kill', version: '1.0.0' }], hosts: ['victim'] } } }));
+    await must(
+      client.call('applyCluster', { params: { project, name: 'kill' }, body: { spec: { profiles: [{ name: 'kill', version: '1.0.0' }], hosts: ['victim'] } } }),
+    );
     await expectValue('v0');
   }, 900_000);
 

@@ -48,7 +48,11 @@ export const createSite = () => {
   const logs: string[] = [];
 
   const gpWith = async (input: string, args: readonly string[]): Promise<GpResult> => {
-    const child = spawn(process.execPath, [join(root, 'hub/cli/main.ts'), ...args], { cwd: root, stdio: ['pipe', 'pipe', 'pipe'], env: { PATH: process.env['PATH'], XDG_CONFIG_HOME: join(folder, 'config'), HOME: folder } });
+    const child = spawn(process.execPath, [join(root, 'hub/cli/main.ts'), ...args], {
+      cwd: root,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { PATH: process.env['PATH'], XDG_CONFIG_HOME: join(folder, 'config'), HOME: folder },
+    });
     child.stdin.end(input);
     const result: GpResult = { code: 0, stdout: '', stderr: '' };
     child.stdout.setEncoding('utf8').on('data', (text: string) => (result.stdout += text));
@@ -75,7 +79,9 @@ export const createSite = () => {
       return result.stdout;
     },
     startHub: async (): Promise<string> => {
-      hub = startChild(join(root, 'hub/src/main.ts'), ['--data', join(folder, 'hub'), '--port', String(port)], { onError: (text) => void logs.push(`hub: ${text}`) });
+      hub = startChild(join(root, 'hub/src/main.ts'), ['--data', join(folder, 'hub'), '--port', String(port)], {
+        onError: (text) => void logs.push(`hub: ${text}`),
+      });
       const ready = await hub.ready;
       port = Number(new URL(String(ready['url'])).port);
       if (typeof ready['setupLink'] === 'string') setupLink = ready['setupLink'];
@@ -83,7 +89,21 @@ export const createSite = () => {
     },
     setupLink: (): string => setupLink ?? '',
     startAgent: async (kubeconfig: string, ticket?: string): Promise<string> => {
-      const args = ['--data', join(folder, 'agent'), '--kubeconfig', kubeconfig, '--name', 'store-1', '--local-port', '0', '--root', hostRoot, '--sysctl', sysctlRoot, ...(ticket === undefined ? [] : ['--ticket', ticket])];
+      const args = [
+        '--data',
+        join(folder, 'agent'),
+        '--kubeconfig',
+        kubeconfig,
+        '--name',
+        'store-1',
+        '--local-port',
+        '0',
+        '--root',
+        hostRoot,
+        '--sysctl',
+        sysctlRoot,
+        ...(ticket === undefined ? [] : ['--ticket', ticket]),
+      ];
       agent = startChild(join(root, 'agent/src/main.ts'), args, { onError: (text) => void logs.push(`agent: ${text}`) });
       return String((await agent.ready)['local']);
     },

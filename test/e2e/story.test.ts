@@ -36,7 +36,10 @@ const clusterIs = (state: string, version: string) => async (): Promise<ClusterV
 /** The cluster document with another profile version, as somebody would edit it. */
 const clusterFile = (version: string): string => {
   const file = join(site.folder, `cluster-${version}.yaml`);
-  writeFileSync(file, `apiVersion: groundplane.dev/v1\nkind: Cluster\nmetadata: {name: store-1, labels: {site: zurich}}\nspec:\n  profiles: [{name: retail-store, version: ${version}}]\n  variables: {storeName: Zurich HB, currency: chf}\n  hosts: [store-1]\n`);
+  writeFileSync(
+    file,
+    `apiVersion: groundplane.dev/v1\nkind: Cluster\nmetadata: {name: store-1, labels: {site: zurich}}\nspec:\n  profiles: [{name: retail-store, version: ${version}}]\n  variables: {storeName: Zurich HB, currency: chf}\n  hosts: [store-1]\n`,
+  );
   return file;
 };
 
@@ -113,7 +116,11 @@ describe.skipIf(cannot)(`a profile becomes a running, self-healing cluster${cann
     const name = (await output('get', 'deploy', '-n', 'retail', '-o', 'name')).trim().split('\n')[0] ?? '';
     await output('set', 'image', '-n', 'retail', name, '*=evil:1');
     const began = performance.now();
-    await until('healed', async () => ((await output('get', '-n', 'retail', name, '-o', 'jsonpath={.spec.template.spec.containers[0].image}')).includes('evil') ? undefined : true), 20_000);
+    await until(
+      'healed',
+      async () => ((await output('get', '-n', 'retail', name, '-o', 'jsonpath={.spec.template.spec.containers[0].image}')).includes('evil') ? undefined : true),
+      20_000,
+    );
     expect(performance.now() - began).toBeLessThan(20_000);
     const drifted = await until('reported', async () => (await cluster()).layers.find((layer) => (layer.observed?.drift.healed ?? 0) > 0));
     expect(drifted.observed?.drift.last).toContain('changed by somebody else');
@@ -131,11 +138,16 @@ describe.skipIf(cannot)(`a profile becomes a running, self-healing cluster${cann
     const plan = (JSON.parse(text) as { plan?: PlanView }[] | PlanView) ?? [];
     const layers = JSON.stringify(plan);
     for (const expected of ['"telemetry"', '"price-labels"', '"loyalty"', '"metrics"', '"remove"', '"add"', '"prune"']) expect(layers).toContain(expected);
-    const telemetryBefore = (await output('get', 'deploy,ds,cm', '-n', 'ops', '-o', 'name')).trim().split('\n').filter((name) => name.includes('telemetry'));
+    const telemetryBefore = (await output('get', 'deploy,ds,cm', '-n', 'ops', '-o', 'name'))
+      .trim()
+      .split('\n')
+      .filter((name) => name.includes('telemetry'));
     expect(telemetryBefore.length).toBeGreaterThan(0);
     await site.gpOk('apply', '-f', clusterFile('1.1.0'));
     const view = await until('ready', clusterIs('ready', '1.1.0'), 120_000);
-    await until('old layers gone', async () => ((await cluster()).layers.some((layer) => layer.name === 'telemetry' || layer.name === 'price-labels') ? undefined : true));
+    await until('old layers gone', async () =>
+      (await cluster()).layers.some((layer) => layer.name === 'telemetry' || layer.name === 'price-labels') ? undefined : true,
+    );
     expect(view.layers.map((layer) => layer.name)).toEqual(expect.arrayContaining(['loyalty', 'metrics']));
     const left = await output('get', 'deploy,ds,cm,svc', '-A', '-o', 'name');
     expect(left).not.toMatch(/telemetry|price-labels/);
@@ -154,11 +166,28 @@ describe.skipIf(cannot)(`a profile becomes a running, self-healing cluster${cann
   }, 120_000);
 
   test('when the hub is back, the agent resumes, tells what happened, and applies nothing again', async () => {
-    const versions = async (): Promise<string> => output('get', 'deploy,cm,svc,secret', '-A', '-l', 'groundplane.dev/managed=true', '-o', 'jsonpath={range .items[*]}{.metadata.uid} {.metadata.generation}{"\\n"}{end}');
+    const versions = async (): Promise<string> =>
+      output(
+        'get',
+        'deploy,cm,svc,secret',
+        '-A',
+        '-l',
+        'groundplane.dev/managed=true',
+        '-o',
+        'jsonpath={range .items[*]}{.metadata.uid} {.metadata.generation}{"\\n"}{end}',
+      );
     const before = await versions();
     await site.startHub();
-    await until('online again', async () => ((JSON.parse(await site.gpOk('get', 'host', 'store-1', '-o', 'json')) as { online: boolean }).online ? true : undefined), 60_000);
-    await until('queued events arrive', async () => ((await events()).filter((event) => event.reason === 'DriftHealed').length >= 3 ? true : undefined), 30_000);
+    await until(
+      'online again',
+      async () => ((JSON.parse(await site.gpOk('get', 'host', 'store-1', '-o', 'json')) as { online: boolean }).online ? true : undefined),
+      60_000,
+    );
+    await until(
+      'queued events arrive',
+      async () => ((await events()).filter((event) => event.reason === 'DriftHealed').length >= 3 ? true : undefined),
+      30_000,
+    );
     await delay(1_500);
     expect(await versions()).toBe(before);
     const view = await until('ready', clusterIs('ready', '1.1.0'));
@@ -169,12 +198,21 @@ describe.skipIf(cannot)(`a profile becomes a running, self-healing cluster${cann
     const before = await output('get', 'deploy', '-n', 'retail', '-o', 'jsonpath={.items[*].spec.template.spec.containers[*].image}');
     await site.gpOk('apply', '-f', `${example}/profile-1.2.0-broken.yaml`);
     await site.gpOk('apply', '-f', clusterFile('1.2.0'));
-    const view = await until('failed', async () => {
-      const now = await cluster();
-      return now.state === 'failed' && now.hosts[0]?.phase === 'rolled-back' ? now : undefined;
-    }, 120_000);
+    const view = await until(
+      'failed',
+      async () => {
+        const now = await cluster();
+        return now.state === 'failed' && now.hosts[0]?.phase === 'rolled-back' ? now : undefined;
+      },
+      120_000,
+    );
     expect(view.failure?.message).toMatch(/ImagePullBackOff|broken/);
-    await until('old images back', async () => ((await output('get', 'deploy', '-n', 'retail', '-o', 'jsonpath={.items[*].spec.template.spec.containers[*].image}')) === before ? true : undefined), 60_000);
+    await until(
+      'old images back',
+      async () =>
+        (await output('get', 'deploy', '-n', 'retail', '-o', 'jsonpath={.items[*].spec.template.spec.containers[*].image}')) === before ? true : undefined,
+      60_000,
+    );
     const failures = (await events()).filter((event) => event.reason === 'RolledBack').length;
     expect(failures).toBe(1);
     await site.killAgent();

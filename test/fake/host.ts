@@ -20,9 +20,26 @@ export interface FakeHost extends Host {
   log: string[];
 }
 
-export const fakeInfo: HostInfo = { hostname: 'fake', os: 'Fake Linux 1', kernel: '6.0', arch: 'x64', cpus: 2, memoryBytes: 4 * 1024 ** 3, agentVersion: '0.1.0', privileged: true, simulated: true };
+export const fakeInfo: HostInfo = {
+  hostname: 'fake',
+  os: 'Fake Linux 1',
+  kernel: '6.0',
+  arch: 'x64',
+  cpus: 2,
+  memoryBytes: 4 * 1024 ** 3,
+  agentVersion: '0.1.0',
+  privileged: true,
+  simulated: true,
+};
 
-const sysctlDefaults: Record<string, string> = { 'vm.swappiness': '60', 'net.ipv4.ip_forward': '0', 'net.ipv4.ip_local_reserved_ports': '', 'fs.inotify.max_user_watches': '8192', 'fs.inotify.max_user_instances': '128', 'kernel.panic': '0' };
+const sysctlDefaults: Record<string, string> = {
+  'vm.swappiness': '60',
+  'net.ipv4.ip_forward': '0',
+  'net.ipv4.ip_local_reserved_ports': '',
+  'fs.inotify.max_user_watches': '8192',
+  'fs.inotify.max_user_instances': '128',
+  'kernel.panic': '0',
+};
 
 export const emptyHostState = (): FakeHostState => ({ files: {}, sysctls: { ...sysctlDefaults }, units: { 'ssh.service': { enabled: true, active: true } } });
 
@@ -38,12 +55,15 @@ export const fakeHost = (state: FakeHostState = emptyHostState(), info: HostInfo
   return {
     state,
     log,
-    failNext: (operation, failure, times = 1) => void faults.set(operation, [...(faults.get(operation) ?? []), ...Array.from({ length: times }, () => failure)]),
+    failNext: (operation, failure, times = 1) =>
+      void faults.set(operation, [...(faults.get(operation) ?? []), ...Array.from({ length: times }, () => failure)]),
     info: () => Promise.resolve(info),
     readFile: (path) =>
       run('readFile', () => {
         const file = state.files[path];
-        return ok(file === undefined ? 'absent' : { content: file.content, digest: digestBytes(file.content), mode: file.mode, owner: file.owner, group: file.group });
+        return ok(
+          file === undefined ? 'absent' : { content: file.content, digest: digestBytes(file.content), mode: file.mode, owner: file.owner, group: file.group },
+        );
       }),
     writeFile: (file) =>
       run('writeFile', () => {

@@ -14,7 +14,10 @@ export interface FakeHubDisk {
 const rowKey = (kind: Kind, tenant: string, id: string): string => `${kind} ${tenant} ${id}`;
 const unnamed: readonly Kind[] = ['desired', 'observed', 'presence', 'director', 'session'];
 
-export const copyDisk = (disk: FakeHubDisk): FakeHubDisk => ({ rows: new Map([...disk.rows].map(([key, row]) => [key, structuredClone(row)])), events: structuredClone(disk.events) });
+export const copyDisk = (disk: FakeHubDisk): FakeHubDisk => ({
+  rows: new Map([...disk.rows].map(([key, row]) => [key, structuredClone(row)])),
+  events: structuredClone(disk.events),
+});
 
 export const emptyHubDisk = (): FakeHubDisk => ({ rows: new Map(), events: [] });
 
@@ -29,7 +32,13 @@ export const fakeHubStore = (clock: Clock, disk: FakeHubDisk = emptyHubDisk()): 
     const holds = write.expect === undefined || (write.expect === 'absent' ? now === undefined : now?.version === write.expect);
     if (!holds) return fail('retry', 'row-conflict', write.kind, 'was changed by somebody else in the meantime');
     if (write.op === 'delete') return undefined;
-    const clash = all().find((row) => row.kind === write.kind && row.id !== write.id && ((!unnamed.includes(row.kind) && row.tenant === write.tenant && row.project === write.project && row.name === write.name) || (write.lookup !== undefined && row.lookup === write.lookup)));
+    const clash = all().find(
+      (row) =>
+        row.kind === write.kind &&
+        row.id !== write.id &&
+        ((!unnamed.includes(row.kind) && row.tenant === write.tenant && row.project === write.project && row.name === write.name) ||
+          (write.lookup !== undefined && row.lookup === write.lookup)),
+    );
     return clash === undefined ? undefined : fail('blocked', 'name-taken', write.kind, 'exists already');
   };
 
@@ -54,11 +63,15 @@ export const fakeHubStore = (clock: Clock, disk: FakeHubDisk = emptyHubDisk()): 
 
   return {
     get: (kind, tenant, id) => Promise.resolve(copy(disk.rows.get(rowKey(kind, tenant, id)))),
-    byName: (kind, tenant, project, name) => Promise.resolve(copy(all().find((row) => row.kind === kind && row.tenant === tenant && row.project === project && row.name === name))),
+    byName: (kind, tenant, project, name) =>
+      Promise.resolve(copy(all().find((row) => row.kind === kind && row.tenant === tenant && row.project === project && row.name === name))),
     byLookup: (kind, lookup) => Promise.resolve(copy(all().find((row) => row.kind === kind && row.lookup === lookup))),
     list: <K extends Kind>(kind: K, tenant: string, query: { project?: string; after?: string; limit: number }) => {
       const sortKey = (row: AnyRow): string => (query.project === undefined ? row.id : row.name);
-      const rows = all().filter((row) => row.kind === kind && row.tenant === tenant && (query.project === undefined || row.project === query.project) && sortKey(row) > (query.after ?? ''));
+      const rows = all().filter(
+        (row) =>
+          row.kind === kind && row.tenant === tenant && (query.project === undefined || row.project === query.project) && sortKey(row) > (query.after ?? ''),
+      );
       const sorted = rows.toSorted((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1)).slice(0, query.limit);
       return Promise.resolve(structuredClone(sorted) as unknown as Row<K>[]);
     },

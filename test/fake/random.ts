@@ -19,7 +19,14 @@ const hash = (text: string): number => {
 
 /** Marsaglia's xorshift128 with Weyl increment (his "xorwow"): 32 bits a draw, period 2^192 - 2^32. */
 const xorwow = (seed: number): (() => number) => {
-  let [a, b, c, d, e, weyl] = [seed ^ 0x9e3779b9, Math.imul(seed, 0x85ebca6b) ^ 0x243f6a88, seed ^ 0xb7e15162, Math.imul(seed, 0xc2b2ae35) | 1, 0x6c078965, 362437];
+  let [a, b, c, d, e, weyl] = [
+    seed ^ 0x9e3779b9,
+    Math.imul(seed, 0x85ebca6b) ^ 0x243f6a88,
+    seed ^ 0xb7e15162,
+    Math.imul(seed, 0xc2b2ae35) | 1,
+    0x6c078965,
+    362437,
+  ];
   const draw = (): number => {
     const mixed = a ^ (a >>> 2);
     [a, b, c, d] = [b, c, d, e];

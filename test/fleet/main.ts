@@ -71,9 +71,18 @@ const change = async (rig: Rig, hosts: number): Promise<Figures> => {
     hubCpuMicrosPerHost: round(median((run) => run.cpu)),
     hubCpuMicrosPerHostMin: round(Math.min(...runs.map((run) => run.cpu))),
     hubCpuMicrosPerHostMax: round(Math.max(...runs.map((run) => run.cpu))),
-    p50Ms: round(median((run) => run.p50), 0),
-    p99Ms: round(median((run) => run.p99), 0),
-    bytesPerHost: round(median((run) => run.bytes), 0),
+    p50Ms: round(
+      median((run) => run.p50),
+      0,
+    ),
+    p99Ms: round(
+      median((run) => run.p99),
+      0,
+    ),
+    bytesPerHost: round(
+      median((run) => run.bytes),
+      0,
+    ),
     ratePerSecond: round(hosts / median((run) => run.seconds), 0),
     hubRssBytes: memory.rssBytes,
     hubRssBytesPerHost: round((memory.rssBytes - idle.rssBytes) / hosts, 0),
@@ -108,7 +117,21 @@ const agent = async (rig: Rig): Promise<Figures> => {
   await buildAgent(join(folder, 'dist'));
   const ticket = await rig.client.call('createTicket', { params: { project: 'bench' }, body: { name: 'one', autoApprove: true } });
   if (!ticket.ok) throw new Error(ticket.failure.message);
-  const args = ['--v8-pool-size=0', '--max-semi-space-size=1', join(folder, 'dist', 'agent.mjs'), '--data', join(folder, 'data'), '--root', join(folder, 'root'), '--local-port', '0', '--name', 'sim-00000', '--ticket', ticket.value.ticket];
+  const args = [
+    '--v8-pool-size=0',
+    '--max-semi-space-size=1',
+    join(folder, 'dist', 'agent.mjs'),
+    '--data',
+    join(folder, 'data'),
+    '--root',
+    join(folder, 'root'),
+    '--local-port',
+    '0',
+    '--name',
+    'sim-00000',
+    '--ticket',
+    ticket.value.ticket,
+  ];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
   try {
     await rig.waitOnline(1, 30_000);
@@ -116,7 +139,12 @@ const agent = async (rig: Rig): Promise<Figures> => {
     const started = readProcess(child.pid ?? 0);
     await delay(60_000);
     const quiet = readProcess(child.pid ?? 0);
-    return { agentRssBytes: quiet.rssBytes, agentPrivateBytes: quiet.privateBytes, startCpuMs: round(started.cpuMicros / 1000, 0), cpuSecondsPerDayIdle: round(((quiet.cpuMicros - started.cpuMicros) / 1e6) * 1440, 0) };
+    return {
+      agentRssBytes: quiet.rssBytes,
+      agentPrivateBytes: quiet.privateBytes,
+      startCpuMs: round(started.cpuMicros / 1000, 0),
+      cpuSecondsPerDayIdle: round(((quiet.cpuMicros - started.cpuMicros) / 1e6) * 1440, 0),
+    };
   } finally {
     const exited = Promise.withResolvers<void>();
     child.on('exit', () => exited.resolve());
@@ -129,7 +157,10 @@ const agent = async (rig: Rig): Promise<Figures> => {
 const benchmarks = { enrol, change, idle, agent } as const;
 
 const main = async (): Promise<void> => {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { hosts: { type: 'string', default: '1000' }, json: { type: 'boolean', default: false } } });
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { hosts: { type: 'string', default: '1000' }, json: { type: 'boolean', default: false } },
+  });
   const name = positionals[0] as keyof typeof benchmarks | undefined;
   if (name === undefined || !Object.hasOwn(benchmarks, name)) {
     process.stderr.write(`npm run bench -- ${Object.keys(benchmarks).join('|')} [--hosts N] [--json]\n`);

@@ -22,7 +22,9 @@ const start = async (script: string, args: readonly string[], core: number | und
   const command = core !== undefined && existsSync('/usr/bin/taskset') ? ['/usr/bin/taskset', '-c', String(core), process.execPath] : [process.execPath];
   const child = spawn(command[0] ?? '', [...command.slice(1), '--max-semi-space-size=16', script, ...args], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
   const ready = Promise.withResolvers<Record<string, unknown>>();
-  createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) => (line.startsWith('{"ready"') ? ready.resolve(JSON.parse(line) as Record<string, unknown>) : undefined));
+  createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) =>
+    line.startsWith('{"ready"') ? ready.resolve(JSON.parse(line) as Record<string, unknown>) : undefined,
+  );
   child.on('exit', (code) => ready.reject(new Error(`${script} ended with ${code}`)));
   return { process: child, ready: await ready.promise };
 };
@@ -52,9 +54,25 @@ const benchProfile = (): ProfileSpec =>
         name: `layer-${layer}`,
         kind: 'addon',
         namespace: 'bench',
-        manifests: [{ name: 'objects', content: Array.from({ length: 4 }, (_unused, index) => `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cm-${layer}-${index}}\ndata: {text: "static ${'x'.repeat(200)}"}\n`).join('---\n') }],
+        manifests: [
+          {
+            name: 'objects',
+            content: Array.from(
+              { length: 4 },
+              (_unused, index) => `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cm-${layer}-${index}}\ndata: {text: "static ${'x'.repeat(200)}"}\n`,
+            ).join('---\n'),
+          },
+        ],
       })),
-      { name: 'settings', kind: 'addon', namespace: 'bench', priority: 5, manifests: [{ name: 'settings', content: 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {value: "{{ .spectro.macro.value }}"}\n' }] },
+      {
+        name: 'settings',
+        kind: 'addon',
+        namespace: 'bench',
+        priority: 5,
+        manifests: [
+          { name: 'settings', content: 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {value: "{{ .spectro.macro.value }}"}\n' },
+        ],
+      },
     ],
   }) as unknown as ProfileSpec;
 
@@ -82,7 +100,10 @@ export const startRig = async (): Promise<Rig> => {
   const value = (text: string) => client.call('setMacro', { params: { project, name: 'value' }, body: { value: text } });
   await must('macro', value('0'));
   await must('profile', client.call('applyProfile', { params: { project, name: 'bench', version: '1.0.0' }, body: { spec: benchProfile() } }));
-  const ticket = await must('ticket', client.call('createTicket', { params: { project }, body: { name: 'bench', uses: 100_000, ttlSeconds: 3600, autoApprove: true } }));
+  const ticket = await must(
+    'ticket',
+    client.call('createTicket', { params: { project }, body: { name: 'bench', uses: 100_000, ttlSeconds: 3600, autoApprove: true } }),
+  );
   let fleet: Started | undefined;
 
   const wait = async (what: string, isThere: (view: { online: number; ready: number }) => boolean, timeoutMs: number): Promise<void> => {
@@ -112,7 +133,11 @@ export const startRig = async (): Promise<Rig> => {
       const width = 16;
       const next = names[Symbol.iterator]();
       const work = async (): Promise<void> => {
-        for (const name of next) await must(name, client.call('applyCluster', { params: { project, name }, body: { spec: { profiles: [{ name: 'bench', version: '1.0.0' }], hosts: [name] } } }));
+        for (const name of next)
+          await must(
+            name,
+            client.call('applyCluster', { params: { project, name }, body: { spec: { profiles: [{ name: 'bench', version: '1.0.0' }], hosts: [name] } } }),
+          );
       };
       await Promise.all(Array.from({ length: width }, work));
     },

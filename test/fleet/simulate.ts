@@ -83,7 +83,15 @@ const counted = (inner: Link, index: number): Link => ({
   },
 });
 
-const { values } = parseArgs({ options: { hosts: { type: 'string', default: '100' }, ticket: { type: 'string', default: '' }, carrier: { type: 'string', default: 'ws' }, prefix: { type: 'string', default: 'sim' }, offset: { type: 'string', default: '0' } } });
+const { values } = parseArgs({
+  options: {
+    hosts: { type: 'string', default: '100' },
+    ticket: { type: 'string', default: '' },
+    carrier: { type: 'string', default: 'ws' },
+    prefix: { type: 'string', default: 'sim' },
+    offset: { type: 'string', default: '0' },
+  },
+});
 const ticket = parseTicket(values.ticket);
 if (!ticket.ok) throw new Error(ticket.failure.message);
 const urls = ticket.value.hubs.filter((url) => url.startsWith('mqtt') === (values.carrier === 'mqtt'));

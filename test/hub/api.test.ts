@@ -29,32 +29,68 @@ beforeAll(async () => {
 afterAll(async () => hub.close());
 
 const filled: Record<string, string> = { project: 'default', version: '1.0.0', digest: digestBytes('x') };
-const names: Partial<Record<RouteName, string>> = { getCluster: 'shop', applyCluster: 'shop', planCluster: 'shop', retryCluster: 'shop', deleteCluster: 'shop', getHost: 'edge', approveHost: 'edge', revokeHost: 'edge', deleteTicket: 'ticket', setMacro: 'site', deleteMacro: 'site', deleteApiKey: 'ci' };
+const names: Partial<Record<RouteName, string>> = {
+  getCluster: 'shop',
+  applyCluster: 'shop',
+  planCluster: 'shop',
+  retryCluster: 'shop',
+  deleteCluster: 'shop',
+  getHost: 'edge',
+  approveHost: 'edge',
+  revokeHost: 'edge',
+  deleteTicket: 'ticket',
+  setMacro: 'site',
+  deleteMacro: 'site',
+  deleteApiKey: 'ci',
+};
 const pathOf = (name: RouteName, given: Record<string, string> = {}): string =>
-  apiBase + routes[name].path.replaceAll(/\{([a-z]+)\}/g, (_, key: string) => encodeURIComponent(given[key] ?? (key === 'name' ? (names[name] ?? 'web') : (filled[key] ?? ''))));
+  apiBase +
+  routes[name].path.replaceAll(/\{([a-z]+)\}/g, (_, key: string) =>
+    encodeURIComponent(given[key] ?? (key === 'name' ? (names[name] ?? 'web') : (filled[key] ?? ''))),
+  );
 
 const spec = { profiles: [{ name: 'web', version: '1.0.0' }], hosts: [] };
 const profileSpec = { type: 'addon', layers: [{ name: 'l', kind: 'addon', manifests: [{ name: 'm', content: '' }] }] };
 /** A body that each route takes, so that nothing but the credential can be the reason of a refusal. */
 const bodies: Partial<Record<RouteName, unknown>> = {
-  setup: { token: 't', name: 'n', password: 'p'.repeat(12) }, login: { name: 'n', password: 'p' }, createTenant: { name: 'new' }, createProject: { name: 'new' }, applyProfile: { spec: profileSpec }, applyCluster: { spec }, planCluster: { spec },
-  approveHost: {}, createTicket: { name: 'new' }, setMacro: { value: 'v' }, createApiKey: { name: 'new', role: 'Viewer' },
+  setup: { token: 't', name: 'n', password: 'p'.repeat(12) },
+  login: { name: 'n', password: 'p' },
+  createTenant: { name: 'new' },
+  createProject: { name: 'new' },
+  applyProfile: { spec: profileSpec },
+  applyCluster: { spec },
+  planCluster: { spec },
+  approveHost: {},
+  createTicket: { name: 'new' },
+  setMacro: { value: 'v' },
+  createApiKey: { name: 'new', role: 'Viewer' },
 };
 const queries: Partial<Record<RouteName, string>> = { diffProfile: '?from=1.0.0&to=1.0.0' };
 
 const send = async (name: RouteName, options: { headers?: Record<string, string>; body?: string; given?: Record<string, string> } = {}): Promise<Response> => {
   const route: Route = routes[name];
   const body = route.body === undefined ? undefined : (options.body ?? JSON.stringify(bodies[name] ?? {}));
-  return hub.fetch(pathOf(name, options.given) + (queries[name] ?? ''), { method: route.method, headers: { 'content-type': 'application/json', ...options.headers }, ...(body === undefined ? {} : { body }) });
+  return hub.fetch(pathOf(name, options.given) + (queries[name] ?? ''), {
+    method: route.method,
+    headers: { 'content-type': 'application/json', ...options.headers },
+    ...(body === undefined ? {} : { body }),
+  });
 };
 const bearer = (key: string): Record<string, string> => ({ authorization: `Bearer ${key}` });
-const failureOf = async (response: Response): Promise<{ code: string; element: string; message: string }> => ((await response.json()) as { error: { code: string; element: string; message: string } }).error;
+const failureOf = async (response: Response): Promise<{ code: string; element: string; message: string }> =>
+  ((await response.json()) as { error: { code: string; element: string; message: string } }).error;
 const isAlive = async (): Promise<void> => expect((await send('whoami', { headers: bearer(hub.admin.key) })).status).toBe(200);
 
 describe('without a valid credential', () => {
   const wrong: [string, Record<string, string>][] = [
-    ['nothing', {}], ['an unknown key', bearer('gpk_unknown')], ['an empty bearer', { authorization: 'Bearer ' }], ['basic credentials', { authorization: 'Basic YTpi' }], ['a huge bearer', bearer('x'.repeat(100_000))],
-    ['an unknown cookie', { cookie: 'gp-session=gps_unknown' }], ['a cookie of odd signs', { cookie: "gp-session=' OR 1=1; gp-session=%00" }], ['an empty cookie', { cookie: 'gp-session=' }],
+    ['nothing', {}],
+    ['an unknown key', bearer('gpk_unknown')],
+    ['an empty bearer', { authorization: 'Bearer ' }],
+    ['basic credentials', { authorization: 'Basic YTpi' }],
+    ['a huge bearer', bearer('x'.repeat(100_000))],
+    ['an unknown cookie', { cookie: 'gp-session=gps_unknown' }],
+    ['a cookie of odd signs', { cookie: "gp-session=' OR 1=1; gp-session=%00" }],
+    ['an empty cookie', { cookie: 'gp-session=' }],
   ];
   for (const [name, route] of table) {
     if (route.auth.access === 'public' || name === 'logout') continue;
@@ -71,16 +107,28 @@ describe('without a valid credential', () => {
     expect((await hub.fetch(rawRoutes.content.replace('{digest}', filled['digest'] ?? ''), { method: 'PUT', body: 'x' })).status).toBe(401);
   });
   test('what the table does not name does not exist', async () => {
-    for (const path of ['/api/v1', '/api/v1/', '/api/v1/nothing', '/api/v2/whoami', '/api/v1/projects/default/secrets', '/api/v1/users']) expect((await hub.fetch(path, { headers: bearer(hub.admin.key) })).status).toBe(404);
-    for (const method of ['PATCH', 'OPTIONS', 'TRACE', 'POST'].filter((item) => item !== 'TRACE')) expect((await hub.fetch('/api/v1/whoami', { method, headers: bearer(hub.admin.key) })).status).toBe(404);
+    for (const path of ['/api/v1', '/api/v1/', '/api/v1/nothing', '/api/v2/whoami', '/api/v1/projects/default/secrets', '/api/v1/users'])
+      expect((await hub.fetch(path, { headers: bearer(hub.admin.key) })).status).toBe(404);
+    for (const method of ['PATCH', 'OPTIONS', 'TRACE', 'POST'].filter((item) => item !== 'TRACE'))
+      expect((await hub.fetch('/api/v1/whoami', { method, headers: bearer(hub.admin.key) })).status).toBe(404);
   });
 });
 
 describe('bodies that are none', () => {
   const nested = (depth: number): string => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`;
   const odd: [string, string, boolean][] = [
-    ['empty object', '{}', false], ['null', 'null', true], ['list', '[]', true], ['text', '"x"', true], ['number', '1', true], ['nothing', '', true], ['cut off', '{"name":', true], ['no JSON', 'name=x', true],
-    ['deep', nested(limits.jsonDepth + 1), true], ['very deep', '['.repeat(1_000_000), true], ['huge', JSON.stringify({ name: 'x'.repeat(limits.apiBodyBytes) }), true], ['foreign fields', '{"__proto__":{"admin":true},"constructor":1,"tenant":"other"}', true],
+    ['empty object', '{}', false],
+    ['null', 'null', true],
+    ['list', '[]', true],
+    ['text', '"x"', true],
+    ['number', '1', true],
+    ['nothing', '', true],
+    ['cut off', '{"name":', true],
+    ['no JSON', 'name=x', true],
+    ['deep', nested(limits.jsonDepth + 1), true],
+    ['very deep', '['.repeat(1_000_000), true],
+    ['huge', JSON.stringify({ name: 'x'.repeat(limits.apiBodyBytes) }), true],
+    ['foreign fields', '{"__proto__":{"admin":true},"constructor":1,"tenant":"other"}', true],
   ];
   for (const [name, route] of table.filter(([, item]) => item.body !== undefined)) {
     test(`${route.method} ${route.path}`, async () => {
@@ -98,7 +146,9 @@ describe('bodies that are none', () => {
     const over = JSON.stringify({ value: 'x'.repeat(limits.apiBodyBytes) });
     expect((await send('setMacro', { headers: bearer(hub.admin.key), body: over })).status).toBe(413);
     const bytes = new TextEncoder().encode(over);
-    const stream = new ReadableStream<Uint8Array>({ start: (controller) => (controller.enqueue(bytes.subarray(0, 1_000)), controller.enqueue(bytes.subarray(1_000)), controller.close()) });
+    const stream = new ReadableStream<Uint8Array>({
+      start: (controller) => (controller.enqueue(bytes.subarray(0, 1_000)), controller.enqueue(bytes.subarray(1_000)), controller.close()),
+    });
     const response = await hub.fetch(pathOf('setMacro'), { method: 'PUT', headers: bearer(hub.admin.key), body: stream, duplex: 'half' } as RequestInit);
     expect(response.status).toBe(413);
   });
@@ -112,7 +162,8 @@ describe('bodies that are none', () => {
         expect(response.status).toBeLessThan(500);
       }
     }
-    for (const query of ['limit=0', 'limit=501', 'limit=x', 'limit=-1', 'limit=1.5', `after=${'a'.repeat(257)}`, 'state=any']) expect((await hub.fetch(`${apiBase}/projects/default/hosts?${query}`, { headers })).status, query).toBe(400);
+    for (const query of ['limit=0', 'limit=501', 'limit=x', 'limit=-1', 'limit=1.5', `after=${'a'.repeat(257)}`, 'state=any'])
+      expect((await hub.fetch(`${apiBase}/projects/default/hosts?${query}`, { headers })).status, query).toBe(400);
     expect((await hub.fetch(`${apiBase}/projects/default/hosts?limit=500&after=${encodeURIComponent("' OR 1=1 --")}`, { headers })).status).toBe(200);
     await isAlive();
   });
@@ -124,7 +175,13 @@ describe('permissions', () => {
       const { key } = await hub.client([{ role }]);
       for (const [name, route] of table) {
         if (route.auth.access !== 'permission') continue;
-        const status = (await send(name, { headers: bearer(key), given: { name: 'nobody', version: '9.9.9', project: route.auth.scope === 'tenant' ? 'never-was' : 'default' }, body: JSON.stringify({ wrong: true }) })).status;
+        const status = (
+          await send(name, {
+            headers: bearer(key),
+            given: { name: 'nobody', version: '9.9.9', project: route.auth.scope === 'tenant' ? 'never-was' : 'default' },
+            body: JSON.stringify({ wrong: true }),
+          })
+        ).status;
         const may = (roles[role] as readonly Permission[]).includes(route.auth.permission);
         expect(status === 403, `${role} ${name}: ${status}`).toBe(!may);
       }
@@ -135,7 +192,8 @@ describe('permissions', () => {
     const { key } = await hub.client([{ role: 'Viewer' }]);
     const rows = async (): Promise<string> => {
       const all: string[] = [];
-      for (const kind of ['cluster', 'profile', 'host', 'ticket', 'macro', 'apiKey', 'project', 'tenant', 'blob'] as const) for await (const row of hub.store.scan(kind)) all.push(`${kind} ${row.id} ${row.version}`);
+      for (const kind of ['cluster', 'profile', 'host', 'ticket', 'macro', 'apiKey', 'project', 'tenant', 'blob'] as const)
+        for await (const row of hub.store.scan(kind)) all.push(`${kind} ${row.id} ${row.version}`);
       return all.join('\n');
     };
     const before = await rows();
@@ -179,10 +237,13 @@ describe('tenants', () => {
     const second = await makeTenant(hub.store, 'second');
     const stranger = await hub.client([{ role: 'TenantAdmin' }], second);
     const digest = digestBytes('a chart of tenant A');
-    expect((await hub.fetch(rawRoutes.content.replace('{digest}', digest), { method: 'PUT', body: 'a chart of tenant A', headers: bearer(hub.admin.key) })).status).toBe(204);
+    expect(
+      (await hub.fetch(rawRoutes.content.replace('{digest}', digest), { method: 'PUT', body: 'a chart of tenant A', headers: bearer(hub.admin.key) })).status,
+    ).toBe(204);
     const count = async (): Promise<number> => {
       let rows = 0;
-      for (const kind of ['cluster', 'profile', 'host', 'ticket', 'macro', 'apiKey', 'project'] as const) for await (const row of hub.store.scan(kind)) rows += row.tenant === hub.tenant ? row.version : 0;
+      for (const kind of ['cluster', 'profile', 'host', 'ticket', 'macro', 'apiKey', 'project'] as const)
+        for await (const row of hub.store.scan(kind)) rows += row.tenant === hub.tenant ? row.version : 0;
       return rows;
     };
     const before = await count();
@@ -195,7 +256,8 @@ describe('tenants', () => {
       expect(await response.text()).not.toContain(hub.tenant);
     }
     expect((await hub.fetch(rawRoutes.content.replace('{digest}', digest), { headers: bearer(stranger.key) })).status).toBe(404);
-    for (const list of ['listProfiles', 'listClusters', 'listHosts', 'listTickets', 'listMacros', 'listEvents'] as const) expect(value(await stranger.call(list, { params: { project: 'default' } })).items, list).toEqual([]);
+    for (const list of ['listProfiles', 'listClusters', 'listHosts', 'listTickets', 'listMacros', 'listEvents'] as const)
+      expect(value(await stranger.call(list, { params: { project: 'default' } })).items, list).toEqual([]);
     expect(codeOf(await stranger.call('createTenant', { body: { name: 'third' } }))).toBe('denied');
     expect(await count()).toBe(before);
   });
@@ -205,7 +267,9 @@ describe('tenants', () => {
     const stranger = await hub.client([{ role: 'TenantAdmin' }], second);
     const digest = digestBytes('a chart of tenant A');
     const spec = { type: 'addon' as const, layers: [{ name: 'l', kind: 'addon' as const, helm: { chart: { digest, name: 'c', version: '1.0.0' } } }] };
-    expect(codeOf(await stranger.call('applyProfile', { params: { project: 'default', name: 'stolen', version: '1.0.0' }, body: { spec } }))).toBe('chart-missing');
+    expect(codeOf(await stranger.call('applyProfile', { params: { project: 'default', name: 'stolen', version: '1.0.0' }, body: { spec } }))).toBe(
+      'chart-missing',
+    );
     value(await hub.admin.call('applyProfile', { params: { project: 'default', name: 'mine', version: '1.0.0' }, body: { spec } }));
   });
 });
@@ -213,7 +277,8 @@ describe('tenants', () => {
 test('answers hold nothing that their schema does not name', async () => {
   const strict = (schema: z.ZodType): z.ZodType => {
     const def = schema.def as { type: string; shape?: Record<string, z.ZodType>; element?: z.ZodType; innerType?: z.ZodType };
-    if (def.type === 'object' && schema instanceof z.ZodObject) return z.strictObject(Object.fromEntries(Object.entries(schema.shape as Record<string, z.ZodType>).map(([key, item]) => [key, strict(item)])));
+    if (def.type === 'object' && schema instanceof z.ZodObject)
+      return z.strictObject(Object.fromEntries(Object.entries(schema.shape as Record<string, z.ZodType>).map(([key, item]) => [key, strict(item)])));
     if (def.type === 'array' && schema instanceof z.ZodArray) return z.array(strict(schema.element as z.ZodType));
     if (def.type === 'optional' && schema instanceof z.ZodOptional) return strict(schema.unwrap() as z.ZodType).optional();
     return schema;

@@ -11,8 +11,10 @@ const digest = digestBytes(bytes);
 let hub: HubWorld;
 
 const at = (name: string): string => rawRoutes.content.replace('{digest}', encodeURIComponent(name));
-const get = (name: string, headers: Record<string, string> = {}, key = hub.admin.key): Promise<Response> => hub.fetch(at(name), { headers: { authorization: `Bearer ${key}`, ...headers } });
-const put = (name: string, body: BodyInit, headers: Record<string, string> = {}): Promise<Response> => hub.fetch(at(name), { method: 'PUT', body, headers: { authorization: `Bearer ${hub.admin.key}`, ...headers }, duplex: 'half' } as RequestInit);
+const get = (name: string, headers: Record<string, string> = {}, key = hub.admin.key): Promise<Response> =>
+  hub.fetch(at(name), { headers: { authorization: `Bearer ${key}`, ...headers } });
+const put = (name: string, body: BodyInit, headers: Record<string, string> = {}): Promise<Response> =>
+  hub.fetch(at(name), { method: 'PUT', body, headers: { authorization: `Bearer ${hub.admin.key}`, ...headers }, duplex: 'half' } as RequestInit);
 const bodyOf = async (response: Response): Promise<Buffer> => Buffer.from(await response.arrayBuffer());
 const leftovers = (): string[] => readdirSync(join(hub.folder, 'content', 'tmp'));
 
@@ -27,11 +29,25 @@ describe('download', () => {
     const response = await get(digest);
     expect(response.status).toBe(200);
     expect(await bodyOf(response)).toEqual(bytes);
-    expect(Object.fromEntries(response.headers)).toMatchObject({ 'accept-ranges': 'bytes', 'content-length': '1000', etag: `"${digest}"`, 'x-content-type-options': 'nosniff', 'content-type': 'application/octet-stream' });
+    expect(Object.fromEntries(response.headers)).toMatchObject({
+      'accept-ranges': 'bytes',
+      'content-length': '1000',
+      etag: `"${digest}"`,
+      'x-content-type-options': 'nosniff',
+      'content-type': 'application/octet-stream',
+    });
   });
 
   test.each<[string, number, number]>([
-    ['bytes=0-0', 0, 1], ['bytes=0-999', 0, 1_000], ['bytes=0-', 0, 1_000], ['bytes=999-', 999, 1_000], ['bytes=500-600', 500, 601], ['bytes=-1', 999, 1_000], ['bytes=-1000', 0, 1_000], ['bytes=-5000', 0, 1_000], ['bytes=990-5000', 990, 1_000],
+    ['bytes=0-0', 0, 1],
+    ['bytes=0-999', 0, 1_000],
+    ['bytes=0-', 0, 1_000],
+    ['bytes=999-', 999, 1_000],
+    ['bytes=500-600', 500, 601],
+    ['bytes=-1', 999, 1_000],
+    ['bytes=-1000', 0, 1_000],
+    ['bytes=-5000', 0, 1_000],
+    ['bytes=990-5000', 990, 1_000],
   ])('%s is a part', async (range, start, end) => {
     const response = await get(digest, { range });
     expect(response.status).toBe(206);
@@ -46,11 +62,14 @@ describe('download', () => {
     expect(response.headers.get('content-range')).toBe('bytes */1000');
   });
 
-  test.each(['bytes', 'bytes=', 'bytes=-', 'bytes=a-b', 'bytes=0-1,5-6', 'items=0-1', 'bytes=0--1', 'bytes= 0-1 '])('%j is no range that we know: the whole comes, as RFC 9110 allows', async (range) => {
-    const response = await get(digest, { range });
-    expect(response.status).toBe(200);
-    expect((await bodyOf(response)).length).toBe(1_000);
-  });
+  test.each(['bytes', 'bytes=', 'bytes=-', 'bytes=a-b', 'bytes=0-1,5-6', 'items=0-1', 'bytes=0--1', 'bytes= 0-1 '])(
+    '%j is no range that we know: the whole comes, as RFC 9110 allows',
+    async (range) => {
+      const response = await get(digest, { range });
+      expect(response.status).toBe(200);
+      expect((await bodyOf(response)).length).toBe(1_000);
+    },
+  );
 
   test('the last before the first is no range', async () => expect([200, 416]).toContain((await get(digest, { range: 'bytes=5-2' })).status));
 
@@ -69,7 +88,19 @@ describe('download', () => {
     expect((await get(empty, { range: 'bytes=0-' })).status).toBe(416);
   });
 
-  test.each(['..', '../../hub.db', '..%2f..%2fhub.db', `sha256:${'../'.repeat(21)}a`, `sha256:${'A'.repeat(64)}`, `sha256:${'a'.repeat(63)}`, 'sha256:', `sha512:${'a'.repeat(64)}`, `sha256:${'a'.repeat(64)}/..`, '\u0000', `sha256:${'a'.repeat(64)}\n`])('%j names nothing', async (name) => {
+  test.each([
+    '..',
+    '../../hub.db',
+    '..%2f..%2fhub.db',
+    `sha256:${'../'.repeat(21)}a`,
+    `sha256:${'A'.repeat(64)}`,
+    `sha256:${'a'.repeat(63)}`,
+    'sha256:',
+    `sha512:${'a'.repeat(64)}`,
+    `sha256:${'a'.repeat(64)}/..`,
+    '\u0000',
+    `sha256:${'a'.repeat(64)}\n`,
+  ])('%j names nothing', async (name) => {
     for (const response of [await get(name), await put(name, 'x')]) {
       expect(response.status).toBeGreaterThanOrEqual(400);
       expect(response.status).toBeLessThan(500);
@@ -129,11 +160,17 @@ describe('what a host may read', () => {
     const mine = await one.line.hear('desired');
     const yours = await two.line.hear('desired');
     const token = (await one.line.hear('welcome')).contentToken;
-    const blobsOf = (message: typeof mine): string[] => [message.desired.bundle ?? '', ...(message.bundle?.layers ?? []).flatMap((layer) => layer.objects.map((object) => object.digest))];
+    const blobsOf = (message: typeof mine): string[] => [
+      message.desired.bundle ?? '',
+      ...(message.bundle?.layers ?? []).flatMap((layer) => layer.objects.map((object) => object.digest)),
+    ];
     for (const each of blobsOf(mine)) expect((await get(each, {}, token)).status, 'its own').toBe(200);
     for (const each of blobsOf(yours)) expect((await get(each, {}, token)).status, "the other's").toBe(404);
     expect((await get(digest, {}, token)).status, 'what a person uploaded').toBe(404);
-    expect((await hub.fetch(at(digestBytes('x')), { method: 'PUT', body: 'x', headers: { authorization: `Bearer ${token}` } })).status, 'a host uploads nothing').toBe(401);
+    expect(
+      (await hub.fetch(at(digestBytes('x')), { method: 'PUT', body: 'x', headers: { authorization: `Bearer ${token}` } })).status,
+      'a host uploads nothing',
+    ).toBe(401);
     expect((await hub.fetch('/api/v1/whoami', { headers: { authorization: `Bearer ${token}` } })).status, 'and calls nothing else').toBe(401);
     one.line.hangUp();
     await until(async () => (await get(blobsOf(mine)[0] ?? '', {}, token)).status === 401, 'the token ends');

@@ -4,7 +4,21 @@ import { limits } from '@groundplane/protocol/limits';
 import { ticketText, type Hello } from '@groundplane/protocol/messages';
 import { keyWords } from '@groundplane/protocol/words';
 import { virtualClock } from '../fake/clock.ts';
-import { applyCluster, applyProfile, callHub, codeOf, enrolledHost, greet, makeDevice, makeHello, makeTicket, openHub, until, value, type HubWorld } from './world.ts';
+import {
+  applyCluster,
+  applyProfile,
+  callHub,
+  codeOf,
+  enrolledHost,
+  greet,
+  makeDevice,
+  makeHello,
+  makeTicket,
+  openHub,
+  until,
+  value,
+  type HubWorld,
+} from './world.ts';
 
 let hub: HubWorld;
 beforeEach(async () => {
@@ -15,7 +29,8 @@ afterEach(async () => {
   await hub.close();
 });
 
-const hosts = async (state?: 'lobby' | 'approved' | 'revoked') => value(await hub.admin.call('listHosts', { params: { project: 'default' }, query: { limit: 500, ...(state === undefined ? {} : { state }) } })).items;
+const hosts = async (state?: 'lobby' | 'approved' | 'revoked') =>
+  value(await hub.admin.call('listHosts', { params: { project: 'default' }, query: { limit: 500, ...(state === undefined ? {} : { state }) } })).items;
 const refusal = async (line: { hear(t: 'reject'): Promise<{ failure: { code: string } }> }): Promise<string> => (await line.hear('reject')).failure.code;
 
 describe('enrolment', () => {
@@ -24,7 +39,9 @@ describe('enrolment', () => {
     const lobby = await (await greet(hub, device, { name: 'edge-1' })).hear('lobby');
     expect(lobby.words).toBe(keyWords(device.key.publicKey, hub.keys.hub));
     expect((await hosts()).map((host) => [host.name, host.state])).toEqual([['edge-1', 'lobby']]);
-    expect(codeOf(await hub.admin.call('approveHost', { params: { project: 'default', name: 'edge-1' }, body: { words: 'not the right words' } }))).toBe('words-differ');
+    expect(codeOf(await hub.admin.call('approveHost', { params: { project: 'default', name: 'edge-1' }, body: { words: 'not the right words' } }))).toBe(
+      'words-differ',
+    );
     value(await hub.admin.call('approveHost', { params: { project: 'default', name: 'edge-1' }, body: { words: lobby.words.toUpperCase() } }));
     await (await greet(hub, device)).hear('welcome');
     expect((await hosts('approved')).map((host) => host.online)).toEqual([true]);
@@ -33,7 +50,9 @@ describe('enrolment', () => {
   test.each([1, 7, 60])('of a hundred devices that use one ticket at the same moment, exactly %i get in', async (uses) => {
     const line = await makeTicket(hub.admin, { uses, autoApprove: true, name: 'shared' });
     const lines = await Promise.all(Array.from({ length: 100 }, (_, index) => greet(hub, makeDevice(line), { name: `edge-${index}` })));
-    const answers = await Promise.all(lines.map((each) => until(() => each.heard.find((message) => message.t === 'welcome' || message.t === 'reject')?.t, 'an answer', 20_000)));
+    const answers = await Promise.all(
+      lines.map((each) => until(() => each.heard.find((message) => message.t === 'welcome' || message.t === 'reject')?.t, 'an answer', 20_000)),
+    );
     expect(answers.filter((answer) => answer === 'welcome')).toHaveLength(uses);
     expect(await hosts('approved')).toHaveLength(uses);
     const ticket = value(await hub.admin.call('listTickets', { params: { project: 'default' } })).items.find((item) => item.name === 'shared');
@@ -81,7 +100,10 @@ describe('enrolment', () => {
     const secret = device.ticket?.secret ?? '';
     const id = device.ticket?.id ?? '';
     const elsewhere = await callHub(hub).hear('challenge');
-    for (const mac of [(c: { hub: string; nonce: string }) => ticketText(elsewhere, device.key.publicKey, c.nonce), (c: { hub: string; nonce: string }) => ticketText(c, makeDevice().key.publicKey, 'n'.repeat(24))]) {
+    for (const mac of [
+      (c: { hub: string; nonce: string }) => ticketText(elsewhere, device.key.publicKey, c.nonce),
+      (c: { hub: string; nonce: string }) => ticketText(c, makeDevice().key.publicKey, 'n'.repeat(24)),
+    ]) {
       const line = callHub(hub);
       const challenge = await line.hear('challenge');
       line.say(makeHello(device, challenge, { ticket: { id, mac: ticketMac(secret, mac(challenge)) } }));
@@ -130,8 +152,18 @@ describe('greeting', () => {
   test('every claim of a hello is signed', async () => {
     const { device } = await enrolledHost(hub, 'edge');
     const changes: Partial<Hello>[] = [
-      { v: 2 }, { key: makeDevice().key.publicKey }, { nonce: 'x'.repeat(24) }, { bootId: 'other' }, { capabilities: [] }, { name: 'other' }, { serial: 'other' },
-      { resume: { version: { epoch: 'e', generation: 99, digest: `sha256:${'a'.repeat(64)}` } } }, { resume: { bundle: `sha256:${'a'.repeat(64)}` } }, { resume: { poisoned: { epoch: 'e', generation: 99, digest: `sha256:${'a'.repeat(64)}` } } }, { proof: '' }, { proof: 'x'.repeat(86) },
+      { v: 2 },
+      { key: makeDevice().key.publicKey },
+      { nonce: 'x'.repeat(24) },
+      { bootId: 'other' },
+      { capabilities: [] },
+      { name: 'other' },
+      { serial: 'other' },
+      { resume: { version: { epoch: 'e', generation: 99, digest: `sha256:${'a'.repeat(64)}` } } },
+      { resume: { bundle: `sha256:${'a'.repeat(64)}` } },
+      { resume: { poisoned: { epoch: 'e', generation: 99, digest: `sha256:${'a'.repeat(64)}` } } },
+      { proof: '' },
+      { proof: 'x'.repeat(86) },
     ];
     for (const change of changes) {
       const line = callHub(hub);
@@ -230,7 +262,15 @@ test('a host is told what it should be as soon as it is decided, and only what i
   expect(desired.desired).toMatchObject({ host: one.id, generation: 1, cluster: { name: 'shop', applier: true } });
   expect(two.line.heard.some((message) => message.t === 'desired')).toBe(false);
   one.line.hangUp();
-  const unchanged = await greet(hub, one.device, { resume: { version: { epoch: hub.epoch, generation: 1, digest: (await hub.store.get('desired', hub.tenant, one.id))?.value.version.digest ?? `sha256:${'0'.repeat(64)}` } } });
+  const unchanged = await greet(hub, one.device, {
+    resume: {
+      version: {
+        epoch: hub.epoch,
+        generation: 1,
+        digest: (await hub.store.get('desired', hub.tenant, one.id))?.value.version.digest ?? `sha256:${'0'.repeat(64)}`,
+      },
+    },
+  });
   expect((await unchanged.hear('welcome')).resume).toBe('unchanged');
   expect(unchanged.heard.some((message) => message.t === 'desired')).toBe(false);
   expect(unchanged.texts.join('').length).toBeLessThan(1_500);

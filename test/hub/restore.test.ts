@@ -18,8 +18,17 @@ beforeEach(async () => {
 });
 afterEach(async () => hub.close());
 
-const versionOf = (message: DesiredMessage): Version => ({ epoch: message.desired.epoch, generation: message.desired.generation, digest: digestOf(message.desired) });
-const status = (version: Version | undefined, phase: HostPhase): HostStatus => ({ phase, layers: [], kubernetes: { state: 'unknown' }, ...(version === undefined ? {} : { version }) });
+const versionOf = (message: DesiredMessage): Version => ({
+  epoch: message.desired.epoch,
+  generation: message.desired.generation,
+  digest: digestOf(message.desired),
+});
+const status = (version: Version | undefined, phase: HostPhase): HostStatus => ({
+  phase,
+  layers: [],
+  kubernetes: { state: 'unknown' },
+  ...(version === undefined ? {} : { version }),
+});
 const clusterNow = async () => value(await hub.admin.call('getCluster', { params: { project: 'default', name: 'shop' } }));
 
 describe('reports', () => {
@@ -54,7 +63,13 @@ describe('reports', () => {
 
   test('are acknowledged only when they are on the disk, with their events', async () => {
     const { line, id } = await enrolledHost(hub, 'edge');
-    line.say({ t: 'report', seq: 9, dropped: 4, events: [{ atMs: 1, type: 'warning', reason: 'DriftHealed', message: 'put back' }], status: status(undefined, 'idle') });
+    line.say({
+      t: 'report',
+      seq: 9,
+      dropped: 4,
+      events: [{ atMs: 1, type: 'warning', reason: 'DriftHealed', message: 'put back' }],
+      status: status(undefined, 'idle'),
+    });
     await until(() => line.heard.some((message) => message.t === 'ack' && message.seq === 9), 'an acknowledgement');
     expect((await hub.store.get('observed', hub.tenant, id))?.value.status.phase).toBe('idle');
     const events = value(await hub.admin.call('listEvents', { params: { project: 'default' }, query: { last: 10 } })).items;
@@ -64,10 +79,20 @@ describe('reports', () => {
   test('a host cannot speak for another: events and status are its own', async () => {
     const one = await enrolledHost(hub, 'one');
     const two = await enrolledHost(hub, 'two');
-    one.line.sayText(JSON.stringify({ t: 'report', seq: 1, host: 'two', status: { ...status(undefined, 'failed'), host: two.id }, events: [{ atMs: 1, type: 'normal', reason: 'R', message: 'm', host: 'two', tenant: 'other', cluster: 'theirs' }] }));
+    one.line.sayText(
+      JSON.stringify({
+        t: 'report',
+        seq: 1,
+        host: 'two',
+        status: { ...status(undefined, 'failed'), host: two.id },
+        events: [{ atMs: 1, type: 'normal', reason: 'R', message: 'm', host: 'two', tenant: 'other', cluster: 'theirs' }],
+      }),
+    );
     await until(() => one.line.heard.some((message) => message.t === 'ack'), 'an acknowledgement');
     expect(await hub.store.get('observed', hub.tenant, two.id)).toBeUndefined();
-    const events = value(await hub.admin.call('listEvents', { params: { project: 'default' }, query: { last: 10 } })).items.filter((event) => event.reason === 'R');
+    const events = value(await hub.admin.call('listEvents', { params: { project: 'default' }, query: { last: 10 } })).items.filter(
+      (event) => event.reason === 'R',
+    );
     expect(events).toMatchObject([{ host: 'one' }]);
     expect(events[0]?.cluster).toBeUndefined();
   });
@@ -109,7 +134,10 @@ describe('a hub that was restored from an older backup', () => {
   test('that went on by itself to the same number with other content, is adopted too', async () => {
     const { have, greetAgain } = await restored(2);
     await applyCluster(hub.admin, 'shop', 'web', '3.0.0', ['edge']);
-    await until(async () => (await hub.store.get('desired', hub.tenant, [...hub.core.fleet.hosts()][0]?.id ?? ''))?.value.version.generation === have.generation, 'the hub reaches the number of the host');
+    await until(
+      async () => (await hub.store.get('desired', hub.tenant, [...hub.core.fleet.hosts()][0]?.id ?? ''))?.value.version.generation === have.generation,
+      'the hub reaches the number of the host',
+    );
     const message = await (await greetAgain(have)).hear('desired');
     expect(acceptDesired(have, versionOf(message), [], message.adopted)).toEqual({ accept: 'new' });
   });
@@ -156,30 +184,51 @@ describe('a hub that was restored from an older backup', () => {
 });
 
 describe('numbering', () => {
-  const assignment = fc.record({ host: fc.constantFrom('h1', 'h2', 'h3'), cluster: fc.option(fc.constantFrom('c1', 'c2'), { nil: undefined }), bundle: fc.constantFrom('b1', 'b2') }).map(
-    (item): Assignment => ({ tenant: 'ten_00000000000000000000', host: item.host, inputs: '', cluster: item.cluster === undefined ? undefined : { id: item.cluster, name: item.cluster, role: 'control-plane', applier: true }, bundle: item.cluster === undefined ? undefined : digestBytes(item.bundle) }),
-  );
+  const assignment = fc
+    .record({
+      host: fc.constantFrom('h1', 'h2', 'h3'),
+      cluster: fc.option(fc.constantFrom('c1', 'c2'), { nil: undefined }),
+      bundle: fc.constantFrom('b1', 'b2'),
+    })
+    .map((item): Assignment => ({
+      tenant: 'ten_00000000000000000000',
+      host: item.host,
+      inputs: '',
+      cluster: item.cluster === undefined ? undefined : { id: item.cluster, name: item.cluster, role: 'control-plane', applier: true },
+      bundle: item.cluster === undefined ? undefined : digestBytes(item.bundle),
+    }));
 
   test('generations only rise, unchanged hosts get none, and each is in the signed tree', () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.uniqueArray(assignment, { maxLength: 3, selector: (item) => item.host }), fc.constantFrom('e1', 'e2'), fc.nat(9)), { maxLength: 12 }), (changes) => {
-        const told = new Map<string, ReturnType<typeof planAssignments>[number]>();
-        for (const [wanted, epoch, floor] of changes) {
-          const numbered = planAssignments(epoch, wanted, (host) => told.get(host), () => floor);
-          if (numbered.length > 0) {
-            const tree = assignmentTree(numbered);
-            for (const [index, item] of numbered.entries()) expect(isInTree(desiredLeaf(item.desired.host, item.version.generation, item.version.digest), tree.proof(index), tree.root)).toBe(true);
+      fc.property(
+        fc.array(fc.tuple(fc.uniqueArray(assignment, { maxLength: 3, selector: (item) => item.host }), fc.constantFrom('e1', 'e2'), fc.nat(9)), {
+          maxLength: 12,
+        }),
+        (changes) => {
+          const told = new Map<string, ReturnType<typeof planAssignments>[number]>();
+          for (const [wanted, epoch, floor] of changes) {
+            const numbered = planAssignments(
+              epoch,
+              wanted,
+              (host) => told.get(host),
+              () => floor,
+            );
+            if (numbered.length > 0) {
+              const tree = assignmentTree(numbered);
+              for (const [index, item] of numbered.entries())
+                expect(isInTree(desiredLeaf(item.desired.host, item.version.generation, item.version.digest), tree.proof(index), tree.root)).toBe(true);
+            }
+            for (const item of numbered) {
+              const before = told.get(item.desired.host);
+              expect(item.version.generation).toBeGreaterThan(Math.max(before?.version.generation ?? 0, floor));
+              expect(item.version.digest).toBe(digestOf(item.desired));
+              expect(item.desired.parent).toBe(before?.version.digest);
+              told.set(item.desired.host, item);
+            }
+            expect(planAssignments(epoch, wanted, (host) => told.get(host))).toEqual([]);
           }
-          for (const item of numbered) {
-            const before = told.get(item.desired.host);
-            expect(item.version.generation).toBeGreaterThan(Math.max(before?.version.generation ?? 0, floor));
-            expect(item.version.digest).toBe(digestOf(item.desired));
-            expect(item.desired.parent).toBe(before?.version.digest);
-            told.set(item.desired.host, item);
-          }
-          expect(planAssignments(epoch, wanted, (host) => told.get(host))).toEqual([]);
-        }
-      }),
+        },
+      ),
       { numRuns: 200 },
     );
   });

@@ -11,7 +11,11 @@ afterEach(async () => hub.close());
 
 const password = 'correct horse battery';
 const post = (path: string, body: unknown, headers: Record<string, string> = {}, method = 'POST'): Promise<Response> =>
-  hub.fetch(`${apiBase}${path}`, { method, headers: { 'content-type': 'application/json', host: 'hub.test', ...headers }, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+  hub.fetch(`${apiBase}${path}`, {
+    method,
+    headers: { 'content-type': 'application/json', host: 'hub.test', ...headers },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
 const cookieOf = (response: Response): string => (response.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
 
 const setUp = async (name = 'admin'): Promise<string> => {
@@ -33,7 +37,8 @@ describe('the first administrator', () => {
   test('a new token makes the old one void; tokens of other forms are refused', async () => {
     const old = await hub.auth.makeSetupToken(hub.tenant);
     const token = await hub.auth.makeSetupToken(hub.tenant);
-    for (const wrong of [old, '', 'setup_', token.slice(0, -1), `${token}a`, 'x'.repeat(128)]) expect((await post('/setup', { token: wrong, name: 'a', password })).status).toBe(401);
+    for (const wrong of [old, '', 'setup_', token.slice(0, -1), `${token}a`, 'x'.repeat(128)])
+      expect((await post('/setup', { token: wrong, name: 'a', password })).status).toBe(401);
     expect((await post('/setup', { token, name: 'a', password })).status).toBe(200);
   });
 
@@ -65,10 +70,14 @@ describe('browser sessions', () => {
     expect((await hub.fetch(`${apiBase}/whoami`, { headers: { cookie } })).status).toBe(401);
   });
 
-  test('over https the cookie is bound to the host and secure', async () => {
-    await setUp();
-    const response = await hub.fetch(`https://hub.test${apiBase}/login`, { method: 'POST', headers: { host: 'hub.test' }, body: JSON.stringify({ name: 'admin', password }) });
+  test('over https the cookie is bound to the host and secure, and one without that mark is none', async () => {
+    await hub.close();
+    hub = await openHub({ isSecure: true });
+    const cookie = await setUp();
+    const response = await post('/login', { name: 'admin', password });
     expect(response.headers.get('set-cookie')).toMatch(/^__Host-gp=.*Secure/);
+    expect((await hub.fetch(`${apiBase}/whoami`, { headers: { cookie } })).status).toBe(200);
+    expect((await hub.fetch(`${apiBase}/whoami`, { headers: { cookie: cookie.replace('__Host-gp', 'gp-session') } })).status).toBe(401);
   });
 
   test.each([
@@ -86,7 +95,15 @@ describe('browser sessions', () => {
     expect((await post('/projects/default', undefined, { cookie, ...extra }, 'DELETE')).status).toBe(403);
     expect((await post('/logout', undefined, { cookie, ...extra })).status).toBe(403);
     expect((await post('/login', { name: 'admin', password }, extra)).status).toBe(403);
-    expect((await hub.fetch(rawRoutes.content.replace('{digest}', `sha256:${'a'.repeat(64)}`), { method: 'PUT', body: 'x', headers: { cookie, host: 'hub.test', ...extra } })).status).toBe(403);
+    expect(
+      (
+        await hub.fetch(rawRoutes.content.replace('{digest}', `sha256:${'a'.repeat(64)}`), {
+          method: 'PUT',
+          body: 'x',
+          headers: { cookie, host: 'hub.test', ...extra },
+        })
+      ).status,
+    ).toBe(403);
     expect((await hub.fetch(`${apiBase}/whoami`, { headers: { cookie } })).status).toBe(200);
   });
 
@@ -171,7 +188,8 @@ const listen = async (key: string, query = ''): Promise<Stream> => {
   void pump().finally(() => (ended = true));
   return { frames, isEnded: () => ended, stop: () => reader.cancel() };
 };
-const namesIn = (stream: Stream): string[] => [...new Set(stream.frames.flatMap((frame) => frame.changes.map((change) => `${change.kind} ${change.name}`)))].toSorted();
+const namesIn = (stream: Stream): string[] =>
+  [...new Set(stream.frames.flatMap((frame) => frame.changes.map((change) => `${change.kind} ${change.name}`)))].toSorted();
 
 describe('the event stream', () => {
   test('tells what changed by name, together with the counters', async () => {
@@ -209,10 +227,14 @@ describe('the event stream', () => {
     await until(() => stream.frames.length > 0, 'a first frame');
     value(await hub.admin.call('deleteApiKey', { params: { name: 'page' } }));
     let turn = 0;
-    await until(async () => {
-      turn += 1;
-      await hub.admin.call('setMacro', { params: { project: 'default', name: 'busy' }, body: { value: String(turn) } });
-      return stream.isEnded();
-    }, 'the stream ends', 5_000);
+    await until(
+      async () => {
+        turn += 1;
+        await hub.admin.call('setMacro', { params: { project: 'default', name: 'busy' }, body: { value: String(turn) } });
+        return stream.isEnded();
+      },
+      'the stream ends',
+      5_000,
+    );
   });
 });

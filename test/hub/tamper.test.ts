@@ -28,7 +28,19 @@ const realMessages = async (): Promise<{ first: DesiredMessage; patched: Desired
   await applyProfile(hub.admin, 'web', '2.0.0');
   // Both profiles change, so that the host may take no release on the word of the bundle that it holds.
   await applyProfile(hub.admin, 'db', '2.0.0', '1.0.0');
-  const cluster = (version: string) => hub.admin.call('applyCluster', { params: { project: 'default', name: 'shop' }, body: { spec: { profiles: [{ name: 'web', version }, { name: 'db', version }], hosts: ['one', 'two'] } } });
+  const cluster = (version: string) =>
+    hub.admin.call('applyCluster', {
+      params: { project: 'default', name: 'shop' },
+      body: {
+        spec: {
+          profiles: [
+            { name: 'web', version },
+            { name: 'db', version },
+          ],
+          hosts: ['one', 'two'],
+        },
+      },
+    });
   await cluster('1.0.0');
   const first = await one.line.hear('desired');
   const other = await two.line.hear('desired');
@@ -39,7 +51,15 @@ const realMessages = async (): Promise<{ first: DesiredMessage; patched: Desired
   return { first, patched, other, host: one.id, otherHost: two.id };
 };
 
-const inputFor = (message: DesiredMessage, host: string, base?: DesiredRecord): VerifyInput => ({ message, root: hub.keys.root.signed, host, tenant: hub.tenant, epoch: hub.epoch, base, verify: verifySignature });
+const inputFor = (message: DesiredMessage, host: string, base?: DesiredRecord): VerifyInput => ({
+  message,
+  root: hub.keys.root.signed,
+  host,
+  tenant: hub.tenant,
+  epoch: hub.epoch,
+  base,
+  verify: verifySignature,
+});
 
 /** What a host does with a text from the line: parse, then verify. Undefined: refused. */
 const take = (text: string, host: string, base?: DesiredRecord): DesiredRecord | undefined => {
@@ -56,7 +76,19 @@ const flip = (text: string, at: number): string => {
 
 /** Every way to spoil one place: other values of its kind, other kinds, and nothing at all. */
 const spoiled = (value: Json): (Json | undefined)[] => {
-  if (typeof value === 'string') return [flip(value, 0), flip(value, value.length - 1), flip(value, value.length >> 1), `${value}a`, value.slice(1), '', value.toUpperCase(), null, 1, undefined];
+  if (typeof value === 'string')
+    return [
+      flip(value, 0),
+      flip(value, value.length - 1),
+      flip(value, value.length >> 1),
+      `${value}a`,
+      value.slice(1),
+      '',
+      value.toUpperCase(),
+      null,
+      1,
+      undefined,
+    ];
   if (typeof value === 'number') return [value + 1, value - 1, -value, value * 2 ** 20, 0.5, String(value), null, undefined];
   if (typeof value === 'boolean') return [!value, null, undefined];
   if (Array.isArray(value)) return [[], [...value, ...value], value.toReversed(), value.slice(1), {}, null, undefined];
@@ -77,10 +109,15 @@ const mutantsOf = (message: Json): Mutant[] => {
     }
     if (typeof value !== 'object' || value === null) return;
     if (Array.isArray(value)) {
-      value.forEach((item, index) => visit(item, [...place, String(index)], (next) => put(next === undefined ? value.toSpliced(index, 1) : value.with(index, next))));
+      value.forEach((item, index) =>
+        visit(item, [...place, String(index)], (next) => put(next === undefined ? value.toSpliced(index, 1) : value.with(index, next))),
+      );
       return;
     }
-    for (const [key, item] of Object.entries(value)) visit(item, [...place, key], (next) => put(next === undefined ? Object.fromEntries(Object.entries(value).filter(([name]) => name !== key)) : { ...value, [key]: next }));
+    for (const [key, item] of Object.entries(value))
+      visit(item, [...place, key], (next) =>
+        put(next === undefined ? Object.fromEntries(Object.entries(value).filter(([name]) => name !== key)) : { ...value, [key]: next }),
+      );
   };
   visit(message, [], (value) => value ?? null);
   return mutants;
@@ -96,7 +133,10 @@ describe('a desired state on its way', () => {
     expect(next?.bundle?.profiles.map((profile) => profile.version)).toEqual(['2.0.0', '2.0.0']);
     const accepted: string[] = [];
     let count = 0;
-    for (const [message, held, right] of [[first, undefined, whole], [patched, base, next]] as const) {
+    for (const [message, held, right] of [
+      [first, undefined, whole],
+      [patched, base, next],
+    ] as const) {
       for (const mutant of mutantsOf(JSON.parse(JSON.stringify(message)) as Json)) {
         count += 1;
         const record = take(mutant.text, host, held);
@@ -136,7 +176,11 @@ describe('a desired state on its way', () => {
     const statement = { ...first.director.signed, root: tree.root, size: 1 };
     for (const role of ['root', 'release', 'director', 'time'] as const) {
       expect(take(JSON.stringify({ ...first, proof: tree.proof(0), director: stranger.sign(role, statement) }), host)).toBeUndefined();
-      if (role !== 'director') expect(take(JSON.stringify({ ...first, proof: tree.proof(0), director: hub.keys.sign(role, statement) }), host), `our own ${role} key is no director`).toBeUndefined();
+      if (role !== 'director')
+        expect(
+          take(JSON.stringify({ ...first, proof: tree.proof(0), director: hub.keys.sign(role, statement) }), host),
+          `our own ${role} key is no director`,
+        ).toBeUndefined();
     }
     expect(take(JSON.stringify({ ...first, proof: tree.proof(0), director: hub.keys.sign('director', statement) }), host)).toBeDefined();
     const unsigned = (first.releases ?? []).map((release) => ({ ...release, signatures: hub.keys.sign('director', release.signed).signatures }));
@@ -177,7 +221,8 @@ describe('the root of trust', () => {
     expect(isTrustedRoot({ ...both, signatures: both.signatures.slice(1) }, pin, verifySignature)).toBe(false);
     expect(isTrustedRoot(next(keys, 1), pin, verifySignature)).toBe(false);
     expect(isTrustedRoot(next(other, 2), pin, verifySignature)).toBe(false);
-    for (const role of ['director', 'release', 'time'] as const) expect(isTrustedRoot(keys.sign(role, { ...known, version: 2 }), pin, verifySignature), `${role} cannot change root`).toBe(false);
+    for (const role of ['director', 'release', 'time'] as const)
+      expect(isTrustedRoot(keys.sign(role, { ...known, version: 2 }), pin, verifySignature), `${role} cannot change root`).toBe(false);
   });
 });
 
@@ -192,7 +237,16 @@ test('a change over two tenants reaches the hosts of both', async () => {
   const clusters = await Promise.all([applyCluster(hub.admin, 'shop', 'web', '1.0.0', []), applyCluster(admin, 'shop', 'web', '1.0.0', [])]);
   const bundle = await until(() => hub.core.fleet.cluster(clusters[0]?.id ?? '')?.bundle, 'a bundle');
   const assigner = createAssigner({ store: hub.store, fleet: hub.core.fleet, keys: hub.keys, epoch: hub.epoch, clock: systemClock });
-  const wanted = [[hub.tenant, one.id, clusters[0]?.id], [second, two.id, clusters[1]?.id]].map(([tenant, host, cluster]) => ({ tenant: tenant ?? '', host: host ?? '', cluster: { id: cluster ?? '', name: 'shop', role: 'control-plane' as const, applier: true }, bundle, inputs: '' }));
+  const wanted = [
+    [hub.tenant, one.id, clusters[0]?.id],
+    [second, two.id, clusters[1]?.id],
+  ].map(([tenant, host, cluster]) => ({
+    tenant: tenant ?? '',
+    host: host ?? '',
+    cluster: { id: cluster ?? '', name: 'shop', role: 'control-plane' as const, applier: true },
+    bundle,
+    inputs: '',
+  }));
   const assigned = await assigner.assign(wanted);
   expect(assigned).toHaveLength(2);
   await hub.core.gateway.push(assigned);

@@ -53,6 +53,8 @@ export interface HubWorldOptions {
   clock?: Clock;
   keys?: HubKeys;
   epoch?: string;
+  /** People reach this hub by https. */
+  isSecure?: boolean;
 }
 
 const newId = (kind: Parameters<typeof makeId>[0]): string => makeId(kind, (length) => systemRandom.bytes(length));
@@ -79,24 +81,58 @@ export const openHub = async (options: HubWorldOptions = {}): Promise<HubWorld> 
   const log: string[] = [];
   const tenant = await makeTenant(store, 'default');
   const helm = { render: () => Promise.resolve(fail('fatal', 'no-helm', 'chart', 'there is no Helm in this test')), close: () => Promise.resolve() };
-  const core = await createCore({ store, content, helm, keys, epoch, secret: 'seed', engine: 'test', clock, random: systemRandom, log: (text) => log.push(text) });
+  const core = await createCore({
+    store,
+    content,
+    helm,
+    keys,
+    epoch,
+    secret: 'seed',
+    engine: 'test',
+    clock,
+    random: systemRandom,
+    log: (text) => log.push(text),
+  });
   const auth = createAuth({ store, clock, random: systemRandom });
   const deps: ApiDeps = {
-    store, content, auth, keys, fleet: core.fleet, gateway: core.gateway, bundler: core.bundler, inputs: core.inputs, clock, random: systemRandom, systemTenant: tenant,
+    store,
+    content,
+    auth,
+    keys,
+    fleet: core.fleet,
+    gateway: core.gateway,
+    bundler: core.bundler,
+    inputs: core.inputs,
+    clock,
+    random: systemRandom,
+    isSecure: options.isSecure ?? false,
+    systemTenant: tenant,
     addresses: () => ({ links: ['ws://hub.test/link'], content: base }),
   };
   const app = new Hono();
   mountContent(app, deps, core.delivery);
   const stream = mountStream(app, deps);
-  app.route('/', apiRouter(deps, (text) => log.push(text)));
-  const fetchInside = async (path: string, init?: RequestInit): Promise<Response> => app.fetch(new Request(path.startsWith('http') ? path : `${base}${path}`, init));
+  app.route(
+    '/',
+    apiRouter(deps, (text) => log.push(text)),
+  );
+  const fetchInside = async (path: string, init?: RequestInit): Promise<Response> =>
+    app.fetch(new Request(path.startsWith('http') ? path : `${base}${path}`, init));
   let keyNumber = 0;
   const client = async (grants: Grant[], of: string = tenant): Promise<Client & { key: string }> => {
     keyNumber += 1;
     const made = await auth.makeApiKey(of, `test-${Buffer.from(systemRandom.bytes(4)).toString('hex')}-${keyNumber}`, grants, undefined);
     if (!made.ok) throw new Error(made.failure.message);
     const { key } = made.value;
-    return { key, ...createClient({ baseUrl: base, fetch: ((url: string, init?: RequestInit) => fetchInside(url, { ...init, headers: { ...(init?.headers as Record<string, string>), host: 'hub.test' } })) as typeof fetch, headers: () => ({ authorization: `Bearer ${key}` }) }) };
+    return {
+      key,
+      ...createClient({
+        baseUrl: base,
+        fetch: ((url: string, init?: RequestInit) =>
+          fetchInside(url, { ...init, headers: { ...(init?.headers as Record<string, string>), host: 'hub.test' } })) as typeof fetch,
+        headers: () => ({ authorization: `Bearer ${key}` }),
+      }),
+    };
   };
   const shut = async (): Promise<void> => {
     stream.close();
@@ -104,7 +140,15 @@ export const openHub = async (options: HubWorldOptions = {}): Promise<HubWorld> 
     await store.close();
   };
   return {
-    store, content, core, auth, keys, epoch, tenant, folder, log,
+    store,
+    content,
+    core,
+    auth,
+    keys,
+    epoch,
+    tenant,
+    folder,
+    log,
     fetch: fetchInside,
     client,
     admin: await client([{ role: 'TenantAdmin' }]),
@@ -152,8 +196,9 @@ export const callHub = (hub: Pick<HubWorld, 'core'>): Line => {
   const heard: HubMessage[] = [];
   const texts: string[] = [];
   let closed = false;
-  let events: ReturnType<HubWorld['core']['gateway']['accept']> | undefined;
-  events = hub.core.gateway.accept({
+  // The gateway may hang up before it has returned what to call.
+  const held: { events?: ReturnType<HubWorld['core']['gateway']['accept']> } = {};
+  held.events = hub.core.gateway.accept({
     send: (text) => {
       texts.push(text);
       heard.push(JSON.parse(text) as HubMessage);
@@ -162,20 +207,20 @@ export const callHub = (hub: Pick<HubWorld, 'core'>): Line => {
     close: () => {
       if (closed) return;
       closed = true;
-      events?.onClose();
+      held.events?.onClose();
     },
   });
   return {
     heard,
     texts,
     isClosed: () => closed,
-    say: (message) => events?.onFrame(JSON.stringify(message)),
-    sayText: (text) => events?.onFrame(text),
+    say: (message) => held.events?.onFrame(JSON.stringify(message)),
+    sayText: (text) => held.events?.onFrame(text),
     hear: (t) => until(() => heard.find((message) => message.t === t) as never, `the hub says ${t}; it said ${heard.map((message) => message.t).join(', ')}`),
     hangUp: () => {
       if (closed) return;
       closed = true;
-      events?.onClose();
+      held.events?.onClose();
     },
   };
 };
@@ -187,14 +232,26 @@ export interface Device {
   bootId: string;
 }
 
-export const makeDevice = (ticketLine?: string): Device => ({ key: makeDeviceKey(), ticket: ticketLine === undefined ? undefined : value(parseTicket(ticketLine)), bootId: `boot-${Buffer.from(systemRandom.bytes(4)).toString('hex')}` });
+export const makeDevice = (ticketLine?: string): Device => ({
+  key: makeDeviceKey(),
+  ticket: ticketLine === undefined ? undefined : value(parseTicket(ticketLine)),
+  bootId: `boot-${Buffer.from(systemRandom.bytes(4)).toString('hex')}`,
+});
 
 /** A valid hello for one connection. `change` edits it before the key signs. */
 export const makeHello = (device: Device, challenge: { hub: string; nonce: string }, change: Partial<Hello> = {}): Hello => {
   const nonce = Buffer.from(systemRandom.bytes(18)).toString('base64url');
   const hello: Omit<Hello, 'proof'> = {
-    t: 'hello', v: protocolVersion, key: device.key.publicKey, nonce, bootId: device.bootId, capabilities: ['bundle-patch', 'attach'], resume: {},
-    ...(device.ticket === undefined ? {} : { ticket: { id: device.ticket.id, mac: ticketMac(device.ticket.secret, ticketText(challenge, device.key.publicKey, nonce)) } }),
+    t: 'hello',
+    v: protocolVersion,
+    key: device.key.publicKey,
+    nonce,
+    bootId: device.bootId,
+    capabilities: ['bundle-patch', 'attach'],
+    resume: {},
+    ...(device.ticket === undefined
+      ? {}
+      : { ticket: { id: device.ticket.id, mac: ticketMac(device.ticket.secret, ticketText(challenge, device.key.publicKey, nonce)) } }),
     ...change,
   };
   return { ...hello, proof: device.key.sign(helloText(challenge, hello)), ...('proof' in change ? { proof: change.proof ?? '' } : {}) };
@@ -207,16 +264,23 @@ export const greet = async (hub: Pick<HubWorld, 'core'>, device: Device, change:
   return line;
 };
 
-export const makeTicket = async (client: Client, fields: Partial<{ name: string; uses: number; ttlSeconds: number; autoApprove: boolean; project: string }> = {}): Promise<string> => {
+export const makeTicket = async (
+  client: Client,
+  fields: Partial<{ name: string; uses: number; ttlSeconds: number; autoApprove: boolean; project: string }> = {},
+): Promise<string> => {
   const { project = 'default', name = `t-${Buffer.from(systemRandom.bytes(4)).toString('hex')}`, ...rest } = fields;
   return value(await client.call('createTicket', { params: { project }, body: { name, ...rest } })).ticket;
 };
 
-const manifest = (name: string, data: string): string => `apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ${name}\ndata:\n  text: ${JSON.stringify(data)}\n`;
+const manifest = (name: string, data: string): string =>
+  `apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ${name}\ndata:\n  text: ${JSON.stringify(data)}\n`;
 
 /** A released add-on profile of one ConfigMap. */
 export const applyProfile = async (client: Client, name: string, version: string, data = version, project = 'default'): Promise<void> => {
-  const spec = { type: 'addon' as const, layers: [{ name, kind: 'addon' as const, namespace: 'shop', manifests: [{ name: 'map', content: manifest(name, data) }] }] };
+  const spec = {
+    type: 'addon' as const,
+    layers: [{ name, kind: 'addon' as const, namespace: 'shop', manifests: [{ name: 'map', content: manifest(name, data) }] }],
+  };
   value(await client.call('applyProfile', { params: { project, name, version }, body: { spec } }));
 };
 
@@ -224,7 +288,12 @@ export const applyCluster = async (client: Client, name: string, profile: string
   value(await client.call('applyCluster', { params: { project, name }, body: { spec: { profiles: [{ name: profile, version }], hosts } } }));
 
 /** A device that was let in, under this name, connected. */
-export const enrolledHost = async (hub: HubWorld, name: string, client: Client = hub.admin, project = 'default'): Promise<{ device: Device; line: Line; id: string }> => {
+export const enrolledHost = async (
+  hub: HubWorld,
+  name: string,
+  client: Client = hub.admin,
+  project = 'default',
+): Promise<{ device: Device; line: Line; id: string }> => {
   const device = makeDevice(await makeTicket(client, { autoApprove: true, project }));
   const line = await greet(hub, device, { name });
   const welcome = await line.hear('welcome');

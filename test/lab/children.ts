@@ -8,7 +8,11 @@ export interface Child {
   stop: () => Promise<void>;
 }
 
-export const startChild = (script: string, args: readonly string[], options: { onLine?: (line: string) => void; onError?: (text: string) => void; nodeArgs?: readonly string[] } = {}): Child => {
+export const startChild = (
+  script: string,
+  args: readonly string[],
+  options: { onLine?: (line: string) => void; onError?: (text: string) => void; nodeArgs?: readonly string[] } = {},
+): Child => {
   const child = spawn(process.execPath, [...(options.nodeArgs ?? []), script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const ready = Promise.withResolvers<Record<string, unknown>>();
   const exited = Promise.withResolvers<void>();

@@ -62,8 +62,23 @@ export const labProfile = (tag: string): ProfileSpec =>
       },
       { name: 'kubernetes', kind: 'kubernetes', kubernetes: { distribution: 'existing', version: '>=1.30' } },
       { name: 'settings', kind: 'addon', namespace: 'shop', priority: 5, manifests: [{ name: 'settings', content: settings }] },
-      { name: 'shop', kind: 'addon', namespace: 'shop', priority: 10, pack: { name: 'shop', version: tag }, manifests: [{ name: 'web', content: web(tag) }], readiness: { timeoutSeconds: 30 } },
-      { name: 'monitor', kind: 'addon', namespace: 'ops', priority: 20, pack: { name: 'monitor', version: '2.4.0' }, manifests: [{ name: 'monitor', content: monitor }] },
+      {
+        name: 'shop',
+        kind: 'addon',
+        namespace: 'shop',
+        priority: 10,
+        pack: { name: 'shop', version: tag },
+        manifests: [{ name: 'web', content: web(tag) }],
+        readiness: { timeoutSeconds: 30 },
+      },
+      {
+        name: 'monitor',
+        kind: 'addon',
+        namespace: 'ops',
+        priority: 20,
+        pack: { name: 'monitor', version: '2.4.0' },
+        manifests: [{ name: 'monitor', content: monitor }],
+      },
     ],
   }) as unknown as ProfileSpec;
 
@@ -82,7 +97,10 @@ export const prepareLab = async (client: Client): Promise<{ ticket: string }> =>
     if (!applied.ok && applied.failure.code !== 'immutable') throw failed(`profile ${version}`, applied.failure);
   }
   await client.call('deleteTicket', { params: { project: labProject, name: 'lab-hosts' } });
-  const ticket = await client.call('createTicket', { params: { project: labProject }, body: { name: 'lab-hosts', uses: 100_000, ttlSeconds: 3600, autoApprove: true, labels: { site: 'lab' } } });
+  const ticket = await client.call('createTicket', {
+    params: { project: labProject },
+    body: { name: 'lab-hosts', uses: 100_000, ttlSeconds: 3600, autoApprove: true, labels: { site: 'lab' } },
+  });
   if (!ticket.ok) throw failed('ticket', ticket.failure);
   return { ticket: ticket.value.ticket };
 };

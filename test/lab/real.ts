@@ -13,7 +13,9 @@ const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const siteName = 'real-site';
 
 const main = async (): Promise<void> => {
-  const { values } = parseArgs({ options: { data: { type: 'string', default: '.groundplane-lab' }, port: { type: 'string', default: '7600' }, nodes: { type: 'string', default: '3' } } });
+  const { values } = parseArgs({
+    options: { data: { type: 'string', default: '.groundplane-lab' }, port: { type: 'string', default: '7600' }, nodes: { type: 'string', default: '3' } },
+  });
   const missing = await missingForLab();
   if (missing.length > 0) {
     process.stderr.write(`the real lab cannot run on this machine:\n${missing.map((text) => `  ${text}`).join('\n')}\nThe simulated one can: npm start\n`);
@@ -22,7 +24,12 @@ const main = async (): Promise<void> => {
   const data = resolve(values.data);
   mkdirSync(join(data, 'kubernetes'), { recursive: true, mode: 0o700 });
   say('kubernetes  starting (the first time its parts are built from Go modules, which takes about ten minutes) …');
-  const light = await startLight({ dir: join(data, 'kubernetes'), controllers: true, kwokNodes: Number(values.nodes), progress: (line) => say(`            ${line}`) });
+  const light = await startLight({
+    dir: join(data, 'kubernetes'),
+    controllers: true,
+    kwokNodes: Number(values.nodes),
+    progress: (line) => say(`            ${line}`),
+  });
   if (!light.ok) {
     process.stderr.write(`${light.failure.element}: ${light.failure.message}\n`);
     process.exit(1);
@@ -37,7 +44,9 @@ const main = async (): Promise<void> => {
   process.once('SIGINT', () => void stop(0));
   process.once('SIGTERM', () => void stop(0));
   const keyFile = join(data, 'launcher.key');
-  const hub = startChild(join(root, 'hub/src/main.ts'), ['--data', join(data, 'hub'), '--port', values.port, '--key-file', keyFile], { onError: (text) => process.stderr.write(text) });
+  const hub = startChild(join(root, 'hub/src/main.ts'), ['--data', join(data, 'hub'), '--port', values.port, '--key-file', keyFile], {
+    onError: (text) => process.stderr.write(text),
+  });
   running.push(hub);
   const ready = await hub.ready;
   const url = String(ready['url']);
@@ -46,15 +55,40 @@ const main = async (): Promise<void> => {
   const { ticket } = await prepareLab(client);
   // The lab must not change this machine: files go below its folder, and kernel settings into plain files.
   const sys = join(data, 'host-sys');
-  for (const [name, value] of [['vm/swappiness', '60'], ['net/ipv4/ip_forward', '0']] as const) {
+  for (const [name, value] of [
+    ['vm/swappiness', '60'],
+    ['net/ipv4/ip_forward', '0'],
+  ] as const) {
     mkdirSync(join(sys, name, '..'), { recursive: true });
     writeFileSync(join(sys, name), `${value}\n`);
   }
-  const agent = startChild(join(root, 'agent/src/main.ts'), ['--data', join(data, 'agent'), '--root', join(data, 'host-root'), '--sysctl', sys, '--kubeconfig', light.value.kubeconfigPath, '--name', siteName, '--local-port', '0', '--ticket', ticket], { onError: (text) => process.stderr.write(text) });
+  const agent = startChild(
+    join(root, 'agent/src/main.ts'),
+    [
+      '--data',
+      join(data, 'agent'),
+      '--root',
+      join(data, 'host-root'),
+      '--sysctl',
+      sys,
+      '--kubeconfig',
+      light.value.kubeconfigPath,
+      '--name',
+      siteName,
+      '--local-port',
+      '0',
+      '--ticket',
+      ticket,
+    ],
+    { onError: (text) => process.stderr.write(text) },
+  );
   running.push(agent);
   const local = String((await agent.ready)['local']);
   for (let turn = 0; turn < 100; turn += 1) {
-    const made = await client.call('applyCluster', { params: { project: labProject, name: siteName }, body: { spec: { profiles: [{ name: 'store', version: '1.0.0' }], variables: { storeName: siteName }, hosts: [siteName] } } });
+    const made = await client.call('applyCluster', {
+      params: { project: labProject, name: siteName },
+      body: { spec: { profiles: [{ name: 'store', version: '1.0.0' }], variables: { storeName: siteName }, hosts: [siteName] } },
+    });
     if (made.ok) break;
     if (turn === 99) throw new Error(`${made.failure.element}: ${made.failure.message}`);
     await new Promise((next) => setTimeout(next, 200));

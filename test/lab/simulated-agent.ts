@@ -52,12 +52,22 @@ const keepWorld = (file: string, cluster: FakeCluster, host: FakeHost): { save: 
 /** Damage somebody might do by hand: a workload scaled to nothing, a configuration emptied, an object deleted. */
 const breakSomething = async (cluster: FakeCluster): Promise<string> => {
   const mine = cluster.objects().filter((object) => object.metadata.labels?.['groundplane.dev/managed'] === 'true');
-  const refOf = (object: KubeObject): ObjectRef => ({ apiVersion: object.apiVersion, kind: object.kind, name: object.metadata.name ?? '', ...(object.metadata.namespace === undefined ? {} : { namespace: object.metadata.namespace }) });
+  const refOf = (object: KubeObject): ObjectRef => ({
+    apiVersion: object.apiVersion,
+    kind: object.kind,
+    name: object.metadata.name ?? '',
+    ...(object.metadata.namespace === undefined ? {} : { namespace: object.metadata.namespace }),
+  });
   const deployment = mine.find((object) => object.kind === 'Deployment');
   const victim = mine.find((object) => object.kind === 'ConfigMap' || object.kind === 'Service');
   const done: string[] = [];
   if (deployment !== undefined) {
-    const hand = { apiVersion: deployment.apiVersion, kind: deployment.kind, metadata: { name: deployment.metadata.name ?? '', namespace: deployment.metadata.namespace ?? 'default' }, spec: { replicas: 0 } };
+    const hand = {
+      apiVersion: deployment.apiVersion,
+      kind: deployment.kind,
+      metadata: { name: deployment.metadata.name ?? '', namespace: deployment.metadata.namespace ?? 'default' },
+      spec: { replicas: 0 },
+    };
     await cluster.apply(hand, { fieldManager: 'a-hasty-hand', force: true });
     done.push(`scaled ${refText(refOf(deployment))} to 0`);
   }
@@ -82,7 +92,9 @@ const startDoor = async (cluster: FakeCluster): Promise<number> => {
 };
 
 const main = async (): Promise<void> => {
-  const { values } = parseArgs({ options: { data: { type: 'string' }, ticket: { type: 'string' }, name: { type: 'string' }, carrier: { type: 'string', default: 'ws' } } });
+  const { values } = parseArgs({
+    options: { data: { type: 'string' }, ticket: { type: 'string' }, name: { type: 'string' }, carrier: { type: 'string', default: 'ws' } },
+  });
   const data = values.data ?? '';
   const name = values.name ?? 'lab';
   mkdirSync(data, { recursive: true, mode: 0o700 });

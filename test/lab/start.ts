@@ -25,15 +25,23 @@ const startLab = async (data: string, client: Client): Promise<Child[]> => {
   const children = labSites.map((site) => {
     const folder = join(data, 'lab', site.name);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    return startChild(join(root, 'test/lab/simulated-agent.ts'), ['--data', folder, '--name', site.name, '--carrier', site.carrier, '--ticket', ticket], { onError: (text) => process.stderr.write(`[${site.name}] ${text}`) });
+    return startChild(join(root, 'test/lab/simulated-agent.ts'), ['--data', folder, '--name', site.name, '--carrier', site.carrier, '--ticket', ticket], {
+      onError: (text) => process.stderr.write(`[${site.name}] ${text}`),
+    });
   });
   await Promise.all(children.map((child) => child.ready));
-  await waitForHosts(client, labSites.map((site) => site.name));
+  await waitForHosts(
+    client,
+    labSites.map((site) => site.name),
+  );
   await createLabClusters(client);
   return children;
 };
 
-const startFleet = (count: number, ticket: string): Child => startChild(join(root, 'test/fleet/simulate.ts'), ['--hosts', String(count), '--ticket', ticket], { onError: (text) => process.stderr.write(`[fleet] ${text}`) });
+const startFleet = (count: number, ticket: string): Child =>
+  startChild(join(root, 'test/fleet/simulate.ts'), ['--hosts', String(count), '--ticket', ticket], {
+    onError: (text) => process.stderr.write(`[fleet] ${text}`),
+  });
 
 /** `npm start`: hub, dashboard and a lab site in one go. */
 const main = async (): Promise<void> => {
@@ -52,11 +60,22 @@ const main = async (): Promise<void> => {
   const isNew = !existsSync(join(data, 'hub.db'));
   mkdirSync(data, { recursive: true, mode: 0o700 });
   const keyFile = join(data, 'launcher.key');
-  const hub = startChild(join(root, 'hub/src/main.ts'), [
-    '--data', data, '--host', values.host, '--port', values.port, '--key-file', keyFile,
-    ...(values['new-setup-link'] ? ['--new-setup-link'] : []),
-    ...(values['public-url'] === undefined ? [] : ['--public-url', values['public-url']]),
-  ], { onError: (text) => process.stderr.write(text) });
+  const hub = startChild(
+    join(root, 'hub/src/main.ts'),
+    [
+      '--data',
+      data,
+      '--host',
+      values.host,
+      '--port',
+      values.port,
+      '--key-file',
+      keyFile,
+      ...(values['new-setup-link'] ? ['--new-setup-link'] : []),
+      ...(values['public-url'] === undefined ? [] : ['--public-url', values['public-url']]),
+    ],
+    { onError: (text) => process.stderr.write(text) },
+  );
   const running: Child[] = [hub];
   let stopping = false;
   const stop = async (code: number): Promise<void> => {

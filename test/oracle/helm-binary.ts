@@ -35,14 +35,23 @@ export const findHelmBinary = async (): Promise<{ path: string } | { missing: st
   if (go === undefined) return { missing: 'Go is not installed, so the helm command cannot be built to compare with' };
   const version = helmVersion();
   const ldflags = `-s -w -X helm.sh/helm/v4/internal/version.version=${version}`;
-  const folder = path.join(cacheRoot(), createHash('sha256').update(JSON.stringify(['helm', version, go, ldflags])).digest('hex').slice(0, 16));
+  const folder = path.join(
+    cacheRoot(),
+    createHash('sha256')
+      .update(JSON.stringify(['helm', version, go, ldflags]))
+      .digest('hex')
+      .slice(0, 16),
+  );
   const binary = path.join(folder, 'helm');
   if (existsSync(binary)) return { path: binary };
   await mkdir(cacheRoot(), { recursive: true });
   const building = await mkdtemp(path.join(cacheRoot(), 'building-'));
   try {
     await run('go', ['install', '-trimpath', `-ldflags=${ldflags}`, `helm.sh/helm/v4/cmd/helm@${version}`], {
-      cwd: building, timeout: buildMsMax, maxBuffer: 1 << 26, env: { ...process.env, GOBIN: building, CGO_ENABLED: '0', GOFLAGS: '', GOWORK: 'off' },
+      cwd: building,
+      timeout: buildMsMax,
+      maxBuffer: 1 << 26,
+      env: { ...process.env, GOBIN: building, CGO_ENABLED: '0', GOFLAGS: '', GOWORK: 'off' },
     });
     await rename(building, folder);
     return { path: binary };

@@ -2,7 +2,16 @@ import type { Bundle, BundleLayer, BundleObject, Version } from '@groundplane/pr
 import { digestBytes, digestOf, type Digest } from '@groundplane/protocol/digest';
 import type { Failure } from '@groundplane/protocol/failure';
 import { refKey, type ObjectRef } from '@groundplane/protocol/kubernetes';
-import { targetLayers, type HostFacts, type LayerRecord, type ObservedKubernetes, type ObservedObject, type OwnedObject, type OwnedOs, type Plan } from '@groundplane/protocol/plan/facts';
+import {
+  targetLayers,
+  type HostFacts,
+  type LayerRecord,
+  type ObservedKubernetes,
+  type ObservedObject,
+  type OwnedObject,
+  type OwnedOs,
+  type Plan,
+} from '@groundplane/protocol/plan/facts';
 import { wantedFiles } from '@groundplane/protocol/plan/os';
 import type { Step, StepArgs, StepKind } from '@groundplane/protocol/plan/steps';
 
@@ -34,7 +43,10 @@ export const unreachable: Failure = { kind: 'retry', code: 'api-unreachable', el
 
 export const emptyWorld = (): ModelWorld => ({
   files: new Map(),
-  sysctls: new Map([['vm.swappiness', '60'], ['net.ipv4.ip_forward', '0']]),
+  sysctls: new Map([
+    ['vm.swappiness', '60'],
+    ['net.ipv4.ip_forward', '0'],
+  ]),
   units: new Map([['ssh.service', { enabled: true, active: true }]]),
   live: new Map(),
   records: new Map(),
@@ -63,7 +75,11 @@ export interface TargetOptions {
   rollback?: boolean;
 }
 
-export const versionOf = (bundle: Bundle | undefined, generation: number): Version => ({ epoch: 'e', generation, digest: digestOf([generation, bundle ?? null]) });
+export const versionOf = (bundle: Bundle | undefined, generation: number): Version => ({
+  epoch: 'e',
+  generation,
+  digest: digestOf([generation, bundle ?? null]),
+});
 
 /** What the planner is told about this world. */
 export const factsOf = (world: ModelWorld, bundle: Bundle | undefined, options: TargetOptions): HostFacts => {
@@ -73,10 +89,19 @@ export const factsOf = (world: ModelWorld, bundle: Bundle | undefined, options: 
     for (const object of layer.objects) refs.set(refKey(object.ref), object.ref);
     if (layer.namespace !== undefined) refs.set(refKey(namespaceRef(layer.namespace)), namespaceRef(layer.namespace));
   }
-  const files = new Set([...world.files.keys(), ...layers.flatMap(({ layer }) => (layer.os === undefined ? [] : wantedFiles(layer.os).map((file) => file.path)))]);
+  const files = new Set([
+    ...world.files.keys(),
+    ...layers.flatMap(({ layer }) => (layer.os === undefined ? [] : wantedFiles(layer.os).map((file) => file.path))),
+  ]);
   const units = new Set([...world.units.keys(), ...layers.flatMap(({ layer }) => (layer.os?.units ?? []).map((unit) => unit.name))]);
   return {
-    target: { version: versionOf(bundle, options.generation), parent: undefined, layers, applier: options.applier ?? true, rollback: options.rollback ?? false },
+    target: {
+      version: versionOf(bundle, options.generation),
+      parent: undefined,
+      layers,
+      applier: options.applier ?? true,
+      rollback: options.rollback ?? false,
+    },
     committed: world.committed,
     records: [...world.records.values()],
     ownedObjects: [...world.owned.values()],
@@ -108,7 +133,8 @@ const giveBack = (world: ModelWorld, layer: string, kind: OwnedOs['kind'], key: 
   world.ownedOs.delete(osKey(layer, kind, key));
 };
 
-const objectsIn = (world: ModelWorld, namespace: string): { ref: ObjectRef; ours: boolean }[] => [...world.live.values()].filter((object) => object.ref.namespace === namespace);
+const objectsIn = (world: ModelWorld, namespace: string): { ref: ObjectRef; ours: boolean }[] =>
+  [...world.live.values()].filter((object) => object.ref.namespace === namespace);
 
 const prune = (world: ModelWorld, ref: ObjectRef): void => {
   const key = refKey(ref);
@@ -155,7 +181,8 @@ const effects: Effects = {
     takeOs(world, step.layer, 'sysctl', step.key, { sysctl: world.sysctls.get(step.key) ?? '' });
     world.sysctls.set(step.key, step.value);
   },
-  restoreSysctl: (world, step) => giveBack(world, step.layer, 'sysctl', step.key, (before) => void ('sysctl' in before && world.sysctls.set(step.key, before.sysctl))),
+  restoreSysctl: (world, step) =>
+    giveBack(world, step.layer, 'sysctl', step.key, (before) => void ('sysctl' in before && world.sysctls.set(step.key, before.sysctl))),
   reloadUnits: () => undefined,
   setUnit: (world, step) => {
     takeOs(world, step.layer, 'unit', step.unit, { unit: world.units.get(step.unit) ?? 'absent' });
@@ -191,7 +218,8 @@ const effects: Effects = {
     const record = world.records.get(step.layer);
     if (record === undefined || record.digest !== step.digest) return;
     world.records.set(step.layer, { ...record, state: 'installed' });
-    for (const key of world.hooksDone) if (key.startsWith(`${step.layer}/`) && !key.startsWith(`${step.layer}/${record.revision}/`)) world.hooksDone.delete(key);
+    for (const key of world.hooksDone)
+      if (key.startsWith(`${step.layer}/`) && !key.startsWith(`${step.layer}/${record.revision}/`)) world.hooksDone.delete(key);
   },
   relabelLayer: (world, step, bundle) => {
     const record = world.records.get(step.layer);
@@ -205,7 +233,8 @@ const effects: Effects = {
   commit: (world, step) => void (world.committed = step.version),
 };
 
-export const perform = (world: ModelWorld, step: Step, bundle: Bundle | undefined): void => (effects[step.step] as (world: ModelWorld, step: Step, bundle: Bundle | undefined) => void)(world, step, bundle);
+export const perform = (world: ModelWorld, step: Step, bundle: Bundle | undefined): void =>
+  (effects[step.step] as (world: ModelWorld, step: Step, bundle: Bundle | undefined) => void)(world, step, bundle);
 export const performAll = (world: ModelWorld, plan: Plan, bundle: Bundle | undefined): void => plan.steps.forEach((step) => perform(world, step, bundle));
 
 const content = (text: string): { digest: Digest; size: number } => ({ digest: digestBytes(text), size: text.length });
@@ -215,7 +244,13 @@ export const object = (text: string, fields: Partial<BundleObject> = {}): Bundle
   const [name = '', body = 'v1'] = text.split(' = ');
   const [kind = '', place = ''] = name.split(' ');
   const [first = '', second] = place.split('/');
-  const apiVersion = ['Deployment', 'StatefulSet'].includes(kind) ? 'apps/v1' : kind === 'CustomResourceDefinition' ? 'apiextensions.k8s.io/v1' : kind === 'Job' ? 'batch/v1' : 'v1';
+  const apiVersion = ['Deployment', 'StatefulSet'].includes(kind)
+    ? 'apps/v1'
+    : kind === 'CustomResourceDefinition'
+      ? 'apiextensions.k8s.io/v1'
+      : kind === 'Job'
+        ? 'batch/v1'
+        : 'v1';
   return { ref: { apiVersion, kind, name: second ?? first, ...(second === undefined ? {} : { namespace: first }) }, ...content(`${name} ${body}`), ...fields };
 };
 
@@ -232,13 +267,20 @@ export const layer = (name: string, fields: Partial<BundleLayer> = {}): BundleLa
   ...fields,
 });
 
-export const hook = (text: string, events: BundleLayer['hooks'][number]['events'], fields: Partial<BundleLayer['hooks'][number]> = {}): BundleLayer['hooks'][number] => {
+export const hook = (
+  text: string,
+  events: BundleLayer['hooks'][number]['events'],
+  fields: Partial<BundleLayer['hooks'][number]> = {},
+): BundleLayer['hooks'][number] => {
   const { ref, digest, size } = object(text);
   return { ref, digest, size, events, weight: 0, deletePolicies: [], ...fields };
 };
 
 /** An OS layer of files (`/etc/motd = text`), settings and units. */
-export const osLayer = (name: string, os: { files?: string[]; sysctls?: Record<string, string>; units?: NonNullable<BundleLayer['os']>['units'] }): BundleLayer =>
+export const osLayer = (
+  name: string,
+  os: { files?: string[]; sysctls?: Record<string, string>; units?: NonNullable<BundleLayer['os']>['units'] },
+): BundleLayer =>
   layer(name, {
     kind: 'os',
     os: {
@@ -248,6 +290,7 @@ export const osLayer = (name: string, os: { files?: string[]; sysctls?: Record<s
     },
   });
 
-export const kubernetesLayer = (version?: string): BundleLayer => layer('k8s', { kind: 'kubernetes', kubernetes: { distribution: 'existing', ...(version === undefined ? {} : { version }) } });
+export const kubernetesLayer = (version?: string): BundleLayer =>
+  layer('k8s', { kind: 'kubernetes', kubernetes: { distribution: 'existing', ...(version === undefined ? {} : { version }) } });
 
 export const bundleOf = (...layers: BundleLayer[]): Bundle => ({ schema: 'groundplane.dev/bundle/1', engine: 'e', profiles: [], layers });

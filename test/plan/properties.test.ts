@@ -12,9 +12,22 @@ import { bundleOf, emptyWorld, factsOf, hook, layer, object, osLayer, perform, p
 
 const names = ['a', 'b', 'c', 'd'];
 const objectText = fc
-  .tuple(fc.constantFrom('ConfigMap x/one', 'ConfigMap x/two', 'Deployment y/app', 'Service y/app', 'CustomResourceDefinition things', 'PersistentVolumeClaim y/disk'), fc.constantFrom('v1', 'v2'))
+  .tuple(
+    fc.constantFrom(
+      'ConfigMap x/one',
+      'ConfigMap x/two',
+      'Deployment y/app',
+      'Service y/app',
+      'CustomResourceDefinition things',
+      'PersistentVolumeClaim y/disk',
+    ),
+    fc.constantFrom('v1', 'v2'),
+  )
   .map(([name, version]) => `${name} = ${version}`);
-const objects = fc.uniqueArray(fc.tuple(objectText, fc.constantFrom('apply', 'createOnly'), fc.boolean()), { maxLength: 4, selector: ([text]) => text.split(' = ')[0] });
+const objects = fc.uniqueArray(fc.tuple(objectText, fc.constantFrom('apply', 'createOnly'), fc.boolean()), {
+  maxLength: 4,
+  selector: ([text]) => text.split(' = ')[0],
+});
 const hookOf = fc.tuple(
   fc.constantFrom('Job x/before', 'Job x/after', 'Job y/last'),
   fc.subarray(['pre-install', 'post-install', 'pre-upgrade', 'post-upgrade', 'pre-rollback', 'pre-delete', 'post-delete'] as const, { minLength: 1 }),
@@ -22,7 +35,15 @@ const hookOf = fc.tuple(
 );
 
 const packLayer = fc
-  .record({ name: fc.constantFrom(...names), kind: fc.constantFrom('network', 'storage', 'addon'), priority: fc.integer({ min: -1, max: 1 }), namespace: fc.option(fc.constantFrom('x', 'y'), { nil: undefined }), objects, hooks: fc.uniqueArray(hookOf, { maxLength: 2, selector: ([text]) => text }), replaces: fc.option(fc.constantFrom(...names), { nil: undefined }) })
+  .record({
+    name: fc.constantFrom(...names),
+    kind: fc.constantFrom('network', 'storage', 'addon'),
+    priority: fc.integer({ min: -1, max: 1 }),
+    namespace: fc.option(fc.constantFrom('x', 'y'), { nil: undefined }),
+    objects,
+    hooks: fc.uniqueArray(hookOf, { maxLength: 2, selector: ([text]) => text }),
+    replaces: fc.option(fc.constantFrom(...names), { nil: undefined }),
+  })
   .map(({ namespace, replaces, ...item }) =>
     layer(item.name, {
       kind: item.kind,
@@ -35,8 +56,19 @@ const packLayer = fc
     }),
   );
 const os = fc
-  .record({ name: fc.constantFrom('os1', 'os2'), files: fc.subarray(['/etc/a = 1', '/etc/b = 1', '/etc/b = 2', '/etc/c = 1']), sysctls: fc.dictionary(fc.constantFrom('vm.swappiness', 'net.ipv4.ip_forward'), fc.constantFrom('1', '7')), active: fc.boolean() })
-  .map((item) => osLayer(item.name, { files: [...new Map(item.files.map((text) => [text.split(' = ')[0], text])).values()], sysctls: { ...item.sysctls }, units: [{ name: 'app.service', file: { digest: digestBytes('unit'), size: 4 }, enabled: true, active: item.active, dropIns: [] }] }));
+  .record({
+    name: fc.constantFrom('os1', 'os2'),
+    files: fc.subarray(['/etc/a = 1', '/etc/b = 1', '/etc/b = 2', '/etc/c = 1']),
+    sysctls: fc.dictionary(fc.constantFrom('vm.swappiness', 'net.ipv4.ip_forward'), fc.constantFrom('1', '7')),
+    active: fc.boolean(),
+  })
+  .map((item) =>
+    osLayer(item.name, {
+      files: [...new Map(item.files.map((text) => [text.split(' = ')[0], text])).values()],
+      sysctls: { ...item.sysctls },
+      units: [{ name: 'app.service', file: { digest: digestBytes('unit'), size: 4 }, enabled: true, active: item.active, dropIns: [] }],
+    }),
+  );
 
 /** The hub lets an object stand in one layer only. */
 const withoutTwice = (layers: readonly BundleLayer[]): BundleLayer[] => {
@@ -52,9 +84,24 @@ type Act =
   | { act: 'apply' | 'cut'; steps: number }
   | { act: 'drift'; pick: number; how: 'edit' | 'delete' | 'unlabel' };
 const act: fc.Arbitrary<Act> = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ act: fc.constant('want' as const), bundle: fc.option(bundle, { nil: undefined, freq: 6 }), rollback: fc.boolean(), applier: fc.constant(true) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      act: fc.constant('want' as const),
+      bundle: fc.option(bundle, { nil: undefined, freq: 6 }),
+      rollback: fc.boolean(),
+      applier: fc.constant(true),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ act: fc.constantFrom('apply' as const, 'cut' as const), steps: fc.nat(8) }) },
-  { weight: 2, arbitrary: fc.record({ act: fc.constant('drift' as const), pick: fc.nat(50), how: fc.constantFrom('edit' as const, 'delete' as const, 'unlabel' as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      act: fc.constant('drift' as const),
+      pick: fc.nat(50),
+      how: fc.constantFrom('edit' as const, 'delete' as const, 'unlabel' as const),
+    }),
+  },
 );
 
 const drift = (world: ModelWorld, pick: number, how: 'edit' | 'delete' | 'unlabel'): void => {
@@ -70,7 +117,10 @@ const drift = (world: ModelWorld, pick: number, how: 'edit' | 'delete' | 'unlabe
 };
 
 /** Plays acts and checks after each plan. Returns where it ended. */
-const play = (acts: readonly Act[], check: (facts: HostFacts, plan: Plan, bundle: Bundle | undefined) => void): { world: ModelWorld; bundle: Bundle | undefined; generation: number; rollback: boolean } => {
+const play = (
+  acts: readonly Act[],
+  check: (facts: HostFacts, plan: Plan, bundle: Bundle | undefined) => void,
+): { world: ModelWorld; bundle: Bundle | undefined; generation: number; rollback: boolean } => {
   const world = emptyWorld();
   let generation = 1;
   let wanted: Bundle | undefined = bundleOf();
@@ -104,7 +154,12 @@ const settle = (end: ReturnType<typeof play>): { rounds: number; plan: Plan } =>
 };
 
 const wantedKeys = (wanted: Bundle | undefined): Set<string> =>
-  new Set((wanted?.layers ?? []).flatMap((item) => [...item.objects.map((part) => refKey(part.ref)), ...(item.namespace === undefined ? [] : [refKey({ apiVersion: 'v1', kind: 'Namespace', name: item.namespace })])]));
+  new Set(
+    (wanted?.layers ?? []).flatMap((item) => [
+      ...item.objects.map((part) => refKey(part.ref)),
+      ...(item.namespace === undefined ? [] : [refKey({ apiVersion: 'v1', kind: 'Namespace', name: item.namespace })]),
+    ]),
+  );
 
 describe('planning', () => {
   test('is pure and total: the same facts give the same plan, and stay as they were', () => {
@@ -143,7 +198,8 @@ describe('planning', () => {
       fc.property(acts, (list) => {
         play(list, (_, plan, wanted) => {
           const keys = wantedKeys(wanted);
-          for (const step of plan.steps) if (step.step === 'pruneObject' || step.step === 'releaseObject') expect(keys.has(refKey(step.ref)), stepText(step)).toBe(false);
+          for (const step of plan.steps)
+            if (step.step === 'pruneObject' || step.step === 'releaseObject') expect(keys.has(refKey(step.ref)), stepText(step)).toBe(false);
         });
       }),
       { numRuns: 300 },
@@ -215,7 +271,9 @@ describe('planning', () => {
         const plain = bundleOf({ ...item, hooks: [], objects: item.objects.map(({ keep: _keep, crd: _crd, ...rest }) => rest) });
         performAll(world, planHost(factsOf(world, plain, { generation: 1 })), plain);
         const order = plain.layers[0]?.objects.map((part) => refKey(part.ref)) ?? [];
-        const gone = planHost(factsOf(world, undefined, { generation: 2 })).steps.flatMap((step) => (step.step === 'pruneObject' && step.ref.kind !== 'Namespace' ? [refKey(step.ref)] : []));
+        const gone = planHost(factsOf(world, undefined, { generation: 2 })).steps.flatMap((step) =>
+          step.step === 'pruneObject' && step.ref.kind !== 'Namespace' ? [refKey(step.ref)] : [],
+        );
         expect(gone).toEqual(order.toReversed());
       }),
       { numRuns: 100 },
@@ -252,7 +310,11 @@ describe('planning', () => {
         const plan = planHost(factsOf(end.world, next, { generation: end.generation + 1 }));
         for (const step of plan.steps) expect(touching.has(step.step), stepText(step)).toBe(false);
         const leaving = [...end.world.records.values()].filter((record) => !(next?.layers ?? []).some((item) => item.name === record.name));
-        const hasWork = leaving.some((record) => [...end.world.owned.values()].some((item) => item.layer === record.name) || record.layer.hooks.some((item) => item.events.some((event) => event.endsWith('-delete'))));
+        const hasWork = leaving.some(
+          (record) =>
+            [...end.world.owned.values()].some((item) => item.layer === record.name) ||
+            record.layer.hooks.some((item) => item.events.some((event) => event.endsWith('-delete'))),
+        );
         const isWaiting = hasWork || (next?.layers ?? []).some((item) => item.kind !== 'os');
         if (isWaiting) expect(plan.blocked.length).toBeGreaterThan(0);
         if (plan.blocked.length > 0) expect(plan.steps.some((step) => step.step === 'commit')).toBe(false);
@@ -266,7 +328,8 @@ describe('planning', () => {
       fc.property(acts, bundle, (list, next) => {
         const end = play(list, () => undefined);
         const plan = planHost(factsOf(end.world, next, { generation: end.generation + 1, applier: false }));
-        for (const step of plan.steps) expect(['applyObject', 'pruneObject', 'releaseObject', 'runHook', 'ensureNamespace', 'awaitReady']).not.toContain(step.step);
+        for (const step of plan.steps)
+          expect(['applyObject', 'pruneObject', 'releaseObject', 'runHook', 'ensureNamespace', 'awaitReady']).not.toContain(step.step);
       }),
       { numRuns: 200 },
     );
@@ -274,6 +337,14 @@ describe('planning', () => {
 });
 
 test.each([
-  ['v1.34.2', '>=1.34 <1.36', true], ['v1.36.0', '>=1.34 <1.36', false], ['v1.34.2-eks-abc', '>=1.34.2', true], ['v1.34.2+k3s1', '1.34.x', true], ['v1.33.9+rke2r1', '>=1.34', false], ['1.34', '~1.34', true],
-  ['', '>=1', false], ['unknown', '>=1', false], ['v1.34.2', 'not a range', false], ['v1.34.2', '', true],
+  ['v1.34.2', '>=1.34 <1.36', true],
+  ['v1.36.0', '>=1.34 <1.36', false],
+  ['v1.34.2-eks-abc', '>=1.34.2', true],
+  ['v1.34.2+k3s1', '1.34.x', true],
+  ['v1.33.9+rke2r1', '>=1.34', false],
+  ['1.34', '~1.34', true],
+  ['', '>=1', false],
+  ['unknown', '>=1', false],
+  ['v1.34.2', 'not a range', false],
+  ['v1.34.2', '', true],
 ] as const)('server %j in range %j: %s', (version, range, allowed) => expect(isVersionAllowed(version, range)).toBe(allowed));

@@ -5,7 +5,9 @@ import type { Version } from '@groundplane/protocol/bundle';
 import { digestBytes } from '@groundplane/protocol/digest';
 
 const version = (epoch: string, generation: number, content = 'a'): Version => ({ epoch, generation, digest: digestBytes(content) });
-const versions = fc.record({ epoch: fc.constantFrom('e1', 'e2', 'e3'), generation: fc.integer({ min: 1, max: 12 }), content: fc.constantFrom('a', 'b', 'c') }).map((item) => version(item.epoch, item.generation, item.content));
+const versions = fc
+  .record({ epoch: fc.constantFrom('e1', 'e2', 'e3'), generation: fc.integer({ min: 1, max: 12 }), content: fc.constantFrom('a', 'b', 'c') })
+  .map((item) => version(item.epoch, item.generation, item.content));
 
 describe('accepting a desired state', () => {
   test.each([

@@ -24,25 +24,39 @@ describe('access', () => {
   });
 
   test('a grant for the tenant counts everywhere in it', () => {
-    for (const role of roleNames) for (const wanted of permissions) for (const project of [undefined, 'a']) expect(isAllowed([{ role }], wanted, project)).toBe(gives(role, wanted));
+    for (const role of roleNames)
+      for (const wanted of permissions) for (const project of [undefined, 'a']) expect(isAllowed([{ role }], wanted, project)).toBe(gives(role, wanted));
   });
 
   test('several grants are a union for each scope, never a cross product', () => {
-    const mixed: Grant[] = [{ role: 'Viewer', project: 'a' }, { role: 'TenantAdmin', project: 'b' }];
+    const mixed: Grant[] = [
+      { role: 'Viewer', project: 'a' },
+      { role: 'TenantAdmin', project: 'b' },
+    ];
     expect(isAllowed(mixed, 'cluster.apply', 'a')).toBe(false);
     expect(isAllowed(mixed, 'cluster.apply', 'b')).toBe(true);
     fc.assert(
       fc.property(grants, permission, scope, (list, wanted, project) => {
         const one = list.some((grant) => isAllowed([grant], wanted, project));
         expect(isAllowed(list, wanted, project)).toBe(one);
-        expect(isAllowed(list, wanted, project)).toBe(list.some((grant) => gives(grant.role, wanted) && (grant.project === undefined || grant.project === project)));
+        expect(isAllowed(list, wanted, project)).toBe(
+          list.some((grant) => gives(grant.role, wanted) && (grant.project === undefined || grant.project === project)),
+        );
       }),
       { numRuns: 1_000 },
     );
   });
 
   test('more grants never allow less', () => {
-    fc.assert(fc.property(grants, grants, permission, scope, (a, b, wanted, project) => void (isAllowed(a, wanted, project) && expect(isAllowed([...a, ...b], wanted, project)).toBe(true))));
+    fc.assert(
+      fc.property(
+        grants,
+        grants,
+        permission,
+        scope,
+        (a, b, wanted, project) => void (isAllowed(a, wanted, project) && expect(isAllowed([...a, ...b], wanted, project)).toBe(true)),
+      ),
+    );
   });
 
   test('the projects of a permission are those where it is allowed', () => {

@@ -8,7 +8,12 @@ import { applyBundlePatch, bundlePatchSchema, makeBundlePatch } from '@groundpla
 
 const digest = fc.constantFrom('a', 'b', 'c', 'd').map((text) => digestBytes(text));
 const name = fc.constantFrom('web', 'db', 'net', 'cache', 'log');
-const ref = fc.record({ apiVersion: fc.constantFrom('v1', 'apps/v1'), kind: fc.constantFrom('ConfigMap', 'Deployment'), namespace: fc.constantFrom('default', 'shop'), name });
+const ref = fc.record({
+  apiVersion: fc.constantFrom('v1', 'apps/v1'),
+  kind: fc.constantFrom('ConfigMap', 'Deployment'),
+  namespace: fc.constantFrom('default', 'shop'),
+  name,
+});
 const layer: fc.Arbitrary<BundleLayer> = fc.record({
   name,
   kind: fc.constantFrom('network', 'storage', 'addon'),
@@ -18,7 +23,17 @@ const layer: fc.Arbitrary<BundleLayer> = fc.record({
   adopt: fc.boolean(),
   readinessTimeoutMs: fc.constant(1_000),
   objects: fc.array(fc.record({ ref, digest, size: fc.nat(100) }), { maxLength: 4 }),
-  hooks: fc.array(fc.record({ ref, digest, size: fc.nat(100), events: fc.constant(['pre-install' as const]), weight: fc.integer({ min: -1, max: 1 }), deletePolicies: fc.constant([]) }), { maxLength: 1 }),
+  hooks: fc.array(
+    fc.record({
+      ref,
+      digest,
+      size: fc.nat(100),
+      events: fc.constant(['pre-install' as const]),
+      weight: fc.integer({ min: -1, max: 1 }),
+      deletePolicies: fc.constant([]),
+    }),
+    { maxLength: 1 },
+  ),
 });
 const bundle: fc.Arbitrary<Bundle> = fc.record({
   schema: fc.constant('groundplane.dev/bundle/1'),
@@ -82,12 +97,38 @@ test('the blobs of a bundle are all digests it names, each once, with their size
     profiles: [],
     layers: [
       {
-        name: 'base', kind: 'os', priority: 0, profile: { name: 'p', version: '1.0.0' }, pack: { name: 'p', version: '1', source: 'os', digest: digestBytes('no blob') }, adopt: false, readinessTimeoutMs: 1, objects: [], hooks: [],
-        os: { files: [{ path: '/a', ...blob('file'), mode: '0644', owner: 'root', group: 'root' }], sysctls: {}, units: [{ name: 'u.service', file: blob('unit'), enabled: true, active: true, dropIns: [{ name: 'd.conf', ...blob('drop-in') }] }, { name: 'v.service', enabled: true, active: true, dropIns: [] }] },
+        name: 'base',
+        kind: 'os',
+        priority: 0,
+        profile: { name: 'p', version: '1.0.0' },
+        pack: { name: 'p', version: '1', source: 'os', digest: digestBytes('no blob') },
+        adopt: false,
+        readinessTimeoutMs: 1,
+        objects: [],
+        hooks: [],
+        os: {
+          files: [{ path: '/a', ...blob('file'), mode: '0644', owner: 'root', group: 'root' }],
+          sysctls: {},
+          units: [
+            { name: 'u.service', file: blob('unit'), enabled: true, active: true, dropIns: [{ name: 'd.conf', ...blob('drop-in') }] },
+            { name: 'v.service', enabled: true, active: true, dropIns: [] },
+          ],
+        },
       },
       {
-        name: 'web', kind: 'addon', priority: 0, profile: { name: 'p', version: '1.0.0' }, pack: { name: 'p', version: '1', source: 'helm', digest: digestBytes('no blob either') }, adopt: false, readinessTimeoutMs: 1,
-        objects: [{ ref: object, ...blob('object') }, { ref: { ...object, name: 'b' }, ...blob('object') }], hooks: [{ ref: object, ...blob('hook'), events: ['test'], weight: 0, deletePolicies: [] }], notes: blob('notes'),
+        name: 'web',
+        kind: 'addon',
+        priority: 0,
+        profile: { name: 'p', version: '1.0.0' },
+        pack: { name: 'p', version: '1', source: 'helm', digest: digestBytes('no blob either') },
+        adopt: false,
+        readinessTimeoutMs: 1,
+        objects: [
+          { ref: object, ...blob('object') },
+          { ref: { ...object, name: 'b' }, ...blob('object') },
+        ],
+        hooks: [{ ref: object, ...blob('hook'), events: ['test'], weight: 0, deletePolicies: [] }],
+        notes: blob('notes'),
       },
     ],
   };
@@ -96,11 +137,27 @@ test('the blobs of a bundle are all digests it names, each once, with their size
 });
 
 test('an object keeps its identity when its API version is promoted, and no other object has it', () => {
-  expect(refKey({ apiVersion: 'apps/v1beta1', kind: 'Deployment', namespace: 'a', name: 'b' })).toBe(refKey({ apiVersion: 'apps/v1', kind: 'Deployment', namespace: 'a', name: 'b' }));
+  expect(refKey({ apiVersion: 'apps/v1beta1', kind: 'Deployment', namespace: 'a', name: 'b' })).toBe(
+    refKey({ apiVersion: 'apps/v1', kind: 'Deployment', namespace: 'a', name: 'b' }),
+  );
   expect(refText({ apiVersion: 'apps/v1', kind: 'Deployment', namespace: 'shop', name: 'web' })).toBe('Deployment shop/web');
   expect(refText({ apiVersion: 'v1', kind: 'Namespace', name: 'shop' })).toBe('Namespace shop');
   const word = fc.string({ unit: fc.constantFrom('a', 'b', '-', '.'), minLength: 1, maxLength: 4 });
-  const any = fc.record({ group: fc.constantFrom('', 'apps', 'a.b'), kind: fc.constantFrom('A', 'B'), namespace: fc.option(word, { nil: undefined }), name: word });
-  const key = (item: { group: string; kind: string; namespace: string | undefined; name: string }): string => refKey({ apiVersion: item.group === '' ? 'v1' : `${item.group}/v1`, kind: item.kind, name: item.name, ...(item.namespace === undefined ? {} : { namespace: item.namespace }) });
-  fc.assert(fc.property(any, any, (a, b) => void expect(key(a) === key(b)).toBe(JSON.stringify(a) === JSON.stringify(b))), { numRuns: 1_000 });
+  const any = fc.record({
+    group: fc.constantFrom('', 'apps', 'a.b'),
+    kind: fc.constantFrom('A', 'B'),
+    namespace: fc.option(word, { nil: undefined }),
+    name: word,
+  });
+  const key = (item: { group: string; kind: string; namespace: string | undefined; name: string }): string =>
+    refKey({
+      apiVersion: item.group === '' ? 'v1' : `${item.group}/v1`,
+      kind: item.kind,
+      name: item.name,
+      ...(item.namespace === undefined ? {} : { namespace: item.namespace }),
+    });
+  fc.assert(
+    fc.property(any, any, (a, b) => void expect(key(a) === key(b)).toBe(JSON.stringify(a) === JSON.stringify(b))),
+    { numRuns: 1_000 },
+  );
 });

@@ -24,8 +24,16 @@ const nested = (depth: number): unknown => {
 
 describe('canonical JSON', () => {
   test.each<[string, unknown, string]>([
-    ['keys by UTF-16 code units, not by code points', { '\u{1F600}': 1, '\uFB33': 2, b: 3, a: 4, B: 5, '': 6, '10': 7, '9': 8 }, '{"":6,"10":7,"9":8,"B":5,"a":4,"b":3,"\u{1F600}":1,"\uFB33":2}'],
-    ['ECMAScript numbers', [0, -0, 1.0, 1e21, 1e-7, 123456789012345680000, 0.1 + 0.2, 5e-324, 1.7976931348623157e308, 4.5, 2e-3], '[0,0,1,1e+21,1e-7,123456789012345680000,0.30000000000000004,5e-324,1.7976931348623157e+308,4.5,0.002]'],
+    [
+      'keys by UTF-16 code units, not by code points',
+      { '\u{1F600}': 1, '\uFB33': 2, b: 3, a: 4, B: 5, '': 6, '10': 7, '9': 8 },
+      '{"":6,"10":7,"9":8,"B":5,"a":4,"b":3,"\u{1F600}":1,"\uFB33":2}',
+    ],
+    [
+      'ECMAScript numbers',
+      [0, -0, 1.0, 1e21, 1e-7, 123456789012345680000, 0.1 + 0.2, 5e-324, 1.7976931348623157e308, 4.5, 2e-3],
+      '[0,0,1,1e+21,1e-7,123456789012345680000,0.30000000000000004,5e-324,1.7976931348623157e+308,4.5,0.002]',
+    ],
     ['shortest escapes', '\u0000\u0008\t\n\u000b\f\r"\\/\u001f\u007f€', '"\\u0000\\b\\t\\n\\u000b\\f\\r\\"\\\\/\\u001f\u007f€"'],
     ['no white space', { a: [1, { b: null }], c: {} }, '{"a":[1,{"b":null}],"c":{}}'],
     ['undefined fields do not exist', { a: undefined, b: 1, c: { d: undefined } }, '{"b":1,"c":{}}'],
@@ -47,7 +55,10 @@ describe('canonical JSON', () => {
   });
 
   test('equal values have equal texts, however their keys came', () => {
-    fc.assert(fc.property(json, fc.nat(3), (value, turn) => void expect(canonicalJson(reordered(value, turn))).toBe(canonicalJson(value))), { numRuns: 500 });
+    fc.assert(
+      fc.property(json, fc.nat(3), (value, turn) => void expect(canonicalJson(reordered(value, turn))).toBe(canonicalJson(value))),
+      { numRuns: 500 },
+    );
   });
 
   test('different values have different texts', () => {
@@ -64,7 +75,12 @@ describe('canonical JSON', () => {
   });
 
   test.each([Number.NaN, Number.POSITIVE_INFINITY, -Infinity])('%s is refused', (value) => expect(() => canonicalJson({ a: value })).toThrow(RangeError));
-  test.each([['function', () => 1], ['symbol', Symbol('s')], ['bigint', 1n], ['undefined', undefined]])('a %s alone is refused', (_, value) => expect(() => canonicalJson(value)).toThrow(TypeError));
+  test.each([
+    ['function', () => 1],
+    ['symbol', Symbol('s')],
+    ['bigint', 1n],
+    ['undefined', undefined],
+  ])('a %s alone is refused', (_, value) => expect(() => canonicalJson(value)).toThrow(TypeError));
 
   test('depth has an edge', () => {
     const deepest = limits.jsonDepth * 4;
@@ -78,18 +94,35 @@ describe('canonical JSON', () => {
 
 describe('digests', () => {
   test('agree with Node for bytes and texts of any kind', () => {
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => void expect(digestBytes(bytes)).toBe(`sha256:${createHash('sha256').update(bytes).digest('hex')}`)));
-    fc.assert(fc.property(fc.string({ unit: 'grapheme' }), (text) => void expect(digestBytes(text)).toBe(`sha256:${createHash('sha256').update(text, 'utf8').digest('hex')}`)));
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ maxLength: 300 }),
+        (bytes) => void expect(digestBytes(bytes)).toBe(`sha256:${createHash('sha256').update(bytes).digest('hex')}`),
+      ),
+    );
+    fc.assert(
+      fc.property(
+        fc.string({ unit: 'grapheme' }),
+        (text) => void expect(digestBytes(text)).toBe(`sha256:${createHash('sha256').update(text, 'utf8').digest('hex')}`),
+      ),
+    );
     expect(digestBytes('')).toBe('sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855');
   });
   test('of equal values are equal', () => expect(digestOf({ a: 1, b: [2] })).toBe(digestOf({ b: [2], a: 1 })));
-  test.each(['', 'sha256:', `sha256:${'a'.repeat(63)}`, `sha256:${'a'.repeat(65)}`, `sha256:${'A'.repeat(64)}`, `sha512:${'a'.repeat(64)}`, `sha256:${'a'.repeat(64)}\n`, ` sha256:${'a'.repeat(64)}`, `sha256:../${'a'.repeat(61)}`])(
-    '%j is no digest',
-    (text) => {
-      expect(isDigest(text)).toBe(false);
-      expect(digestSchema.safeParse(text).success).toBe(false);
-    },
-  );
+  test.each([
+    '',
+    'sha256:',
+    `sha256:${'a'.repeat(63)}`,
+    `sha256:${'a'.repeat(65)}`,
+    `sha256:${'A'.repeat(64)}`,
+    `sha512:${'a'.repeat(64)}`,
+    `sha256:${'a'.repeat(64)}\n`,
+    ` sha256:${'a'.repeat(64)}`,
+    `sha256:../${'a'.repeat(61)}`,
+  ])('%j is no digest', (text) => {
+    expect(isDigest(text)).toBe(false);
+    expect(digestSchema.safeParse(text).success).toBe(false);
+  });
   test('a digest is one', () => {
     expect(isDigest(digestBytes('x'))).toBe(true);
     expect(digestSchema.safeParse(digestBytes('x')).success).toBe(true);

@@ -15,14 +15,29 @@ const padded = (bytes: number, pad = ' '): string => {
 const nest = (depth: number): string => `${'['.repeat(depth)}${']'.repeat(depth)}`;
 
 const hello: AgentMessage = {
-  t: 'hello', v: 1, key: `ed25519:${'A'.repeat(43)}`, nonce: 'n'.repeat(24), bootId: 'boot', capabilities: [], resume: {}, name: 'a', ticket: { id: 'tic', mac: 'mac' }, proof: 'p',
+  t: 'hello',
+  v: 1,
+  key: `ed25519:${'A'.repeat(43)}`,
+  nonce: 'n'.repeat(24),
+  bootId: 'boot',
+  capabilities: [],
+  resume: {},
+  name: 'a',
+  ticket: { id: 'tic', mac: 'mac' },
+  proof: 'p',
 };
 const version = { epoch: 'e', generation: 1, digest: digestBytes('d') };
 const agentMessages: AgentMessage[] = [
   hello,
   { t: 'ping' },
   { t: 'refetch', generation: 1, reason: 'why' },
-  { t: 'report', seq: 1, dropped: 3, events: [{ atMs: 1, type: 'warning', reason: 'R', message: 'm' }], status: { phase: 'idle', layers: [], kubernetes: { state: 'unknown' }, version } },
+  {
+    t: 'report',
+    seq: 1,
+    dropped: 3,
+    events: [{ atMs: 1, type: 'warning', reason: 'R', message: 'm' }],
+    status: { phase: 'idle', layers: [], kubernetes: { state: 'unknown' }, version },
+  },
 ];
 const hubMessages: HubMessage[] = [
   { t: 'challenge', v: 1, hub: 'h', nonce: 'n'.repeat(24) },
@@ -112,7 +127,9 @@ describe('frames', () => {
         const isList = key === 'capabilities' && Array.isArray(value);
         const isNumber = key === 'v' && typeof value === 'number';
         if (isSame || isOptionalObject || isList || isNumber) continue;
-        expect(failureOf(parseAgentFrame(JSON.stringify({ ...hello, [key]: value }), true)), `${key} = ${JSON.stringify(value).slice(0, 20)}`).toBe('frame-invalid');
+        expect(failureOf(parseAgentFrame(JSON.stringify({ ...hello, [key]: value }), true)), `${key} = ${JSON.stringify(value).slice(0, 20)}`).toBe(
+          'frame-invalid',
+        );
       }
     }
   });
@@ -121,13 +138,21 @@ describe('frames', () => {
     const anything = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 500 }),
       fc.json({ maxDepth: 40 }),
-      fc.record({ t: fc.constantFrom('hello', 'report', 'ping', 'desired', 'welcome', 'ack', '__proto__'), status: fc.anything(), seq: fc.anything(), desired: fc.anything(), bundle: fc.anything() }).map((value) => {
-        try {
-          return JSON.stringify(value) ?? '';
-        } catch {
-          return '';
-        }
-      }),
+      fc
+        .record({
+          t: fc.constantFrom('hello', 'report', 'ping', 'desired', 'welcome', 'ack', '__proto__'),
+          status: fc.anything(),
+          seq: fc.anything(),
+          desired: fc.anything(),
+          bundle: fc.anything(),
+        })
+        .map((value) => {
+          try {
+            return JSON.stringify(value) ?? '';
+          } catch {
+            return '';
+          }
+        }),
     );
     fc.assert(
       fc.property(anything, (text) => {

@@ -35,7 +35,9 @@ describe('Merkle tree', () => {
     }
   });
 
-  const cases = fc.integer({ min: 1, max: 70 }).chain((size) => fc.record({ size: fc.constant(size), index: fc.integer({ min: 0, max: size - 1 }), bit: fc.nat(255), step: fc.nat(6) }));
+  const cases = fc
+    .integer({ min: 1, max: 70 })
+    .chain((size) => fc.record({ size: fc.constant(size), index: fc.integer({ min: 0, max: size - 1 }), bit: fc.nat(255), step: fc.nat(6) }));
 
   test('a flipped bit of leaf, path or root fails', () => {
     fc.assert(
@@ -52,7 +54,9 @@ describe('Merkle tree', () => {
           expect(isInTree(leaf, { ...proof, path: proof.path.toSpliced(place, 1) }, tree.root)).toBe(false);
         }
         expect(isInTree(leaf, { ...proof, path: [...proof.path, tree.root.slice(7)] }, tree.root)).toBe(false);
-        expect(isInTree(leaf, { ...proof, path: proof.path.toReversed() }, tree.root)).toBe(proof.path.length < 2 || proof.path.join() === proof.path.toReversed().join());
+        expect(isInTree(leaf, { ...proof, path: proof.path.toReversed() }, tree.root)).toBe(
+          proof.path.length < 2 || proof.path.join() === proof.path.toReversed().join(),
+        );
       }),
       { numRuns: 1_000 },
     );
@@ -90,7 +94,12 @@ describe('Merkle tree', () => {
     expect(isInTree(inner, asTwo, tree.root)).toBe(false);
     // The text of both child hashes, with and without the byte that marks a node.
     for (const mark of ['', '\u0001', '\u0000']) {
-      const text = mark + tree.proof(0).path.map((hex) => Buffer.from(hex, 'hex').toString('latin1')).join('');
+      const text =
+        mark +
+        tree
+          .proof(0)
+          .path.map((hex) => Buffer.from(hex, 'hex').toString('latin1'))
+          .join('');
       expect(isInTree(text, { index: 0, size: 1, path: [] }, tree.root)).toBe(false);
     }
     expect(merkleTree(['a', 'b']).root).not.toBe(merkleTree(['ab']).root);
@@ -99,7 +108,14 @@ describe('Merkle tree', () => {
   test('huge and senseless numbers are refused, quickly', () => {
     const tree = merkleTree(['a', 'b']);
     const proof = tree.proof(0);
-    for (const [index, size] of [[0, 2 ** 31], [0, 2 ** 32], [0, 2 ** 53 - 1], [2 ** 31, 2 ** 32], [2 ** 40, 2 ** 41]] as const) expect(isInTree('a', { ...proof, index, size }, tree.root)).toBe(false);
+    for (const [index, size] of [
+      [0, 2 ** 31],
+      [0, 2 ** 32],
+      [0, 2 ** 53 - 1],
+      [2 ** 31, 2 ** 32],
+      [2 ** 40, 2 ** 41],
+    ] as const)
+      expect(isInTree('a', { ...proof, index, size }, tree.root)).toBe(false);
     expect(merkleProofSchema.safeParse({ ...proof, index: -1 }).success).toBe(false);
     expect(merkleProofSchema.safeParse({ ...proof, size: 0 }).success).toBe(false);
     expect(merkleProofSchema.safeParse({ ...proof, path: Array.from({ length: 41 }, () => 'a'.repeat(64)) }).success).toBe(false);

@@ -3,7 +3,13 @@ import { describe, expect, test } from 'vitest';
 import type { KubeObject } from '@groundplane/protocol/kubernetes';
 import { podWaiting, readinessOf } from '@groundplane/protocol/readiness';
 
-const object = (apiVersion: string, kind: string, spec: unknown, status: unknown, metadata: Record<string, unknown> = {}): KubeObject => ({ apiVersion, kind, metadata: { name: 'x', ...metadata }, spec, status });
+const object = (apiVersion: string, kind: string, spec: unknown, status: unknown, metadata: Record<string, unknown> = {}): KubeObject => ({
+  apiVersion,
+  kind,
+  metadata: { name: 'x', ...metadata },
+  spec,
+  status,
+});
 const state = (item: KubeObject): string => readinessOf(item).state;
 const says = (item: KubeObject): string => {
   const ready = readinessOf(item);
@@ -11,7 +17,8 @@ const says = (item: KubeObject): string => {
 };
 const condition = (type: string, status: string, reason = '', message = ''): Record<string, string> => ({ type, status, reason, message });
 
-const deployment = (status: unknown, replicas: unknown = 3, metadata: Record<string, unknown> = {}): KubeObject => object('apps/v1', 'Deployment', { replicas }, status, metadata);
+const deployment = (status: unknown, replicas: unknown = 3, metadata: Record<string, unknown> = {}): KubeObject =>
+  object('apps/v1', 'Deployment', { replicas }, status, metadata);
 const statefulSet = (status: unknown, spec: unknown = { replicas: 3 }): KubeObject => object('apps/v1', 'StatefulSet', spec, status);
 const daemonSet = (status: unknown, spec: unknown = {}): KubeObject => object('apps/v1', 'DaemonSet', spec, status);
 const job = (conditions: unknown[], spec: unknown = {}): KubeObject => object('batch/v1', 'Job', spec, { conditions });
@@ -29,21 +36,55 @@ describe('readiness', () => {
     ['Deployment: not all available', deployment({ ...full, availableReplicas: 2 }), 'progressing'],
     ['Deployment: replicas default to one', deployment({ updatedReplicas: 1, replicas: 1, availableReplicas: 1 }, null), 'ready'],
     ['Deployment: none wanted', deployment({}, 0), 'ready'],
-    ['Deployment: past its deadline', deployment({ ...full, availableReplicas: 0, conditions: [condition('Progressing', 'False', 'ProgressDeadlineExceeded', 'too slow')] }), 'failed'],
-    ['Deployment: progressing false for another reason', deployment({ ...full, availableReplicas: 0, conditions: [condition('Progressing', 'False', 'Paused')] }), 'progressing'],
+    [
+      'Deployment: past its deadline',
+      deployment({ ...full, availableReplicas: 0, conditions: [condition('Progressing', 'False', 'ProgressDeadlineExceeded', 'too slow')] }),
+      'failed',
+    ],
+    [
+      'Deployment: progressing false for another reason',
+      deployment({ ...full, availableReplicas: 0, conditions: [condition('Progressing', 'False', 'Paused')] }),
+      'progressing',
+    ],
     ['Deployment: is being deleted', deployment(full, 3, { deletionTimestamp: '2026-01-01T00:00:00Z' }), 'progressing'],
     ['StatefulSet: all there', statefulSet({ readyReplicas: 3, updatedReplicas: 3, currentRevision: 'a', updateRevision: 'a' }), 'ready'],
     ['StatefulSet: not all ready', statefulSet({ readyReplicas: 2, updatedReplicas: 3, currentRevision: 'a', updateRevision: 'a' }), 'progressing'],
-    ['StatefulSet: in the middle of an update', statefulSet({ readyReplicas: 3, updatedReplicas: 1, currentRevision: 'a', updateRevision: 'b' }), 'progressing'],
-    ['StatefulSet: partition reached', statefulSet({ readyReplicas: 3, updatedReplicas: 1, currentRevision: 'a', updateRevision: 'b' }, { replicas: 3, updateStrategy: { rollingUpdate: { partition: 2 } } }), 'ready'],
-    ['StatefulSet: partition not reached', statefulSet({ readyReplicas: 3, updatedReplicas: 0, currentRevision: 'a', updateRevision: 'b' }, { replicas: 3, updateStrategy: { rollingUpdate: { partition: 2 } } }), 'progressing'],
-    ['StatefulSet: OnDelete waits for nobody', statefulSet({ readyReplicas: 3, updatedReplicas: 0, currentRevision: 'a', updateRevision: 'b' }, { replicas: 3, updateStrategy: { type: 'OnDelete' } }), 'ready'],
+    [
+      'StatefulSet: in the middle of an update',
+      statefulSet({ readyReplicas: 3, updatedReplicas: 1, currentRevision: 'a', updateRevision: 'b' }),
+      'progressing',
+    ],
+    [
+      'StatefulSet: partition reached',
+      statefulSet(
+        { readyReplicas: 3, updatedReplicas: 1, currentRevision: 'a', updateRevision: 'b' },
+        { replicas: 3, updateStrategy: { rollingUpdate: { partition: 2 } } },
+      ),
+      'ready',
+    ],
+    [
+      'StatefulSet: partition not reached',
+      statefulSet(
+        { readyReplicas: 3, updatedReplicas: 0, currentRevision: 'a', updateRevision: 'b' },
+        { replicas: 3, updateStrategy: { rollingUpdate: { partition: 2 } } },
+      ),
+      'progressing',
+    ],
+    [
+      'StatefulSet: OnDelete waits for nobody',
+      statefulSet({ readyReplicas: 3, updatedReplicas: 0, currentRevision: 'a', updateRevision: 'b' }, { replicas: 3, updateStrategy: { type: 'OnDelete' } }),
+      'ready',
+    ],
     ['DaemonSet: all there', daemonSet({ observedGeneration: 1, desiredNumberScheduled: 2, updatedNumberScheduled: 2, numberAvailable: 2 }), 'ready'],
     ['DaemonSet: never looked at', daemonSet({}), 'progressing'],
     ['DaemonSet: no node wants it', daemonSet({ observedGeneration: 1, desiredNumberScheduled: 0 }), 'ready'],
     ['DaemonSet: not updated', daemonSet({ observedGeneration: 1, desiredNumberScheduled: 2, updatedNumberScheduled: 1, numberAvailable: 2 }), 'progressing'],
     ['DaemonSet: not available', daemonSet({ observedGeneration: 1, desiredNumberScheduled: 2, updatedNumberScheduled: 2, numberAvailable: 1 }), 'progressing'],
-    ['DaemonSet: OnDelete', daemonSet({ observedGeneration: 1, desiredNumberScheduled: 2, updatedNumberScheduled: 0, numberAvailable: 2 }, { updateStrategy: { type: 'OnDelete' } }), 'ready'],
+    [
+      'DaemonSet: OnDelete',
+      daemonSet({ observedGeneration: 1, desiredNumberScheduled: 2, updatedNumberScheduled: 0, numberAvailable: 2 }, { updateStrategy: { type: 'OnDelete' } }),
+      'ready',
+    ],
     ['ReplicaSet', object('apps/v1', 'ReplicaSet', { replicas: 2 }, { availableReplicas: 2 }), 'ready'],
     ['ReplicaSet: not yet', object('apps/v1', 'ReplicaSet', { replicas: 2 }, {}), 'progressing'],
     ['Job: running', job([]), 'progressing'],
@@ -59,7 +100,11 @@ describe('readiness', () => {
     ['Pod: nothing yet', pod(undefined), 'progressing'],
     ['CRD: established', object('apiextensions.k8s.io/v1', 'CustomResourceDefinition', {}, { conditions: [condition('Established', 'True')] }), 'ready'],
     ['CRD: not yet', object('apiextensions.k8s.io/v1', 'CustomResourceDefinition', {}, {}), 'progressing'],
-    ['CRD: name is taken', object('apiextensions.k8s.io/v1', 'CustomResourceDefinition', {}, { conditions: [condition('NamesAccepted', 'False', 'Conflict', 'taken')] }), 'failed'],
+    [
+      'CRD: name is taken',
+      object('apiextensions.k8s.io/v1', 'CustomResourceDefinition', {}, { conditions: [condition('NamesAccepted', 'False', 'Conflict', 'taken')] }),
+      'failed',
+    ],
     ['Service', object('v1', 'Service', { type: 'ClusterIP' }, {}), 'ready'],
     ['Service: load balancer waits', object('v1', 'Service', { type: 'LoadBalancer' }, { loadBalancer: {} }), 'progressing'],
     ['Service: load balancer has an address', object('v1', 'Service', { type: 'LoadBalancer' }, { loadBalancer: { ingress: [{ ip: '192.0.2.1' }] } }), 'ready'],
@@ -71,9 +116,17 @@ describe('readiness', () => {
     ['custom: ready', object('example.org/v1', 'Thing', {}, { conditions: [condition('Ready', 'True')] }), 'ready'],
     ['custom: not ready', object('example.org/v1', 'Thing', {}, { conditions: [condition('Ready', 'Unknown')] }), 'progressing'],
     ['custom: available', object('example.org/v1', 'Thing', {}, { conditions: [condition('Available', 'False')] }), 'progressing'],
-    ['custom: ready goes before available', object('example.org/v1', 'Thing', {}, { conditions: [condition('Available', 'False'), condition('Ready', 'True')] }), 'ready'],
+    [
+      'custom: ready goes before available',
+      object('example.org/v1', 'Thing', {}, { conditions: [condition('Available', 'False'), condition('Ready', 'True')] }),
+      'ready',
+    ],
     ['custom: stalled', object('example.org/v1', 'Thing', {}, { conditions: [condition('Stalled', 'True'), condition('Ready', 'True')] }), 'failed'],
-    ['custom: old generation', object('example.org/v1', 'Thing', {}, { observedGeneration: 1, conditions: [condition('Ready', 'True')] }, { generation: 2 }), 'progressing'],
+    [
+      'custom: old generation',
+      object('example.org/v1', 'Thing', {}, { observedGeneration: 1, conditions: [condition('Ready', 'True')] }, { generation: 2 }),
+      'progressing',
+    ],
     ['a Deployment of somebody else is no Deployment', object('example.org/v1', 'Deployment', { replicas: 5 }, {}), 'ready'],
   ])('%s', (_, item, expected) => expect(state(item)).toBe(expected));
 
@@ -85,18 +138,41 @@ describe('readiness', () => {
   });
 
   test('a pod says why it does not start', () => {
-    const waiting = (reason: string, message?: string): KubeObject => pod({ phase: 'Pending', containerStatuses: [{ name: 'web', state: { waiting: { reason, ...(message === undefined ? {} : { message }) } } }] });
+    const waiting = (reason: string, message?: string): KubeObject =>
+      pod({ phase: 'Pending', containerStatuses: [{ name: 'web', state: { waiting: { reason, ...(message === undefined ? {} : { message }) } } }] });
     expect(podWaiting(waiting('ImagePullBackOff', 'no such image'))).toBe('container web: ImagePullBackOff (no such image)');
     expect(podWaiting(waiting('CrashLoopBackOff'))).toBe('container web: CrashLoopBackOff');
     expect(podWaiting(waiting('ContainerCreating'))).toBeUndefined();
     expect(podWaiting(pod({ conditions: [condition('PodScheduled', 'False', '', 'no node fits')] }))).toBe('not scheduled: no node fits');
-    expect(podWaiting(pod({ initContainerStatuses: [{ name: 'init', state: { waiting: { reason: 'ErrImagePull' } } }], containerStatuses: [] }))).toBe('container init: ErrImagePull');
+    expect(podWaiting(pod({ initContainerStatuses: [{ name: 'init', state: { waiting: { reason: 'ErrImagePull' } } }], containerStatuses: [] }))).toBe(
+      'container init: ErrImagePull',
+    );
     expect(says(waiting('ImagePullBackOff', 'no such image'))).toContain('no such image');
   });
 
   test('no status, however strange, makes it throw', () => {
-    const kinds = fc.constantFrom(['apps/v1', 'Deployment'], ['apps/v1', 'StatefulSet'], ['apps/v1', 'DaemonSet'], ['batch/v1', 'Job'], ['v1', 'Pod'], ['v1', 'Service'], ['v1', 'PersistentVolumeClaim'], ['apiextensions.k8s.io/v1', 'CustomResourceDefinition'], ['example.org/v1', 'Thing']);
-    const odd = fc.oneof(fc.anything({ maxDepth: 3 }), fc.record({ conditions: fc.anything({ maxDepth: 3 }), replicas: fc.anything(), containerStatuses: fc.anything({ maxDepth: 3 }), observedGeneration: fc.anything(), loadBalancer: fc.anything(), phase: fc.anything() }));
+    const kinds = fc.constantFrom(
+      ['apps/v1', 'Deployment'],
+      ['apps/v1', 'StatefulSet'],
+      ['apps/v1', 'DaemonSet'],
+      ['batch/v1', 'Job'],
+      ['v1', 'Pod'],
+      ['v1', 'Service'],
+      ['v1', 'PersistentVolumeClaim'],
+      ['apiextensions.k8s.io/v1', 'CustomResourceDefinition'],
+      ['example.org/v1', 'Thing'],
+    );
+    const odd = fc.oneof(
+      fc.anything({ maxDepth: 3 }),
+      fc.record({
+        conditions: fc.anything({ maxDepth: 3 }),
+        replicas: fc.anything(),
+        containerStatuses: fc.anything({ maxDepth: 3 }),
+        observedGeneration: fc.anything(),
+        loadBalancer: fc.anything(),
+        phase: fc.anything(),
+      }),
+    );
     fc.assert(
       fc.property(kinds, odd, odd, ([apiVersion, kind], spec, status) => {
         expect(['ready', 'progressing', 'failed']).toContain(state(object(apiVersion ?? '', kind ?? '', spec, status)));

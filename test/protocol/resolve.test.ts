@@ -29,8 +29,10 @@ describe('variables', () => {
     version: ['one', '1.', '1.4.0-', 'v', '1.2.3.4.5', '1 .0', 'latest'],
     base64: ['a', 'YQ=', 'YQ===', 'a-b_', 'aGVs bG8=', '===='],
   };
-  for (const [format, list] of Object.entries(accepted)) test.each(list)(`${format} takes %j`, (value) => expect(resolve({ format, required: value !== '' }, value)).toBe(`=${value}`));
-  for (const [format, list] of Object.entries(refused)) test.each(list)(`${format} refuses %j`, (value) => expect(resolve({ format }, value)).toBe('variable-format'));
+  for (const [format, list] of Object.entries(accepted))
+    test.each(list)(`${format} takes %j`, (value) => expect(resolve({ format, required: value !== '' }, value)).toBe(`=${value}`));
+  for (const [format, list] of Object.entries(refused))
+    test.each(list)(`${format} refuses %j`, (value) => expect(resolve({ format }, value)).toBe('variable-format'));
 
   test.each<[string, Record<string, unknown>, string | undefined, string]>([
     ['not given, no default', {}, undefined, '='],
@@ -63,7 +65,14 @@ describe('variables', () => {
 
   test('a sensitive value is in no message', () => {
     const secret = 'hunter2-not-to-be-seen';
-    const cases: Record<string, unknown>[] = [{ format: 'ipv4' }, { format: 'number' }, { inputType: 'dropdown', options: [{ value: 'a' }] }, { regex: '^x$' }, { regex: '(' }, { immutable: true, default: 'd' }];
+    const cases: Record<string, unknown>[] = [
+      { format: 'ipv4' },
+      { format: 'number' },
+      { inputType: 'dropdown', options: [{ value: 'a' }] },
+      { regex: '^x$' },
+      { regex: '(' },
+      { immutable: true, default: 'd' },
+    ];
     for (const fields of cases) {
       const result = resolveVariables([variable({ ...fields, sensitive: true })], { v: secret });
       expect(result.ok).toBe(false);
@@ -85,8 +94,22 @@ const profile = (name: string, type: string, layers: Record<string, unknown>[], 
   version: '1.0.0',
   spec: profileSpecSchema.parse({ type, layers, variables }),
 });
-const manifest = (name: string, content: string, fields: Record<string, unknown> = {}): Record<string, unknown> => ({ name, kind: 'addon', manifests: [{ name: 'm', content }], ...fields });
-const os = (fields: Record<string, unknown> = {}): Record<string, unknown> => ({ name: 'base', kind: 'os', os: { files: [{ path: '/etc/a', content: '{{ .spectro.var.v }}' }], sysctls: { 'vm.swappiness': '{{ .spectro.var.v }}' }, units: [{ name: 'a.service', content: '{{ .spectro.var.v }}', dropIns: [{ name: 'x.conf', content: '{{ .spectro.var.v }}' }] }], ...fields } });
+const manifest = (name: string, content: string, fields: Record<string, unknown> = {}): Record<string, unknown> => ({
+  name,
+  kind: 'addon',
+  manifests: [{ name: 'm', content }],
+  ...fields,
+});
+const os = (fields: Record<string, unknown> = {}): Record<string, unknown> => ({
+  name: 'base',
+  kind: 'os',
+  os: {
+    files: [{ path: '/etc/a', content: '{{ .spectro.var.v }}' }],
+    sysctls: { 'vm.swappiness': '{{ .spectro.var.v }}' },
+    units: [{ name: 'a.service', content: '{{ .spectro.var.v }}', dropIns: [{ name: 'x.conf', content: '{{ .spectro.var.v }}' }] }],
+    ...fields,
+  },
+});
 const run = (profiles: ProfileVersionInput[], variables: Record<string, string> = {}, macros: Record<string, string> = {}) =>
   resolveProfiles({ profiles, variables, macros, system: { 'cluster.name': 'shop' } });
 const codeOf = (result: ReturnType<typeof run>): string => (result.ok ? 'ok' : result.failure.code);
@@ -94,7 +117,12 @@ const codeOf = (result: ReturnType<typeof run>): string => (result.ok ? 'ok' : r
 describe('profiles', () => {
   test('layers come out by kind, priority and name, across profiles', () => {
     const addon = profile('apps', 'addon', [manifest('z', 'x', { priority: -5 }), manifest('b', 'x', { priority: 3 }), manifest('a', 'x', { priority: 3 })]);
-    const base = profile('base', 'infrastructure', [manifest('net', 'x', { kind: 'network' }), { name: 'k8s', kind: 'kubernetes', kubernetes: { distribution: 'existing' } }, { name: 'os', kind: 'os', os: {} }, manifest('disk', 'x', { kind: 'storage' })]);
+    const base = profile('base', 'infrastructure', [
+      manifest('net', 'x', { kind: 'network' }),
+      { name: 'k8s', kind: 'kubernetes', kubernetes: { distribution: 'existing' } },
+      { name: 'os', kind: 'os', os: {} },
+      manifest('disk', 'x', { kind: 'storage' }),
+    ]);
     const result = run([addon, base]);
     expect(result.ok ? result.value.map((item) => item.layer.name) : result).toEqual(['os', 'k8s', 'net', 'disk', 'z', 'a', 'b']);
     expect(result.ok ? result.value[0]?.profile : result).toEqual({ name: 'base', version: '1.0.0' });
@@ -102,11 +130,20 @@ describe('profiles', () => {
 
   test('references are replaced in every text of an OS layer', () => {
     const result = run([profile('base', 'infrastructure', [os()], [{ name: 'v' }])], { v: '7' });
-    expect(result.ok ? result.value[0]?.layer.os : result).toMatchObject({ files: [{ content: '7' }], sysctls: { 'vm.swappiness': '7' }, units: [{ content: '7', dropIns: [{ content: '7' }] }] });
+    expect(result.ok ? result.value[0]?.layer.os : result).toMatchObject({
+      files: [{ content: '7' }],
+      sysctls: { 'vm.swappiness': '7' },
+      units: [{ content: '7', dropIns: [{ content: '7' }] }],
+    });
   });
 
   test('variables belong to the profile that declares them; macros and system values to all', () => {
-    const first = profile('one', 'addon', [manifest('a', '{{ .spectro.var.v }}{{ .spectro.macro.m }}{{ .spectro.system.cluster.name }}{{ .spectro.system.clusterprofile.name }}')], [{ name: 'v', default: 'd' }]);
+    const first = profile(
+      'one',
+      'addon',
+      [manifest('a', '{{ .spectro.var.v }}{{ .spectro.macro.m }}{{ .spectro.system.cluster.name }}{{ .spectro.system.clusterprofile.name }}')],
+      [{ name: 'v', default: 'd' }],
+    );
     const result = run([first], {}, { m: 'M' });
     expect(result.ok ? result.value[0]?.layer.manifests?.[0]?.content : result).toBe('dMshopone');
     const second = profile('two', 'addon', [manifest('b', '{{ .spectro.var.v }}')]);
@@ -115,10 +152,22 @@ describe('profiles', () => {
 
   test.each([
     ['a value for nobody', [profile('a', 'addon', [manifest('l', 'x')], [{ name: 'replicas' }])], { replica: '1' }, 'variable-unknown', 'variable replica'],
-    ['two bases', [profile('a', 'infrastructure', [os({ files: [], sysctls: {}, units: [] })]), profile('b', 'full', [manifest('l', 'x')])], {}, 'profiles-conflict', 'profiles'],
+    [
+      'two bases',
+      [profile('a', 'infrastructure', [os({ files: [], sysctls: {}, units: [] })]), profile('b', 'full', [manifest('l', 'x')])],
+      {},
+      'profiles-conflict',
+      'profiles',
+    ],
     ['one layer name twice', [profile('a', 'addon', [manifest('l', 'x')]), profile('b', 'addon', [manifest('l', 'x')])], {}, 'layer-twice', 'layer l'],
     ['a reference to nothing', [profile('a', 'addon', [manifest('l', 'a\n{{ .spectro.var.x }}')])], {}, 'reference-unknown', 'layer l, manifest m, line 2'],
-    ['a reference of the prototype', [profile('a', 'addon', [manifest('l', '{{ .spectro.macro.constructor }}')])], {}, 'reference-unknown', 'layer l, manifest m, line 1'],
+    [
+      'a reference of the prototype',
+      [profile('a', 'addon', [manifest('l', '{{ .spectro.macro.constructor }}')])],
+      {},
+      'reference-unknown',
+      'layer l, manifest m, line 1',
+    ],
   ] as [string, ProfileVersionInput[], Record<string, string>, string, string][])('%s', (_, profiles, variables, code, element) => {
     const result = run(profiles, variables);
     expect(result.ok ? result : [result.failure.code, result.failure.element]).toEqual([code, element]);

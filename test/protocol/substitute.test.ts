@@ -79,7 +79,26 @@ describe('substitution', () => {
   test('foreign templates stay exactly as they are', () => {
     const foreign = fc.array(
       fc.oneof(
-        fc.constantFrom('{{ .Values.a }}', '{{- if .x }}', '{{`raw`}}', '{{ "}}" }}', '{{/* note */}}', '{{', '}}', '{{{{', '$', '{{ .spectroscope }}', '{{ spectro.var.name }}', '.spectro.', '{{ $.spectro.var.name }}', '\\', '"', '`', '|', '\n'),
+        fc.constantFrom(
+          '{{ .Values.a }}',
+          '{{- if .x }}',
+          '{{`raw`}}',
+          '{{ "}}" }}',
+          '{{/* note */}}',
+          '{{',
+          '}}',
+          '{{{{',
+          '$',
+          '{{ .spectroscope }}',
+          '{{ spectro.var.name }}',
+          '.spectro.',
+          '{{ $.spectro.var.name }}',
+          '\\',
+          '"',
+          '`',
+          '|',
+          '\n',
+        ),
         fc.string({ unit: 'grapheme', maxLength: 8 }),
       ),
       { maxLength: 20 },
@@ -106,7 +125,25 @@ describe('substitution', () => {
   });
 
   test('no text makes it throw', () => {
-    const piece = fc.constantFrom('{{', '{{-', ' .spectro.var.name', '.spectro.', ' | ', 'default', 'replace', '"', '`', '\\', '}}', '-}}', ' 1 ', 'trunc', 'quote', '\n', 'x');
+    const piece = fc.constantFrom(
+      '{{',
+      '{{-',
+      ' .spectro.var.name',
+      '.spectro.',
+      ' | ',
+      'default',
+      'replace',
+      '"',
+      '`',
+      '\\',
+      '}}',
+      '-}}',
+      ' 1 ',
+      'trunc',
+      'quote',
+      '\n',
+      'x',
+    );
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 30 }), (parts) => {
         const text = parts.join('');
@@ -130,7 +167,10 @@ describe('substitution', () => {
   });
 
   test('references are listed once each, quoted texts and foreign templates not', () => {
-    expect(references('{{ .spectro.var.a }} {{ .spectro.var.a | upper }} {{.spectro.macro.b}} {{ .Values.c }} .spectro.var.d')).toEqual(['spectro.var.a', 'spectro.macro.b']);
+    expect(references('{{ .spectro.var.a }} {{ .spectro.var.a | upper }} {{.spectro.macro.b}} {{ .Values.c }} .spectro.var.d')).toEqual([
+      'spectro.var.a',
+      'spectro.macro.b',
+    ]);
     expect(references('{{ .spectro.var.a')).toEqual([]);
   });
 });

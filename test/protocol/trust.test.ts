@@ -24,12 +24,30 @@ describe('signatures', () => {
     ['a key of nobody', signedWith(3), role(1, 0), false],
     ['a key of nobody beside the right one', signedWith(3, 0), role(1, 0), true],
     ['no signature', signedWith(), role(1, 0), false],
-    ['somebody else\'s signature under the right name', { signed: statement, signatures: [{ key: keys[0]?.publicKey ?? '', signature: keys[1]?.sign(statementText(statement)) ?? '' }] }, role(1, 0), false],
-    ['a bad signature first does not use up the key', { signed: statement, signatures: [{ key: keys[0]?.publicKey ?? '', signature: 'x' }, ...signedWith(0).signatures] }, role(1, 0), true],
+    [
+      "somebody else's signature under the right name",
+      { signed: statement, signatures: [{ key: keys[0]?.publicKey ?? '', signature: keys[1]?.sign(statementText(statement)) ?? '' }] },
+      role(1, 0),
+      false,
+    ],
+    [
+      'a bad signature first does not use up the key',
+      { signed: statement, signatures: [{ key: keys[0]?.publicKey ?? '', signature: 'x' }, ...signedWith(0).signatures] },
+      role(1, 0),
+      true,
+    ],
   ])('%s', (_, envelope, needed, expected) => expect(isSignedBy(envelope, needed, verifySignature)).toBe(expected));
 
   test('cover every field', () => {
-    for (const change of [{ hub: 'g' }, { epoch: 'f' }, { root: digestBytes('s') }, { size: 2 }, { atMs: 6 }, { schema: 'groundplane.dev/release/1' }, { extra: 1 }]) {
+    for (const change of [
+      { hub: 'g' },
+      { epoch: 'f' },
+      { root: digestBytes('s') },
+      { size: 2 },
+      { atMs: 6 },
+      { schema: 'groundplane.dev/release/1' },
+      { extra: 1 },
+    ]) {
       expect(isSignedBy({ ...signedWith(0), signed: { ...statement, ...change } as DirectorStatement }, role(1, 0), verifySignature)).toBe(false);
     }
     const turned = Object.fromEntries(Object.entries(statement).toReversed()) as unknown as DirectorStatement;
@@ -38,7 +56,15 @@ describe('signatures', () => {
 
   test('malformed keys and signatures are false, not exceptions', () => {
     const key = makeDeviceKey();
-    for (const [publicKey, signature] of [['', ''], ['ed25519:', 'x'], ['ed25519:short', key.sign('t')], [key.publicKey, ''], [key.publicKey, 'x'.repeat(500)], [`${key.publicKey}x`, key.sign('t')]] as const) expect(verifySignature(publicKey, 't', signature)).toBe(false);
+    for (const [publicKey, signature] of [
+      ['', ''],
+      ['ed25519:', 'x'],
+      ['ed25519:short', key.sign('t')],
+      [key.publicKey, ''],
+      [key.publicKey, 'x'.repeat(500)],
+      [`${key.publicKey}x`, key.sign('t')],
+    ] as const)
+      expect(verifySignature(publicKey, 't', signature)).toBe(false);
     expect(verifySignature(key.publicKey, 't', key.sign('t'))).toBe(true);
     expect(verifySignature(key.publicKey, 'u', key.sign('t'))).toBe(false);
   });
@@ -46,7 +72,8 @@ describe('signatures', () => {
   test('only keys of the right form pass the schema', () => {
     expect(publicKeySchema.safeParse(makeDeviceKey().publicKey).success).toBe(true);
     const other = generateKeyPairSync('x25519').publicKey.export({ format: 'jwk' }).x ?? '';
-    for (const bad of ['', `rsa:${other}`, `ed25519:${other}=`, `ed25519:${other.slice(1)}`, `ed25519:${other}\n`]) expect(publicKeySchema.safeParse(bad).success).toBe(false);
+    for (const bad of ['', `rsa:${other}`, `ed25519:${other}=`, `ed25519:${other.slice(1)}`, `ed25519:${other}\n`])
+      expect(publicKeySchema.safeParse(bad).success).toBe(false);
   });
 });
 
@@ -65,7 +92,8 @@ describe('words of a key', () => {
 
 describe('failures', () => {
   test('always fit their own schema', () => {
-    for (const size of [0, 64, 65, 512, 513, 4_096, 4_097, 100_000]) expect(failureSchema.safeParse(fail('retry', 'c'.repeat(size), 'e'.repeat(size), 'm'.repeat(size)).failure).success).toBe(true);
+    for (const size of [0, 64, 65, 512, 513, 4_096, 4_097, 100_000])
+      expect(failureSchema.safeParse(fail('retry', 'c'.repeat(size), 'e'.repeat(size), 'm'.repeat(size)).failure).success).toBe(true);
     expect(new FailureError(fail('retry', 'c', 'layer web', 'is late').failure).message).toBe('layer web: is late');
   });
   test('limits are sane beside each other', () => {

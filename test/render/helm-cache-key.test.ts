@@ -9,11 +9,16 @@ const valuesKey = (...values: string[]): string => keyOf({ values });
 
 describe('the key of a render', () => {
   test.each<[string, Partial<HelmRequest>]>([
-    ['values', { values: ['a: 1'] }], ['--set', { setValues: ['a=1'] }], ['release', { release: { name: 'b', namespace: 'store' } }],
-    ['namespace', { release: { name: 'shop', namespace: 'b' } }], ['upgrade', { release: { name: 'shop', namespace: 'store', isUpgrade: true } }],
+    ['values', { values: ['a: 1'] }],
+    ['--set', { setValues: ['a=1'] }],
+    ['release', { release: { name: 'b', namespace: 'store' } }],
+    ['namespace', { release: { name: 'shop', namespace: 'b' } }],
+    ['upgrade', { release: { name: 'shop', namespace: 'store', isUpgrade: true } }],
     ['revision', { release: { name: 'shop', namespace: 'store', revision: 2 } }],
-    ['Kubernetes', { kubeVersion: 'v1.35.0' }], ['API versions', { apiVersions: ['a/v1'] }],
-    ['discovery', { apiVersionsOnly: true }], ['schema check', { skipSchema: true }],
+    ['Kubernetes', { kubeVersion: 'v1.35.0' }],
+    ['API versions', { apiVersions: ['a/v1'] }],
+    ['discovery', { apiVersionsOnly: true }],
+    ['schema check', { skipSchema: true }],
     ['lookup', { lookup: [{ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'a' } }] }],
   ])('changes with %s', (_name, rest) => {
     expect(keyOf(rest)).not.toBe(keyOf());
@@ -40,11 +45,18 @@ describe('the key of a render', () => {
   });
 
   test.each([
-    ['a truth value and a text', 'a: on\n', 'a: "on"\n'], ['a number and a text', 'a: 1\n', 'a: "1"\n'],
+    ['a truth value and a text', 'a: on\n', 'a: "on"\n'],
+    ['a number and a text', 'a: 1\n', 'a: "1"\n'],
     ['two long numbers', 'a: 9007199254740993\n', 'a: 9007199254740992\n'],
-    ['octal', 'a: 010\n', 'a: 8\n'], ['null and an empty text', 'a:\n', 'a: ""\n'], ['an anchor', 'a: &x 1\nb: *x\n', 'a: &x 2\nb: *x\n'],
-    ['a tag', 'a: !!str 1\n', 'a: 1\n'], ['a text that looks like our mark', 'a: "plain:1"\n', 'a: 1\n'], ['a key', '1: a\n', '"1": a\n'],
-    ['a block text', 'a: |\n  x\n', 'a: |-\n  x\n'], ['a map and a list', 'a: {}\n', 'a: []\n'], ['a second document', 'a: 1\n', 'a: 1\n---\nb: 1\n'],
+    ['octal', 'a: 010\n', 'a: 8\n'],
+    ['null and an empty text', 'a:\n', 'a: ""\n'],
+    ['an anchor', 'a: &x 1\nb: *x\n', 'a: &x 2\nb: *x\n'],
+    ['a tag', 'a: !!str 1\n', 'a: 1\n'],
+    ['a text that looks like our mark', 'a: "plain:1"\n', 'a: 1\n'],
+    ['a key', '1: a\n', '"1": a\n'],
+    ['a block text', 'a: |\n  x\n', 'a: |-\n  x\n'],
+    ['a map and a list', 'a: {}\n', 'a: []\n'],
+    ['a second document', 'a: 1\n', 'a: 1\n---\nb: 1\n'],
   ])('tells apart %s', (_name, one, other) => {
     expect(valuesKey(one)).not.toBe(valuesKey(other));
   });

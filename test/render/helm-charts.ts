@@ -11,8 +11,12 @@ export const filesOf = (chart: ChartFiles): HelmRequest['chart'] => ({
 
 /** A request for a chart; everything not given is the same in all tests. */
 export const requestFor = (chart: HelmRequest['chart'] | ChartFiles, rest: Partial<Omit<HelmRequest, 'chart'>> = {}): HelmRequest => ({
-  values: [], release: { name: 'shop', namespace: 'store' }, kubeVersion: 'v1.34.2', apiVersions: [],
-  seed: 'hub secret, cluster, release', nowMs: Date.UTC(2026, 0, 2, 3, 4, 5),
+  values: [],
+  release: { name: 'shop', namespace: 'store' },
+  kubeVersion: 'v1.34.2',
+  apiVersions: [],
+  seed: 'hub secret, cluster, release',
+  nowMs: Date.UTC(2026, 0, 2, 3, 4, 5),
   ...rest,
   chart: 'kind' in chart && typeof chart['kind'] === 'string' ? (chart as HelmRequest['chart']) : filesOf(chart as ChartFiles),
 });
@@ -32,7 +36,13 @@ export const packTgz = (entries: Record<string, string>): Uint8Array => {
     header.write(octal(0, 12), 136);
     header.write('        0', 148);
     header.write('ustar\x0000', 257);
-    header.write(octal(header.reduce((sum, byte) => sum + byte, 0), 7), 148);
+    header.write(
+      octal(
+        header.reduce((sum, byte) => sum + byte, 0),
+        7,
+      ),
+      148,
+    );
     return [header, data, Buffer.alloc((512 - (data.length % 512)) % 512)];
   });
   return new Uint8Array(gzipSync(Buffer.concat([...blocks, Buffer.alloc(1024)])));
@@ -42,12 +52,15 @@ const chartYaml = (name: string, more = ''): string => `apiVersion: v2\nname: ${
 
 /** Subcharts: condition, tags, alias, import-values, globals, and a library chart. */
 export const family: ChartFiles = {
-  'Chart.yaml': chartYaml('family', `dependencies:
+  'Chart.yaml': chartYaml(
+    'family',
+    `dependencies:
   - {name: db, version: 1.2.3, condition: db.enabled, import-values: [{child: exported, parent: imported}]}
   - {name: db, version: 1.2.3, alias: replica, condition: replica.enabled}
   - {name: meter, version: 1.2.3, tags: [observability]}
   - {name: words, version: 1.2.3}
-`),
+`,
+  ),
   'values.yaml': 'db: {enabled: true, size: 2}\nreplica: {enabled: false}\ntags: {observability: false}\nglobal: {zone: north}\n',
   'templates/_own.tpl': '{{- define "family.label" -}}{{ include "words.shout" .Release.Name }}-own{{- end -}}',
   'templates/config.yaml': `apiVersion: v1
@@ -193,8 +206,10 @@ export const schema: ChartFiles = {
   'Chart.yaml': chartYaml('schema'),
   'values.yaml': 'replicas: 1\n',
   'values.schema.json': JSON.stringify({
-    $schema: 'https://json-schema.org/draft-07/schema#', type: 'object',
-    properties: { replicas: { type: 'integer', minimum: 1 }, image: { $ref: '#/definitions/image' } }, definitions: { image: { type: 'string' } },
+    $schema: 'https://json-schema.org/draft-07/schema#',
+    type: 'object',
+    properties: { replicas: { type: 'integer', minimum: 1 }, image: { $ref: '#/definitions/image' } },
+    definitions: { image: { type: 'string' } },
   }),
   'templates/a.yaml': 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {replicas: "{{ .Values.replicas }}"}\n',
 };

@@ -22,22 +22,37 @@ const cases: Case[] = [
   ['subcharts', family],
   ['subcharts, the other way round', family, { values: [otherWayRound] }],
   ['values and built-in objects', reader],
-  ['merged values', reader, {
-    values: ['keep: 2\ndrop: {a: null}\n---\nsecond: document\n', 'keep: 3\nlist: [9]\nflag: null\nnested: {deep: null}\n'],
-    setValues: ['keep=4,extra.x=y', 'list[1]=8,drop.b=null'],
-  }],
-  ['API versions and an upgrade', reader, {
-    apiVersions: ['monitoring.coreos.com/v1', 'example.com/v1/Thing'], release: { name: 'up', namespace: 'other', isUpgrade: true },
-  }],
+  [
+    'merged values',
+    reader,
+    {
+      values: ['keep: 2\ndrop: {a: null}\n---\nsecond: document\n', 'keep: 3\nlist: [9]\nflag: null\nnested: {deep: null}\n'],
+      setValues: ['keep=4,extra.x=y', 'list[1]=8,drop.b=null'],
+    },
+  ],
+  [
+    'API versions and an upgrade',
+    reader,
+    {
+      apiVersions: ['monitoring.coreos.com/v1', 'example.com/v1/Thing'],
+      release: { name: 'up', namespace: 'other', isUpgrade: true },
+    },
+  ],
   ['order, hooks and custom resource definitions', lifecycle],
   ['chart apiVersion v1', old],
   ['a schema', schema],
-  ['numbers and dates', single(`a: {{ 1e6 }}
+  [
+    'numbers and dates',
+    single(
+      `a: {{ 1e6 }}
 b: {{ 010 }}
 c: {{ dict "x" 1.0 "y" 1.5 "z" "1e3" | toYaml | nindent 2 }}
 d: {{ date "2006" 0 }}
 e: {{ .Values.n }}
-`, { 'values.yaml': 'n: 1234567\n' })],
+`,
+      { 'values.yaml': 'n: 1234567\n' },
+    ),
+  ],
 ];
 const failures: Case[] = [
   ['required', single('a: 1\nb: {{ required "give b" .Values.b }}\n')],
@@ -94,7 +109,10 @@ const byHelm = async (chart: ChartFiles, request: HelmRequest): Promise<{ stdout
   }
 };
 
-const parsed = (text: string): unknown[] => parseAllDocuments(text).map((document) => document.toJS() as unknown).filter((object) => object !== null);
+const parsed = (text: string): unknown[] =>
+  parseAllDocuments(text)
+    .map((document) => document.toJS() as unknown)
+    .filter((object) => object !== null);
 const sourcesOf = (text: string): string[] => [...text.matchAll(/^# Source: (.+)$/gm)].map((match) => match[1] ?? '');
 const asHelmPrints = (result: HelmResult): string => {
   if (!result.ok) throw new Error(result.failure.message);
@@ -121,7 +139,10 @@ describe.skipIf(missing !== '')(`the engine renders what helm template ${helmVer
     const [theirs, ours] = await Promise.all([byHelm(chart, request), pool.render(request)]);
     const ourWords = ours.ok ? 'rendered' : ours.failure.message.split('\n').slice(0, -1).join('\n');
     // Line by line, because Helm lists what breaks a schema in the order of a Go map.
-    const lines = ourWords.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+    const lines = ourWords
+      .split('\n')
+      .map((line) => line.trim())
+      .filter((line) => line !== '');
     expect(lines).not.toEqual([]);
     for (const line of lines) expect(theirs.stderr).toContain(line);
   });
@@ -130,7 +151,8 @@ describe.skipIf(missing !== '')(`the engine renders what helm template ${helmVer
     const at = await mkdtemp(path.join(folder, 'create-'));
     await run(helm, ['create', path.join(at, 'web')], { env: { HOME: at, PATH: '/usr/bin:/bin' }, timeout: 60_000 });
     const entries = await readdir(path.join(at, 'web'), { recursive: true, withFileTypes: true });
-    const names = entries.filter((entry) => entry.isFile() && entry.name !== '.helmignore')
+    const names = entries
+      .filter((entry) => entry.isFile() && entry.name !== '.helmignore')
       .map((entry) => path.relative(path.join(at, 'web'), path.join(entry.parentPath, entry.name)));
     const chart = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await readFile(path.join(at, 'web', name), 'utf8')] as const)));
     const request = requestFor(chart, { values: ['ingress: {enabled: true}\nautoscaling: {enabled: true}\n'] });

@@ -115,8 +115,14 @@ describe('values and built-in objects', () => {
     const layers = ['keep: 2\ndrop: {a: null}\nnested: {deep: {y: 2}}\nother: {on: off}\n', 'keep: 3\nlist: [9]\nflag: null\n'];
     const data = await dataOf(reader, { values: layers, setValues: ['keep=4,extra.x=y', 'list[1]=8'] });
     expect(JSON.parse(data['values'] ?? '')).toEqual({
-      keep: 4, drop: { b: 2 }, text: '{{ .Release.Name }}-{{ .Values.keep }}', list: [9, 8], big: 12_345_678_901,
-      nested: { deep: { x: 1, true: 2 } }, other: { true: false }, extra: { x: 'y' },
+      keep: 4,
+      drop: { b: 2 },
+      text: '{{ .Release.Name }}-{{ .Values.keep }}',
+      list: [9, 8],
+      big: 12_345_678_901,
+      nested: { deep: { x: 1, true: 2 } },
+      other: { true: false },
+      extra: { x: 'y' },
     });
     expect(data).toMatchObject({ tpl: 'shop-4', tplfile: 'beta=4\n', file: 'alpha=1\n', missing: '[]' });
   });
@@ -147,7 +153,10 @@ describe('values and built-in objects', () => {
     expect(failure.message).toContain('is not loaded while rendering');
   });
 
-  test.each([['not a map', '- 1\n'], ['broken YAML', 'a: [\n']])('values that are %s are refused with the number of the layer', async (_name, text) => {
+  test.each([
+    ['not a map', '- 1\n'],
+    ['broken YAML', 'a: [\n'],
+  ])('values that are %s are refused with the number of the layer', async (_name, text) => {
     const failure = await failing(requestFor(reader, { values: ['keep: 2\n', text] }));
     expect(failure.code).toBe('values-invalid');
     expect(failure.message).toContain('values layer 2');
@@ -157,8 +166,12 @@ describe('values and built-in objects', () => {
 describe('what is rendered', () => {
   test('install order, custom resource definitions, hooks and notes', async () => {
     const value = await rendered(requestFor(lifecycle));
-    expect(value.manifests.map(({ kind, name }) => `${kind} ${name}`).filter((text) => !text.startsWith('undefined'))).toEqual(
-      ['Namespace first', 'Secret second', 'Ingress last', 'Thing unknown-kind']);
+    expect(value.manifests.map(({ kind, name }) => `${kind} ${name}`).filter((text) => !text.startsWith('undefined'))).toEqual([
+      'Namespace first',
+      'Secret second',
+      'Ingress last',
+      'Thing unknown-kind',
+    ]);
     expect(value.crds).toEqual([{ source: 'lifecycle/crds/things.yaml', content: lifecycle['crds/things.yaml'] }]);
     expect(value.hooks.map(({ name, events, weight }) => ({ name, events, weight }))).toEqual([
       { name: 'for-hooks', events: ['pre-install'], weight: -10 },

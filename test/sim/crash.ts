@@ -91,7 +91,8 @@ export const newLife = (onDeath: () => void): Life => {
           if (typeof member !== 'function') return member;
           const method = member.bind(target) as (...args: unknown[]) => unknown;
           if (name === 'watch') {
-            return (query: unknown, onEvent: (event: unknown) => void, signal: AbortSignal): void => void (dead ? undefined : method(query, (event: unknown) => enter(() => onEvent(event)), signal));
+            return (query: unknown, onEvent: (event: unknown) => void, signal: AbortSignal): void =>
+              void (dead ? undefined : method(query, (event: unknown) => enter(() => onEvent(event)), signal));
           }
           if (name === 'close') return () => undefined;
           return (...args: unknown[]) => call(() => method(...args) as Promise<unknown>);
@@ -101,4 +102,7 @@ export const newLife = (onDeath: () => void): Life => {
 };
 
 /** Nobody renders charts here. */
-export const noHelm = { render: () => Promise.resolve(fail('fatal', 'no-helm', 'simulation', 'charts are not rendered in the simulation')), close: () => Promise.resolve() };
+export const noHelm = {
+  render: () => Promise.resolve(fail('fatal', 'no-helm', 'simulation', 'charts are not rendered in the simulation')),
+  close: () => Promise.resolve(),
+};

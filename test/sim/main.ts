@@ -4,7 +4,15 @@ import { parseArgs } from 'node:util';
 import { runSeed } from './run.ts';
 
 /** `npm run sim -- --seeds 200 --steps 500 [--first 1] [--trace]`: exit code 1 names the seed, which replays exactly. */
-const { values } = parseArgs({ options: { seeds: { type: 'string', default: '200' }, steps: { type: 'string', default: '500' }, first: { type: 'string', default: '1' }, trace: { type: 'boolean', default: false }, processes: { type: 'string', default: String(Math.min(4, availableParallelism())) } } });
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '200' },
+    steps: { type: 'string', default: '500' },
+    first: { type: 'string', default: '1' },
+    trace: { type: 'boolean', default: false },
+    processes: { type: 'string', default: String(Math.min(4, availableParallelism())) },
+  },
+});
 const first = Number(values.first);
 const seeds = Number(values.seeds);
 const steps = Number(values.steps);
@@ -20,7 +28,10 @@ if (processes > 1) {
       const count = Math.min(share, first + seeds - from);
       const done = Promise.withResolvers<number>();
       if (count <= 0) done.resolve(0);
-      else spawn(process.execPath, [import.meta.filename, '--seeds', String(count), '--steps', String(steps), '--first', String(from), '--processes', '1'], { stdio: 'inherit' }).on('exit', (code) => done.resolve(code ?? 1));
+      else
+        spawn(process.execPath, [import.meta.filename, '--seeds', String(count), '--steps', String(steps), '--first', String(from), '--processes', '1'], {
+          stdio: 'inherit',
+        }).on('exit', (code) => done.resolve(code ?? 1));
       return done.promise;
     }),
   );
@@ -31,7 +42,9 @@ for (let seed = first; seed < first + seeds; seed += 1) {
   try {
     await runSeed({ seed, steps, ...(values.trace ? { trace: (text: string) => void process.stdout.write(`${text}\n`) } : {}) });
   } catch (error) {
-    process.stdout.write(`seed ${seed}: ${error instanceof Error ? error.message : String(error)}\nreplay with: npm run sim -- --first ${seed} --seeds 1 --steps ${steps} --trace\n`);
+    process.stdout.write(
+      `seed ${seed}: ${error instanceof Error ? error.message : String(error)}\nreplay with: npm run sim -- --first ${seed} --seeds 1 --steps ${steps} --trace\n`,
+    );
     process.exit(1);
   }
 }

@@ -7,10 +7,14 @@ const here = import.meta.dirname;
 
 /** Runs the simulator with one bug planted. Resolves with its exit code and last words. */
 const simulate = async (mutant: string | undefined, seeds: number): Promise<{ code: number; output: string }> => {
-  const child = spawn(process.execPath, ['--import', join(here, 'mutants.ts'), join(here, 'main.ts'), '--seeds', String(seeds), '--steps', '150', '--processes', '1'], {
-    env: { ...process.env, ...(mutant === undefined ? {} : { GROUNDPLANE_MUTANT: mutant }) },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawn(
+    process.execPath,
+    ['--import', join(here, 'mutants.ts'), join(here, 'main.ts'), '--seeds', String(seeds), '--steps', '150', '--processes', '1'],
+    {
+      env: { ...process.env, ...(mutant === undefined ? {} : { GROUNDPLANE_MUTANT: mutant }) },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));
   const done = Promise.withResolvers<number>();

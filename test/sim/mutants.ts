@@ -11,20 +11,80 @@ export interface Mutant {
 }
 
 export const mutants: readonly Mutant[] = [
-  { name: 'an older generation is accepted', file: 'protocol/src/accept.ts', find: 'if (offered.generation > have.generation) return', replace: 'if (offered.generation !== have.generation) return' },
-  { name: 'after a failure the host keeps steering to the failed version', file: 'agent/src/engine.ts', find: "...(good === undefined ? [] : writes.slot('current', good)),", replace: '' },
-  { name: 'a fatal failure is never final', file: 'agent/src/engine.ts', find: "if (failure.kind === 'fatal') return true;", replace: "if (failure.kind === 'fatal') return false;" },
+  {
+    name: 'an older generation is accepted',
+    file: 'protocol/src/accept.ts',
+    find: 'if (offered.generation > have.generation) return',
+    replace: 'if (offered.generation !== have.generation) return',
+  },
+  {
+    name: 'after a failure the host keeps steering to the failed version',
+    file: 'agent/src/engine.ts',
+    find: "...(good === undefined ? [] : writes.slot('current', good)),",
+    replace: '',
+  },
+  {
+    name: 'a fatal failure is never final',
+    file: 'agent/src/engine.ts',
+    find: "if (failure.kind === 'fatal') return true;",
+    replace: "if (failure.kind === 'fatal') return false;",
+  },
   { name: 'content is not fetched', file: 'agent/src/engine.ts', find: 'if (state.hasContent(digest as Digest)) continue;', replace: 'continue;' },
-  { name: 'what left a layer is not pruned', file: 'protocol/src/plan/host.ts', find: 'steps.push(...planPrune(facts, plan.target.layer.name, wanted));', replace: '' },
-  { name: 'a layer that left the profile stays', file: 'protocol/src/plan/host.ts', find: 'for (const record of leaving.values()) if (!stuck.has(record.name)) steps.push(...removeLayer(facts, record, wanted));', replace: '' },
+  {
+    name: 'what left a layer is not pruned',
+    file: 'protocol/src/plan/host.ts',
+    find: 'steps.push(...planPrune(facts, plan.target.layer.name, wanted));',
+    replace: '',
+  },
+  {
+    name: 'a layer that left the profile stays',
+    file: 'protocol/src/plan/host.ts',
+    find: 'for (const record of leaving.values()) if (!stuck.has(record.name)) steps.push(...removeLayer(facts, record, wanted));',
+    replace: '',
+  },
   { name: 'drift is not seen', file: 'agent/src/observe/packs.ts', find: "state: same ? 'same' : 'drifted'", replace: "state: same ? 'same' : 'same'" },
-  { name: 'a workload is taken as ready without looking', file: 'agent/src/execute/readiness.ts', find: 'if (observed.ok && open.length === 0) return ok([]);', replace: 'if (observed.ok) return ok([]);' },
-  { name: 'the end of a change is not reported', file: 'agent/src/engine.ts', find: 'const list = outbox.status(next);', replace: "const list = next.phase === 'converged' ? [] : outbox.status(next);" },
-  { name: 'a report that was on its way when the connection broke is forgotten', file: 'agent/src/link/outbox.ts', find: 'for (const { key } of flight?.keys ?? []) if (rows.has(key)) fresh.add(key);', replace: '' },
-  { name: 'a host that comes back is not told what is new', file: 'hub/src/gateway/gateway.ts', find: 'if (!isUnchanged) await deliver(session);', replace: '' },
-  { name: 'a restored hub pushes hosts back instead of adopting them', file: 'hub/src/gateway/gateway.ts', find: 'await adopt(host, hello.resume.version);', replace: '' },
-  { name: 'a removed OS layer leaves its files', file: 'agent/src/execute/os.ts', find: "const done = before === 'absent' ? await context.host.removeFile(args.path)", replace: "const done = before === 'absent' ? ok(undefined)" },
-  { name: 'the hub acknowledges what it did not keep', file: 'hub/src/gateway/gateway.ts', find: 'const done = writes.length === 0 ? undefined : await store.commit(writes, { patient: true });', replace: 'const done = writes.length === 0 || clock.wallMs() % 3 === 0 ? undefined : await store.commit(writes, { patient: true });' },
+  {
+    name: 'a workload is taken as ready without looking',
+    file: 'agent/src/execute/readiness.ts',
+    find: 'if (observed.ok && open.length === 0) return ok([]);',
+    replace: 'if (observed.ok) return ok([]);',
+  },
+  {
+    name: 'the end of a change is not reported',
+    file: 'agent/src/engine.ts',
+    find: 'const list = outbox.status(next);',
+    replace: "const list = next.phase === 'converged' ? [] : outbox.status(next);",
+  },
+  {
+    name: 'a report that was on its way when the connection broke is forgotten',
+    file: 'agent/src/link/outbox.ts',
+    find: 'for (const { key } of flight?.keys ?? []) if (rows.has(key)) fresh.add(key);',
+    replace: '',
+  },
+  {
+    name: 'a host that comes back is not told what is new',
+    file: 'hub/src/gateway/gateway.ts',
+    find: 'if (!isUnchanged) await deliver(session);',
+    replace: '',
+  },
+  {
+    name: 'a restored hub pushes hosts back instead of adopting them',
+    file: 'hub/src/gateway/gateway.ts',
+    find: 'await adopt(host, hello.resume.version);',
+    replace: '',
+  },
+  {
+    name: 'a removed OS layer leaves its files',
+    file: 'agent/src/execute/os.ts',
+    find: "const done = before === 'absent' ? await context.host.removeFile(args.path)",
+    replace: "const done = before === 'absent' ? ok(undefined)",
+  },
+  {
+    name: 'the hub acknowledges what it did not keep',
+    file: 'hub/src/gateway/gateway.ts',
+    find: 'const done = writes.length === 0 ? undefined : await store.commit(writes, { patient: true });',
+    replace: 'const done = writes.length === 0 || clock.wallMs() % 3 === 0 ? undefined : await store.commit(writes, { patient: true });',
+  },
 ];
 
 /** Loaded by `node --import`: plants the bug that the environment names, and fails loudly when the place to plant it is gone. */

@@ -8,12 +8,33 @@ const deployment = (name: string, image: string): string =>
 const specs = (version: number): unknown => ({
   type: 'full',
   layers: [
-    { name: 'os', kind: 'os', os: { files: [{ path: '/etc/site', content: `version ${version}\n` }], sysctls: version % 2 === 0 ? { 'vm.swappiness': 10 + version } : {} } },
+    {
+      name: 'os',
+      kind: 'os',
+      os: { files: [{ path: '/etc/site', content: `version ${version}\n` }], sysctls: version % 2 === 0 ? { 'vm.swappiness': 10 + version } : {} },
+    },
     { name: 'kubernetes', kind: 'kubernetes', kubernetes: { distribution: 'existing' } },
-    { name: 'base', kind: 'addon', namespace: 'base', priority: 1, manifests: [{ name: 'base', content: configMap('base', `{{ .spectro.macro.color | default "none" }} ${version}`) }] },
-    { name: 'app', kind: 'addon', namespace: 'app', priority: 2, readiness: { timeoutSeconds: 20 }, manifests: [{ name: 'app', content: deployment('app', version === 3 ? 'app:broken' : `app:${version}`) }] },
-    ...(version % 2 === 0 ? [{ name: 'extra', kind: 'addon', namespace: 'extra', priority: 3, manifests: [{ name: 'extra', content: configMap(`extra-${version}`, 'x') }] }] : []),
-    ...(version === 4 ? [{ name: 'late', kind: 'addon', namespace: 'app', priority: -1, replaces: 'extra', manifests: [{ name: 'late', content: configMap('late', 'y') }] }] : []),
+    {
+      name: 'base',
+      kind: 'addon',
+      namespace: 'base',
+      priority: 1,
+      manifests: [{ name: 'base', content: configMap('base', `{{ .spectro.macro.color | default "none" }} ${version}`) }],
+    },
+    {
+      name: 'app',
+      kind: 'addon',
+      namespace: 'app',
+      priority: 2,
+      readiness: { timeoutSeconds: 20 },
+      manifests: [{ name: 'app', content: deployment('app', version === 3 ? 'app:broken' : `app:${version}`) }],
+    },
+    ...(version % 2 === 0
+      ? [{ name: 'extra', kind: 'addon', namespace: 'extra', priority: 3, manifests: [{ name: 'extra', content: configMap(`extra-${version}`, 'x') }] }]
+      : []),
+    ...(version === 4
+      ? [{ name: 'late', kind: 'addon', namespace: 'app', priority: -1, replaces: 'extra', manifests: [{ name: 'late', content: configMap('late', 'y') }] }]
+      : []),
   ],
 });
 

@@ -18,7 +18,17 @@ const clusterId = (site: Site): string => `clu_${site.name.replace(/\D/g, '').pa
 /** People at the hub: they create clusters, move them between versions, set macros, delete and create again. */
 const people = (world: World) => {
   const put = async (site: Site, version: number, deleting = false): Promise<void> => {
-    await world.hub()?.store.commit([{ op: 'put', kind: 'cluster', tenant, id: clusterId(site), project, name: site.name, value: { labels: {}, spec: { profiles: [{ name: 'site', version: versionName(version) }], variables: {}, hosts: [site.name] }, deleting } }]);
+    await world.hub()?.store.commit([
+      {
+        op: 'put',
+        kind: 'cluster',
+        tenant,
+        id: clusterId(site),
+        project,
+        name: site.name,
+        value: { labels: {}, spec: { profiles: [{ name: 'site', version: versionName(version) }], variables: {}, hosts: [site.name] }, deleting },
+      },
+    ]);
   };
   return {
     setVersion: async (site: Site): Promise<string> => {
@@ -43,12 +53,20 @@ const meddle = async (world: World, site: Site): Promise<string> => {
   const mine = site.cluster.objects().filter((object) => object.metadata.labels?.['groundplane.dev/managed'] === 'true' && object.kind !== 'Namespace');
   if (mine.length === 0) return 'nothing to meddle with';
   const object = world.random.pick(mine);
-  const identity: KubeObject = { apiVersion: object.apiVersion, kind: object.kind, metadata: { name: object.metadata.name ?? '', namespace: object.metadata.namespace ?? '' } };
+  const identity: KubeObject = {
+    apiVersion: object.apiVersion,
+    kind: object.kind,
+    metadata: { name: object.metadata.name ?? '', namespace: object.metadata.namespace ?? '' },
+  };
   if (world.random.fraction() < 0.5) {
-    await site.cluster.delete({ apiVersion: object.apiVersion, kind: object.kind, name: object.metadata.name ?? '', namespace: object.metadata.namespace ?? '' }, { propagation: 'Background' });
+    await site.cluster.delete(
+      { apiVersion: object.apiVersion, kind: object.kind, name: object.metadata.name ?? '', namespace: object.metadata.namespace ?? '' },
+      { propagation: 'Background' },
+    );
     return `${site.name}: somebody deletes ${object.kind} ${object.metadata.name}`;
   }
-  const change = object.kind === 'ConfigMap' ? { data: { value: 'meddled' } } : { metadata: { ...identity.metadata, labels: { 'groundplane.dev/layer': 'other' } } };
+  const change =
+    object.kind === 'ConfigMap' ? { data: { value: 'meddled' } } : { metadata: { ...identity.metadata, labels: { 'groundplane.dev/layer': 'other' } } };
   await site.cluster.apply({ ...identity, ...change }, { fieldManager: 'meddler', force: true });
   return `${site.name}: somebody changes ${object.kind} ${object.metadata.name}`;
 };

@@ -66,7 +66,19 @@ export const createWorld = async (options: WorldOptions) => {
   const startHub = async (): Promise<void> => {
     hubLives += 1;
     const store = fakeHubStore(clock, disk);
-    const core = await createCore({ store, content, helm: noHelm, keys, epoch: 'epoch-1', secret: 's', engine: 'sim', clock, random: random.fork(`hub ${hubLives}`), log: (text) => void faults.push(text), verify: simVerify });
+    const core = await createCore({
+      store,
+      content,
+      helm: noHelm,
+      keys,
+      epoch: 'epoch-1',
+      secret: 's',
+      engine: 'sim',
+      clock,
+      random: random.fork(`hub ${hubLives}`),
+      log: (text) => void faults.push(text),
+      verify: simVerify,
+    });
     hub = { core, store, peers: new Set() };
   };
 
@@ -75,13 +87,39 @@ export const createWorld = async (options: WorldOptions) => {
     await store.commit([
       { op: 'put', kind: 'tenant', tenant, id: tenant, project: '', name: 'default', lookup: 'default', value: { trustMode: 'hub' } },
       { op: 'put', kind: 'project', tenant, id: project, project: '', name: 'default', value: {} },
-      { op: 'put', kind: 'ticket', tenant, id: ticket.id, project, name: 'all', lookup: ticket.id, value: { keyHash: createHash('sha256').update(secret).digest('hex'), expiresAtMs: epochMs * 2, usesLeft: 1_000, labels: {}, autoApprove: true } },
+      {
+        op: 'put',
+        kind: 'ticket',
+        tenant,
+        id: ticket.id,
+        project,
+        name: 'all',
+        lookup: ticket.id,
+        value: { keyHash: createHash('sha256').update(secret).digest('hex'), expiresAtMs: epochMs * 2, usesLeft: 1_000, labels: {}, autoApprove: true },
+      },
     ]);
     for (let version = 1; version <= versionCount; version += 1) {
       const spec = simSpec(version);
       const digest = digestOf(spec);
-      const release = keys.sign('release', { schema: 'groundplane.dev/release/1' as const, tenant, profile: 'site', version: versionName(version), digest, settable: [] as string[] });
-      await store.commit([{ op: 'put', kind: 'profile', tenant, id: `prv_${version}`, project, name: `site@${versionName(version)}`, value: { profile: 'site', version: versionName(version), labels: {}, spec, state: 'released', digest, release } }]);
+      const release = keys.sign('release', {
+        schema: 'groundplane.dev/release/1' as const,
+        tenant,
+        profile: 'site',
+        version: versionName(version),
+        digest,
+        settable: [] as string[],
+      });
+      await store.commit([
+        {
+          op: 'put',
+          kind: 'profile',
+          tenant,
+          id: `prv_${version}`,
+          project,
+          name: `site@${versionName(version)}`,
+          value: { profile: 'site', version: versionName(version), labels: {}, spec, state: 'released', digest, release },
+        },
+      ]);
     }
   };
 
@@ -123,7 +161,10 @@ export const createWorld = async (options: WorldOptions) => {
         });
       });
       cuts.set(site, cut);
-      return { send: (text) => later('hub', () => (!open || server !== hub ? undefined : random.fraction() < dropChance ? cut() : remote?.onFrame(text))), close: cut };
+      return {
+        send: (text) => later('hub', () => (!open || server !== hub ? undefined : random.fraction() < dropChance ? cut() : remote?.onFrame(text))),
+        close: cut,
+      };
     },
   });
   const cuts = new Map<Site, () => void>();
@@ -147,7 +188,16 @@ export const createWorld = async (options: WorldOptions) => {
       host: life.wrap(site.host),
       openCluster: () => Promise.resolve(ok(cluster)),
       links: [link(site, life)],
-      content: () => ({ fetch: (digest) => Promise.resolve(!site.isConnected || hub === undefined ? fail('retry', 'content-unreachable', digest, 'cut') : blobs.has(digest) ? ok(String(blobs.get(digest))) : fail('retry', 'content-missing', digest, 'not there')) }),
+      content: () => ({
+        fetch: (digest) =>
+          Promise.resolve(
+            !site.isConnected || hub === undefined
+              ? fail('retry', 'content-unreachable', digest, 'cut')
+              : blobs.has(digest)
+                ? ok(String(blobs.get(digest)))
+                : fail('retry', 'content-missing', digest, 'not there'),
+          ),
+      }),
       key: simDeviceKey(site.name),
       ticket,
       clock: life.clock({ ...clock, wallMs: () => clock.wallMs() + site.wallOffsetMs }),
@@ -167,7 +217,18 @@ export const createWorld = async (options: WorldOptions) => {
   const makeSite = (index: number): Site => {
     const cluster = fakeCluster({ clock });
     cluster.controllers({ readyMs: 500 });
-    return { name: `site-${index}`, disk: fakeAgentStore(), host: fakeHost(emptyHostState()), cluster, wallOffsetMs: 0, isConnected: true, life: undefined, agent: undefined, stop: new AbortController(), boots: 0 };
+    return {
+      name: `site-${index}`,
+      disk: fakeAgentStore(),
+      host: fakeHost(emptyHostState()),
+      cluster,
+      wallOffsetMs: 0,
+      isConnected: true,
+      life: undefined,
+      agent: undefined,
+      stop: new AbortController(),
+      boots: 0,
+    };
   };
 
   await seedHub();
@@ -175,7 +236,10 @@ export const createWorld = async (options: WorldOptions) => {
   const sites = Array.from({ length: options.sites }, (_, index) => makeSite(index));
   for (const site of sites) {
     await site.cluster.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'foreign' } }, { fieldManager: 'somebody', force: false });
-    await site.cluster.apply({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'precious', namespace: 'foreign' }, data: { keep: 'me' } }, { fieldManager: 'somebody', force: false });
+    await site.cluster.apply(
+      { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'precious', namespace: 'foreign' }, data: { keep: 'me' } },
+      { fieldManager: 'somebody', force: false },
+    );
     boot(site);
   }
 

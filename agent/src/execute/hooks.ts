@@ -24,7 +24,8 @@ const removeOld = async (cluster: Cluster, ref: ObjectRef, context: ExecuteConte
   while (!context.signal.aborted) {
     const live = await cluster.get(ref);
     if (!live.ok && live.failure.kind === 'retry' && live.failure.code !== 'api-unreachable') return ok(undefined);
-    if (context.clock.monotonicMs() > deadline) return fail('retry', 'hook-stuck', refText(ref), 'the hook of an earlier run is still being deleted. Look at its finalizers');
+    if (context.clock.monotonicMs() > deadline)
+      return fail('retry', 'hook-stuck', refText(ref), 'the hook of an earlier run is still being deleted. Look at its finalizers');
     await sleep(context.clock, pollMs, context.signal);
   }
   return superseded(ref);
@@ -48,7 +49,8 @@ const awaitHook = async (cluster: Cluster, args: StepArgs['runHook'], context: E
   return superseded(args.ref);
 };
 
-const isFinishedPod = (pod: KubeObject): boolean => typeof pod['status'] === 'object' && pod['status'] !== null && 'phase' in pod['status'] && pod['status'].phase === 'Succeeded';
+const isFinishedPod = (pod: KubeObject): boolean =>
+  typeof pod['status'] === 'object' && pod['status'] !== null && 'phase' in pod['status'] && pod['status'].phase === 'Succeeded';
 
 /** Makes the hook unless this very run of it is already there (we were killed in between). */
 const startHook = async (cluster: Cluster, args: StepArgs['runHook'], context: ExecuteContext): Promise<Result<void>> => {
@@ -71,7 +73,17 @@ const startHook = async (cluster: Cluster, args: StepArgs['runHook'], context: E
 const leftover = async (cluster: Cluster, args: StepArgs['runHook']): Promise<AgentWrite> => {
   const live = await cluster.get(args.ref);
   const uid = live.ok ? (live.value.metadata.uid ?? '') : '';
-  return writes.object({ ref: args.ref, layer: args.layer, digest: args.digest, adopted: false, keep: false, hook: true, uid, fields: {}, projection: digestOf({}) });
+  return writes.object({
+    ref: args.ref,
+    layer: args.layer,
+    digest: args.digest,
+    adopted: false,
+    keep: false,
+    hook: true,
+    uid,
+    fields: {},
+    projection: digestOf({}),
+  });
 };
 
 /**

@@ -23,7 +23,12 @@ export const beginLayer: Executor<'beginLayer'> = async (args, context) => {
 export const finishLayer: Executor<'finishLayer'> = async (args, context) => {
   const row = context.state.layer(args.layer);
   if (row === undefined || row.digest !== args.digest) return ok([]);
-  context.event({ type: 'normal', reason: 'LayerReady', layer: args.layer, message: `layer ${args.layer} runs ${row.layer.pack.name} ${row.layer.pack.version}` });
+  context.event({
+    type: 'normal',
+    reason: 'LayerReady',
+    layer: args.layer,
+    message: `layer ${args.layer} runs ${row.layer.pack.name} ${row.layer.pack.version}`,
+  });
   return ok([writes.layer({ ...row, state: 'installed' }), ...forgottenHooks(context, args.layer, row.revision)]);
 };
 

@@ -51,7 +51,16 @@ const applyTo = async (context: ExecuteContext, cluster: Cluster, application: A
   const applied = await cluster.apply(labelled(application.object, layer), { fieldManager, force: application.force });
   if (!applied.ok) return applied;
   const fields = ownedFields(applied.value, fieldManager);
-  const record: ObjectRecord = { ref, layer, digest, adopted, keep, uid: applied.value.metadata.uid ?? '', fields, projection: projectionDigest(applied.value, fields) };
+  const record: ObjectRecord = {
+    ref,
+    layer,
+    digest,
+    adopted,
+    keep,
+    uid: applied.value.metadata.uid ?? '',
+    fields,
+    projection: projectionDigest(applied.value, fields),
+  };
   context.view?.noteApplied(applied.value, record);
   return ok([writes.object(record)]);
 };
@@ -72,7 +81,8 @@ export const applyObject: Executor<'applyObject'> = async (args, context) => {
   const from = record === undefined ? await origin(found.value, args.ref) : ok('ours' as const);
   if (!from.ok) return from;
   // Left alone, also when it moves to another layer; only our record of it moves along.
-  if (args.createOnly && from.value !== 'new' && args.reason !== 'missing') return ok(record === undefined ? [] : [writes.object({ ...record, layer: args.layer })]);
+  if (args.createOnly && from.value !== 'new' && args.reason !== 'missing')
+    return ok(record === undefined ? [] : [writes.object({ ...record, layer: args.layer })]);
   const adopted = record?.adopted ?? from.value === 'foreign';
   const applied = await applyTo(context, found.value, {
     layer: args.layer,
@@ -83,7 +93,8 @@ export const applyObject: Executor<'applyObject'> = async (args, context) => {
     adopted,
     keep: args.keep,
   });
-  if (!applied.ok && applied.failure.code === 'immutable-field' && record !== undefined && !adopted && !args.keep) return replaceObject(args, context, found.value);
+  if (!applied.ok && applied.failure.code === 'immutable-field' && record !== undefined && !adopted && !args.keep)
+    return replaceObject(args, context, found.value);
   if (applied.ok && (args.reason === 'drifted' || args.reason === 'missing')) {
     const did = args.reason === 'missing' ? 'had been deleted and was made again' : 'had been changed by somebody else and was put back';
     const text = `${refText(args.ref)} ${did}`;
@@ -98,11 +109,21 @@ export const applyObject: Executor<'applyObject'> = async (args, context) => {
 const replaceObject = async (args: StepArgs['applyObject'], context: ExecuteContext, cluster: Cluster): Promise<Result<AgentWrite[]>> => {
   const stateful = ['PersistentVolumeClaim', 'PersistentVolume', 'Namespace', 'CustomResourceDefinition', 'StatefulSet'].includes(args.ref.kind);
   if (stateful) {
-    return fail('fatal', 'immutable-field', `layer ${args.layer}, ${refText(args.ref)}`, 'a field changed that Kubernetes does not let change, and making it anew would lose data. Give the new one another name');
+    return fail(
+      'fatal',
+      'immutable-field',
+      `layer ${args.layer}, ${refText(args.ref)}`,
+      'a field changed that Kubernetes does not let change, and making it anew would lose data. Give the new one another name',
+    );
   }
   const gone = await cluster.delete(args.ref, { propagation: 'Background', ...uidOf(context, args.ref) });
   if (!gone.ok) return gone;
-  context.event({ type: 'normal', reason: 'ObjectReplaced', layer: args.layer, message: `${refText(args.ref)} was made anew, since an immutable field changed` });
+  context.event({
+    type: 'normal',
+    reason: 'ObjectReplaced',
+    layer: args.layer,
+    message: `${refText(args.ref)} was made anew, since an immutable field changed`,
+  });
   return fail('retry', 'replacing', `layer ${args.layer}, ${refText(args.ref)}`, 'was deleted and is made anew');
 };
 
@@ -116,7 +137,12 @@ const keepNamespace = (args: StepArgs['pruneObject'], context: ExecuteContext, t
   const layer = tenant.metadata.labels?.[managedLabel] === 'true' ? tenant.metadata.labels[layerLabel] : undefined;
   const record = context.state.object(args.ref);
   if (layer !== undefined && record !== undefined) return ok([writes.object({ ...record, layer })]);
-  context.event({ type: 'normal', reason: 'NamespaceKept', layer: args.layer, message: `namespace ${args.ref.name} stays: it still holds ${tenant.kind} ${tenant.metadata.name ?? ''}` });
+  context.event({
+    type: 'normal',
+    reason: 'NamespaceKept',
+    layer: args.layer,
+    message: `namespace ${args.ref.name} stays: it still holds ${tenant.kind} ${tenant.metadata.name ?? ''}`,
+  });
   return ok([writes.noObject(args.ref)]);
 };
 
@@ -130,7 +156,8 @@ export const pruneObject: Executor<'pruneObject'> = async (args, context) => {
   }
   const gone = await found.value.delete(args.ref, { propagation: 'Background', ...uidOf(context, args.ref) });
   if (!gone.ok && gone.failure.code !== 'object-replaced' && gone.failure.code !== 'kind-unknown') return gone;
-  if (!gone.ok) context.event({ type: 'normal', reason: 'ObjectKept', layer: args.layer, message: `${refText(args.ref)} stays: it was made anew by somebody else` });
+  if (!gone.ok)
+    context.event({ type: 'normal', reason: 'ObjectKept', layer: args.layer, message: `${refText(args.ref)} stays: it was made anew by somebody else` });
   context.view?.noteGone(args.ref);
   return ok([writes.noObject(args.ref)]);
 };
@@ -153,7 +180,9 @@ const firstIn = async (cluster: Cluster, namespace: string): Promise<Result<Kube
     const listed = await cluster.list({ apiVersion, kind, namespace });
     if (!listed.ok && (listed.failure.code === 'kind-unknown' || listed.failure.code === 'not-found')) continue;
     if (!listed.ok) return listed;
-    const stranger = listed.value.items.find((object) => !builtIn({ ...object, kind }) && object.metadata.ownerReferences === undefined && object.metadata.deletionTimestamp === undefined);
+    const stranger = listed.value.items.find(
+      (object) => !builtIn({ ...object, kind }) && object.metadata.ownerReferences === undefined && object.metadata.deletionTimestamp === undefined,
+    );
     if (stranger !== undefined) return ok({ ...stranger, kind });
   }
   return ok(undefined);
@@ -165,8 +194,15 @@ export const releaseObject: Executor<'releaseObject'> = async (args, context) =>
   if (!found.ok) return found;
   const live = await found.value.get(args.ref);
   if (live.ok) {
-    const bare: KubeObject = { apiVersion: args.ref.apiVersion, kind: args.ref.kind, metadata: { name: args.ref.name, ...(args.ref.namespace === undefined ? {} : { namespace: args.ref.namespace }) } };
-    const handOver = await found.value.apply({ ...live.value, metadata: { ...bare.metadata, labels: withoutOurs(live.value.metadata.labels) } }, { fieldManager: 'groundplane-released', force: true });
+    const bare: KubeObject = {
+      apiVersion: args.ref.apiVersion,
+      kind: args.ref.kind,
+      metadata: { name: args.ref.name, ...(args.ref.namespace === undefined ? {} : { namespace: args.ref.namespace }) },
+    };
+    const handOver = await found.value.apply(
+      { ...live.value, metadata: { ...bare.metadata, labels: withoutOurs(live.value.metadata.labels) } },
+      { fieldManager: 'groundplane-released', force: true },
+    );
     const released = handOver.ok ? await found.value.apply(bare, { fieldManager, force: true }) : handOver;
     if (!released.ok && released.failure.kind === 'retry') return released;
   }

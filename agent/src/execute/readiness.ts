@@ -19,7 +19,9 @@ export const podExplanation = async (cluster: Cluster, ref: ObjectRef): Promise<
   const live = await cluster.get(ref);
   const labels = live.ok ? matchLabels(live.value) : undefined;
   if (labels === undefined) return undefined;
-  const labelSelector = Object.entries(labels).map(([key, value]) => `${key}=${value}`).join(',');
+  const labelSelector = Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');
   const pods = await cluster.list({ apiVersion: 'v1', kind: 'Pod', namespace: ref.namespace, labelSelector });
   if (!pods.ok) return undefined;
   for (const pod of pods.value.items) {
@@ -42,7 +44,9 @@ export const awaitReady: Executor<'awaitReady'> = async (args, context) => {
   while (!context.signal.aborted && view !== undefined) {
     const observed = await view.observe(layers);
     if (!observed.ok && observed.failure.code !== 'api-unreachable') return observed;
-    const open = layers.flatMap((layer) => layer.objects.map((object) => ({ layer, ref: object.ref, ready: view.readiness(object.ref) }))).filter((item) => item.ready.state !== 'ready');
+    const open = layers
+      .flatMap((layer) => layer.objects.map((object) => ({ layer, ref: object.ref, ready: view.readiness(object.ref) })))
+      .filter((item) => item.ready.state !== 'ready');
     if (observed.ok && open.length === 0) return ok([]);
     const broken = observed.ok ? open.find((item) => item.ready.state === 'failed') : undefined;
     const late = context.clock.monotonicMs() > deadline ? open[0] : undefined;
@@ -51,7 +55,12 @@ export const awaitReady: Executor<'awaitReady'> = async (args, context) => {
       const said = culprit.ready.state === 'ready' ? '' : culprit.ready.message;
       const why = await podExplanation(found.value, culprit.ref);
       const when = broken === undefined ? ` after ${Math.round(args.timeoutMs / 1000)} s` : '';
-      return fail('fatal', 'not-ready', `layer ${culprit.layer.name}, ${refText(culprit.ref)}`, `is not ready${when}: ${said}${why === undefined ? '' : `; ${why}`}`);
+      return fail(
+        'fatal',
+        'not-ready',
+        `layer ${culprit.layer.name}, ${refText(culprit.ref)}`,
+        `is not ready${when}: ${said}${why === undefined ? '' : `; ${why}`}`,
+      );
     }
     await sleep(context.clock, pollMs, context.signal);
   }

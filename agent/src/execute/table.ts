@@ -30,4 +30,5 @@ const executors: { [K in StepKind]: Executor<K> } = {
   commit,
 };
 
-export const executeStep = (step: Step, context: ExecuteContext): Promise<Result<AgentWrite[]>> => (executors[step.step] as (args: Step, context: ExecuteContext) => Promise<Result<AgentWrite[]>>)(step, context);
+export const executeStep = (step: Step, context: ExecuteContext): Promise<Result<AgentWrite[]>> =>
+  (executors[step.step] as (args: Step, context: ExecuteContext) => Promise<Result<AgentWrite[]>>)(step, context);

@@ -34,7 +34,8 @@ export const loadDeviceKey = (file: string): Result<DeviceKey> => {
   try {
     if (!existsSync(file)) writeSecret(file, generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }));
     const mode = statSync(file).mode & 0o777;
-    if ((mode & 0o077) !== 0) return fail('blocked', 'key-exposed', file, `the device key is readable by others (mode ${mode.toString(8)}). Run: chmod 600 ${file}`);
+    if ((mode & 0o077) !== 0)
+      return fail('blocked', 'key-exposed', file, `the device key is readable by others (mode ${mode.toString(8)}). Run: chmod 600 ${file}`);
     return ok(deviceKey(createPrivateKey(readFileSync(file, 'utf8'))));
   } catch (error) {
     return fail('blocked', 'key-unreadable', file, `the device key cannot be read: ${error instanceof Error ? error.message : String(error)}`);

@@ -34,4 +34,5 @@ export const parseTicket = (text: string): Result<EnrolmentTicket> => {
 };
 
 /** Proves knowledge of the ticket's secret without sending it. The hub keeps only its hash, which is the key here. */
-export const ticketMac = (secret: string, text: string): string => createHmac('sha256', createHash('sha256').update(secret).digest()).update(text).digest('base64url');
+export const ticketMac = (secret: string, text: string): string =>
+  createHmac('sha256', createHash('sha256').update(secret).digest()).update(text).digest('base64url');

@@ -34,14 +34,19 @@ const readPart = (response: IncomingMessage, sizeMax: number): Promise<Part> => 
 /** Blobs over HTTP with range: a cut transfer goes on where it stopped. Redirects are not followed, and the token goes to this one server only. */
 export const httpContent = (base: string, options: { token: () => string; caPem?: string | undefined }): ContentSource => {
   const isSecure = base.startsWith('https:');
-  const agent = isSecure ? new SecureAgent({ keepAlive: true, maxSockets: 4, ...(options.caPem === undefined ? {} : { ca: options.caPem }) }) : new PlainAgent({ keepAlive: true, maxSockets: 4 });
+  const agent = isSecure
+    ? new SecureAgent({ keepAlive: true, maxSockets: 4, ...(options.caPem === undefined ? {} : { ca: options.caPem }) })
+    : new PlainAgent({ keepAlive: true, maxSockets: 4 });
   const send = isSecure ? secureRequest : plainRequest;
 
   const get = (digest: string, from: number, sizeMax: number): Promise<Result<Part>> => {
     const { promise, resolve } = Promise.withResolvers<Result<Part>>();
     const headers: RequestOptions['headers'] = { authorization: `Bearer ${options.token()}`, ...(from === 0 ? {} : { range: `bytes=${from}-` }) };
     const request = send(new URL(`/api/v1/content/${digest}`, base), { agent, headers, timeout: timeoutMs }, (response) => {
-      readPart(response, sizeMax).then((part) => resolve(ok(part)), () => undefined);
+      readPart(response, sizeMax).then(
+        (part) => resolve(ok(part)),
+        () => undefined,
+      );
     });
     request.on('timeout', () => request.destroy(new Error('no answer in time')));
     request.on('error', (error) => resolve(fail('retry', 'content-unreachable', digest, error.message)));
@@ -51,7 +56,8 @@ export const httpContent = (base: string, options: { token: () => string; caPem?
 
   return {
     fetch: async (digest, sizeBytes) => {
-      if (sizeBytes > limits.contentBlobBytes) return fail('fatal', 'content-wrong', digest, `is announced with ${sizeBytes} bytes, more than ${limits.contentBlobBytes}`);
+      if (sizeBytes > limits.contentBlobBytes)
+        return fail('fatal', 'content-wrong', digest, `is announced with ${sizeBytes} bytes, more than ${limits.contentBlobBytes}`);
       let have: Buffer = Buffer.alloc(0);
       for (let turn = 0; turn < resumesMax; turn += 1) {
         const part = await get(digest, have.length, sizeBytes - have.length);
@@ -63,7 +69,8 @@ export const httpContent = (base: string, options: { token: () => string; caPem?
         have = status === 206 ? Buffer.concat([have, bytes]) : bytes;
         if (!isWhole && have.length < sizeBytes) continue;
         const text = have.toString('utf8');
-        if (digestBytes(have) !== digest || Buffer.byteLength(text) !== have.length) return fail('retry', 'content-missing', digest, 'what came has another digest');
+        if (digestBytes(have) !== digest || Buffer.byteLength(text) !== have.length)
+          return fail('retry', 'content-missing', digest, 'what came has another digest');
         return ok(text);
       }
       return fail('retry', 'content-unreachable', digest, 'the transfer broke too often');

@@ -1,7 +1,16 @@
 import { ok, type Failure, type Result } from '@groundplane/protocol/failure';
 import { parseHubFrame, writeFrame } from '@groundplane/protocol/frame';
 import { limits } from '@groundplane/protocol/limits';
-import { capabilities, helloText, protocolVersion, ticketText, welcomeText, type AgentMessage, type Hello, type HubMessage } from '@groundplane/protocol/messages';
+import {
+  capabilities,
+  helloText,
+  protocolVersion,
+  ticketText,
+  welcomeText,
+  type AgentMessage,
+  type Hello,
+  type HubMessage,
+} from '@groundplane/protocol/messages';
 import type { RootStatement, Signed, Verify } from '@groundplane/protocol/trust';
 import { keyWords } from '@groundplane/protocol/words';
 import type { Engine } from '../engine.ts';
@@ -63,6 +72,7 @@ export const createSession = (deps: SessionDeps) => {
   let cancelSend = (): void => undefined;
   let cancelPing = (): void => undefined;
   let stopped = false;
+  let wasRefused = false;
   let greeting: { nonce: string } | undefined;
   /** Counts connections, so that a late callback of an old one changes nothing. */
   let incarnation = 0;
@@ -124,11 +134,17 @@ export const createSession = (deps: SessionDeps) => {
       },
       ...(deps.name === undefined ? {} : { name: deps.name }),
       ...(deps.serial === undefined ? {} : { serial: deps.serial }),
-      ticket: { id: deps.ticket.id, mac: ticketMac(deps.ticket.secret, ticketText(challenge, deps.key.publicKey, nonce)) },
+      ...(state.kv('host') === undefined || wasRefused ? { ticket: ticketProof(challenge, nonce) } : {}),
     };
     greeting = { nonce };
     return { ...hello, proof: deps.key.sign(helloText(challenge, hello)) };
   };
+
+  /** Only until we are known: later the key alone opens the door. A hub that forgot us (an older backup) gets it once more. */
+  const ticketProof = (challenge: { hub: string; nonce: string }, nonce: string): NonNullable<Hello['ticket']> => ({
+    id: deps.ticket.id,
+    mac: ticketMac(deps.ticket.secret, ticketText(challenge, deps.key.publicKey, nonce)),
+  });
 
   /** Pins the root on first contact, by the digest that the ticket brought. A hub that cannot show it is not our hub. */
   const learnRoot = (root: Signed<RootStatement> | undefined): Result<RootStatement> => {
@@ -138,7 +154,15 @@ export const createSession = (deps: SessionDeps) => {
       return kept.ok ? ok(root.signed) : kept;
     }
     if (known !== undefined) return ok(known);
-    return { ok: false, failure: { kind: 'blocked', code: 'hub-untrusted', element: 'hub', message: 'it does not show the trust root that the ticket names. Is this the right hub?' } };
+    return {
+      ok: false,
+      failure: {
+        kind: 'blocked',
+        code: 'hub-untrusted',
+        element: 'hub',
+        message: 'it does not show the trust root that the ticket names. Is this the right hub?',
+      },
+    };
   };
 
   const checkHub = (message: Extract<HubMessage, { t: 'welcome' | 'lobby' }>): Result<void> => {
@@ -150,7 +174,9 @@ export const createSession = (deps: SessionDeps) => {
     );
     const proof = { signed: { schema: text }, signatures: root.value.roles.time.keys.map((key) => ({ key, signature: message.proof })) };
     const good = proof.signatures.some(({ key, signature }) => deps.verify(key, text, signature));
-    return good ? ok(undefined) : { ok: false, failure: { kind: 'blocked', code: 'hub-untrusted', element: 'hub', message: 'it cannot prove that it is the hub this device trusts' } };
+    return good
+      ? ok(undefined)
+      : { ok: false, failure: { kind: 'blocked', code: 'hub-untrusted', element: 'hub', message: 'it cannot prove that it is the hub this device trusts' } };
   };
 
   const onWelcome = (message: Extract<HubMessage, { t: 'welcome' }>): void => {
@@ -181,7 +207,9 @@ export const createSession = (deps: SessionDeps) => {
     const self = state.kv<{ host: string; tenant: string; epoch: string }>('host');
     const root = knownRoot();
     if (self === undefined || root === undefined) return;
-    const base = [state.slot('candidate'), state.slot('current'), state.slot('good')].find((item) => item?.desired.bundle !== undefined && item.desired.bundle === (message.patch?.base ?? message.desired.bundle));
+    const base = [state.slot('candidate'), state.slot('current'), state.slot('good')].find(
+      (item) => item?.desired.bundle !== undefined && item.desired.bundle === (message.patch?.base ?? message.desired.bundle),
+    );
     const record = verifyDesired({ message, root, ...self, base, verify: deps.verify });
     if (!record.ok) {
       if (record.failure.code === 'refetch') send({ t: 'refetch', generation: message.desired.generation, reason: record.failure.message });
@@ -190,7 +218,15 @@ export const createSession = (deps: SessionDeps) => {
     }
     const taken = engine.offer(record.value, message.attach ?? {}, message.adopted);
     if (taken.ok && (taken.value.accept === 'stale' || taken.value.accept === 'foreign')) {
-      store.commit(outbox.event({ atMs: clock.wallMs(), type: 'warning', reason: 'DesiredRefused', generation: record.value.version.generation, message: taken.value.message }));
+      store.commit(
+        outbox.event({
+          atMs: clock.wallMs(),
+          type: 'warning',
+          reason: 'DesiredRefused',
+          generation: record.value.version.generation,
+          message: taken.value.message,
+        }),
+      );
       flush();
     }
   };
@@ -202,7 +238,11 @@ export const createSession = (deps: SessionDeps) => {
     if (now.state !== 'online' && !isEarly(message)) return;
     switch (message.t) {
       case 'challenge':
-        if (message.hub !== deps.ticket.hub) return leave({ kind: 'blocked', code: 'hub-untrusted', element: 'hub', message: `this is hub ${message.hub}, and the device belongs to ${deps.ticket.hub}` }, limits.backoffMaxMs);
+        if (message.hub !== deps.ticket.hub)
+          return leave(
+            { kind: 'blocked', code: 'hub-untrusted', element: 'hub', message: `this is hub ${message.hub}, and the device belongs to ${deps.ticket.hub}` },
+            limits.backoffMaxMs,
+          );
         now = { state: 'greeting' };
         return send(makeHello(message));
       case 'welcome':
@@ -214,6 +254,7 @@ export const createSession = (deps: SessionDeps) => {
         return leave(undefined, message.retryMs);
       }
       case 'reject':
+        wasRefused = message.failure.code === 'ticket-refused';
         return leave(message.failure, message.retryMs);
       case 'desired':
         return onDesired(message);
@@ -238,7 +279,9 @@ export const createSession = (deps: SessionDeps) => {
     const link = deps.links[attempt % deps.links.length];
     if (link === undefined) return;
     if (now.state !== 'lobby') now = { state: 'connecting' };
-    cancelTimer = clock.after(limits.handshakeMs, () => leave({ kind: 'retry', code: 'hub-silent', element: 'hub', message: 'did not complete the handshake' }, undefined));
+    cancelTimer = clock.after(limits.handshakeMs, () =>
+      leave({ kind: 'retry', code: 'hub-silent', element: 'hub', message: 'did not complete the handshake' }, undefined),
+    );
     connection = link.connect({
       onOpen: () => undefined,
       onFrame: (text) => {
@@ -265,4 +308,3 @@ export const createSession = (deps: SessionDeps) => {
   };
 };
 export type Session = ReturnType<typeof createSession>;
-

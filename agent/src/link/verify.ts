@@ -28,10 +28,17 @@ const wrong = (what: string): Result<never> => fail('fatal', 'desired-untrusted'
 const checkReleases = (input: VerifyInput, record: DesiredRecord): Result<void> => {
   for (const profile of record.bundle?.profiles ?? []) {
     // Checked when the base came: a slot never holds a bundle whose releases were not.
-    if (input.base?.bundle?.profiles.some((known) => known.name === profile.name && known.version === profile.version && known.digest === profile.digest) === true) continue;
-    const release = input.message.releases?.find((item) => item.signed.digest === profile.digest && item.signed.profile === profile.name && item.signed.version === profile.version);
-    if (release === undefined || release.signed.tenant !== input.tenant) return wrong(`profile ${profile.name} ${profile.version} comes without its release statement`);
-    if (!isSignedBy(release, input.root.roles.release, input.verify)) return wrong(`the release of profile ${profile.name} ${profile.version} is not signed by enough release keys`);
+    if (
+      input.base?.bundle?.profiles.some((known) => known.name === profile.name && known.version === profile.version && known.digest === profile.digest) === true
+    )
+      continue;
+    const release = input.message.releases?.find(
+      (item) => item.signed.digest === profile.digest && item.signed.profile === profile.name && item.signed.version === profile.version,
+    );
+    if (release === undefined || release.signed.tenant !== input.tenant)
+      return wrong(`profile ${profile.name} ${profile.version} comes without its release statement`);
+    if (!isSignedBy(release, input.root.roles.release, input.verify))
+      return wrong(`the release of profile ${profile.name} ${profile.version} is not signed by enough release keys`);
   }
   return ok(undefined);
 };
@@ -44,18 +51,26 @@ export const verifyDesired = (input: VerifyInput): Result<DesiredRecord> => {
   const { message, root } = input;
   const { desired, director } = message;
   if (desired.host !== input.host || desired.tenant !== input.tenant) return wrong('it is for another host');
-  if (desired.epoch !== input.epoch || director.signed.epoch !== desired.epoch || director.signed.hub !== root.hub) return wrong('it is of another epoch or hub');
+  if (desired.epoch !== input.epoch || director.signed.epoch !== desired.epoch || director.signed.hub !== root.hub)
+    return wrong('it is of another epoch or hub');
   const version: Version = { epoch: desired.epoch, generation: desired.generation, digest: digestOf(desired) };
-  if (director.signed.size !== message.proof.size || !isInTree(desiredLeaf(desired.host, desired.generation, version.digest), message.proof, director.signed.root)) {
+  if (
+    director.signed.size !== message.proof.size ||
+    !isInTree(desiredLeaf(desired.host, desired.generation, version.digest), message.proof, director.signed.root)
+  ) {
     return wrong('it is not in the tree that the director signed');
   }
   if (!isSignedBy(director, root.roles.director, input.verify)) return wrong('it is not signed by the director');
   if (desired.bundle === undefined) return ok({ version, desired, bundle: undefined });
   const base = input.base;
-  const patched = message.patch !== undefined && base?.bundle !== undefined && base.desired.bundle === message.patch.base ? applyBundlePatch(base.bundle, message.patch) : undefined;
+  const patched =
+    message.patch !== undefined && base?.bundle !== undefined && base.desired.bundle === message.patch.base
+      ? applyBundlePatch(base.bundle, message.patch)
+      : undefined;
   const same = base?.desired.bundle === desired.bundle ? base.bundle : undefined;
   const bundle = message.bundle ?? patched ?? same;
-  if (bundle === undefined || (bundle !== same && digestOf(bundle) !== desired.bundle)) return fail('retry', 'refetch', 'desired state', 'the bundle did not fit; asking for the whole one');
+  if (bundle === undefined || (bundle !== same && digestOf(bundle) !== desired.bundle))
+    return fail('retry', 'refetch', 'desired state', 'the bundle did not fit; asking for the whole one');
   const record: DesiredRecord = { version, desired, bundle };
   const released = checkReleases(input, record);
   return released.ok ? ok(record) : released;

@@ -32,13 +32,24 @@ export interface LocalStatus {
   session: () => SessionState;
 }
 
-const styles = 'body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #8884}code{font-family:ui-monospace,monospace}.note{border:1px solid;padding:.5rem}';
+const styles =
+  'body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #8884}code{font-family:ui-monospace,monospace}.note{border:1px solid;padding:.5rem}';
 
 const page = (local: LocalStatus): string => {
   const status = local.engine.status();
   const plan = local.engine.lastPlan();
   const journal = local.engine.state.journal().slice(-50).toReversed();
-  const layers = status.layers.map((layer) => row(layer.name, layer.kind, `${layer.pack.name} ${layer.pack.version}`, layer.state, layer.message ?? layerStates[layer.state], `${layer.objects.ready}/${layer.objects.total}`, String(layer.drift.healed)));
+  const layers = status.layers.map((layer) =>
+    row(
+      layer.name,
+      layer.kind,
+      `${layer.pack.name} ${layer.pack.version}`,
+      layer.state,
+      layer.message ?? layerStates[layer.state],
+      `${layer.objects.ready}/${layer.objects.total}`,
+      String(layer.drift.healed),
+    ),
+  );
   const steps = (plan?.steps ?? []).map((step) => `<li>${escapeHtml(stepText(step))}</li>`);
   return `<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="5"><meta name="viewport" content="width=device-width"><title>${escapeHtml(local.name)} – Groundplane</title><style nonce="NONCE">${styles}</style>
 <h1>${escapeHtml(local.name)}</h1>${local.simulated ? '<p class="note"><strong>simulated</strong>: this host and its Kubernetes are a simulation</p>' : ''}
@@ -58,9 +69,18 @@ export const startLocalPage = async (local: LocalStatus, port: number): Promise<
     if (!['127.0.0.1', 'localhost', '[::1]'].includes(host)) return void response.writeHead(403).end('ask for this page as 127.0.0.1');
     if (request.method !== 'GET') return void response.writeHead(405).end();
     const nonce = globalThis.crypto.randomUUID();
-    const headers = { 'content-security-policy': `default-src 'none'; style-src 'nonce-${nonce}'; frame-ancestors 'none'; base-uri 'none'`, 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer', 'cache-control': 'no-store' };
-    if (request.url === '/status.json') return void response.writeHead(200, { ...headers, 'content-type': 'application/json' }).end(JSON.stringify({ name: local.name, simulated: local.simulated, link: local.session(), status: local.engine.status() }));
-    if (request.url === '/') return void response.writeHead(200, { ...headers, 'content-type': 'text/html; charset=utf-8' }).end(page(local).replace('NONCE', nonce));
+    const headers = {
+      'content-security-policy': `default-src 'none'; style-src 'nonce-${nonce}'; frame-ancestors 'none'; base-uri 'none'`,
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'cache-control': 'no-store',
+    };
+    if (request.url === '/status.json')
+      return void response
+        .writeHead(200, { ...headers, 'content-type': 'application/json' })
+        .end(JSON.stringify({ name: local.name, simulated: local.simulated, link: local.session(), status: local.engine.status() }));
+    if (request.url === '/')
+      return void response.writeHead(200, { ...headers, 'content-type': 'text/html; charset=utf-8' }).end(page(local).replace('NONCE', nonce));
     return void response.writeHead(404, headers).end();
   });
   const listening = Promise.withResolvers<void>();

@@ -18,7 +18,10 @@ export const observeOs = async (host: Host, layers: readonly BundleLayer[], owne
   for (const path of keys.file) {
     const read = await host.readFile(path);
     if (!read.ok) return read;
-    files.set(path, read.value === 'absent' ? 'absent' : { digest: read.value.digest, mode: read.value.mode, owner: read.value.owner, group: read.value.group });
+    files.set(
+      path,
+      read.value === 'absent' ? 'absent' : { digest: read.value.digest, mode: read.value.mode, owner: read.value.owner, group: read.value.group },
+    );
   }
   const sysctls = new Map<string, string>();
   for (const key of keys.sysctl) {

@@ -106,7 +106,8 @@ export const createObjectView = (cluster: Cluster, state: State, onChange: () =>
     const refs = new Map<string, ObjectRef>(records.map((record) => [refKey(record.ref), record.ref]));
     for (const layer of layers) {
       for (const object of layer.objects) refs.set(refKey(object.ref), object.ref);
-      if (layer.namespace !== undefined) refs.set(refKey({ apiVersion: 'v1', kind: 'Namespace', name: layer.namespace }), { apiVersion: 'v1', kind: 'Namespace', name: layer.namespace });
+      if (layer.namespace !== undefined)
+        refs.set(refKey({ apiVersion: 'v1', kind: 'Namespace', name: layer.namespace }), { apiVersion: 'v1', kind: 'Namespace', name: layer.namespace });
     }
     for (const ref of refs.values()) {
       const kindKey = `${ref.apiVersion} ${ref.kind}`;
@@ -126,7 +127,8 @@ export const createObjectView = (cluster: Cluster, state: State, onChange: () =>
       if (known !== undefined && known !== 'missing' && known.ours) continue;
       const got = await cluster.get(ref);
       if (got.ok) seen.set(refKey(ref), look({ ...got.value, apiVersion: ref.apiVersion, kind: ref.kind }, state.object(ref)));
-      else if (got.failure.code === 'not-found' || got.failure.code === 'kind-unknown' || got.failure.code === 'namespace-missing') seen.set(refKey(ref), 'missing');
+      else if (got.failure.code === 'not-found' || got.failure.code === 'kind-unknown' || got.failure.code === 'namespace-missing')
+        seen.set(refKey(ref), 'missing');
       else return got;
     }
     const recordByKey = new Map(records.map((record) => [refKey(record.ref), record]));

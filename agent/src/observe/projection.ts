@@ -23,7 +23,13 @@ export const projectFields = (value: unknown, fields: FieldsV1): unknown => {
   const result: Record<string, unknown> = {};
   for (const selector of selectors) {
     const below = fields[selector] ?? {};
-    const child = selector.startsWith('f:') ? (isRecord(value) ? value[selector.slice(2)] : undefined) : Array.isArray(value) ? listItem(value, selector) : undefined;
+    const child = selector.startsWith('f:')
+      ? isRecord(value)
+        ? value[selector.slice(2)]
+        : undefined
+      : Array.isArray(value)
+        ? listItem(value, selector)
+        : undefined;
     if (child !== undefined) result[selector] = projectFields(child, below);
   }
   return result;

@@ -49,7 +49,10 @@ export const openSqliteStore = (file: string): AgentStore => {
   return {
     get: (table, key) => on(table).get.get(key)?.value,
     entries: (table) => on(table).entries.all(),
-    keys: (table) => on(table).keys.all().map((row) => row.key),
+    keys: (table) =>
+      on(table)
+        .keys.all()
+        .map((row) => row.key),
     commit: (writes) => {
       try {
         apply.immediate(writes);

@@ -53,7 +53,12 @@ export const writes = {
   slot: (slot: Slot, record: DesiredRecord | undefined): AgentWrite[] =>
     record === undefined
       ? [drop('desired', slot)]
-      : [put('desired', slot, { version: record.version, desired: record.desired }), ...(slot === 'candidate' && record.bundle !== undefined && record.desired.bundle !== undefined ? [put('content', record.desired.bundle, record.bundle)] : [])],
+      : [
+          put('desired', slot, { version: record.version, desired: record.desired }),
+          ...(slot === 'candidate' && record.bundle !== undefined && record.desired.bundle !== undefined
+            ? [put('content', record.desired.bundle, record.bundle)]
+            : []),
+        ],
   layer: (row: LayerRow): AgentWrite => put('layers', row.name, row),
   noLayer: (name: string): AgentWrite => drop('layers', name),
   object: (record: ObjectRecord): AgentWrite => put('objects', refKey(record.ref), record),
@@ -159,7 +164,10 @@ export const createJournal = (store: AgentStore) => {
 export type Journal = ReturnType<typeof createJournal>;
 
 /** Layers whose blobs must not be collected: those of the slots, and what installed layers need to be removed again. */
-export const neededLayers = (state: State): BundleLayer[] => [...slots.flatMap((slot) => state.slot(slot)?.bundle?.layers ?? []), ...state.layers().map((row) => row.layer)];
+export const neededLayers = (state: State): BundleLayer[] => [
+  ...slots.flatMap((slot) => state.slot(slot)?.bundle?.layers ?? []),
+  ...state.layers().map((row) => row.layer),
+];
 
 /** The bundles that the slots name. */
 export const neededBundles = (state: State): string[] => slots.map((slot) => state.slot(slot)?.desired.bundle).filter((digest) => digest !== undefined);

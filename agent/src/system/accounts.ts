@@ -4,7 +4,13 @@ import { join } from 'node:path';
 /** Lines of passwd(5) or group(5): the third field is the number. */
 const readTable = async (file: string): Promise<Map<string, number>> => {
   const text = await readFile(file, 'utf8').catch(() => '');
-  return new Map(text.split('\n').map((line) => line.split(':')).filter((parts) => parts.length > 2).map((parts) => [parts[0] ?? '', Number(parts[2])]));
+  return new Map(
+    text
+      .split('\n')
+      .map((line) => line.split(':'))
+      .filter((parts) => parts.length > 2)
+      .map((parts) => [parts[0] ?? '', Number(parts[2])]),
+  );
 };
 
 /**

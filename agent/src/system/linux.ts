@@ -50,10 +50,15 @@ const ensureFolder = async (folder: string): Promise<void> => {
 
 const runCommand = (file: string, args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> => {
   const { promise, resolve } = Promise.withResolvers<{ code: number; stdout: string; stderr: string }>();
-  execFile(file, [...args], { timeout: 90_000, maxBuffer: 1024 * 1024, env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C', SYSTEMD_COLORS: '0' } }, (error, stdout, stderr) => {
-    const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 127;
-    resolve({ code, stdout, stderr: stderr === '' && error !== null ? error.message : stderr });
-  });
+  execFile(
+    file,
+    [...args],
+    { timeout: 90_000, maxBuffer: 1024 * 1024, env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C', SYSTEMD_COLORS: '0' } },
+    (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 127;
+      resolve({ code, stdout, stderr: stderr === '' && error !== null ? error.message : stderr });
+    },
+  );
   return promise;
 };
 
@@ -69,7 +74,13 @@ export const linuxHost = (options: LinuxHostOptions): Host => {
       if (!stat.isFile()) return fail('fatal', 'file-unsafe', path, 'a link, a folder or a device stands there; the agent only replaces plain files');
       if (stat.size > limits.objectBytes) return fail('fatal', 'file-unsafe', path, `the file there has more than ${limits.objectBytes} bytes`);
       const content = await readFile(at(path), 'utf8');
-      return ok({ content, digest: digestBytes(content), mode: modeText(stat.mode), owner: await accounts.userName(stat.uid), group: await accounts.groupName(stat.gid) });
+      return ok({
+        content,
+        digest: digestBytes(content),
+        mode: modeText(stat.mode),
+        owner: await accounts.userName(stat.uid),
+        group: await accounts.groupName(stat.gid),
+      });
     } catch (error) {
       return codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR' ? ok('absent') : diskFailure(error, path);
     }
@@ -81,7 +92,8 @@ export const linuxHost = (options: LinuxHostOptions): Host => {
     const temporary = join(dirname(target), `.groundplane-${digestBytes(file.path).slice(7, 23)}.new`);
     const uid = await accounts.userId(file.owner);
     const gid = await accounts.groupId(file.group);
-    if (uid === undefined || gid === undefined) return fail('blocked', 'account-unknown', file.path, `there is no ${uid === undefined ? `user ${file.owner}` : `group ${file.group}`} on this host`);
+    if (uid === undefined || gid === undefined)
+      return fail('blocked', 'account-unknown', file.path, `there is no ${uid === undefined ? `user ${file.owner}` : `group ${file.group}`} on this host`);
     try {
       await ensureFolder(dirname(target));
       await rm(temporary, { force: true });

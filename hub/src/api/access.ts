@@ -54,7 +54,9 @@ export const listProjects: Handler<'listProjects'> = async ({ principal, query }
 
 export const createProject: Handler<'createProject'> = async ({ principal, body }, deps) => {
   const id = makeId('project', (length) => deps.random.bytes(length));
-  const done = await deps.store.commit([{ op: 'put', kind: 'project', tenant: principal.tenant, id, project: '', name: body.name, expect: 'absent', value: {} }]);
+  const done = await deps.store.commit([
+    { op: 'put', kind: 'project', tenant: principal.tenant, id, project: '', name: body.name, expect: 'absent', value: {} },
+  ]);
   if (!done.ok) return done;
   const row = await deps.store.get('project', principal.tenant, id);
   return row === undefined ? notFound(`project ${body.name}`, '') : ok({ ...stamp(row), name: row.name });
@@ -64,8 +66,10 @@ export const deleteProject: Handler<'deleteProject'> = async ({ principal, param
   const row = await deps.store.byName('project', principal.tenant, '', params.project);
   if (row === undefined) return notFound(`project ${params.project}`, 'See: gp get projects');
   for (const kind of ['cluster', 'profile', 'host', 'ticket', 'macro'] as const) {
-    const inside = await deps.store.list(kind, principal.tenant, { project: row.id, limit: 1 });
-    if (inside[0] !== undefined) return fail('blocked', 'in-use', `project ${params.project}`, `still has ${kind} ${inside[0].name}. Delete what is in it first`);
+    const rows = await deps.store.list(kind, principal.tenant, { project: row.id, limit: 500 });
+    const inside = rows.filter((item) => item.kind !== 'host' || (item as Row<'host'>).value.state !== 'revoked');
+    if (inside[0] !== undefined)
+      return fail('blocked', 'in-use', `project ${params.project}`, `still has ${kind} ${inside[0].name}. Delete what is in it first`);
   }
   const done = await deps.store.commit([{ op: 'delete', kind: 'project', tenant: principal.tenant, id: row.id, expect: row.version }]);
   return done.ok ? ok(undefined) : done;
@@ -74,7 +78,13 @@ export const deleteProject: Handler<'deleteProject'> = async ({ principal, param
 const keyView = async (deps: ApiDeps, row: Row<'apiKey'>) => {
   const grant = row.value.grants[0];
   const project = grant?.project === undefined ? undefined : (await deps.store.get('project', row.tenant, grant.project))?.name;
-  return { ...stamp(row), name: row.name, role: grant?.role ?? ('Viewer' as const), ...(project === undefined ? {} : { project }), ...(row.value.expiresAtMs === undefined ? {} : { expiresAtMs: row.value.expiresAtMs }) };
+  return {
+    ...stamp(row),
+    name: row.name,
+    role: grant?.role ?? ('Viewer' as const),
+    ...(project === undefined ? {} : { project }),
+    ...(row.value.expiresAtMs === undefined ? {} : { expiresAtMs: row.value.expiresAtMs }),
+  };
 };
 
 export const createApiKey: Handler<'createApiKey'> = async ({ principal, body }, deps) => {
@@ -82,8 +92,14 @@ export const createApiKey: Handler<'createApiKey'> = async ({ principal, body },
   if (body.project !== undefined && project === undefined) return notFound(`project ${body.project}`, 'See: gp get projects');
   const grant = { role: body.role, ...(project === undefined ? {} : { project: project.id }) };
   const missing = permissions.find((permission) => isAllowed([grant], permission, project?.id) && !isAllowed(principal.grants, permission, project?.id));
-  if (missing !== undefined) return fail('fatal', 'denied', `API key ${body.name}`, `its role ${body.role} may ${missing}, and you may not: nobody gives more than they have`);
-  const made = await deps.auth.makeApiKey(principal.tenant, body.name, [grant], body.ttlSeconds === undefined ? undefined : deps.clock.wallMs() + body.ttlSeconds * 1000);
+  if (missing !== undefined)
+    return fail('fatal', 'denied', `API key ${body.name}`, `its role ${body.role} may ${missing}, and you may not: nobody gives more than they have`);
+  const made = await deps.auth.makeApiKey(
+    principal.tenant,
+    body.name,
+    [grant],
+    body.ttlSeconds === undefined ? undefined : deps.clock.wallMs() + body.ttlSeconds * 1000,
+  );
   return made.ok ? ok({ ...(await keyView(deps, made.value.row)), key: made.value.key }) : made;
 };
 

@@ -53,7 +53,18 @@ export const createAuth = (deps: { store: Store; clock: Clock; random: Random })
 
   const openSession = async (user: Row<'user'>): Promise<Result<{ principal: Principal; secret: string }>> => {
     const token = secret('gps');
-    const done = await store.commit([{ op: 'put', kind: 'session', tenant: user.tenant, id: newId('session'), project: '', name: '', lookup: secretHash(token), value: { user: user.id, expiresAtMs: clock.wallMs() + sessionHours * 3_600_000 } }]);
+    const done = await store.commit([
+      {
+        op: 'put',
+        kind: 'session',
+        tenant: user.tenant,
+        id: newId('session'),
+        project: '',
+        name: '',
+        lookup: secretHash(token),
+        value: { user: user.id, expiresAtMs: clock.wallMs() + sessionHours * 3_600_000 },
+      },
+    ]);
     if (!done.ok) return done;
     return ok({ secret: token, principal: { tenant: user.tenant, subject: `user:${user.name}`, name: user.name, grants: user.value.grants, byCookie: true } });
   };
@@ -87,28 +98,73 @@ export const createAuth = (deps: { store: Store; clock: Clock; random: Random })
     /** Makes the token of a tenant's first administrator; kept as a hash until it is used once. */
     makeSetupToken: async (tenant: string): Promise<string> => {
       const token = secret('setup');
-      await store.commit([{ op: 'put', kind: 'setting', tenant, id: 'setup', project: '', name: 'setup', lookup: secretHash(token), value: { value: 'first administrator' } }]);
+      await store.commit([
+        { op: 'put', kind: 'setting', tenant, id: 'setup', project: '', name: 'setup', lookup: secretHash(token), value: { value: 'first administrator' } },
+      ]);
       return token;
     },
     /** Works once, however many ask at the same moment: the row is deleted under the version that was read. */
     setup: async (token: string, name: string, password: string): Promise<Result<{ principal: Principal; secret: string }>> => {
       const row = await store.byLookup('setting', secretHash(token));
-      const used = fail('fatal', 'unauthenticated', 'set-up link', 'it was used already or never existed. To make a new one, run on the hub: npm start -- --new-setup-link');
+      const used = fail(
+        'fatal',
+        'unauthenticated',
+        'set-up link',
+        'it was used already or never existed. To make a new one, run on the hub: npm start -- --new-setup-link',
+      );
       if (row === undefined || row.id !== 'setup') return used;
       const passwordHash = await hashPassword(password);
       const done = await store.commit([
         { op: 'delete', kind: 'setting', tenant: row.tenant, id: 'setup', expect: row.version },
-        { op: 'put', kind: 'user', tenant: row.tenant, id: newId('user'), project: '', name, lookup: name, expect: 'absent', value: { passwordHash, grants: [{ role: 'TenantAdmin' }] } },
-        { op: 'event', event: { tenant: row.tenant, project: '', atMs: clock.wallMs(), type: 'normal', reason: 'AdministratorMade', actor: `user:${name}`, message: `${name} became the first administrator` } },
+        {
+          op: 'put',
+          kind: 'user',
+          tenant: row.tenant,
+          id: newId('user'),
+          project: '',
+          name,
+          lookup: name,
+          expect: 'absent',
+          value: { passwordHash, grants: [{ role: 'TenantAdmin' }] },
+        },
+        {
+          op: 'event',
+          event: {
+            tenant: row.tenant,
+            project: '',
+            atMs: clock.wallMs(),
+            type: 'normal',
+            reason: 'AdministratorMade',
+            actor: `user:${name}`,
+            message: `${name} became the first administrator`,
+          },
+        },
       ]);
       if (!done.ok) return done.failure.code === 'name-taken' ? done : used;
       const user = await store.byLookup('user', name);
       return user === undefined ? used : openSession(user);
     },
-    makeApiKey: async (tenant: string, name: string, grants: Grant[], expiresAtMs: number | undefined): Promise<Result<{ row: Row<'apiKey'>; key: string }>> => {
+    makeApiKey: async (
+      tenant: string,
+      name: string,
+      grants: Grant[],
+      expiresAtMs: number | undefined,
+    ): Promise<Result<{ row: Row<'apiKey'>; key: string }>> => {
       const key = secret('gpk');
       const id = newId('apiKey');
-      const done = await store.commit([{ op: 'put', kind: 'apiKey', tenant, id, project: '', name, lookup: secretHash(key), expect: 'absent', value: { grants, ...(expiresAtMs === undefined ? {} : { expiresAtMs }) } }]);
+      const done = await store.commit([
+        {
+          op: 'put',
+          kind: 'apiKey',
+          tenant,
+          id,
+          project: '',
+          name,
+          lookup: secretHash(key),
+          expect: 'absent',
+          value: { grants, ...(expiresAtMs === undefined ? {} : { expiresAtMs }) },
+        },
+      ]);
       if (!done.ok) return done;
       const row = await store.get('apiKey', tenant, id);
       return row === undefined ? fail('retry', 'row-conflict', `API key ${name}`, 'was deleted at once') : ok({ row, key });

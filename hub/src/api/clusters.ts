@@ -11,8 +11,14 @@ import type { BuiltBundle } from '../render/bundle.ts';
 import { notFound } from './errors.ts';
 import { limitOf, page, stamp, type ApiDeps, type Handler, type Request } from './handler.ts';
 import { hostSummary } from './hosts.ts';
+import { hideSensitive, restoreSensitive } from './sensitive.ts';
 
-export const findCluster = async (deps: ApiDeps, tenant: string, project: string, name: string): Promise<Result<{ row: Row<'cluster'>; entry: ClusterEntry }>> => {
+export const findCluster = async (
+  deps: ApiDeps,
+  tenant: string,
+  project: string,
+  name: string,
+): Promise<Result<{ row: Row<'cluster'>; entry: ClusterEntry }>> => {
   const row = await deps.store.byName('cluster', tenant, project, name);
   const entry = row === undefined ? undefined : deps.fleet.cluster(row.id);
   return row === undefined || entry === undefined ? notFound(`cluster ${name}`, 'See: gp get clusters') : ok({ row, entry });
@@ -58,7 +64,13 @@ export const layerStack = (built: BuiltBundle | undefined, status: HostStatus | 
       isCurrent: seen?.digest === digest && seen.state === 'ready',
     };
   });
-  const extra = [...observed.values()].map((seen) => ({ name: seen.name, kind: seen.kind, priority: Number.MAX_SAFE_INTEGER, observed: seen, isCurrent: false }));
+  const extra = [...observed.values()].map((seen) => ({
+    name: seen.name,
+    kind: seen.kind,
+    priority: Number.MAX_SAFE_INTEGER,
+    observed: seen,
+    isCurrent: false,
+  }));
   return [...desired, ...extra].toSorted(compareLayers).map(({ priority: _priority, ...layer }) => layer);
 };
 
@@ -68,10 +80,40 @@ const conditions = (entry: ClusterEntry, hosts: readonly HostEntry[], layers: re
   const drifted = layers.filter((layer) => (layer.observed?.drift.healed ?? 0) > 0);
   return [
     { type: 'Ready', status: entry.state === 'ready' ? 'True' : 'False', reason: entry.state, message: entry.message },
-    { type: 'Resolved', status: entry.failure === undefined ? 'True' : 'False', reason: entry.failure?.code ?? 'resolved', message: entry.failure === undefined ? 'Its profiles and values make a bundle.' : `${entry.failure.element}: ${entry.failure.message}` },
-    { type: 'UpToDate', status: open.length === 0 ? 'True' : 'False', reason: open.length === 0 ? 'current' : 'layers-differ', message: open.length === 0 ? 'Every layer is at its desired digest.' : `not at the desired digest or not ready: ${open.map((layer) => layer.name).join(', ')}` },
-    { type: 'Reachable', status: hosts.length === 0 ? 'Unknown' : offline.length === 0 ? 'True' : 'False', reason: offline.length === 0 ? 'online' : 'offline', message: offline.length === 0 ? 'All its hosts are connected.' : `not connected: ${offline.map((host) => host.name).slice(0, 10).join(', ')}. They go on by themselves` },
-    { type: 'Drifted', status: drifted.length > 0 ? 'True' : 'False', reason: drifted.length > 0 ? 'healed' : 'none', message: drifted.length > 0 ? `changed by somebody else and healed: ${drifted.map((layer) => `${layer.name} (${layer.observed?.drift.healed ?? 0})`).join(', ')}` : 'Nobody else changed what we own.' },
+    {
+      type: 'Resolved',
+      status: entry.failure === undefined ? 'True' : 'False',
+      reason: entry.failure?.code ?? 'resolved',
+      message: entry.failure === undefined ? 'Its profiles and values make a bundle.' : `${entry.failure.element}: ${entry.failure.message}`,
+    },
+    {
+      type: 'UpToDate',
+      status: open.length === 0 ? 'True' : 'False',
+      reason: open.length === 0 ? 'current' : 'layers-differ',
+      message:
+        open.length === 0 ? 'Every layer is at its desired digest.' : `not at the desired digest or not ready: ${open.map((layer) => layer.name).join(', ')}`,
+    },
+    {
+      type: 'Reachable',
+      status: hosts.length === 0 ? 'Unknown' : offline.length === 0 ? 'True' : 'False',
+      reason: offline.length === 0 ? 'online' : 'offline',
+      message:
+        offline.length === 0
+          ? 'All its hosts are connected.'
+          : `not connected: ${offline
+              .map((host) => host.name)
+              .slice(0, 10)
+              .join(', ')}. They go on by themselves`,
+    },
+    {
+      type: 'Drifted',
+      status: drifted.length > 0 ? 'True' : 'False',
+      reason: drifted.length > 0 ? 'healed' : 'none',
+      message:
+        drifted.length > 0
+          ? `changed by somebody else and healed: ${drifted.map((layer) => `${layer.name} (${layer.observed?.drift.healed ?? 0})`).join(', ')}`
+          : 'Nobody else changed what we own.',
+    },
   ];
 };
 
@@ -83,13 +125,15 @@ const view = async (deps: ApiDeps, row: Row<'cluster'>, entry: ClusterEntry, pro
   const layers = layerStack(digest === undefined ? undefined : await deps.bundler.load(digest), observed?.value.status);
   return {
     ...summary(deps, row, entry, project),
-    spec: row.value.spec,
+    spec: await hideSensitive(deps, row, row.value.spec),
     ...(digest === undefined ? {} : { bundle: digest }),
     ...(applier?.kubernetesVersion === undefined ? {} : { kubernetesVersion: applier.kubernetesVersion }),
     layers,
     conditions: conditions(entry, hosts, layers),
     hosts: hosts.map((host) => hostSummary(deps, host, project)),
-    ...(entry.failure === undefined && observed?.value.status.poisoned === undefined ? {} : { failure: entry.failure ?? observed?.value.status.poisoned?.failure }),
+    ...(entry.failure === undefined && observed?.value.status.poisoned === undefined
+      ? {}
+      : { failure: entry.failure ?? observed?.value.status.poisoned?.failure }),
     deleting: row.value.deleting,
   };
 };
@@ -107,18 +151,35 @@ export const listClusters: Handler<'listClusters'> = async ({ principal, params,
 };
 
 /** Hosts that exist, are let in, and belong to nobody else; profiles that are released; values that resolve and render. */
-export const checkSpec = async (deps: ApiDeps, cluster: Pick<Row<'cluster'>, 'tenant' | 'project' | 'name' | 'id'>, spec: ClusterSpec): Promise<Result<BuiltBundle>> => {
+export const checkSpec = async (
+  deps: ApiDeps,
+  cluster: Pick<Row<'cluster'>, 'tenant' | 'project' | 'name' | 'id'>,
+  spec: ClusterSpec,
+): Promise<Result<BuiltBundle>> => {
   for (const name of spec.hosts) {
     const host = deps.fleet.hostByName(cluster.tenant, cluster.project, name);
     if (host === undefined) return fail('blocked', 'host-missing', `host ${name}`, 'is not enrolled in this project. See: gp get hosts');
-    if (host.state !== 'approved') return fail('blocked', 'host-waiting', `host ${name}`, host.state === 'lobby' ? `still waits in the lobby. Let it in first: gp approve ${name}` : 'was revoked');
+    if (host.state !== 'approved')
+      return fail(
+        'blocked',
+        'host-waiting',
+        `host ${name}`,
+        host.state === 'lobby' ? `still waits in the lobby. Let it in first: gp approve ${name}` : 'was revoked',
+      );
     const other = deps.fleet.clusterOf(host.id);
-    if (other !== undefined && other.id !== cluster.id) return fail('blocked', 'host-taken', `host ${name}`, `belongs to cluster ${other.name}. A host is in one cluster at a time`);
+    if (other !== undefined && other.id !== cluster.id)
+      return fail('blocked', 'host-taken', `host ${name}`, `belongs to cluster ${other.name}. A host is in one cluster at a time`);
   }
   if (new Set(spec.hosts).size !== spec.hosts.length) return fail('fatal', 'request-invalid', `cluster ${cluster.name}`, 'spec.hosts names a host twice');
   for (const { name, version } of spec.profiles) {
     const profile = await deps.store.byName('profile', cluster.tenant, cluster.project, `${name}@${version}`);
-    if (profile?.value.state === 'draft') return fail('blocked', 'profile-draft', `profile ${name} ${version}`, `is a draft; hosts take released profiles only. Release it: gp apply without --draft`);
+    if (profile?.value.state === 'draft')
+      return fail(
+        'blocked',
+        'profile-draft',
+        `profile ${name} ${version}`,
+        `is a draft; hosts take released profiles only. Release it: gp apply without --draft`,
+      );
   }
   const inputs = await deps.inputs.read(cluster, spec);
   return inputs.ok ? deps.bundler.make(inputs.value) : inputs;
@@ -127,12 +188,14 @@ export const checkSpec = async (deps: ApiDeps, cluster: Pick<Row<'cluster'>, 'te
 export const applyCluster: Handler<'applyCluster'> = async (request, deps) => {
   const { principal, params, body, project, query } = request;
   const before = await deps.store.byName('cluster', principal.tenant, project, params.name);
-  if (query.ifVersion !== undefined && before?.version !== query.ifVersion) return fail('retry', 'row-conflict', `cluster ${params.name}`, 'was changed by somebody else in the meantime. Read it again and repeat');
+  if (query.ifVersion !== undefined && before?.version !== query.ifVersion)
+    return fail('retry', 'row-conflict', `cluster ${params.name}`, 'was changed by somebody else in the meantime. Read it again and repeat');
   if (before?.value.deleting === true) return fail('blocked', 'in-use', `cluster ${params.name}`, 'is being deleted. Wait until it is gone: gp get cluster');
   const id = before?.id ?? makeId('cluster', (length) => deps.random.bytes(length));
-  const checked = await checkSpec(deps, { tenant: principal.tenant, project, name: params.name, id }, body.spec);
+  const spec = restoreSensitive(body.spec, before?.value.spec);
+  const checked = await checkSpec(deps, { tenant: principal.tenant, project, name: params.name, id }, spec);
   if (!checked.ok) return checked;
-  const value: Row<'cluster'>['value'] = { labels: body.labels ?? before?.value.labels ?? {}, spec: body.spec, deleting: false };
+  const value: Row<'cluster'>['value'] = { labels: body.labels ?? before?.value.labels ?? {}, spec, deleting: false };
   const isSame = before !== undefined && JSON.stringify(before.value) === JSON.stringify(value);
   const saved = isSame ? ok([]) : await saveCluster(request, deps, id, value, before);
   if (!saved.ok) return saved;
@@ -140,12 +203,30 @@ export const applyCluster: Handler<'applyCluster'> = async (request, deps) => {
   return found.ok ? ok(await view(deps, found.value.row, found.value.entry, params.project)) : found;
 };
 
-const saveCluster = async (request: Request<'applyCluster'>, deps: ApiDeps, id: string, value: Row<'cluster'>['value'], before: Row<'cluster'> | undefined): Promise<Result<unknown>> => {
+const saveCluster = async (
+  request: Request<'applyCluster'>,
+  deps: ApiDeps,
+  id: string,
+  value: Row<'cluster'>['value'],
+  before: Row<'cluster'> | undefined,
+): Promise<Result<unknown>> => {
   const { principal, params, project } = request;
   const profiles = value.spec.profiles.map((item) => `${item.name} ${item.version}`).join(', ');
   return deps.store.commit([
     { op: 'put', kind: 'cluster', tenant: principal.tenant, id, project, name: params.name, expect: before?.version ?? 'absent', value },
-    { op: 'event', event: { tenant: principal.tenant, project, cluster: params.name, atMs: deps.clock.wallMs(), type: 'normal', reason: before === undefined ? 'ClusterCreated' : 'ClusterChanged', actor: principal.subject, message: `cluster ${params.name} shall run ${profiles} on ${value.spec.hosts.length} hosts` } },
+    {
+      op: 'event',
+      event: {
+        tenant: principal.tenant,
+        project,
+        cluster: params.name,
+        atMs: deps.clock.wallMs(),
+        type: 'normal',
+        reason: before === undefined ? 'ClusterCreated' : 'ClusterChanged',
+        actor: principal.subject,
+        message: `cluster ${params.name} shall run ${profiles} on ${value.spec.hosts.length} hosts`,
+      },
+    },
   ]);
 };
 
@@ -154,11 +235,35 @@ export const deleteCluster: Handler<'deleteCluster'> = async ({ principal, param
   if (!found.ok) return found;
   const { row } = found.value;
   const force = query.force === 'true';
-  const event = { op: 'event' as const, event: { tenant: principal.tenant, project, cluster: row.name, atMs: deps.clock.wallMs(), type: 'warning' as const, reason: 'ClusterDeletion', actor: principal.subject, message: force ? `cluster ${row.name} was forgotten by force; hosts that come back take its layers away` : `cluster ${row.name} is taken off its hosts` } };
+  const event = {
+    op: 'event' as const,
+    event: {
+      tenant: principal.tenant,
+      project,
+      cluster: row.name,
+      atMs: deps.clock.wallMs(),
+      type: 'warning' as const,
+      reason: 'ClusterDeletion',
+      actor: principal.subject,
+      message: force ? `cluster ${row.name} was forgotten by force; hosts that come back take its layers away` : `cluster ${row.name} is taken off its hosts`,
+    },
+  };
   const done = await deps.store.commit(
     force
       ? [{ op: 'delete', kind: 'cluster', tenant: row.tenant, id: row.id }, event]
-      : [{ op: 'put', kind: 'cluster', tenant: row.tenant, id: row.id, project: row.project, name: row.name, value: { ...row.value, deleting: true }, expect: row.version }, event],
+      : [
+          {
+            op: 'put',
+            kind: 'cluster',
+            tenant: row.tenant,
+            id: row.id,
+            project: row.project,
+            name: row.name,
+            value: { ...row.value, deleting: true },
+            expect: row.version,
+          },
+          event,
+        ],
   );
   return done.ok ? ok(undefined) : done;
 };
@@ -167,10 +272,31 @@ export const retryCluster: Handler<'retryCluster'> = async ({ principal, params,
   const found = await findCluster(deps, principal.tenant, project, params.name);
   if (!found.ok) return found;
   const failed = membersOf(deps, found.value.row, found.value.row.value.spec).filter((host) => host.phase === 'rolled-back' || host.phase === 'failed');
-  if (failed.length === 0) return fail('blocked', 'nothing-failed', `cluster ${params.name}`, 'none of its hosts gave up on the desired version; there is nothing to retry');
+  if (failed.length === 0)
+    return fail('blocked', 'nothing-failed', `cluster ${params.name}`, 'none of its hosts gave up on the desired version; there is nothing to retry');
   const offline = failed.filter((host) => !host.online);
-  if (offline.length === failed.length) return fail('blocked', 'hosts-offline', `cluster ${params.name}`, `the hosts that gave up are not connected: ${offline.map((host) => host.name).join(', ')}. Retry when they are back`);
+  if (offline.length === failed.length)
+    return fail(
+      'blocked',
+      'hosts-offline',
+      `cluster ${params.name}`,
+      `the hosts that gave up are not connected: ${offline.map((host) => host.name).join(', ')}. Retry when they are back`,
+    );
   for (const host of failed) await deps.gateway.retry(host.id);
-  await deps.store.commit([{ op: 'event', event: { tenant: principal.tenant, project, cluster: params.name, atMs: deps.clock.wallMs(), type: 'normal', reason: 'RetryAsked', actor: principal.subject, message: `the failed version of ${params.name} is tried again` } }]);
+  await deps.store.commit([
+    {
+      op: 'event',
+      event: {
+        tenant: principal.tenant,
+        project,
+        cluster: params.name,
+        atMs: deps.clock.wallMs(),
+        type: 'normal',
+        reason: 'RetryAsked',
+        actor: principal.subject,
+        message: `the failed version of ${params.name} is tried again`,
+      },
+    },
+  ]);
   return ok(undefined);
 };

@@ -24,7 +24,7 @@ const mayRead = async (context: Context, digest: `sha256:${string}`, deps: ApiDe
   const bearer = context.req.header('authorization')?.replace(/^Bearer /, '');
   const host = bearer === undefined ? undefined : deps.gateway.hostByToken(bearer);
   if (host !== undefined) return delivery.mayRead(deps.fleet.host(host)?.bundle, digest);
-  const principal = await authenticate(context, deps.auth);
+  const principal = await authenticate(context, deps);
   if (principal === undefined) return undefined;
   if (!isAllowed(principal.grants, 'content.get', undefined)) return false;
   return (await deps.store.get('blob', principal.tenant, digest)) !== undefined;
@@ -38,7 +38,13 @@ const download = async (context: Context, deps: ApiDeps, delivery: Delivery): Pr
   const size = allowed ? await deps.content.size(digest) : undefined;
   if (size === undefined) return failureResponse(context, notFound(`content ${digest}`, '').failure);
   const range = parseRange(context.req.header('range'), size);
-  const headers: Record<string, string> = { 'content-type': 'application/octet-stream', 'accept-ranges': 'bytes', etag: `"${digest}"`, 'cache-control': 'private, immutable', 'x-content-type-options': 'nosniff' };
+  const headers: Record<string, string> = {
+    'content-type': 'application/octet-stream',
+    'accept-ranges': 'bytes',
+    etag: `"${digest}"`,
+    'cache-control': 'private, immutable',
+    'x-content-type-options': 'nosniff',
+  };
   if (range === 'unsatisfiable') return context.body(null, 416, { ...headers, 'content-range': `bytes */${size}` });
   const { start, end } = range === 'whole' ? { start: 0, end: size - 1 } : range;
   const length = size === 0 ? 0 : end - start + 1;
@@ -52,17 +58,22 @@ const download = async (context: Context, deps: ApiDeps, delivery: Delivery): Pr
 const upload = async (context: Context, deps: ApiDeps): Promise<Response> => {
   const digest = context.req.param('digest') ?? '';
   if (!isDigest(digest)) return failureResponse(context, invalid('digest', 'must be sha256: and 64 hex digits').failure);
-  const principal = await authenticate(context, deps.auth);
-  if (principal === undefined) return failureResponse(context, fail('fatal', 'unauthenticated', 'content', 'needs an API key or a session. Run: gp login').failure);
+  const principal = await authenticate(context, deps);
+  if (principal === undefined)
+    return failureResponse(context, fail('fatal', 'unauthenticated', 'content', 'needs an API key or a session. Run: gp login').failure);
   const mayUpload = principal.grants.some((grant) => isAllowed([grant], 'content.upload', grant.project));
-  if (!mayUpload || (principal.byCookie && isForeign(context))) return failureResponse(context, fail('fatal', 'denied', 'content', 'needs the permission content.upload').failure);
+  if (!mayUpload || (principal.byCookie && isForeign(context)))
+    return failureResponse(context, fail('fatal', 'denied', 'content', 'needs the permission content.upload').failure);
   const announced = Number(context.req.header('content-length') ?? 0);
-  if (announced > limits.contentBlobBytes) return failureResponse(context, fail('fatal', 'content-too-large', digest, `a blob has at most ${limits.contentBlobBytes} bytes`).failure);
+  if (announced > limits.contentBlobBytes)
+    return failureResponse(context, fail('fatal', 'content-too-large', digest, `a blob has at most ${limits.contentBlobBytes} bytes`).failure);
   const body = context.req.raw.body;
   const source = body === null ? Readable.from([]) : Readable.fromWeb(body as never);
   const received = await deps.content.receive(digest, source, limits.contentBlobBytes);
   if (!received.ok) return failureResponse(context, received.failure);
-  const noted = await deps.store.commit([{ op: 'put', kind: 'blob', tenant: principal.tenant, id: digest, project: '', name: digest, value: { size: received.value } }]);
+  const noted = await deps.store.commit([
+    { op: 'put', kind: 'blob', tenant: principal.tenant, id: digest, project: '', name: digest, value: { size: received.value } },
+  ]);
   return noted.ok ? context.body(null, 204) : failureResponse(context, noted.failure);
 };
 

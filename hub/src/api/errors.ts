@@ -21,5 +21,6 @@ const byKind: Record<Failure['kind'], number> = { retry: 503, blocked: 409, fata
 export const statusOf = (failure: Failure): number => byCode[failure.code] ?? byKind[failure.kind];
 
 /** A thing of somebody else and a missing thing look the same. */
-export const notFound = (what: string, next: string): { ok: false; failure: Failure } => fail('fatal', 'not-found', what, `there is no such thing here, or you may not see it. ${next}`);
+export const notFound = (what: string, next: string): { ok: false; failure: Failure } =>
+  fail('fatal', 'not-found', what, `there is no such thing here, or you may not see it. ${next}`);
 export const invalid = (what: string, message: string): { ok: false; failure: Failure } => fail('fatal', 'request-invalid', what, message);

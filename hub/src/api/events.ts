@@ -1,4 +1,5 @@
 import { allowedProjects } from '@groundplane/protocol/access';
+import { isAllowed } from '@groundplane/protocol/access';
 import { isDigest } from '@groundplane/protocol/digest';
 import { ok } from '@groundplane/protocol/failure';
 import type { EventView, FleetView } from '@groundplane/protocol/api/views';
@@ -31,11 +32,16 @@ export const listEvents: Handler<'listEvents'> = async ({ principal, params, que
     ...(query.last === undefined ? {} : { last: query.last }),
   });
   const last = events.at(-1);
-  return ok({ items: events.map((event) => view(event, params.project)), ...(last !== undefined && events.length === limit && query.last === undefined ? { next: String(last.seq) } : {}) });
+  return ok({
+    items: events.map((event) => view(event, params.project)),
+    ...(last !== undefined && events.length === limit && query.last === undefined ? { next: String(last.seq) } : {}),
+  });
 };
 
 export const headContent: Handler<'headContent'> = async ({ principal, params }, deps) => {
-  const mine = isDigest(params.digest) ? await deps.store.get('blob', principal.tenant, params.digest) : undefined;
+  // Authors upload charts from within their project, and blobs belong to the whole tenant.
+  const mayAsk = principal.grants.some((grant) => isAllowed([grant], 'content.upload', grant.project) || isAllowed([grant], 'content.get', grant.project));
+  const mine = mayAsk && isDigest(params.digest) ? await deps.store.get('blob', principal.tenant, params.digest) : undefined;
   return mine === undefined ? notFound(`content ${params.digest}`, 'It was not uploaded to this tenant') : ok({ digest: params.digest, size: mine.value.size });
 };
 
@@ -53,7 +59,8 @@ const sum = (views: readonly FleetView[]): FleetView => {
 export const fleet: Handler<'fleet'> = async ({ principal, query }, deps) => {
   const visible = allowedProjects(principal.grants, 'host.get');
   const project = query.project === undefined ? undefined : await deps.store.byName('project', principal.tenant, '', query.project);
-  if (query.project !== undefined && (project === undefined || (visible !== 'all' && !visible.includes(project.id)))) return notFound(`project ${query.project}`, 'See: gp get projects');
+  if (query.project !== undefined && (project === undefined || (visible !== 'all' && !visible.includes(project.id))))
+    return notFound(`project ${query.project}`, 'See: gp get projects');
   if (project === undefined && visible !== 'all') return ok(sum(visible.map((id) => deps.fleet.counters(principal.tenant, id))));
   return ok(deps.fleet.counters(principal.tenant, project?.id));
 };

@@ -28,6 +28,8 @@ export interface ApiDeps {
   /** Addresses that go into tickets: links in the order to try, and the base for content. */
   addresses: () => { links: string[]; content: string };
   systemTenant: string;
+  /** People reach the hub by https (through a proxy that ends TLS): cookies are marked so. */
+  isSecure: boolean;
 }
 
 type ParsedBody<N extends RouteName> = Routes[N]['body'] extends z.ZodType ? z.output<Routes[N]['body']> : undefined;
@@ -44,10 +46,20 @@ export interface Request<N extends RouteName> {
 /** Answers one route. The router has checked who calls, what they may do, and the form of everything. */
 export type Handler<N extends RouteName> = (request: Request<N>, deps: ApiDeps) => Promise<Result<Output<N>>>;
 
-export const stamp = (row: Pick<Row<'project'>, 'id' | 'createdAtMs' | 'updatedAtMs' | 'version'>) => ({ id: row.id, createdAtMs: row.createdAtMs, updatedAtMs: row.updatedAtMs, rowVersion: row.version });
+export const stamp = (row: Pick<Row<'project'>, 'id' | 'createdAtMs' | 'updatedAtMs' | 'version'>) => ({
+  id: row.id,
+  createdAtMs: row.createdAtMs,
+  updatedAtMs: row.updatedAtMs,
+  rowVersion: row.version,
+});
 
 /** One page of rows as views; `next` is there when the page was full. */
-export const page = <R extends { name: string; id: string }, V>(rows: readonly R[], limit: number, view: (row: R) => V, key: (row: R) => string = (row) => row.name): { items: V[]; next?: string } => {
+export const page = <R extends { name: string; id: string }, V>(
+  rows: readonly R[],
+  limit: number,
+  view: (row: R) => V,
+  key: (row: R) => string = (row) => row.name,
+): { items: V[]; next?: string } => {
   const last = rows.at(-1);
   return { items: rows.map(view), ...(rows.length === limit && last !== undefined ? { next: key(last) } : {}) };
 };

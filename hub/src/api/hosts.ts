@@ -55,7 +55,9 @@ export const listHosts: Handler<'listHosts'> = async ({ principal, params, query
   const limit = limitOf(query);
   const rows = await deps.store.list('host', principal.tenant, { project, limit, ...(query.after === undefined ? {} : { after: query.after }) });
   const listed = page(rows, limit, (row) => deps.fleet.host(row.id));
-  const items = listed.items.filter((host) => host !== undefined && (query.state === undefined || host.state === query.state)).map((host) => hostSummary(deps, host as HostEntry, params.project));
+  const items = listed.items
+    .filter((host) => host !== undefined && (query.state === undefined ? host.state !== 'revoked' : host.state === query.state))
+    .map((host) => hostSummary(deps, host as HostEntry, params.project));
   return ok({ items, ...(listed.next === undefined ? {} : { next: listed.next }) });
 };
 
@@ -65,28 +67,79 @@ export const approveHost: Handler<'approveHost'> = async ({ principal, params, b
   const { row } = found.value;
   const words = keyWords(row.value.key, deps.keys.hub);
   if (body.words !== undefined && body.words.trim().split(/\s+/).join(' ').toLowerCase() !== words) {
-    return fail('fatal', 'words-differ', `host ${params.name}`, 'the words on the device are not the words of this host. Somebody may be trying to pass off another device; look at its console again');
+    return fail(
+      'fatal',
+      'words-differ',
+      `host ${params.name}`,
+      'the words on the device are not the words of this host. Somebody may be trying to pass off another device; look at its console again',
+    );
   }
   if (row.value.state === 'revoked') return fail('blocked', 'host-revoked', `host ${params.name}`, 'was revoked; enrol it again with a new key');
   const name = body.rename ?? row.name;
   const done = await deps.store.commit([
-    { op: 'put', kind: 'host', tenant: row.tenant, id: row.id, project: row.project, name, lookup: row.value.key, expect: row.version, value: { ...row.value, state: 'approved', labels: body.labels ?? row.value.labels } },
-    { op: 'event', event: { tenant: row.tenant, project: row.project, host: name, atMs: deps.clock.wallMs(), type: 'normal', reason: 'HostApproved', actor: principal.subject, message: `host ${name} (${words}) was let in` } },
+    {
+      op: 'put',
+      kind: 'host',
+      tenant: row.tenant,
+      id: row.id,
+      project: row.project,
+      name,
+      lookup: row.value.key,
+      expect: row.version,
+      value: { ...row.value, state: 'approved', labels: body.labels ?? row.value.labels },
+    },
+    {
+      op: 'event',
+      event: {
+        tenant: row.tenant,
+        project: row.project,
+        host: name,
+        atMs: deps.clock.wallMs(),
+        type: 'normal',
+        reason: 'HostApproved',
+        actor: principal.subject,
+        message: `host ${name} (${words}) was let in`,
+      },
+    },
   ]);
   if (!done.ok) return done;
   const after = await find(deps, principal.tenant, project, name);
   return after.ok ? ok(await view(deps, after.value.row, after.value.entry, params.project)) : after;
 };
 
+/** The key is remembered, so that no ticket brings it back; the name is free again. */
 export const revokeHost: Handler<'revokeHost'> = async ({ principal, params, project }, deps) => {
   const found = await find(deps, principal.tenant, project, params.name);
   if (!found.ok) return found;
   const { row, entry } = found.value;
   const cluster = deps.fleet.clusterOf(row.id);
-  if (cluster !== undefined && !cluster.deleting) return fail('blocked', 'in-use', `host ${params.name}`, `belongs to cluster ${cluster.name}. Take it out of the cluster's hosts first`);
+  if (cluster !== undefined && !cluster.deleting)
+    return fail('blocked', 'in-use', `host ${params.name}`, `belongs to cluster ${cluster.name}. Take it out of the cluster's hosts first`);
   const done = await deps.store.commit([
-    { op: 'put', kind: 'host', tenant: row.tenant, id: row.id, project: row.project, name: row.name, lookup: row.value.key, expect: row.version, value: { ...row.value, state: 'revoked' } },
-    { op: 'event', event: { tenant: row.tenant, project: row.project, host: row.name, atMs: deps.clock.wallMs(), type: 'warning', reason: 'HostRevoked', actor: principal.subject, message: `host ${row.name} was revoked` } },
+    {
+      op: 'put',
+      kind: 'host',
+      tenant: row.tenant,
+      id: row.id,
+      project: row.project,
+      name: `revoked-${row.id.slice(-12)}`,
+      lookup: row.value.key,
+      expect: row.version,
+      value: { ...row.value, state: 'revoked' },
+    },
+    {
+      op: 'event',
+      event: {
+        tenant: row.tenant,
+        project: row.project,
+        host: row.name,
+        atMs: deps.clock.wallMs(),
+        type: 'warning',
+        reason: 'HostRevoked',
+        actor: principal.subject,
+        message: `host ${row.name} was revoked`,
+      },
+    },
   ]);
   if (!done.ok) return done;
   deps.gateway.revoke(entry.id);

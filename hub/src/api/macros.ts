@@ -11,7 +11,18 @@ export const setMacro: Handler<'setMacro'> = async ({ principal, params, body, p
   const id = before?.id ?? makeId('macro', (length) => deps.random.bytes(length));
   const done = await deps.store.commit([
     { op: 'put', kind: 'macro', tenant: principal.tenant, id, project, name: params.name, expect: before?.version ?? 'absent', value: { value: body.value } },
-    { op: 'event', event: { tenant: principal.tenant, project, atMs: deps.clock.wallMs(), type: 'normal', reason: 'MacroSet', actor: principal.subject, message: `macro ${params.name} was set` } },
+    {
+      op: 'event',
+      event: {
+        tenant: principal.tenant,
+        project,
+        atMs: deps.clock.wallMs(),
+        type: 'normal',
+        reason: 'MacroSet',
+        actor: principal.subject,
+        message: `macro ${params.name} was set`,
+      },
+    },
   ]);
   if (!done.ok) return done;
   const row = await deps.store.get('macro', principal.tenant, id);

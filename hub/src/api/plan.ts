@@ -10,6 +10,7 @@ import { stepText } from '@groundplane/protocol/plan/steps';
 import type { BuiltBundle } from '../render/bundle.ts';
 import { checkSpec, membersOf } from './clusters.ts';
 import type { Handler } from './handler.ts';
+import { restoreSensitive } from './sensitive.ts';
 
 type LayerChange = PlanView['layers'][number];
 
@@ -21,8 +22,13 @@ const objectChanges = (before: BundleLayer | undefined, after: BundleLayer | und
     if (was === undefined) return [{ object: refText(object.ref), change: 'add' }];
     return was.digest === object.digest ? [] : [{ object: refText(object.ref), change: 'change' }];
   });
-  const gone = [...old.values()].filter((object) => !next.has(refKey(object.ref))).map((object) => ({ object: refText(object.ref), change: object.keep === true || object.crd !== undefined ? ('keep' as const) : ('prune' as const) }));
-  const hooks = before === undefined || (after !== undefined && kept.length > 0) ? (after?.hooks ?? []).map((hook) => ({ object: `${hook.events.join(',')} ${refText(hook.ref)}`, change: 'hook' as const })) : [];
+  const gone = [...old.values()]
+    .filter((object) => !next.has(refKey(object.ref)))
+    .map((object) => ({ object: refText(object.ref), change: object.keep === true || object.crd !== undefined ? ('keep' as const) : ('prune' as const) }));
+  const hooks =
+    before === undefined || (after !== undefined && kept.length > 0)
+      ? (after?.hooks ?? []).map((hook) => ({ object: `${hook.events.join(',')} ${refText(hook.ref)}`, change: 'hook' as const }))
+      : [];
   return [...kept, ...gone, ...hooks];
 };
 
@@ -55,13 +61,37 @@ const factsHolding = (before: BuiltBundle | undefined, after: BuiltBundle, gener
   const files = os.flatMap((layer) => wantedFiles(layer.os).map((file) => ({ layer: layer.name, file })));
   const owned = (layer: string, kind: OwnedOs['kind'], key: string): OwnedOs => ({ layer, kind, key });
   return {
-    target: { version: { epoch: '', generation, digest: after.digest }, parent: undefined, layers: after.bundle.layers.map((layer, index) => ({ layer, digest: after.layerDigests[index] ?? after.digest })), applier: true, rollback: false },
+    target: {
+      version: { epoch: '', generation, digest: after.digest },
+      parent: undefined,
+      layers: after.bundle.layers.map((layer, index) => ({ layer, digest: after.layerDigests[index] ?? after.digest })),
+      applier: true,
+      rollback: false,
+    },
     committed: undefined,
-    records: layers.map((layer, index) => ({ name: layer.name, digest: before?.layerDigests[index] ?? after.digest, layer, state: 'installed', event: 'install', revision: 1 })),
-    ownedObjects: layers.flatMap((layer) => layer.objects.map((object) => ({ ref: object.ref, layer: layer.name, digest: object.digest, adopted: false, keep: object.keep === true || object.crd !== undefined }))),
+    records: layers.map((layer, index) => ({
+      name: layer.name,
+      digest: before?.layerDigests[index] ?? after.digest,
+      layer,
+      state: 'installed',
+      event: 'install',
+      revision: 1,
+    })),
+    ownedObjects: layers.flatMap((layer) =>
+      layer.objects.map((object) => ({
+        ref: object.ref,
+        layer: layer.name,
+        digest: object.digest,
+        adopted: false,
+        keep: object.keep === true || object.crd !== undefined,
+      })),
+    ),
     ownedOs: [
       ...files.map(({ layer, file }) => owned(layer, 'file', file.path)),
-      ...os.flatMap((layer) => [...Object.keys(layer.os.sysctls).map((key) => owned(layer.name, 'sysctl', key)), ...layer.os.units.map((unit) => owned(layer.name, 'unit', unit.name))]),
+      ...os.flatMap((layer) => [
+        ...Object.keys(layer.os.sysctls).map((key) => owned(layer.name, 'sysctl', key)),
+        ...layer.os.units.map((unit) => owned(layer.name, 'unit', unit.name)),
+      ]),
     ],
     os: {
       files: new Map(files.map(({ file }) => [file.path, { digest: file.digest, mode: file.mode, owner: file.owner, group: file.group }])),
@@ -75,7 +105,8 @@ const factsHolding = (before: BuiltBundle | undefined, after: BuiltBundle, gener
 };
 
 /** The preview does not know the server's version; it assumes one that the layer allows. */
-const lowestAllowed = (built: BuiltBundle): string => /\d+\.\d+(\.\d+)?/.exec(built.bundle.layers.find((layer) => layer.kubernetes !== undefined)?.kubernetes?.version ?? '')?.[0] ?? '1.34.0';
+const lowestAllowed = (built: BuiltBundle): string =>
+  /\d+\.\d+(\.\d+)?/.exec(built.bundle.layers.find((layer) => layer.kubernetes !== undefined)?.kubernetes?.version ?? '')?.[0] ?? '1.34.0';
 
 const warningsFor = (changes: readonly LayerChange[], before: BuiltBundle | undefined, after: BuiltBundle): string[] => {
   const pruned = changes.flatMap((layer) => layer.objects).filter((object) => object.change === 'prune');
@@ -91,12 +122,19 @@ const warningsFor = (changes: readonly LayerChange[], before: BuiltBundle | unde
 export const planCluster: Handler<'planCluster'> = async ({ principal, params, body, project }, deps) => {
   const row = await deps.store.byName('cluster', principal.tenant, project, params.name);
   const cluster = { tenant: principal.tenant, project, name: params.name, id: row?.id ?? '' };
-  const after = await checkSpec(deps, cluster, body.spec);
+  const after = await checkSpec(deps, cluster, restoreSensitive(body.spec, row?.value.spec));
   if (!after.ok) return after;
   const held = row === undefined ? undefined : membersOf(deps, row, row.value.spec).find((host) => host.bundle !== undefined && host.cluster === row.id);
   const before = held?.bundle === undefined ? undefined : await deps.bundler.load(held.bundle);
   const layers = layerChanges(before, after.value);
   const steps = planHost(factsHolding(before, after.value, (held?.desired?.generation ?? 0) + 1)).steps;
   const changes = before?.digest !== after.value.digest;
-  return ok({ bundle: after.value.digest, changes, layers, steps: changes ? steps.map(stepText) : [], hosts: body.spec.hosts.length, warnings: warningsFor(layers, before, after.value) });
+  return ok({
+    bundle: after.value.digest,
+    changes,
+    layers,
+    steps: changes ? steps.map(stepText) : [],
+    hosts: body.spec.hosts.length,
+    warnings: warningsFor(layers, before, after.value),
+  });
 };

@@ -26,9 +26,11 @@ const usedBy = async (deps: ApiDeps, row: Row<'profile'>): Promise<string[]> => 
 };
 
 const layersOf = (spec: ProfileSpec, version: string): ProfileSummaryView['layers'] =>
-  spec.layers
-    .toSorted(compareLayers)
-    .map((layer) => ({ name: layer.name, kind: layer.kind, pack: layer.pack ?? (layer.helm === undefined ? { name: layer.name, version } : { name: layer.helm.chart.name, version: layer.helm.chart.version }) }));
+  spec.layers.toSorted(compareLayers).map((layer) => ({
+    name: layer.name,
+    kind: layer.kind,
+    pack: layer.pack ?? (layer.helm === undefined ? { name: layer.name, version } : { name: layer.helm.chart.name, version: layer.helm.chart.version }),
+  }));
 
 const view = async (deps: ApiDeps, row: Row<'profile'>, project: string): Promise<ProfileView> => ({
   ...stamp(row),
@@ -46,7 +48,12 @@ const view = async (deps: ApiDeps, row: Row<'profile'>, project: string): Promis
 const missingChart = async (deps: ApiDeps, tenant: string, spec: ProfileSpec): Promise<Result<void>> => {
   for (const layer of spec.layers) {
     if (layer.helm === undefined || (await deps.store.get('blob', tenant, layer.helm.chart.digest)) !== undefined) continue;
-    return fail('fatal', 'chart-missing', `layer ${layer.name}`, `the chart archive ${layer.helm.chart.digest} was not uploaded. gp apply does that when the layer names a chart by path`);
+    return fail(
+      'fatal',
+      'chart-missing',
+      `layer ${layer.name}`,
+      `the chart archive ${layer.helm.chart.digest} was not uploaded. gp apply does that when the layer names a chart by path`,
+    );
   }
   return ok(undefined);
 };
@@ -61,13 +68,29 @@ const release = (deps: ApiDeps, row: { tenant: string; name: string; version: st
     settable: row.spec.variables.filter((variable) => !variable.immutable).map((variable) => variable.name),
   } as const);
 
-const save = async (request: Pick<Request<'applyProfile'>, 'principal' | 'project'>, deps: ApiDeps, value: Row<'profile'>['value'], before: Row<'profile'> | undefined): Promise<Result<void>> => {
+const save = async (
+  request: Pick<Request<'applyProfile'>, 'principal' | 'project'>,
+  deps: ApiDeps,
+  value: Row<'profile'>['value'],
+  before: Row<'profile'> | undefined,
+): Promise<Result<void>> => {
   const { tenant, subject } = request.principal;
   const id = before?.id ?? makeId('profileVersion', (length) => deps.random.bytes(length));
   const verb = value.state === 'released' ? 'released' : 'saved as draft';
   const done = await deps.store.commit([
     { op: 'put', kind: 'profile', tenant, id, project: request.project, name: `${value.profile}@${value.version}`, value, expect: before?.version ?? 'absent' },
-    { op: 'event', event: { tenant, project: request.project, atMs: deps.clock.wallMs(), type: 'normal', reason: 'ProfileSaved', actor: subject, message: `profile ${value.profile} ${value.version} was ${verb}` } },
+    {
+      op: 'event',
+      event: {
+        tenant,
+        project: request.project,
+        atMs: deps.clock.wallMs(),
+        type: 'normal',
+        reason: 'ProfileSaved',
+        actor: subject,
+        message: `profile ${value.profile} ${value.version} was ${verb}`,
+      },
+    },
   ]);
   return done.ok ? ok(undefined) : done;
 };
@@ -81,7 +104,8 @@ export const applyProfile: Handler<'applyProfile'> = async (request, deps) => {
     return fail('blocked', 'immutable', `profile ${params.name} ${params.version}`, 'is released and cannot change. Raise metadata.version and apply again');
   }
   const isDraft = body.draft === true;
-  if (!isDraft && !isAllowed(principal.grants, 'profile.release', project)) return fail('fatal', 'denied', `profile ${params.name} ${params.version}`, 'you may not release profiles. Save it as a draft: gp apply --draft');
+  if (!isDraft && !isAllowed(principal.grants, 'profile.release', project))
+    return fail('fatal', 'denied', `profile ${params.name} ${params.version}`, 'you may not release profiles. Save it as a draft: gp apply --draft');
   const charts = await missingChart(deps, principal.tenant, body.spec);
   if (!charts.ok) return charts;
   const value: Row<'profile'>['value'] = {
@@ -95,7 +119,18 @@ export const applyProfile: Handler<'applyProfile'> = async (request, deps) => {
   };
   if (request.query.dryRun === 'true') {
     const nowMs = deps.clock.wallMs();
-    return ok({ id: before?.id ?? '', createdAtMs: before?.createdAtMs ?? nowMs, updatedAtMs: nowMs, rowVersion: before?.version ?? 0, ...params, labels: value.labels, state: value.state, digest, spec: body.spec, usedBy: [] });
+    return ok({
+      id: before?.id ?? '',
+      createdAtMs: before?.createdAtMs ?? nowMs,
+      updatedAtMs: nowMs,
+      rowVersion: before?.version ?? 0,
+      ...params,
+      labels: value.labels,
+      state: value.state,
+      digest,
+      spec: body.spec,
+      usedBy: [],
+    });
   }
   const saved = await save(request, deps, value, before);
   if (!saved.ok) return saved;
@@ -111,7 +146,9 @@ export const getProfile: Handler<'getProfile'> = async ({ principal, params, pro
 export const listProfiles: Handler<'listProfiles'> = async ({ principal, params, query, project }, deps) => {
   const limit = limitOf(query);
   const after = query.after ?? (query.name === undefined ? '' : `${query.name}@`);
-  const rows = (await deps.store.list('profile', principal.tenant, { project, after, limit })).filter((row) => query.name === undefined || row.value.profile === query.name);
+  const rows = (await deps.store.list('profile', principal.tenant, { project, after, limit })).filter(
+    (row) => query.name === undefined || row.value.profile === query.name,
+  );
   const uses = new Map<string, number>();
   for (const cluster of deps.fleet.clusters()) {
     if (cluster.tenant !== principal.tenant || cluster.project !== project || uses.size > 5_000) continue;
@@ -141,7 +178,16 @@ export const releaseProfile: Handler<'releaseProfile'> = async (request, deps) =
   if (!row.ok) return row;
   if (row.value.value.state === 'draft') {
     const { value } = row.value;
-    const saved = await save(request, deps, { ...value, state: 'released', release: release(deps, { tenant: principal.tenant, name: value.profile, version: value.version, digest: value.digest, spec: value.spec }) }, row.value);
+    const saved = await save(
+      request,
+      deps,
+      {
+        ...value,
+        state: 'released',
+        release: release(deps, { tenant: principal.tenant, name: value.profile, version: value.version, digest: value.digest, spec: value.spec }),
+      },
+      row.value,
+    );
     if (!saved.ok) return saved;
   }
   const after = await find(deps, principal.tenant, project, params.name, params.version);
@@ -152,10 +198,27 @@ export const deleteProfile: Handler<'deleteProfile'> = async ({ principal, param
   const row = await find(deps, principal.tenant, project, params.name, params.version);
   if (!row.ok) return row;
   const users = await usedBy(deps, row.value);
-  if (users.length > 0) return fail('blocked', 'in-use', `profile ${params.name} ${params.version}`, `is used by ${users.slice(0, 5).join(', ')}${users.length > 5 ? ` and ${users.length - 5} more` : ''}. Move them to another version first`);
+  if (users.length > 0)
+    return fail(
+      'blocked',
+      'in-use',
+      `profile ${params.name} ${params.version}`,
+      `is used by ${users.slice(0, 5).join(', ')}${users.length > 5 ? ` and ${users.length - 5} more` : ''}. Move them to another version first`,
+    );
   const done = await deps.store.commit([
     { op: 'delete', kind: 'profile', tenant: principal.tenant, id: row.value.id, expect: row.value.version },
-    { op: 'event', event: { tenant: principal.tenant, project, atMs: deps.clock.wallMs(), type: 'normal', reason: 'ProfileDeleted', actor: principal.subject, message: `profile ${params.name} ${params.version} was deleted` } },
+    {
+      op: 'event',
+      event: {
+        tenant: principal.tenant,
+        project,
+        atMs: deps.clock.wallMs(),
+        type: 'normal',
+        reason: 'ProfileDeleted',
+        actor: principal.subject,
+        message: `profile ${params.name} ${params.version} was deleted`,
+      },
+    },
   ]);
   return done.ok ? ok(undefined) : done;
 };

@@ -8,7 +8,7 @@ import { bodyLimit } from 'hono/body-limit';
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
 import type { z } from 'zod';
 import * as access from './access.ts';
-import type { Auth, Principal } from './auth.ts';
+import type { Principal } from './auth.ts';
 import * as clusters from './clusters.ts';
 import { invalid, notFound, statusOf } from './errors.ts';
 import * as events from './events.ts';
@@ -21,7 +21,16 @@ import * as tickets from './tickets.ts';
 
 /** Routes that set or clear the cookie are answered here; all others have a handler, and the type asks for each. */
 type Special = 'setup' | 'login' | 'logout';
-const handlers: { [N in Exclude<RouteName, Special>]: Handler<N> } = { ...pick(access), ...pick(clusters), ...pick(events), ...pick(hosts), ...pick(macros), ...pick(profiles), ...pick(tickets), planCluster };
+const handlers: { [N in Exclude<RouteName, Special>]: Handler<N> } = {
+  ...pick(access),
+  ...pick(clusters),
+  ...pick(events),
+  ...pick(hosts),
+  ...pick(macros),
+  ...pick(profiles),
+  ...pick(tickets),
+  planCluster,
+};
 
 function pick<T extends object>(module: T): Omit<T, 'who' | 'findCluster' | 'membersOf' | 'layerStack' | 'checkSpec' | 'hostSummary'> {
   return module;
@@ -37,18 +46,17 @@ export const failureResponse = (context: Context, failure: Failure): Response =>
 };
 
 /** `__Host-` needs https; on plain loopback http the cookie has another name and no Secure flag. */
-const cookieName = (context: Context): string => (new URL(context.req.url).protocol === 'https:' ? '__Host-gp' : 'gp-session');
+const cookieName = (isSecure: boolean): string => (isSecure ? '__Host-gp' : 'gp-session');
 
-const setSession = (context: Context, secret: string): void => {
-  const secure = cookieName(context).startsWith('__Host-');
-  setCookie(context, cookieName(context), secret, { httpOnly: true, sameSite: 'Strict', path: '/', secure, maxAge: 12 * 3600 });
+const setSession = (context: Context, secret: string, secure: boolean): void => {
+  setCookie(context, cookieName(secure), secret, { httpOnly: true, sameSite: 'Strict', path: '/', secure, maxAge: 12 * 3600 });
 };
 
 /** Finds out who calls: an API key as bearer, or the session cookie. */
-export const authenticate = async (context: Context, auth: Auth): Promise<Principal | undefined> => {
+export const authenticate = async (context: Context, { auth, isSecure }: Pick<ApiDeps, 'auth' | 'isSecure'>): Promise<Principal | undefined> => {
   const header = context.req.header('authorization');
   if (header !== undefined) return header.startsWith('Bearer ') ? auth.byBearer(header.slice('Bearer '.length)) : undefined;
-  const cookie = getCookie(context, cookieName(context));
+  const cookie = getCookie(context, cookieName(isSecure));
   return cookie === undefined ? undefined : auth.byCookie(cookie);
 };
 
@@ -87,7 +95,10 @@ const projectOf = async (context: Context, route: Route, principal: Principal, d
   if (route.auth.access !== 'permission') return '';
   const { permission, scope } = route.auth;
   if (scope === 'tenant') {
-    const anywhere = permission === 'host.get' ? principal.grants.some((grant) => isAllowed([grant], permission, grant.project)) : isAllowed(principal.grants, permission, undefined);
+    const anywhere =
+      permission === 'host.get'
+        ? principal.grants.some((grant) => isAllowed([grant], permission, grant.project))
+        : isAllowed(principal.grants, permission, undefined);
     return anywhere ? '' : denied(route, `needs the permission ${permission} for the whole tenant`);
   }
   const name = context.req.param('project') ?? '';
@@ -98,7 +109,7 @@ const projectOf = async (context: Context, route: Route, principal: Principal, d
 };
 
 const serve = async (context: Context, name: Exclude<RouteName, Special>, route: Route, deps: ApiDeps): Promise<Response> => {
-  const principal = await authenticate(context, deps.auth);
+  const principal = await authenticate(context, deps);
   if (principal === undefined) return failureResponse(context, unauthenticated);
   if (principal.byCookie && route.method !== 'GET' && isForeign(context)) return failureResponse(context, denied(route, 'the request comes from another site'));
   const project = await projectOf(context, route, principal, deps);
@@ -124,22 +135,25 @@ const serveLogin = async (context: Context, name: 'setup' | 'login', deps: ApiDe
   const given = body.value as { token?: string; name: string; password: string };
   const opened = name === 'setup' ? await deps.auth.setup(given.token ?? '', given.name, given.password) : await deps.auth.login(given.name, given.password);
   if (!opened.ok) return failureResponse(context, opened.failure);
-  setSession(context, opened.value.secret);
+  setSession(context, opened.value.secret, deps.isSecure);
   return context.json(route.response.parse(await access.who(opened.value.principal, deps)));
 };
 
 const serveLogout = async (context: Context, deps: ApiDeps): Promise<Response> => {
   if (isForeign(context)) return failureResponse(context, denied(routes.logout, 'the request comes from another site'));
-  const cookie = getCookie(context, cookieName(context));
+  const cookie = getCookie(context, cookieName(deps.isSecure));
   if (cookie !== undefined) await deps.auth.logout(cookie);
-  deleteCookie(context, cookieName(context), { path: '/', secure: cookieName(context).startsWith('__Host-') });
+  deleteCookie(context, cookieName(deps.isSecure), { path: '/', secure: deps.isSecure });
   return context.body(null, 204);
 };
 
 /** Binds the route table to its handlers. Whatever the table does not name does not exist. */
 export const apiRouter = (deps: ApiDeps, log: (text: string) => void): App => {
   const app: App = new Hono();
-  const limited = bodyLimit({ maxSize: limits.apiBodyBytes, onError: (context) => failureResponse(context, fail('fatal', 'body-too-large', 'request body', `has more than ${limits.apiBodyBytes} bytes`).failure) });
+  const limited = bodyLimit({
+    maxSize: limits.apiBodyBytes,
+    onError: (context) => failureResponse(context, fail('fatal', 'body-too-large', 'request body', `has more than ${limits.apiBodyBytes} bytes`).failure),
+  });
   app.onError((error, context) => {
     log(`api: ${context.req.method} ${context.req.path}: ${error.stack ?? error.message}`);
     return context.json({ error: fail('retry', 'internal', 'hub', 'a fault of the hub; its log says more').failure }, 500);

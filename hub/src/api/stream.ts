@@ -49,6 +49,15 @@ const note = (listener: Listener, change: Change, projectName: string, deps: Api
   } else if (['cluster', 'host', 'profile', 'ticket', 'project', 'macro'].includes(row.kind)) add(row.kind, row.name);
 };
 
+/** A stream ends when the key or session behind it does. */
+const stillAllowed = async (api: ApiDeps, request: Request, subject: string): Promise<boolean> => {
+  const header = request.headers.get('authorization');
+  const cookie = /(?:^|;\s*)(?:__Host-gp|gp-session)=([^;]+)/.exec(request.headers.get('cookie') ?? '')?.[1];
+  const found =
+    header === null ? (cookie === undefined ? undefined : await api.auth.byCookie(cookie)) : await api.auth.byBearer(header.replace(/^Bearer /, ''));
+  return found?.subject === subject;
+};
+
 /** Server-sent events: what changed since the last frame, at most one frame a second. The page asks for what it shows. */
 export const mountStream = (app: Hono, deps: ApiDeps): { close: () => void } => {
   const listeners = new Set<Listener>();
@@ -58,18 +67,26 @@ export const mountStream = (app: Hono, deps: ApiDeps): { close: () => void } => 
     for (const listener of listeners) for (const change of changes) note(listener, change, listener.project ?? '', deps);
   });
   app.get(`${apiBase}/stream`, async (context) => {
-    const principal = await authenticate(context, deps.auth);
+    const principal = await authenticate(context, deps);
     if (principal === undefined) return failureResponse(context, fail('fatal', 'unauthenticated', 'stream', 'needs a session. Log in again').failure);
     const name = context.req.query('project');
     const row = name === undefined ? undefined : await deps.store.byName('project', principal.tenant, '', name);
-    const isVisible = name === undefined ? isAllowed(principal.grants, 'host.get', undefined) : row !== undefined && isAllowed(principal.grants, 'host.get', row.id);
+    const isVisible =
+      name === undefined ? isAllowed(principal.grants, 'host.get', undefined) : row !== undefined && isAllowed(principal.grants, 'host.get', row.id);
     if (!isVisible) return failureResponse(context, notFound(`project ${name ?? ''}`, '').failure);
     if (listeners.size >= streamsMax) return failureResponse(context, fail('retry', 'hub-busy', 'stream', 'too many open pages; try again later').failure);
     context.header('Cache-Control', 'no-store');
     context.header('X-Accel-Buffering', 'no');
     return streamSSE(context, async (stream) => {
       let next = Promise.withResolvers<void>();
-      const listener: Listener = { tenant: principal.tenant, project: row?.id, changes: new Map(), events: false, isDoubted: false, wake: () => next.resolve() };
+      const listener: Listener = {
+        tenant: principal.tenant,
+        project: row?.id,
+        changes: new Map(),
+        events: false,
+        isDoubted: false,
+        wake: () => next.resolve(),
+      };
       listeners.add(listener);
       stream.onAbort(() => next.resolve());
       try {
@@ -105,12 +122,4 @@ export const mountStream = (app: Hono, deps: ApiDeps): { close: () => void } => 
       for (const listener of listeners) listener.wake();
     },
   };
-
-  /** A stream ends when the key or session behind it does. */
-  async function stillAllowed(api: ApiDeps, request: Request, subject: string): Promise<boolean> {
-    const header = request.headers.get('authorization');
-    const cookie = /(?:^|;\s*)(?:__Host-gp|gp-session)=([^;]+)/.exec(request.headers.get('cookie') ?? '')?.[1];
-    const found = header === null ? (cookie === undefined ? undefined : await api.auth.byCookie(cookie)) : await api.auth.byBearer(header.replace(/^Bearer /, ''));
-    return found?.subject === subject;
-  }
 };

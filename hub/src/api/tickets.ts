@@ -5,7 +5,15 @@ import { secretHash } from './auth.ts';
 import { notFound } from './errors.ts';
 import { limitOf, page, stamp, type Handler } from './handler.ts';
 
-const view = (row: Row<'ticket'>, project: string) => ({ ...stamp(row), name: row.name, project, expiresAtMs: row.value.expiresAtMs, usesLeft: row.value.usesLeft, labels: row.value.labels, autoApprove: row.value.autoApprove });
+const view = (row: Row<'ticket'>, project: string) => ({
+  ...stamp(row),
+  name: row.name,
+  project,
+  expiresAtMs: row.value.expiresAtMs,
+  usesLeft: row.value.usesLeft,
+  labels: row.value.labels,
+  autoApprove: row.value.autoApprove,
+});
 
 export const createTicket: Handler<'createTicket'> = async ({ principal, params, body, project }, deps) => {
   const id = makeId('ticket', (length) => deps.random.bytes(length));
@@ -20,9 +28,26 @@ export const createTicket: Handler<'createTicket'> = async ({ principal, params,
       name: body.name,
       lookup: id,
       expect: 'absent',
-      value: { keyHash: secretHash(secret), expiresAtMs: deps.clock.wallMs() + body.ttlSeconds * 1000, usesLeft: body.uses, labels: body.labels ?? {}, autoApprove: body.autoApprove },
+      value: {
+        keyHash: secretHash(secret),
+        expiresAtMs: deps.clock.wallMs() + body.ttlSeconds * 1000,
+        usesLeft: body.uses,
+        labels: body.labels ?? {},
+        autoApprove: body.autoApprove,
+      },
     },
-    { op: 'event', event: { tenant: principal.tenant, project, atMs: deps.clock.wallMs(), type: 'normal', reason: 'TicketMade', actor: principal.subject, message: `ticket ${body.name} for ${body.uses} hosts was made` } },
+    {
+      op: 'event',
+      event: {
+        tenant: principal.tenant,
+        project,
+        atMs: deps.clock.wallMs(),
+        type: 'normal',
+        reason: 'TicketMade',
+        actor: principal.subject,
+        message: `ticket ${body.name} for ${body.uses} hosts was made`,
+      },
+    },
   ]);
   if (!done.ok) return done;
   const row = await deps.store.get('ticket', principal.tenant, id);

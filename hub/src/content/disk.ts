@@ -22,7 +22,10 @@ export const diskContent = (folder: string): ContentStore => {
 
   const sizeOf = async (digest: string): Promise<number | undefined> => {
     if (!isDigest(digest)) return undefined;
-    return stat(fileOf(digest)).then((found) => found.size, () => undefined);
+    return stat(fileOf(digest)).then(
+      (found) => found.size,
+      () => undefined,
+    );
   };
 
   const place = async (temporary: string, digest: string): Promise<void> => {

@@ -50,7 +50,10 @@ const summary = (status: HostStatus): Pick<HostEntry, 'phase' | 'reported' | 'dr
   drifted: status.layers.reduce((sum, layer) => sum + layer.drift.healed, 0),
   layersReady: status.layers.filter((layer) => layer.state === 'ready').length,
   layersTotal: status.layers.length,
-  message: status.poisoned?.failure.message ?? status.failure?.message ?? status.layers.find((layer) => layer.state !== 'ready' && layer.message !== undefined)?.message,
+  message:
+    status.poisoned?.failure.message ??
+    status.failure?.message ??
+    status.layers.find((layer) => layer.state !== 'ready' && layer.message !== undefined)?.message,
   kubernetesVersion: status.kubernetes.version,
 });
 
@@ -76,7 +79,13 @@ export const createFleet = (store: Store) => {
       status:
         host?.phase === undefined
           ? undefined
-          : ({ phase: host.phase, layers: [], kubernetes: { state: 'unknown' }, ...(host.reported === undefined ? {} : { version: host.reported }), ...(host.message === undefined ? {} : { failure: { kind: 'retry', code: '', element: '', message: host.message } }) } satisfies HostStatus),
+          : ({
+              phase: host.phase,
+              layers: [],
+              kubernetes: { state: 'unknown' },
+              ...(host.reported === undefined ? {} : { version: host.reported }),
+              ...(host.message === undefined ? {} : { failure: { kind: 'retry', code: '', element: '', message: host.message } }),
+            } satisfies HostStatus),
     }));
     Object.assign(cluster, clusterState({ deleting: cluster.deleting, failure: cluster.failure, hosts: facts }));
   };
@@ -90,7 +99,21 @@ export const createFleet = (store: Store) => {
   const putHost = (row: Row<'host'>): void => {
     const before = hosts.get(row.id);
     const entry: HostEntry = {
-      ...(before ?? { online: false, lastSeenMs: undefined, desired: undefined, held: undefined, bundle: undefined, cluster: undefined, phase: undefined, reported: undefined, drifted: 0, layersReady: 0, layersTotal: 0, message: undefined, kubernetesVersion: undefined }),
+      ...(before ?? {
+        online: false,
+        lastSeenMs: undefined,
+        desired: undefined,
+        held: undefined,
+        bundle: undefined,
+        cluster: undefined,
+        phase: undefined,
+        reported: undefined,
+        drifted: 0,
+        layersReady: 0,
+        layersTotal: 0,
+        message: undefined,
+        kubernetesVersion: undefined,
+      }),
       id: row.id,
       tenant: row.tenant,
       project: row.project,
@@ -120,7 +143,18 @@ export const createFleet = (store: Store) => {
       const host = byName.get(nameKey(row.tenant, row.project, name));
       if (host !== undefined && clusterOfHost.get(host.id) === row.id) clusterOfHost.delete(host.id);
     }
-    const entry: ClusterEntry = { id: row.id, tenant: row.tenant, project: row.project, name: row.name, hosts: row.value.spec.hosts, deleting: row.value.deleting, failure: before?.failure, bundle: before?.bundle, state: 'applying', message: '' };
+    const entry: ClusterEntry = {
+      id: row.id,
+      tenant: row.tenant,
+      project: row.project,
+      name: row.name,
+      hosts: row.value.spec.hosts,
+      deleting: row.value.deleting,
+      failure: before?.failure,
+      bundle: before?.bundle,
+      state: 'applying',
+      message: '',
+    };
     clusters.set(row.id, entry);
     for (const name of entry.hosts) {
       const host = byName.get(nameKey(row.tenant, row.project, name));
@@ -133,7 +167,8 @@ export const createFleet = (store: Store) => {
     const item = row.row;
     if (item.kind === 'host') putHost(item);
     else if (item.kind === 'cluster') putCluster(item);
-    else if (item.kind === 'desired') update(item.id, { desired: item.value.version, bundle: item.value.desired.bundle, cluster: item.value.desired.cluster?.id });
+    else if (item.kind === 'desired')
+      update(item.id, { desired: item.value.version, bundle: item.value.desired.bundle, cluster: item.value.desired.cluster?.id });
     else if (item.kind === 'observed') update(item.id, summary(item.value.status));
     else if (item.kind === 'presence') update(item.id, { lastSeenMs: item.value.lastSeenMs });
     else if (item.kind === 'profile') profiles.set(item.id, { tenant: item.tenant, project: item.project });
@@ -163,7 +198,8 @@ export const createFleet = (store: Store) => {
   });
 
   const load = async (): Promise<void> => {
-    for (const kind of ['host', 'desired', 'observed', 'presence', 'cluster', 'profile'] as const) for await (const row of store.scan(kind)) onPut({ op: 'put', row: row as AnyRow });
+    for (const kind of ['host', 'desired', 'observed', 'presence', 'cluster', 'profile'] as const)
+      for await (const row of store.scan(kind)) onPut({ op: 'put', row: row as AnyRow });
   };
 
   const counters = (tenant: string, project: string | undefined): FleetView => {

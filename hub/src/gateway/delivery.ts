@@ -66,7 +66,8 @@ export const createDelivery = (deps: { store: Store; content: ContentStore; bund
     const built = await deps.bundler.load(bundle);
     if (built === undefined) return undefined;
     const base = baseDigest === undefined ? undefined : await deps.bundler.load(baseDigest);
-    const body = base === undefined ? { bundle: built.bundle } : base.digest === built.digest ? {} : { patch: makeBundlePatch(base, built.bundle, built.layerKeys) };
+    const body =
+      base === undefined ? { bundle: built.bundle } : base.digest === built.digest ? {} : { patch: makeBundlePatch(base, built.bundle, built.layerKeys) };
     const attach = options.attach ? await attachments(built, base) : {};
     // Releases that came with the base are known to the host already.
     const isKnown = base !== undefined && JSON.stringify(base.bundle.profiles) === JSON.stringify(built.bundle.profiles);

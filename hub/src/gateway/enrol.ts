@@ -13,7 +13,9 @@ const attemptsMax = 5;
 const refused = (why: string): Result<never> => fail('blocked', 'ticket-refused', 'ticket', `${why}. Make a new one with: gp ticket create`);
 
 const checkMac = (row: Row<'ticket'>, hello: Hello, challenge: { hub: string; nonce: string }): boolean => {
-  const expected = createHmac('sha256', Buffer.from(row.value.keyHash, 'hex')).update(ticketText(challenge, hello.key, hello.nonce)).digest();
+  const expected = createHmac('sha256', Buffer.from(row.value.keyHash, 'hex'))
+    .update(ticketText(challenge, hello.key, hello.nonce))
+    .digest();
   const given = Buffer.from(hello.ticket?.mac ?? '', 'base64url');
   return given.length === expected.length && timingSafeEqual(given, expected);
 };
@@ -43,7 +45,8 @@ export const createEnrolment = (deps: EnrolDeps): ((hello: Hello, challenge: { h
     const id = hello.ticket?.id ?? '';
     const known = await deps.store.byLookup('ticket', id);
     // Nobody waits for, or makes others wait with, a ticket whose secret they do not know.
-    if (known === undefined || !checkMac(known, hello, challenge)) return refused(hello.ticket === undefined ? 'this key is unknown and brings no ticket' : 'there is no such ticket');
+    if (known === undefined || !checkMac(known, hello, challenge))
+      return refused(hello.ticket === undefined ? 'this key is unknown and brings no ticket' : 'there is no such ticket');
     const turn = (turns.get(id) ?? Promise.resolve()).catch(() => undefined).then(() => enrol(deps, hello, challenge));
     turns.set(id, turn);
     try {
@@ -69,7 +72,17 @@ const enrol = async (deps: EnrolDeps, hello: Hello, challenge: { hub: string; no
     const state = ticket.value.autoApprove ? 'approved' : 'lobby';
     const words = keyWords(hello.key, deps.hub);
     const done = await store.commit([
-      { op: 'put', kind: 'ticket', tenant: ticket.tenant, id: ticket.id, project: ticket.project, name: ticket.name, value: { ...ticket.value, usesLeft: ticket.value.usesLeft - 1 }, lookup: ticket.id, expect: ticket.version },
+      {
+        op: 'put',
+        kind: 'ticket',
+        tenant: ticket.tenant,
+        id: ticket.id,
+        project: ticket.project,
+        name: ticket.name,
+        value: { ...ticket.value, usesLeft: ticket.value.usesLeft - 1 },
+        lookup: ticket.id,
+        expect: ticket.version,
+      },
       {
         op: 'put',
         kind: 'host',
@@ -81,7 +94,18 @@ const enrol = async (deps: EnrolDeps, hello: Hello, challenge: { hub: string; no
         expect: 'absent',
         value: { key: hello.key, state, labels: ticket.value.labels, bootId: hello.bootId, ...(hello.serial === undefined ? {} : { serial: hello.serial }) },
       },
-      { op: 'event', event: { tenant: ticket.tenant, project: ticket.project, host: name, atMs: clock.wallMs(), type: 'normal', reason: state === 'approved' ? 'HostApproved' : 'HostWaiting', message: `host ${name} (${words}) came with ticket ${ticket.name}${state === 'approved' ? ' and was let in by its rule' : ' and waits for approval'}` } },
+      {
+        op: 'event',
+        event: {
+          tenant: ticket.tenant,
+          project: ticket.project,
+          host: name,
+          atMs: clock.wallMs(),
+          type: 'normal',
+          reason: state === 'approved' ? 'HostApproved' : 'HostWaiting',
+          message: `host ${name} (${words}) came with ticket ${ticket.name}${state === 'approved' ? ' and was let in by its rule' : ' and waits for approval'}`,
+        },
+      },
     ]);
     if (done.ok) {
       const row = await store.get('host', ticket.tenant, id);

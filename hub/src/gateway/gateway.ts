@@ -1,8 +1,16 @@
-import { verify as verifyWith, createPublicKey } from 'node:crypto';
 import { isSameVersion, type Version } from '@groundplane/protocol/bundle';
 import { parseAgentFrame, writeFrame } from '@groundplane/protocol/frame';
 import { limits } from '@groundplane/protocol/limits';
-import { capabilities, helloText, protocolVersion, welcomeText, type AgentMessage, type Hello, type HubMessage, type Report } from '@groundplane/protocol/messages';
+import {
+  capabilities,
+  helloText,
+  protocolVersion,
+  welcomeText,
+  type AgentMessage,
+  type Hello,
+  type HubMessage,
+  type Report,
+} from '@groundplane/protocol/messages';
 import type { Verify } from '@groundplane/protocol/trust';
 import { keyWords } from '@groundplane/protocol/words';
 import type { Fleet, HostEntry } from '../fleet/index.ts';
@@ -12,6 +20,7 @@ import type { Random } from '../port/random.ts';
 import type { Row, Store, Write } from '../port/store.ts';
 import type { HubKeys } from '../trust/keys.ts';
 import type { Assigner } from '../reconcile/assign.ts';
+import { createDoor, isSigned } from './door.ts';
 import type { Delivery } from './delivery.ts';
 import { createEnrolment } from './enrol.ts';
 
@@ -54,29 +63,6 @@ const graceMs = (intervalMs: number): number => 2 * intervalMs + 30_000;
 
 const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
 
-const isSigned = (key: string, text: string, signature: string): boolean => {
-  try {
-    const publicKey = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: key.slice('ed25519:'.length) }, format: 'jwk' });
-    return verifyWith(null, Buffer.from(text), publicKey, Buffer.from(signature, 'base64url'));
-  } catch {
-    return false;
-  }
-};
-
-/** Refills with time; the hub greets this many hosts a second and tells the rest when to return. */
-const createDoor = (clock: Clock) => {
-  let tokens: number = limits.handshakesPerSecond;
-  let lastMs = clock.monotonicMs();
-  return (): boolean => {
-    const nowMs = clock.monotonicMs();
-    tokens = Math.min(limits.handshakesPerSecond, tokens + ((nowMs - lastMs) / 1000) * limits.handshakesPerSecond);
-    lastMs = nowMs;
-    if (tokens < 1) return false;
-    tokens -= 1;
-    return true;
-  };
-};
-
 /** Where agents arrive, whatever carried them: greeting, lobby, desired states down, reports up, presence. */
 export const createGateway = (deps: GatewayDeps) => {
   const { store, fleet, keys, epoch, clock, random, delivery } = deps;
@@ -105,8 +91,27 @@ export const createGateway = (deps: GatewayDeps) => {
     const nowMs = clock.wallMs();
     const base = { tenant: session.tenant, project: host.project, host: host.name, ...clusterName(host) };
     const writes: Write[] = (report.events ?? []).map((event) => ({ op: 'event', event: { ...base, ...event, message: event.message.slice(0, 2048) } }));
-    if (report.dropped !== undefined) writes.push({ op: 'event', event: { ...base, atMs: nowMs, type: 'warning', reason: 'EventsDropped', message: `the host had to throw away ${report.dropped} events while it was away` } });
-    if (report.status !== undefined) writes.push({ op: 'put', kind: 'observed', tenant: session.tenant, id: session.host, project: '', name: session.host, value: { status: report.status, reportedAtMs: nowMs } });
+    if (report.dropped !== undefined)
+      writes.push({
+        op: 'event',
+        event: {
+          ...base,
+          atMs: nowMs,
+          type: 'warning',
+          reason: 'EventsDropped',
+          message: `the host had to throw away ${report.dropped} events while it was away`,
+        },
+      });
+    if (report.status !== undefined)
+      writes.push({
+        op: 'put',
+        kind: 'observed',
+        tenant: session.tenant,
+        id: session.host,
+        project: '',
+        name: session.host,
+        value: { status: report.status, reportedAtMs: nowMs },
+      });
     return writes;
   };
 
@@ -121,7 +126,17 @@ export const createGateway = (deps: GatewayDeps) => {
     const writes = accepted(report, session, host);
     if (report.info !== undefined) {
       const row = await store.get('host', session.tenant, session.host);
-      if (row !== undefined) writes.push({ op: 'put', kind: 'host', tenant: row.tenant, id: row.id, project: row.project, name: row.name, lookup: row.value.key, value: { ...row.value, info: report.info } });
+      if (row !== undefined)
+        writes.push({
+          op: 'put',
+          kind: 'host',
+          tenant: row.tenant,
+          id: row.id,
+          project: row.project,
+          name: row.name,
+          lookup: row.value.key,
+          value: { ...row.value, info: report.info },
+        });
     }
     const done = writes.length === 0 ? undefined : await store.commit(writes, { patient: true });
     if (done !== undefined && !done.ok) return deps.log(`gateway: a report of ${host.name} could not be kept: ${done.failure.message}`);
@@ -157,9 +172,25 @@ export const createGateway = (deps: GatewayDeps) => {
     if (row === undefined) fleet.noteHeld(host.id, theirs);
     else {
       const { desired, inputs } = row.value;
-      await deps.assigner.assign([{ tenant: host.tenant, host: host.id, cluster: desired.cluster, bundle: desired.bundle, inputs }], new Map([[host.id, theirs]]));
+      await deps.assigner.assign(
+        [{ tenant: host.tenant, host: host.id, cluster: desired.cluster, bundle: desired.bundle, inputs }],
+        new Map([[host.id, theirs]]),
+      );
     }
-    await store.commit([{ op: 'event', event: { tenant: host.tenant, project: host.project, host: host.name, atMs: clock.wallMs(), type: 'warning', reason: 'HostAhead', message: `host ${host.name} holds generation ${theirs.generation} (epoch ${theirs.epoch}), ahead of this hub; its next generation is above that` } }]);
+    await store.commit([
+      {
+        op: 'event',
+        event: {
+          tenant: host.tenant,
+          project: host.project,
+          host: host.name,
+          atMs: clock.wallMs(),
+          type: 'warning',
+          reason: 'HostAhead',
+          message: `host ${host.name} holds generation ${theirs.generation} (epoch ${theirs.epoch}), ahead of this hub; its next generation is above that`,
+        },
+      },
+    ]);
   };
 
   const open = async (peer: Peer, hello: Hello, host: HostEntry): Promise<Session | undefined> => {
@@ -213,18 +244,28 @@ export const createGateway = (deps: GatewayDeps) => {
       send(peer, { t: 'reject', retryMs, failure: { kind: 'blocked', code, element: 'hub', message } });
       peer.close();
     };
-    if (hello.v < protocolVersion - 2 || hello.v > protocolVersion + 1) return reject('version-unknown', `this hub speaks protocol ${protocolVersion} and the agent ${hello.v}. Update the older one`, limits.backoffMaxMs);
-    if (!(deps.verify ?? isSigned)(hello.key, helloText(challenge, hello), hello.proof)) return reject('key-unproven', 'the hello is not signed by the key it names', limits.backoffMaxMs);
+    if (hello.v < protocolVersion - 2 || hello.v > protocolVersion + 1)
+      return reject('version-unknown', `this hub speaks protocol ${protocolVersion} and the agent ${hello.v}. Update the older one`, limits.backoffMaxMs);
+    if (!(deps.verify ?? isSigned)(hello.key, helloText(challenge, hello), hello.proof))
+      return reject('key-unproven', 'the hello is not signed by the key it names', limits.backoffMaxMs);
     if (fleet.hostByKey(hello.key) === undefined) {
       const enrolled = await enrol(hello, challenge);
       if (!enrolled.ok) return reject(enrolled.failure.code, enrolled.failure.message, 60_000);
     }
     const host = fleet.hostByKey(hello.key);
-    if (host === undefined || host.state === 'revoked') return reject('host-revoked', 'this device was revoked. To bring it back, remove its key and enrol it again', limits.backoffMaxMs);
+    if (host === undefined || host.state === 'revoked')
+      return reject('host-revoked', 'this device was revoked. To bring it back, remove its key and enrol it again', limits.backoffMaxMs);
     if (host.state === 'approved') return open(peer, hello, host);
     const timeMs = clock.wallMs();
     fleet.setOnline(host.id, false, timeMs);
-    send(peer, { t: 'lobby', words: keyWords(hello.key, keys.hub), retryMs: lobbyRetryMs, timeMs, root: keys.root, proof: keys.signTime(welcomeText(hello, { t: 'lobby', timeMs })) });
+    send(peer, {
+      t: 'lobby',
+      words: keyWords(hello.key, keys.hub),
+      retryMs: lobbyRetryMs,
+      timeMs,
+      root: keys.root,
+      proof: keys.signTime(welcomeText(hello, { t: 'lobby', timeMs })),
+    });
     return undefined;
   };
 
@@ -235,7 +276,8 @@ export const createGateway = (deps: GatewayDeps) => {
     sessions.delete(session.host);
     const lastSeenMs = clock.wallMs();
     fleet.setOnline(session.host, false, lastSeenMs);
-    if (!closing) void store.commit([{ op: 'put', kind: 'presence', tenant: session.tenant, id: session.host, project: '', name: session.host, value: { lastSeenMs } }]);
+    if (!closing)
+      void store.commit([{ op: 'put', kind: 'presence', tenant: session.tenant, id: session.host, project: '', name: session.host, value: { lastSeenMs } }]);
   };
 
   const accept: AcceptPeer = (peer) => {
@@ -329,7 +371,15 @@ export const createGateway = (deps: GatewayDeps) => {
       closing = true;
       cancelSweep();
       const lastSeenMs = clock.wallMs();
-      const last = [...sessions.values()].map((session): Write => ({ op: 'put', kind: 'presence', tenant: session.tenant, id: session.host, project: '', name: session.host, value: { lastSeenMs } }));
+      const last = [...sessions.values()].map((session): Write => ({
+        op: 'put',
+        kind: 'presence',
+        tenant: session.tenant,
+        id: session.host,
+        project: '',
+        name: session.host,
+        value: { lastSeenMs },
+      }));
       for (const session of sessions.values()) {
         send(session.peer, { t: 'goodbye', retryMs: 1_000, reason: 'the hub stops' });
         session.peer.close();

@@ -12,25 +12,12 @@ interface Connected {
   backlogBytes: number;
 }
 
-/**
- * MQTT 5 carrier with a broker inside (3.1.1 clients are welcome too). The broker is only a pipe: a client may publish to its own `up` topic and subscribe to its own `down`
- * topic, without wildcards, retained messages, shared subscriptions or a will; everything a client says goes to the gateway and to nobody else.
- */
-export const mqttCarrier = async (options: { host: string; port: number }, accept: AcceptPeer): Promise<Carrier & { port: number }> => {
-  const clients = new Map<Client, Connected>();
+/** Who may connect, and what a client may say and hear: its own two topics and nothing else. */
+const guard = (broker: Aedes, clients: ReadonlyMap<Client, Connected>): void => {
   /** Ids of whoever is connected. An agent takes a new one for each connection, so who comes with one that is in use wants to push somebody off. */
   const taken = new Set<string>();
-  const broker = await Aedes.createBroker({
-    heartbeatInterval: 60_000,
-    connectTimeout: limits.handshakeMs,
-    keepaliveLimit: keepaliveSecondsMax,
-    maxClientsIdLength: 64,
-    queueLimit: 64,
-    sessionExpiryIntervalLimit: 1,
-    pendingSessionsLimit: 1,
-    maximumPacketSize: limits.frameBytes + 1024,
-  });
-
+  broker.on('client', (client) => taken.add(client.id));
+  broker.on('clientDisconnect', (client) => taken.delete(client.id));
   broker.preConnect = (_, packet, done) => {
     const isPlain = packet.will === undefined && packet.clean !== false && /^gp-[0-9a-f-]{36}$/.test(packet.clientId) && !taken.has(packet.clientId);
     // Without an error the broker would leave the socket of whoever was refused open for ever.
@@ -51,6 +38,26 @@ export const mqttCarrier = async (options: { host: string; port: number }, accep
   };
   // Frames were handed over above; nobody subscribes to them, and nothing is forwarded between clients.
   broker.authorizeForward = (client, packet) => (packet.topic === downTopic(client.id) ? packet : null);
+};
+
+/**
+ * MQTT 5 carrier with a broker inside (3.1.1 clients are welcome too). The broker is only a pipe: a client may publish to its own `up` topic and subscribe to its own `down`
+ * topic, without wildcards, retained messages, shared subscriptions or a will; everything a client says goes to the gateway and to nobody else.
+ */
+export const mqttCarrier = async (options: { host: string; port: number }, accept: AcceptPeer): Promise<Carrier & { port: number }> => {
+  const clients = new Map<Client, Connected>();
+  const broker = await Aedes.createBroker({
+    heartbeatInterval: 60_000,
+    connectTimeout: limits.handshakeMs,
+    keepaliveLimit: keepaliveSecondsMax,
+    maxClientsIdLength: 64,
+    queueLimit: 64,
+    sessionExpiryIntervalLimit: 1,
+    pendingSessionsLimit: 1,
+    maximumPacketSize: limits.frameBytes + 1024,
+  });
+
+  guard(broker, clients);
 
   const start = (client: Client): void => {
     if (clients.has(client)) return;
@@ -60,7 +67,10 @@ export const mqttCarrier = async (options: { host: string; port: number }, accep
       send: (text) => {
         const payload = Buffer.from(text);
         connected.backlogBytes += payload.length;
-        client.publish({ cmd: 'publish', topic: downTopic(client.id), payload, qos: 1, retain: false, dup: false }, () => (connected.backlogBytes -= payload.length));
+        client.publish(
+          { cmd: 'publish', topic: downTopic(client.id), payload, qos: 1, retain: false, dup: false },
+          () => (connected.backlogBytes -= payload.length),
+        );
       },
       backlogBytes: () => connected.backlogBytes,
       close: () => client.close(),
@@ -70,9 +80,7 @@ export const mqttCarrier = async (options: { host: string; port: number }, accep
   broker.on('subscribe', (subscriptions, client) => {
     if (subscriptions.some((item) => item.topic === downTopic(client.id))) start(client);
   });
-  broker.on('client', (client) => taken.add(client.id));
   broker.on('clientDisconnect', (client) => {
-    taken.delete(client.id);
     clients.get(client)?.events?.onClose();
     clients.delete(client);
   });

@@ -9,7 +9,13 @@ export const linkPath = '/link';
 
 /** WebSocket carrier on the hub's own HTTP server. Browsers send an Origin and have no business here. */
 export const webSocketCarrier = (server: Server, accept: AcceptPeer): Carrier => {
-  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: limits.frameBytes, clientTracking: true, handleProtocols: () => 'groundplane.1' });
+  const sockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: limits.frameBytes,
+    clientTracking: true,
+    handleProtocols: () => 'groundplane.1',
+  });
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     const path = (request.url ?? '').split('?')[0];
     if (path !== linkPath || request.headers.origin !== undefined) {

@@ -58,4 +58,5 @@ export const planAssignments = (
 };
 
 /** The tree that the director signs once for the whole change. */
-export const assignmentTree = (numbered: readonly NumberedAssignment[]): MerkleTree => merkleTree(numbered.map(({ desired, version }) => desiredLeaf(desired.host, version.generation, version.digest)));
+export const assignmentTree = (numbered: readonly NumberedAssignment[]): MerkleTree =>
+  merkleTree(numbered.map(({ desired, version }) => desiredLeaf(desired.host, version.generation, version.digest)));

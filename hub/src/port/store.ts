@@ -12,7 +12,15 @@ export interface RowValues {
   tenant: { trustMode: 'hub' | 'signed' | 'signed+operator' };
   project: Record<string, never>;
   /** Name is `name@version`. */
-  profile: { profile: string; version: string; labels: Labels; spec: ProfileSpec; state: 'draft' | 'released'; digest: string; release?: Signed<ReleaseStatement> };
+  profile: {
+    profile: string;
+    version: string;
+    labels: Labels;
+    spec: ProfileSpec;
+    state: 'draft' | 'released';
+    digest: string;
+    release?: Signed<ReleaseStatement>;
+  };
   cluster: { labels: Labels; spec: ClusterSpec; deleting: boolean };
   /** Looked up by its public key, never by a name in a request. */
   host: { key: string; state: 'lobby' | 'approved' | 'revoked'; serial?: string; labels: Labels; bootId: string; info?: HostInfo };
@@ -57,7 +65,19 @@ export interface StoredEvent extends HostEvent {
 }
 export type NewEvent = Omit<StoredEvent, 'seq'>;
 
-type Put = { [K in Kind]: { op: 'put'; kind: K; tenant: string; id: string; project: string; name: string; value: RowValues[K]; lookup?: string; expect?: 'absent' | number } }[Kind];
+type Put = {
+  [K in Kind]: {
+    op: 'put';
+    kind: K;
+    tenant: string;
+    id: string;
+    project: string;
+    name: string;
+    value: RowValues[K];
+    lookup?: string;
+    expect?: 'absent' | number;
+  };
+}[Kind];
 export type Write = Put | { op: 'delete'; kind: Kind; tenant: string; id: string; expect?: number } | { op: 'event'; event: NewEvent };
 
 /** What a commit changed, in order. */

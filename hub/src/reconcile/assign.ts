@@ -28,10 +28,25 @@ export const createAssigner = (deps: { store: Store; fleet: Fleet; keys: HubKeys
     const numbered = planAssignments(epoch, wanted, (host) => before.get(host), above);
     if (numbered.length === 0) return [];
     const tree = assignmentTree(numbered);
-    const director = keys.sign('director', { schema: 'groundplane.dev/director/1', hub: keys.hub, epoch, root: tree.root, size: numbered.length, atMs: clock.wallMs() } as const);
+    const director = keys.sign('director', {
+      schema: 'groundplane.dev/director/1',
+      hub: keys.hub,
+      epoch,
+      root: tree.root,
+      size: numbered.length,
+      atMs: clock.wallMs(),
+    } as const);
     // Every key starts with the tenant, so each tenant of the batch gets its own copy of the one statement.
     const tenants = new Set(numbered.map((item) => item.assignment.tenant));
-    const writes: Write[] = [...tenants].map((tenant) => ({ op: 'put', kind: 'director', tenant, id: tree.root, project: '', name: tree.root, value: director }));
+    const writes: Write[] = [...tenants].map((tenant) => ({
+      op: 'put',
+      kind: 'director',
+      tenant,
+      id: tree.root,
+      project: '',
+      name: tree.root,
+      value: director,
+    }));
     for (const [index, { assignment, desired, version }] of numbered.entries()) {
       const adopted = held(assignment.host);
       writes.push({

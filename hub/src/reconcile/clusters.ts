@@ -49,7 +49,16 @@ export const createClusterInputs = (store: Store, fleet: Fleet) => {
     const known = profiles.get(key);
     if (known !== undefined) return ok(known);
     const row = await store.byName('profile', tenant, project, `${name}@${version}`);
-    if (row === undefined) return { ok: false, failure: { kind: 'blocked', code: 'profile-missing', element: `profile ${name} ${version}`, message: 'there is no such profile version in this project. See: gp get profiles' } };
+    if (row === undefined)
+      return {
+        ok: false,
+        failure: {
+          kind: 'blocked',
+          code: 'profile-missing',
+          element: `profile ${name} ${version}`,
+          message: 'there is no such profile version in this project. See: gp get profiles',
+        },
+      };
     const input: ProfileInput = { name, version, spec: row.value.spec, digest: row.value.digest };
     if (row.value.state === 'released') profiles.set(key, input);
     return ok(input);
@@ -65,14 +74,22 @@ export const createClusterInputs = (store: Store, fleet: Fleet) => {
         if (!profile.ok) return profile;
         inputs.push(profile.value);
       }
-      const observed = spec.hosts.map((name) => fleet.hostByName(cluster.tenant, cluster.project, name)?.kubernetesVersion).find((version) => version !== undefined);
+      const observed = spec.hosts
+        .map((name) => fleet.hostByName(cluster.tenant, cluster.project, name)?.kubernetesVersion)
+        .find((version) => version !== undefined);
       const project = await store.get('project', cluster.tenant, cluster.project);
       return ok({
         cluster: cluster.id,
         profiles: inputs,
         variables: spec.variables,
         macros: await macrosOf(cluster.tenant, cluster.project),
-        system: { 'cluster.name': cluster.name, 'cluster.uid': cluster.id, 'project.name': project?.name ?? '', 'project.uid': cluster.project, 'tenant.uid': cluster.tenant },
+        system: {
+          'cluster.name': cluster.name,
+          'cluster.uid': cluster.id,
+          'project.name': project?.name ?? '',
+          'project.uid': cluster.project,
+          'tenant.uid': cluster.tenant,
+        },
         kubeVersion: kubeVersionFor(inputs, observed),
       });
     },
@@ -90,7 +107,9 @@ export const clusterReconciler = (deps: ClusterReconcilerDeps & { inputs: Cluste
     const input = await inputs.read(row, row.value.spec);
     if (!input.ok) return input;
     const digest = bundler.inputsOf(input.value);
-    const first = row.value.spec.hosts.map((name) => fleet.hostByName(row.tenant, row.project, name)).find((host) => host?.bundle !== undefined && host.cluster === row.id);
+    const first = row.value.spec.hosts
+      .map((name) => fleet.hostByName(row.tenant, row.project, name))
+      .find((host) => host?.bundle !== undefined && host.cluster === row.id);
     const told = first === undefined || fleet.cluster(row.id)?.bundle !== undefined ? undefined : await store.get('desired', row.tenant, first.id);
     const kept = told?.value.inputs === digest && told.value.desired.bundle !== undefined ? await bundler.load(told.value.desired.bundle) : undefined;
     if (kept !== undefined) return ok({ built: kept, inputs: digest });
@@ -101,21 +120,46 @@ export const clusterReconciler = (deps: ClusterReconcilerDeps & { inputs: Cluste
   const assignmentsOf = (row: Row<'cluster'>, bundle: string, digest: string): Assignment[] => {
     const members = row.value.spec.hosts.map((name) => fleet.hostByName(row.tenant, row.project, name)).filter((host) => host?.state === 'approved');
     return members.flatMap((host, index) =>
-      host === undefined ? [] : [{ tenant: row.tenant, host: host.id, cluster: { id: row.id, name: row.name, role: 'control-plane' as const, applier: index === 0 }, bundle, inputs: digest }],
+      host === undefined
+        ? []
+        : [
+            {
+              tenant: row.tenant,
+              host: host.id,
+              cluster: { id: row.id, name: row.name, role: 'control-plane' as const, applier: index === 0 },
+              bundle,
+              inputs: digest,
+            },
+          ],
     );
   };
 
   const leaving = (tenant: string, cluster: string, staying: ReadonlySet<string>): Assignment[] =>
-    [...fleet.hosts()].filter((host) => host.cluster === cluster && !staying.has(host.id) && fleet.clusterOf(host.id)?.id !== host.cluster).map((host) => ({ tenant, host: host.id, cluster: undefined, bundle: undefined, inputs: '' }));
+    [...fleet.hosts()]
+      .filter((host) => host.cluster === cluster && !staying.has(host.id) && fleet.clusterOf(host.id)?.id !== host.cluster)
+      .map((host) => ({ tenant, host: host.id, cluster: undefined, bundle: undefined, inputs: '' }));
 
   /** Deleted when every host says that it holds nothing of it any more. */
   const finishDeletion = async (row: Row<'cluster'>): Promise<void> => {
     const members = row.value.spec.hosts.map((name) => fleet.hostByName(row.tenant, row.project, name)).filter((host) => host !== undefined);
-    const isClear = members.every((host) => host.cluster === undefined && (host.desired === undefined || (isSameVersion(host.reported, host.desired) && host.phase === 'converged')));
+    const isClear = members.every(
+      (host) => host.cluster === undefined && (host.desired === undefined || (isSameVersion(host.reported, host.desired) && host.phase === 'converged')),
+    );
     if (!isClear) return;
     await store.commit([
       { op: 'delete', kind: 'cluster', tenant: row.tenant, id: row.id },
-      { op: 'event', event: { tenant: row.tenant, project: row.project, cluster: row.name, atMs: row.updatedAtMs, type: 'normal', reason: 'ClusterDeleted', message: `cluster ${row.name} is gone from all its hosts` } },
+      {
+        op: 'event',
+        event: {
+          tenant: row.tenant,
+          project: row.project,
+          cluster: row.name,
+          atMs: row.updatedAtMs,
+          type: 'normal',
+          reason: 'ClusterDeleted',
+          message: `cluster ${row.name} is gone from all its hosts`,
+        },
+      },
     ]);
   };
 
@@ -126,11 +170,16 @@ export const clusterReconciler = (deps: ClusterReconcilerDeps & { inputs: Cluste
       const entry = fleet.cluster(id);
       const row = entry === undefined ? undefined : await store.get('cluster', entry.tenant, id);
       if (row === undefined) {
-        for (const host of fleet.hosts()) if (host.cluster === id) wanted.push({ tenant: host.tenant, host: host.id, cluster: undefined, bundle: undefined, inputs: '' });
+        for (const host of fleet.hosts())
+          if (host.cluster === id) wanted.push({ tenant: host.tenant, host: host.id, cluster: undefined, bundle: undefined, inputs: '' });
         continue;
       }
       if (row.value.deleting) {
-        wanted.push(...[...fleet.hosts()].filter((host) => host.cluster === id).map((host) => ({ tenant: host.tenant, host: host.id, cluster: undefined, bundle: undefined, inputs: '' })));
+        wanted.push(
+          ...[...fleet.hosts()]
+            .filter((host) => host.cluster === id)
+            .map((host) => ({ tenant: host.tenant, host: host.id, cluster: undefined, bundle: undefined, inputs: '' })),
+        );
         deleting.push(row);
         continue;
       }
@@ -170,7 +219,8 @@ interface Memory {
 const affectedBy = (change: Change, fleet: Fleet, inputs: ClusterInputs, memory: Memory): string[] => {
   if (change.op === 'event') return [];
   const { row } = change;
-  const inProject = (): string[] => [...fleet.clusters()].filter((cluster) => cluster.tenant === row.tenant && cluster.project === row.project).map((cluster) => cluster.id);
+  const inProject = (): string[] =>
+    [...fleet.clusters()].filter((cluster) => cluster.tenant === row.tenant && cluster.project === row.project).map((cluster) => cluster.id);
   switch (row.kind) {
     case 'cluster':
       memory.members.delete(row.id);
@@ -183,7 +233,9 @@ const affectedBy = (change: Change, fleet: Fleet, inputs: ClusterInputs, memory:
       return inProject();
     case 'host': {
       const cluster = fleet.clusterOf(row.id);
-      return cluster === undefined ? [...fleet.clusters()].filter((item) => item.tenant === row.tenant && item.hosts.includes(row.name)).map((item) => item.id) : [cluster.id];
+      return cluster === undefined
+        ? [...fleet.clusters()].filter((item) => item.tenant === row.tenant && item.hosts.includes(row.name)).map((item) => item.id)
+        : [cluster.id];
     }
     case 'observed': {
       const host = fleet.host(row.id);

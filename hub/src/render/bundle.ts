@@ -31,7 +31,13 @@ export interface BuiltBundle {
   blobs: ReadonlyMap<string, number>;
 }
 
-export const builtBundle = (bundle: Bundle): BuiltBundle => ({ digest: digestOf(bundle), bundle, layerDigests: bundle.layers.map(layerDigest), layerKeys: bundle.layers.map((layer) => digestOf(layer)), blobs: bundleBlobs(bundle) });
+export const builtBundle = (bundle: Bundle): BuiltBundle => ({
+  digest: digestOf(bundle),
+  bundle,
+  layerDigests: bundle.layers.map(layerDigest),
+  layerKeys: bundle.layers.map((layer) => digestOf(layer)),
+  blobs: bundleBlobs(bundle),
+});
 
 const keep = <V>(map: Map<string, V>, key: string, value: V, max: number): V => {
   if (map.size >= max) {
@@ -70,16 +76,27 @@ export const createBundler = (renderer: LayerRenderer, engine: string) => {
     return found;
   };
 
-  const isSeeded = (input: BundleInput): boolean => input.profiles.some((profile) => profile.spec.layers.some((layer) => layer.helm !== undefined && usesRandom.get(digestOf([layer.helm.chart.digest, layer.helm.values])) !== false));
+  const isSeeded = (input: BundleInput): boolean =>
+    input.profiles.some((profile) =>
+      profile.spec.layers.some((layer) => layer.helm !== undefined && usesRandom.get(digestOf([layer.helm.chart.digest, layer.helm.values])) !== false),
+    );
 
   const hasCharts = (input: BundleInput): boolean => input.profiles.some((profile) => profile.spec.layers.some((layer) => layer.helm !== undefined));
 
   /** Digest of everything that can change the outcome, and of nothing else. */
   const inputsOf = (input: BundleInput): string => {
     const used = new Set(input.profiles.flatMap(usedBy));
-    const pick = (scope: string, values: Readonly<Record<string, string>>): [string, string][] => Object.entries(values).filter(([key]) => used.has(`spectro.${scope}.${key}`));
+    const pick = (scope: string, values: Readonly<Record<string, string>>): [string, string][] =>
+      Object.entries(values).filter(([key]) => used.has(`spectro.${scope}.${key}`));
     return digestBytes(
-      canonicalJson([input.profiles.map((profile) => profile.digest), input.variables, pick('macro', input.macros), pick('system', input.system), hasCharts(input) ? input.kubeVersion : '', isSeeded(input) ? input.cluster : '']),
+      canonicalJson([
+        input.profiles.map((profile) => profile.digest),
+        input.variables,
+        pick('macro', input.macros),
+        pick('system', input.system),
+        hasCharts(input) ? input.kubeVersion : '',
+        isSeeded(input) ? input.cluster : '',
+      ]),
     );
   };
 
@@ -88,7 +105,11 @@ export const createBundler = (renderer: LayerRenderer, engine: string) => {
     if (!resolved.ok) return resolved;
     const rendered: BundleLayer[] = [];
     for (const item of resolved.value) {
-      const key = digestOf(item.layer.helm === undefined ? [item] : [item, input.kubeVersion, usesRandom.get(digestOf([item.layer.helm.chart.digest, item.layer.helm.values])) === false ? '' : input.cluster]);
+      const key = digestOf(
+        item.layer.helm === undefined
+          ? [item]
+          : [item, input.kubeVersion, usesRandom.get(digestOf([item.layer.helm.chart.digest, item.layer.helm.values])) === false ? '' : input.cluster],
+      );
       const layer = layers.get(key) ?? (await renderLayer(renderer, item, { cluster: input.cluster, kubeVersion: input.kubeVersion, usesRandom }));
       if ('ok' in layer && !layer.ok) return layer;
       rendered.push(keep(layers, key, 'ok' in layer ? layer.value : layer, layersMax));

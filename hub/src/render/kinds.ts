@@ -38,7 +38,8 @@ const groupOf = (apiVersion: string): string => (apiVersion.includes('/') ? apiV
 export const groupKind = (apiVersion: string, kind: string): string => `${groupOf(apiVersion)}/${kind}`;
 
 /** `custom` holds what CRDs of the same bundle say. Unknown kinds are taken as namespaced, which most custom resources are. */
-export const isClusterScoped = (apiVersion: string, kind: string, custom: ReadonlyMap<string, boolean>): boolean => custom.get(groupKind(apiVersion, kind)) ?? clusterScoped.has(groupKind(apiVersion, kind));
+export const isClusterScoped = (apiVersion: string, kind: string, custom: ReadonlyMap<string, boolean>): boolean =>
+  custom.get(groupKind(apiVersion, kind)) ?? clusterScoped.has(groupKind(apiVersion, kind));
 
 /** Helm's install order (pkg/release, KindSortOrder): what others need comes first. Unknown kinds come after all of these. */
 const installOrder: readonly string[] = [

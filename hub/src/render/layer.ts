@@ -30,7 +30,8 @@ const keepAnnotation = 'helm.sh/resource-policy';
 const store = async (content: ContentStore, object: KubeObject, element: string): Promise<Result<{ digest: Digest; size: number }>> => {
   const text = canonicalJson(object);
   const size = Buffer.byteLength(text);
-  if (size > limits.objectBytes) return fail('fatal', 'object-too-large', element, `${object.kind} ${object.metadata.name ?? ''} has ${size} bytes; at most ${limits.objectBytes}`);
+  if (size > limits.objectBytes)
+    return fail('fatal', 'object-too-large', element, `${object.kind} ${object.metadata.name ?? ''} has ${size} bytes; at most ${limits.objectBytes}`);
   return ok({ digest: await content.put(text), size });
 };
 
@@ -71,7 +72,13 @@ const renderHelm = async (renderer: LayerRenderer, input: ResolvedLayer, context
   if (helm === undefined) return ok({ objects: [], hooks: [], notes: '', engine: '' });
   const element = `layer ${layer.name}, chart ${helm.chart.name} ${helm.chart.version}`;
   const bytes = await renderer.content.read(helm.chart.digest);
-  if (bytes === undefined) return fail('blocked', 'chart-missing', element, `the chart archive ${helm.chart.digest} is not in the content store. Run gp apply with the chart's folder or archive again`);
+  if (bytes === undefined)
+    return fail(
+      'blocked',
+      'chart-missing',
+      element,
+      `the chart archive ${helm.chart.digest} is not in the content store. Run gp apply with the chart's folder or archive again`,
+    );
   const release = helm.releaseName ?? layer.name;
   const request = {
     chart: { kind: 'archive' as const, bytes },
@@ -85,13 +92,18 @@ const renderHelm = async (renderer: LayerRenderer, input: ResolvedLayer, context
   const shared = context.usesRandom.get(randomKey) === true ? undefined : await renderer.helm.render({ ...request, seed: '' });
   if (shared !== undefined && !shared.ok) return { ok: false, failure: { ...shared.failure, element: `${element}: ${shared.failure.element}`.slice(0, 512) } };
   if (shared !== undefined) context.usesRandom.set(randomKey, shared.value.usedRandom);
-  const rendered = shared === undefined || shared.value.usedRandom ? await renderer.helm.render({ ...request, seed: renderer.seed(context.cluster, release) }) : shared;
+  const rendered =
+    shared === undefined || shared.value.usedRandom ? await renderer.helm.render({ ...request, seed: renderer.seed(context.cluster, release) }) : shared;
   if (!rendered.ok) return { ok: false, failure: rendered.failure };
   const collected = collectHelm(rendered.value, helm.crds, element);
   return collected.ok ? ok({ ...collected.value, engine: rendered.value.engineVersion }) : collected;
 };
 
-const renderObjects = async (renderer: LayerRenderer, input: ResolvedLayer, context: LayerContext): Promise<Result<Pick<BundleLayer, 'objects' | 'hooks' | 'notes'>>> => {
+const renderObjects = async (
+  renderer: LayerRenderer,
+  input: ResolvedLayer,
+  context: LayerContext,
+): Promise<Result<Pick<BundleLayer, 'objects' | 'hooks' | 'notes'>>> => {
   const { layer } = input;
   const helm = await renderHelm(renderer, input, context);
   if (!helm.ok) return helm;
@@ -104,7 +116,9 @@ const renderObjects = async (renderer: LayerRenderer, input: ResolvedLayer, cont
   const scopes = customScopes(all.map((item) => item.object));
   const namespace = layer.namespace ?? 'default';
   const objects: BundleObject[] = [];
-  const sorted = all.toSorted((a, b) => Number(b.crd !== undefined) - Number(a.crd !== undefined) || installPosition(a.object.kind) - installPosition(b.object.kind));
+  const sorted = all.toSorted(
+    (a, b) => Number(b.crd !== undefined) - Number(a.crd !== undefined) || installPosition(a.object.kind) - installPosition(b.object.kind),
+  );
   for (const { object, crd } of sorted) {
     const placed = placeObject(object, namespace, scopes);
     const stored = await store(renderer.content, placed.object, `layer ${layer.name}`);
@@ -119,24 +133,43 @@ const renderObjects = async (renderer: LayerRenderer, input: ResolvedLayer, cont
     if (!stored.ok) return stored;
     hooks.push({ ref: placed.ref, ...stored.value, ...hook });
   }
-  const notes = helm.value.notes.trim() === '' ? undefined : { digest: await renderer.content.put(helm.value.notes), size: Buffer.byteLength(helm.value.notes) };
+  const notes =
+    helm.value.notes.trim() === '' ? undefined : { digest: await renderer.content.put(helm.value.notes), size: Buffer.byteLength(helm.value.notes) };
   return ok({ objects, hooks, ...(notes === undefined ? {} : { notes }) });
 };
 
-const textBlob = async (content: ContentStore, text: string): Promise<{ digest: Digest; size: number }> => ({ digest: await content.put(text), size: Buffer.byteLength(text) });
+const textBlob = async (content: ContentStore, text: string): Promise<{ digest: Digest; size: number }> => ({
+  digest: await content.put(text),
+  size: Buffer.byteLength(text),
+});
 
 const renderOs = async (renderer: LayerRenderer, input: ResolvedLayer): Promise<Pick<BundleLayer, 'os'>> => {
   const os = input.layer.os;
   if (os === undefined) return {};
   const files = [];
-  for (const file of os.files) files.push({ path: file.path, ...(await textBlob(renderer.content, file.content)), mode: file.mode.padStart(4, '0'), owner: file.owner, group: file.group });
+  for (const file of os.files)
+    files.push({
+      path: file.path,
+      ...(await textBlob(renderer.content, file.content)),
+      mode: file.mode.padStart(4, '0'),
+      owner: file.owner,
+      group: file.group,
+    });
   const units = [];
   for (const unit of os.units) {
     const dropIns = [];
     for (const dropIn of unit.dropIns) dropIns.push({ name: dropIn.name, ...(await textBlob(renderer.content, dropIn.content)) });
-    units.push({ name: unit.name, ...(unit.content === undefined ? {} : { file: await textBlob(renderer.content, unit.content) }), enabled: unit.enabled, active: unit.active, dropIns });
+    units.push({
+      name: unit.name,
+      ...(unit.content === undefined ? {} : { file: await textBlob(renderer.content, unit.content) }),
+      enabled: unit.enabled,
+      active: unit.active,
+      dropIns,
+    });
   }
-  const sysctls = Object.fromEntries(Object.entries(os.sysctls).map(([key, value]) => [key.replaceAll('/', '.'), String(value).trim().replaceAll(/\s+/g, ' ')]));
+  const sysctls = Object.fromEntries(
+    Object.entries(os.sysctls).map(([key, value]) => [key.replaceAll('/', '.'), String(value).trim().replaceAll(/\s+/g, ' ')]),
+  );
   return { os: { files, sysctls, units } };
 };
 
@@ -145,7 +178,11 @@ const packOf = (input: ResolvedLayer): BundleLayer['pack'] => {
   const { layer, profile } = input;
   const source = layer.kind === 'os' ? 'os' : layer.kind === 'kubernetes' ? 'kubernetes' : layer.helm === undefined ? 'manifest' : 'helm';
   const chart = layer.helm?.chart;
-  const named = layer.pack ?? (chart === undefined ? { name: layer.kind === 'kubernetes' ? (layer.kubernetes?.distribution ?? layer.name) : layer.name, version: profile.version } : { name: chart.name, version: chart.version });
+  const named =
+    layer.pack ??
+    (chart === undefined
+      ? { name: layer.kind === 'kubernetes' ? (layer.kubernetes?.distribution ?? layer.name) : layer.name, version: profile.version }
+      : { name: chart.name, version: chart.version });
   return { ...named, source, digest: digestOf(layer) };
 };
 

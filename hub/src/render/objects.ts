@@ -35,9 +35,16 @@ const checkObject = (value: unknown, element: string, number: number): Result<Ku
   if (typeof kind !== 'string' || kind === '') return wrong('has no kind');
   if (!isRecord(metadata)) return wrong(`${kind} has no metadata`);
   const { name, namespace } = metadata;
-  if (typeof name !== 'string' || name === '') return wrong(metadata['generateName'] === undefined ? `${kind} has no metadata.name` : `${kind} uses generateName; give it a name, since a desired object needs an identity`);
-  if (name.length > 253 || !/^[A-Za-z0-9]([-A-Za-z0-9_.:]*[A-Za-z0-9])?$/.test(name)) return wrong(`${kind} has the name "${name.slice(0, 64)}", which Kubernetes does not take`);
-  if (namespace !== undefined && (typeof namespace !== 'string' || !/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(namespace))) return wrong(`${kind} ${name} has a namespace that Kubernetes does not take`);
+  if (typeof name !== 'string' || name === '')
+    return wrong(
+      metadata['generateName'] === undefined
+        ? `${kind} has no metadata.name`
+        : `${kind} uses generateName; give it a name, since a desired object needs an identity`,
+    );
+  if (name.length > 253 || !/^[A-Za-z0-9]([-A-Za-z0-9_.:]*[A-Za-z0-9])?$/.test(name))
+    return wrong(`${kind} has the name "${name.slice(0, 64)}", which Kubernetes does not take`);
+  if (namespace !== undefined && (typeof namespace !== 'string' || !/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(namespace)))
+    return wrong(`${kind} ${name} has a namespace that Kubernetes does not take`);
   const { status: _status, ...rest } = value;
   const { creationTimestamp: _time, managedFields: _managed, resourceVersion: _version, uid: _uid, ...kept } = metadata;
   return ok({ ...rest, apiVersion, kind, metadata: { ...kept, name } });
@@ -57,7 +64,9 @@ export const parseObjects = (text: string, element: string): Result<KubeObject[]
       objects.push(object.value);
     }
   }
-  return objects.length > limits.objectsPerLayer ? fail('fatal', 'layer-too-large', element, `makes ${objects.length} objects; a layer has at most ${limits.objectsPerLayer}`) : ok(objects);
+  return objects.length > limits.objectsPerLayer
+    ? fail('fatal', 'layer-too-large', element, `makes ${objects.length} objects; a layer has at most ${limits.objectsPerLayer}`)
+    : ok(objects);
 };
 
 /** What CRDs say about the scope of their kinds. */
@@ -77,7 +86,12 @@ export const placeObject = (object: KubeObject, namespace: string, scopes: Reado
   const { namespace: own, ...metadata } = object.metadata;
   const isCluster = isClusterScoped(object.apiVersion, object.kind, scopes);
   const placed = isCluster ? { ...object, metadata } : { ...object, metadata: { ...metadata, namespace: own ?? namespace } };
-  const ref: ObjectRef = { apiVersion: object.apiVersion, kind: object.kind, name: object.metadata.name ?? '', ...(isCluster ? {} : { namespace: own ?? namespace }) };
+  const ref: ObjectRef = {
+    apiVersion: object.apiVersion,
+    kind: object.kind,
+    name: object.metadata.name ?? '',
+    ...(isCluster ? {} : { namespace: own ?? namespace }),
+  };
   return { object: placed, ref };
 };
 
@@ -87,7 +101,13 @@ export const findTwice = (layers: readonly { name: string; objects: readonly { r
   for (const layer of layers) {
     for (const { ref } of layer.objects) {
       const other = seen.get(refKey(ref));
-      if (other !== undefined) return fail('fatal', 'object-twice', `layer ${layer.name}`, `${refText(ref)} is ${other === layer.name ? 'in this layer twice' : `in layer ${other} too`}; only one layer can own it`);
+      if (other !== undefined)
+        return fail(
+          'fatal',
+          'object-twice',
+          `layer ${layer.name}`,
+          `${refText(ref)} is ${other === layer.name ? 'in this layer twice' : `in layer ${other} too`}; only one layer can own it`,
+        );
       seen.set(refKey(ref), layer.name);
     }
   }

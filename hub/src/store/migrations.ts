@@ -17,11 +17,14 @@ const migrations: readonly string[] = [
 /** Brings a database to this build's schema. A newer one is refused, since an older hub would lose what it does not know. */
 export const migrate = (database: Database.Database): void => {
   const have = database.pragma('user_version', { simple: true }) as number;
-  if (have > migrations.length) throw new Error(`the database has schema ${have}, and this hub knows up to ${migrations.length}: start the newer hub, or restore a backup`);
+  if (have > migrations.length)
+    throw new Error(`the database has schema ${have}, and this hub knows up to ${migrations.length}: start the newer hub, or restore a backup`);
   for (let next = have; next < migrations.length; next += 1) {
-    database.transaction(() => {
-      database.exec(migrations[next] ?? '');
-      database.pragma(`user_version = ${next + 1}`);
-    }).immediate();
+    database
+      .transaction(() => {
+        database.exec(migrations[next] ?? '');
+        database.pragma(`user_version = ${next + 1}`);
+      })
+      .immediate();
   }
 };

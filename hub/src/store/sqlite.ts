@@ -24,9 +24,15 @@ const prepareAll = (database: Database.Database) => ({
   get: database.prepare<[string, string, string], RawRow>(`SELECT ${columns} FROM rows WHERE kind = ? AND tenant = ? AND id = ?`),
   byName: database.prepare<[string, string, string, string], RawRow>(`SELECT ${columns} FROM rows WHERE kind = ? AND tenant = ? AND project = ? AND name = ?`),
   byLookup: database.prepare<[string, string], RawRow>(`SELECT ${columns} FROM rows WHERE kind = ? AND lookup = ?`),
-  listProject: database.prepare<[string, string, string, string, number], RawRow>(`SELECT ${columns} FROM rows WHERE kind = ? AND tenant = ? AND project = ? AND name > ? ORDER BY name LIMIT ?`),
-  listTenant: database.prepare<[string, string, string, number], RawRow>(`SELECT ${columns} FROM rows WHERE kind = ? AND tenant = ? AND id > ? ORDER BY id LIMIT ?`),
-  scan: database.prepare<[string, string, string], RawRow>(`SELECT ${columns} FROM rows WHERE kind = ? AND (tenant, id) > (?, ?) ORDER BY tenant, id LIMIT 500`),
+  listProject: database.prepare<[string, string, string, string, number], RawRow>(
+    `SELECT ${columns} FROM rows WHERE kind = ? AND tenant = ? AND project = ? AND name > ? ORDER BY name LIMIT ?`,
+  ),
+  listTenant: database.prepare<[string, string, string, number], RawRow>(
+    `SELECT ${columns} FROM rows WHERE kind = ? AND tenant = ? AND id > ? ORDER BY id LIMIT ?`,
+  ),
+  scan: database.prepare<[string, string, string], RawRow>(
+    `SELECT ${columns} FROM rows WHERE kind = ? AND (tenant, id) > (?, ?) ORDER BY tenant, id LIMIT 500`,
+  ),
   put: database.prepare(
     `INSERT INTO rows (kind, tenant, id, project, name, lookup, version, created_ms, updated_ms, value) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (kind, tenant, id) DO UPDATE SET project = excluded.project, name = excluded.name, lookup = excluded.lookup, version = excluded.version, updated_ms = excluded.updated_ms, value = excluded.value`,
@@ -69,6 +75,8 @@ export const openSqliteStore = (file: string, clock: Clock): Store => {
   const listeners: ((changes: readonly Change[]) => void)[] = [];
   let queue: Waiting[] = [];
   let isUrgent = false;
+  /** Sequence number at which old events are thrown away next. */
+  let trimAt = 0;
   let cancelPatience: (() => void) | undefined;
 
   const refusal = (write: Write): Result<never> | undefined => {
@@ -96,7 +104,20 @@ export const openSqliteStore = (file: string, clock: Clock): Store => {
     if (write.op === 'put' && write.lookup === undefined && unnamed.has(write.kind)) {
       const { kind, tenant, id, project, name, value } = write;
       const written = sql.overwrite.get(kind, tenant, id, project, name, null, nowMs, nowMs, JSON.stringify(value));
-      return { op: 'put', row: { kind, tenant, id, project, name, version: written?.version ?? 1, createdAtMs: written?.createdAtMs ?? nowMs, updatedAtMs: nowMs, value } as AnyRow };
+      return {
+        op: 'put',
+        row: {
+          kind,
+          tenant,
+          id,
+          project,
+          name,
+          version: written?.version ?? 1,
+          createdAtMs: written?.createdAtMs ?? nowMs,
+          updatedAtMs: nowMs,
+          value,
+        } as AnyRow,
+      };
     }
     const before = sql.get.get(write.kind, write.tenant, write.id);
     if (write.op === 'delete') {
@@ -154,7 +175,10 @@ export const openSqliteStore = (file: string, clock: Clock): Store => {
     const changes = results.flatMap((result) => (result.ok ? result.value : []));
     if (changes.length > 0) for (const listener of listeners) listener(changes);
     const lastEvent = changes.findLast((change) => change.op === 'event');
-    if (lastEvent?.op === 'event' && lastEvent.event.seq % 10_000 === 0) sql.trim.run(lastEvent.event.seq - eventsMax);
+    if (lastEvent?.op === 'event' && lastEvent.event.seq >= trimAt) {
+      sql.trim.run(lastEvent.event.seq - eventsMax);
+      trimAt = lastEvent.event.seq + 10_000;
+    }
     batch.forEach(({ resolve }, index) => resolve(results[index] as Result<Change[]>));
   };
 
@@ -187,7 +211,10 @@ export const openSqliteStore = (file: string, clock: Clock): Store => {
     byName: async (kind, tenant, project, name) => rowOrNone(sql.byName.get(kind, tenant, project, name)),
     byLookup: async (kind, lookup) => rowOrNone(sql.byLookup.get(kind, lookup)),
     list: async (kind, tenant, query) =>
-      (query.project === undefined ? sql.listTenant.all(kind, tenant, query.after ?? '', query.limit) : sql.listProject.all(kind, tenant, query.project, query.after ?? '', query.limit)).map((raw) => toRow(raw)),
+      (query.project === undefined
+        ? sql.listTenant.all(kind, tenant, query.after ?? '', query.limit)
+        : sql.listProject.all(kind, tenant, query.project, query.after ?? '', query.limit)
+      ).map((raw) => toRow(raw)),
     scan,
     events: async (tenant, query) => readEvents(database, tenant, query),
     commit,
@@ -216,7 +243,9 @@ const readEvents = (database: Database.Database, tenant: string, query: EventQue
   }
   const isLast = query.last !== undefined;
   const rows = database
-    .prepare<(string | number)[], { seq: number; value: string }>(`SELECT seq, value FROM events WHERE ${conditions.join(' AND ')} ORDER BY seq ${isLast ? 'DESC' : 'ASC'} LIMIT ?`)
+    .prepare<(string | number)[], { seq: number; value: string }>(
+      `SELECT seq, value FROM events WHERE ${conditions.join(' AND ')} ORDER BY seq ${isLast ? 'DESC' : 'ASC'} LIMIT ?`,
+    )
     .all(...values, Math.min(query.last ?? query.limit, query.limit));
   const events = rows.map((row) => ({ ...(JSON.parse(row.value) as Omit<StoredEvent, 'seq'>), seq: row.seq }));
   return isLast ? events.toReversed() : events;

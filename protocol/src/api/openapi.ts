@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { failureSchema } from '../failure.ts';
 import { apiBase, rawRoutes, routes, type Route } from './routes.ts';
 
-const json = (schema: z.ZodType, io: 'input' | 'output'): unknown => ({ 'application/json': { schema: z.toJSONSchema(schema, { io, unrepresentable: 'any', target: 'draft-2020-12' }) } });
+const json = (schema: z.ZodType, io: 'input' | 'output'): unknown => ({
+  'application/json': { schema: z.toJSONSchema(schema, { io, unrepresentable: 'any', target: 'draft-2020-12' }) },
+});
 
 const parameters = (where: 'path' | 'query', schema: z.ZodObject): unknown[] =>
   Object.entries(schema.shape).map(([name, type]) => ({
@@ -34,10 +36,30 @@ export const openapi = (version: string): unknown => {
   const binary = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
   const digest = [{ name: 'digest', in: 'path', required: true, schema: { type: 'string' } }];
   paths[rawRoutes.content] = {
-    get: { operationId: 'getContent', summary: 'Download a blob; Range is understood', 'x-permission': 'content.get', parameters: digest, responses: { 200: { description: 'The blob', content: binary }, 206: { description: 'A part of it', content: binary } } },
-    put: { operationId: 'putContent', summary: 'Upload a blob; refused unless the bytes have this digest', 'x-permission': 'content.upload', parameters: digest, requestBody: { content: binary }, responses: { 204: { description: 'Stored' } } },
+    get: {
+      operationId: 'getContent',
+      summary: 'Download a blob; Range is understood',
+      'x-permission': 'content.get',
+      parameters: digest,
+      responses: { 200: { description: 'The blob', content: binary }, 206: { description: 'A part of it', content: binary } },
+    },
+    put: {
+      operationId: 'putContent',
+      summary: 'Upload a blob; refused unless the bytes have this digest',
+      'x-permission': 'content.upload',
+      parameters: digest,
+      requestBody: { content: binary },
+      responses: { 204: { description: 'Stored' } },
+    },
   };
-  paths[rawRoutes.stream] = { get: { operationId: 'stream', summary: 'Server-sent events about what changed', 'x-access': 'self', responses: { 200: { description: 'text/event-stream' } } } };
+  paths[rawRoutes.stream] = {
+    get: {
+      operationId: 'stream',
+      summary: 'Server-sent events about what changed',
+      'x-access': 'self',
+      responses: { 200: { description: 'text/event-stream' } },
+    },
+  };
   return {
     openapi: '3.1.0',
     info: { title: 'Groundplane hub', version, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },

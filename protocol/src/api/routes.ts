@@ -58,22 +58,39 @@ const credentials = z.strictObject({ name: z.string().min(1).max(128), password:
 /** The whole REST API. Server, typed client and OpenAPI derive from this table; a route without permission does not compile. */
 export const routes = {
   setup: route('POST', '/setup', { access: 'public' }, 'Make the first administrator with the one-time link', {
-    body: z.strictObject({ token: z.string().max(128), name: z.string().min(1).max(128), password: z.string().min(12, 'a password has at least 12 characters').max(1024) }),
+    body: z.strictObject({
+      token: z.string().max(128),
+      name: z.string().min(1).max(128),
+      password: z.string().min(12, 'a password has at least 12 characters').max(1024),
+    }),
     response: view.whoView,
   }),
   login: route('POST', '/login', { access: 'public' }, 'Start a browser session', { body: credentials, response: view.whoView }),
   logout: route('POST', '/logout', { access: 'self' }, 'End the session', {}),
   whoami: route('GET', '/whoami', { access: 'self' }, 'Who I am and what I may do', { response: view.whoView }),
   tenant: route('GET', '/tenant', can('tenant.get', 'tenant'), 'The tenant', { response: view.tenantView }),
-  createTenant: route('POST', '/tenants', can('tenant.create', 'tenant'), "Create a tenant (system tenant only); answers the one-time set-up token of its first administrator", {
-    body: z.strictObject({ name: nameSchema }),
-    response: view.newTenantView,
-    status: 201,
+  createTenant: route(
+    'POST',
+    '/tenants',
+    can('tenant.create', 'tenant'),
+    'Create a tenant (system tenant only); answers the one-time set-up token of its first administrator',
+    {
+      body: z.strictObject({ name: nameSchema }),
+      response: view.newTenantView,
+      status: 201,
+    },
+  ),
+  fleet: route('GET', '/fleet', can('host.get', 'tenant'), 'Counters of the whole fleet', {
+    query: z.object({ project: nameSchema.optional() }),
+    response: view.fleetView,
   }),
-  fleet: route('GET', '/fleet', can('host.get', 'tenant'), 'Counters of the whole fleet', { query: z.object({ project: nameSchema.optional() }), response: view.fleetView }),
 
   listProjects: route('GET', '/projects', { access: 'self' }, 'Projects that I can see', { query: z.object(page), response: view.pageOf(view.projectView) }),
-  createProject: route('POST', '/projects', can('project.create', 'tenant'), 'Create a project', { body: z.strictObject({ name: nameSchema }), response: view.projectView, status: 201 }),
+  createProject: route('POST', '/projects', can('project.create', 'tenant'), 'Create a project', {
+    body: z.strictObject({ name: nameSchema }),
+    response: view.projectView,
+    status: 201,
+  }),
   deleteProject: route('DELETE', '/projects/{project}', can('project.delete', 'tenant'), 'Delete an empty project', { params: z.object(project) }),
 
   listProfiles: route('GET', '/projects/{project}/profiles', can('profile.get'), 'Profile versions of a project', {
@@ -91,33 +108,54 @@ export const routes = {
     params: z.object({ ...project, name: nameSchema, version: semverSchema }),
     response: view.profileView,
   }),
-  releaseProfile: route('POST', '/projects/{project}/profiles/{name}/versions/{version}/release', can('profile.release'), 'Release a draft: immutable from then on', {
-    params: z.object({ ...project, name: nameSchema, version: semverSchema }),
-    response: view.profileView,
-  }),
-  deleteProfile: route('DELETE', '/projects/{project}/profiles/{name}/versions/{version}', can('profile.delete'), 'Delete a profile version that no cluster uses', {
-    params: z.object({ ...project, name: nameSchema, version: semverSchema }),
-  }),
+  releaseProfile: route(
+    'POST',
+    '/projects/{project}/profiles/{name}/versions/{version}/release',
+    can('profile.release'),
+    'Release a draft: immutable from then on',
+    {
+      params: z.object({ ...project, name: nameSchema, version: semverSchema }),
+      response: view.profileView,
+    },
+  ),
+  deleteProfile: route(
+    'DELETE',
+    '/projects/{project}/profiles/{name}/versions/{version}',
+    can('profile.delete'),
+    'Delete a profile version that no cluster uses',
+    {
+      params: z.object({ ...project, name: nameSchema, version: semverSchema }),
+    },
+  ),
   diffProfile: route('GET', '/projects/{project}/profiles/{name}/diff', can('profile.get'), 'Compare two versions layer by layer', {
     params: z.object({ ...project, name: nameSchema }),
     query: z.object({ from: semverSchema, to: semverSchema }),
     response: view.profileDiffView,
   }),
 
-  listClusters: route('GET', '/projects/{project}/clusters', can('cluster.get'), 'Clusters of a project', { params: z.object(project), query: z.object(page), response: view.pageOf(view.clusterSummaryView) }),
+  listClusters: route('GET', '/projects/{project}/clusters', can('cluster.get'), 'Clusters of a project', {
+    params: z.object(project),
+    query: z.object(page),
+    response: view.pageOf(view.clusterSummaryView),
+  }),
   applyCluster: route('PUT', '/projects/{project}/clusters/{name}', can('cluster.apply'), 'Create or change a cluster', {
     params: z.object({ ...project, name: nameSchema }),
     query: z.object({ ifVersion: z.coerce.number().int().optional() }),
     body: z.strictObject({ labels: labelsSchema.optional(), spec: clusterSpecSchema }),
     response: view.clusterView,
   }),
-  getCluster: route('GET', '/projects/{project}/clusters/{name}', can('cluster.get'), 'A cluster with its layer stack', { params: z.object({ ...project, name: nameSchema }), response: view.clusterView }),
+  getCluster: route('GET', '/projects/{project}/clusters/{name}', can('cluster.get'), 'A cluster with its layer stack', {
+    params: z.object({ ...project, name: nameSchema }),
+    response: view.clusterView,
+  }),
   planCluster: route('POST', '/projects/{project}/clusters/{name}/plan', can('cluster.get'), 'What applying this would do; nothing is changed', {
     params: z.object({ ...project, name: nameSchema }),
     body: z.strictObject({ labels: labelsSchema.optional(), spec: clusterSpecSchema }),
     response: view.planView,
   }),
-  retryCluster: route('POST', '/projects/{project}/clusters/{name}/retry', can('cluster.apply'), 'Lift the poison of the failed version and try it again', { params: z.object({ ...project, name: nameSchema }) }),
+  retryCluster: route('POST', '/projects/{project}/clusters/{name}/retry', can('cluster.apply'), 'Lift the poison of the failed version and try it again', {
+    params: z.object({ ...project, name: nameSchema }),
+  }),
   deleteCluster: route('DELETE', '/projects/{project}/clusters/{name}', can('cluster.delete'), 'Take all layers away and delete the cluster', {
     params: z.object({ ...project, name: nameSchema }),
     query: z.object({ force: z.enum(['true', 'false']).optional() }),
@@ -128,44 +166,73 @@ export const routes = {
     query: z.object({ ...page, state: z.enum(['lobby', 'approved', 'revoked']).optional() }),
     response: view.pageOf(view.hostSummaryView),
   }),
-  getHost: route('GET', '/projects/{project}/hosts/{name}', can('host.get'), 'A host', { params: z.object({ ...project, name: nameSchema }), response: view.hostView }),
+  getHost: route('GET', '/projects/{project}/hosts/{name}', can('host.get'), 'A host', {
+    params: z.object({ ...project, name: nameSchema }),
+    response: view.hostView,
+  }),
   approveHost: route('POST', '/projects/{project}/hosts/{name}/approve', can('host.approve'), 'Let a host in from the lobby', {
     params: z.object({ ...project, name: nameSchema }),
     body: z.strictObject({ words: z.string().max(128).optional(), rename: nameSchema.optional(), labels: labelsSchema.optional() }),
     response: view.hostView,
   }),
-  revokeHost: route('DELETE', '/projects/{project}/hosts/{name}', can('host.delete'), "Revoke a host's key and forget it", { params: z.object({ ...project, name: nameSchema }) }),
+  revokeHost: route('DELETE', '/projects/{project}/hosts/{name}', can('host.delete'), "Revoke a host's key and forget it", {
+    params: z.object({ ...project, name: nameSchema }),
+  }),
 
-  listTickets: route('GET', '/projects/{project}/tickets', can('ticket.get'), 'Enrolment tickets', { params: z.object(project), query: z.object(page), response: view.pageOf(view.ticketView) }),
+  listTickets: route('GET', '/projects/{project}/tickets', can('ticket.get'), 'Enrolment tickets', {
+    params: z.object(project),
+    query: z.object(page),
+    response: view.pageOf(view.ticketView),
+  }),
   createTicket: route('POST', '/projects/{project}/tickets', can('ticket.create'), 'Make an enrolment ticket; the secret is shown once', {
     params: z.object(project),
     body: z.strictObject({
       name: nameSchema,
       uses: z.int().min(1).max(100_000).default(1),
-      ttlSeconds: z.int().min(60).max(365 * 24 * 3600).default(24 * 3600),
+      ttlSeconds: z
+        .int()
+        .min(60)
+        .max(365 * 24 * 3600)
+        .default(24 * 3600),
       labels: labelsSchema.optional(),
       autoApprove: z.boolean().default(false),
     }),
     response: view.newTicketView,
     status: 201,
   }),
-  deleteTicket: route('DELETE', '/projects/{project}/tickets/{name}', can('ticket.delete'), 'Withdraw a ticket', { params: z.object({ ...project, name: nameSchema }) }),
+  deleteTicket: route('DELETE', '/projects/{project}/tickets/{name}', can('ticket.delete'), 'Withdraw a ticket', {
+    params: z.object({ ...project, name: nameSchema }),
+  }),
 
-  listMacros: route('GET', '/projects/{project}/macros', can('macro.get'), 'Macros of a project', { params: z.object(project), query: z.object(page), response: view.pageOf(view.macroView) }),
+  listMacros: route('GET', '/projects/{project}/macros', can('macro.get'), 'Macros of a project', {
+    params: z.object(project),
+    query: z.object(page),
+    response: view.pageOf(view.macroView),
+  }),
   setMacro: route('PUT', '/projects/{project}/macros/{name}', can('macro.set'), 'Set a macro; every cluster that uses it follows', {
     params: z.object({ ...project, name: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/) }),
     body: z.strictObject({ value: z.string().max(65_536) }),
     response: view.macroView,
   }),
-  deleteMacro: route('DELETE', '/projects/{project}/macros/{name}', can('macro.set'), 'Delete a macro', { params: z.object({ ...project, name: z.string().max(64) }) }),
+  deleteMacro: route('DELETE', '/projects/{project}/macros/{name}', can('macro.set'), 'Delete a macro', {
+    params: z.object({ ...project, name: z.string().max(64) }),
+  }),
 
   listEvents: route('GET', '/projects/{project}/events', can('event.get'), 'Events, newest last', {
     params: z.object(project),
-    query: z.object({ ...page, cluster: nameSchema.optional(), host: nameSchema.optional(), last: z.coerce.number().int().min(1).max(limits.pageItems).optional() }),
+    query: z.object({
+      ...page,
+      cluster: nameSchema.optional(),
+      host: nameSchema.optional(),
+      last: z.coerce.number().int().min(1).max(limits.pageItems).optional(),
+    }),
     response: view.pageOf(view.eventView),
   }),
 
-  headContent: route('GET', '/content/{digest}/info', can('content.get', 'tenant'), 'Whether a blob is there, and its size', { params: z.object({ digest: digestSchema }), response: z.object({ digest: digestSchema, size: z.int() }) }),
+  headContent: route('GET', '/content/{digest}/info', { access: 'self' }, 'Whether a blob is there, and its size', {
+    params: z.object({ digest: digestSchema }),
+    response: z.object({ digest: digestSchema, size: z.int() }),
+  }),
 
   listApiKeys: route('GET', '/api-keys', can('access.get', 'tenant'), 'API keys', { query: z.object(page), response: view.pageOf(view.apiKeyView) }),
   createApiKey: route('POST', '/api-keys', can('access.set', 'tenant'), 'Make an API key; it is shown once', {
@@ -173,7 +240,9 @@ export const routes = {
     response: view.newApiKeyView,
     status: 201,
   }),
-  deleteApiKey: route('DELETE', '/api-keys/{name}', can('access.set', 'tenant'), 'Delete an API key; its sessions end at once', { params: z.object({ name: nameSchema }) }),
+  deleteApiKey: route('DELETE', '/api-keys/{name}', can('access.set', 'tenant'), 'Delete an API key; its sessions end at once', {
+    params: z.object({ name: nameSchema }),
+  }),
 } as const satisfies Record<string, Route>;
 
 export type Routes = typeof routes;

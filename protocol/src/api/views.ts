@@ -10,11 +10,17 @@ import { clusterStates } from '../cluster-state.ts';
 import { trustModes } from '../trust.ts';
 
 /** What the API answers. Every view is an allow-list: nothing that is not named here leaves the hub. */
-const stamp = { id: z.string(), createdAtMs: z.number(), updatedAtMs: z.number(), /** Counts changes; sent back as `ifVersion` to guard an update. */ rowVersion: z.int() };
+const stamp = {
+  id: z.string(),
+  createdAtMs: z.number(),
+  updatedAtMs: z.number(),
+  /** Counts changes; sent back as `ifVersion` to guard an update. */ rowVersion: z.int(),
+};
 
 const keysOf = <T extends Record<string, string>>(table: T): [keyof T & string, ...(keyof T & string)[]] => Object.keys(table) as [keyof T & string];
 
-export const pageOf = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), /** Pass as `after` for the next page; absent on the last. */ next: z.string().optional() });
+export const pageOf = <T extends z.ZodType>(item: T) =>
+  z.object({ items: z.array(item), /** Pass as `after` for the next page; absent on the last. */ next: z.string().optional() });
 
 export const tenantView = z.object({ ...stamp, name: z.string(), trustMode: z.enum(trustModes) });
 export const newTenantView = tenantView.extend({ setupToken: z.string() });
@@ -105,7 +111,15 @@ export const hostView = hostSummaryView.extend({
   reportedAtMs: z.number().optional(),
 });
 
-export const ticketView = z.object({ ...stamp, name: z.string(), project: z.string(), expiresAtMs: z.number(), usesLeft: z.int(), labels: labelsSchema, autoApprove: z.boolean() });
+export const ticketView = z.object({
+  ...stamp,
+  name: z.string(),
+  project: z.string(),
+  expiresAtMs: z.number(),
+  usesLeft: z.int(),
+  labels: labelsSchema,
+  autoApprove: z.boolean(),
+});
 /** The only time the secret is shown. `ticket` is the text that goes onto the device. */
 export const newTicketView = ticketView.extend({ ticket: z.string() });
 

@@ -18,7 +18,11 @@ interface LayerPlan {
 const isPack = (target: TargetLayer): boolean => target.layer.kind !== 'os' && target.layer.kind !== 'kubernetes';
 
 /** Install, upgrade, roll back, or go on with what was begun before. */
-const movement = (facts: HostFacts, target: TargetLayer, record: LayerRecord | undefined): { moving: boolean; begin: boolean; event: LayerEvent; revision: number } => {
+const movement = (
+  facts: HostFacts,
+  target: TargetLayer,
+  record: LayerRecord | undefined,
+): { moving: boolean; begin: boolean; event: LayerEvent; revision: number } => {
   if (record === undefined) return { moving: true, begin: true, event: 'install', revision: 1 };
   if (record.digest !== target.digest || record.event === 'delete') {
     const event = facts.target.rollback ? 'rollback' : 'upgrade';
@@ -45,14 +49,16 @@ const groups = (layers: readonly TargetLayer[]): TargetLayer[][] => {
   for (const target of sorted) {
     const last = result.at(-1);
     const first = last?.[0];
-    if (last !== undefined && first !== undefined && first.layer.kind === target.layer.kind && first.layer.priority === target.layer.priority) last.push(target);
+    if (last !== undefined && first !== undefined && first.layer.kind === target.layer.kind && first.layer.priority === target.layer.priority)
+      last.push(target);
     else result.push([target]);
   }
   return result;
 };
 
 const removeLayer = (facts: HostFacts, record: LayerRecord, wanted: ReadonlySet<string>): Step[] => {
-  const begin: Step[] = record.event === 'delete' ? [] : [{ step: 'beginLayer', layer: record.name, digest: record.digest, event: 'delete', revision: record.revision + 1 }];
+  const begin: Step[] =
+    record.event === 'delete' ? [] : [{ step: 'beginLayer', layer: record.name, digest: record.digest, event: 'delete', revision: record.revision + 1 }];
   const work = record.layer.kind === 'os' ? planRemoveOs(facts, record.name) : planRemovePack(facts, record, wanted);
   return [...begin, ...work, { step: 'forgetLayer', layer: record.name }];
 };
@@ -82,11 +88,15 @@ const groupSteps = (facts: HostFacts, group: readonly TargetLayer[], wanted: Rea
 
 /** Whether something of a leaving layer is left to do in Kubernetes. What was all done before the agent was killed needs no API server any more. */
 const needsKubernetes = (facts: HostFacts, record: LayerRecord): boolean =>
-  facts.ownedObjects.some((object) => object.layer === record.name) || record.layer.hooks.some((hook) => hook.events.includes('pre-delete') || hook.events.includes('post-delete'));
+  facts.ownedObjects.some((object) => object.layer === record.name) ||
+  record.layer.hooks.some((hook) => hook.events.includes('pre-delete') || hook.events.includes('post-delete'));
 
 const blockedFor = (facts: HostFacts, layers: readonly TargetLayer[], leaving: ReadonlyMap<string, LayerRecord>): Blocked[] => {
   const kubernetes = layers.find((target) => target.layer.kind === 'kubernetes')?.layer;
-  const needed = [...layers.filter((target) => target.layer.kind !== 'os').map((target) => target.layer), ...[...leaving.values()].filter((record) => needsKubernetes(facts, record)).map((record) => record.layer)];
+  const needed = [
+    ...layers.filter((target) => target.layer.kind !== 'os').map((target) => target.layer),
+    ...[...leaving.values()].filter((record) => needsKubernetes(facts, record)).map((record) => record.layer),
+  ];
   if (needed.length === 0) return [];
   const failure = kubernetesFailure(facts, kubernetes);
   return failure === undefined ? [] : needed.map((layer) => ({ layer: layer.name, failure }));
@@ -102,9 +112,16 @@ export const planHost = (facts: HostFacts): Plan => {
   const layers = target.layers.filter((item) => target.applier || !isPack(item));
   const names = new Set(layers.map((item) => item.layer.name));
   // A host that hands its cluster's add-ons to another one takes none of them away: they are still wanted, and the other one looks after them.
-  const mine = facts.records.filter((record) => !names.has(record.name) && (target.applier || record.layer.kind === 'os' || record.layer.kind === 'kubernetes'));
+  const mine = facts.records.filter(
+    (record) => !names.has(record.name) && (target.applier || record.layer.kind === 'os' || record.layer.kind === 'kubernetes'),
+  );
   const leaving = new Map(mine.toSorted((a, b) => compareLayers(b.layer, a.layer)).map((record) => [record.name, record]));
-  const wanted = new Set(layers.flatMap(({ layer }) => [...layer.objects.map((object) => refKey(object.ref)), ...(layer.namespace === undefined ? [] : [refKey({ apiVersion: 'v1', kind: 'Namespace', name: layer.namespace })])]));
+  const wanted = new Set(
+    layers.flatMap(({ layer }) => [
+      ...layer.objects.map((object) => refKey(object.ref)),
+      ...(layer.namespace === undefined ? [] : [refKey({ apiVersion: 'v1', kind: 'Namespace', name: layer.namespace })]),
+    ]),
+  );
   const blocked = blockedFor(facts, layers, leaving);
   const stuck = new Set(blocked.map((item) => item.layer));
   const steps: Step[] = [];

@@ -67,7 +67,8 @@ export const planOsLayer = (facts: HostFacts, layer: BundleLayer, upgrading: boo
   for (const unit of os.units) {
     const seen = facts.os.units.get(unit.name);
     const restart = unit.active && touchedUnits.has(unit.name);
-    const same = seen !== undefined && seen !== 'absent' && seen.enabled === unit.enabled && seen.active === unit.active && isOwned(facts, layer.name, 'unit', unit.name);
+    const same =
+      seen !== undefined && seen !== 'absent' && seen.enabled === unit.enabled && seen.active === unit.active && isOwned(facts, layer.name, 'unit', unit.name);
     if (!same || restart) steps.push({ step: 'setUnit', layer: layer.name, unit: unit.name, enabled: unit.enabled, active: unit.active, restart });
   }
   return steps;

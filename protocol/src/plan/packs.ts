@@ -4,7 +4,8 @@ import type { HostFacts, LayerRecord, OwnedObject } from './facts.ts';
 import type { ApplyReason, LayerEvent, Step } from './steps.ts';
 
 /** Name of one run of one hook: the same hook runs again only for another revision or event. */
-export const hookKey = (layer: string, revision: number, event: HookEvent, hook: Pick<BundleHook, 'ref'>): string => `${layer}/${revision}/${event}/${refKey(hook.ref)}`;
+export const hookKey = (layer: string, revision: number, event: HookEvent, hook: Pick<BundleHook, 'ref'>): string =>
+  `${layer}/${revision}/${event}/${refKey(hook.ref)}`;
 
 /** Helm's order: weight, then kind, then name. */
 const compareHooks = (a: BundleHook, b: BundleHook): number =>
@@ -71,7 +72,9 @@ export const planPackLayer = (facts: HostFacts, layer: BundleLayer, event: Exclu
 
 /** Delete what we made and nothing else: adopted, kept and CRD objects are left in place. */
 const dropObject = (object: OwnedObject): Step =>
-  object.adopted || object.keep ? { step: 'releaseObject', layer: object.layer, ref: object.ref } : { step: 'pruneObject', layer: object.layer, ref: object.ref };
+  object.adopted || object.keep
+    ? { step: 'releaseObject', layer: object.layer, ref: object.ref }
+    : { step: 'pruneObject', layer: object.layer, ref: object.ref };
 
 /** Objects of a kept layer that no layer names any more, last applied first. */
 export const planPrune = (facts: HostFacts, layerName: string, wanted: ReadonlySet<string>): Step[] =>

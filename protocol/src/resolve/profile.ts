@@ -44,7 +44,8 @@ const substituteLayer = (layer: Layer, lookup: Lookup): Result<Layer> => {
   const element = `layer ${layer.name}`;
   const copy = structuredClone(layer);
   const texts: { get: string; where: string; set: (value: string) => void }[] = [];
-  for (const manifest of copy.manifests ?? []) texts.push({ get: manifest.content, where: `manifest ${manifest.name}`, set: (value) => void (manifest.content = value) });
+  for (const manifest of copy.manifests ?? [])
+    texts.push({ get: manifest.content, where: `manifest ${manifest.name}`, set: (value) => void (manifest.content = value) });
   const helm = copy.helm;
   if (helm !== undefined) texts.push({ get: helm.values, where: 'helm values', set: (value) => void (helm.values = value) });
   for (const file of copy.os?.files ?? []) texts.push({ get: file.content, where: `file ${file.path}`, set: (value) => void (file.content = value) });
@@ -53,7 +54,8 @@ const substituteLayer = (layer: Layer, lookup: Lookup): Result<Layer> => {
     for (const dropIn of unit.dropIns) texts.push({ get: dropIn.content, where: `drop-in ${dropIn.name}`, set: (value) => void (dropIn.content = value) });
   }
   const sysctls = copy.os?.sysctls;
-  for (const [key, value] of Object.entries(sysctls ?? {})) texts.push({ get: String(value), where: `sysctl ${key}`, set: (text) => void (sysctls !== undefined && (sysctls[key] = text)) });
+  for (const [key, value] of Object.entries(sysctls ?? {}))
+    texts.push({ get: String(value), where: `sysctl ${key}`, set: (text) => void (sysctls !== undefined && (sysctls[key] = text)) });
   for (const text of texts) {
     const replaced = substitute(text.get, lookup, `${element}, ${text.where}`);
     if (!replaced.ok) return replaced;
@@ -65,7 +67,12 @@ const substituteLayer = (layer: Layer, lookup: Lookup): Result<Layer> => {
 const checkTogether = (profiles: readonly ProfileVersionInput[]): Result<void> => {
   const bases = profiles.filter((profile) => profile.spec.type !== 'addon');
   if (bases.length > 1) {
-    return fail('fatal', 'profiles-conflict', 'profiles', `${bases.map((profile) => profile.name).join(' and ')} both bring infrastructure; a cluster takes one infrastructure or full profile`);
+    return fail(
+      'fatal',
+      'profiles-conflict',
+      'profiles',
+      `${bases.map((profile) => profile.name).join(' and ')} both bring infrastructure; a cluster takes one infrastructure or full profile`,
+    );
   }
   const seen = new Map<string, string>();
   for (const profile of profiles) {

@@ -48,7 +48,8 @@ const tokenize = (text: string, start: number): { tokens: Token[]; end: number }
       at = close + 1;
     } else {
       let end = at;
-      while (end < text.length && !isSpace(text.charAt(end)) && text.charAt(end) !== '|' && !text.startsWith('}}', end) && !text.startsWith('-}}', end)) end += 1;
+      while (end < text.length && !isSpace(text.charAt(end)) && text.charAt(end) !== '|' && !text.startsWith('}}', end) && !text.startsWith('-}}', end))
+        end += 1;
       const word = text.slice(at, end);
       tokens.push(word.startsWith('.') ? { kind: 'path', text: word.slice(1) } : { kind: 'word', text: word });
       at = end;
@@ -74,7 +75,8 @@ const unescape = (quoted: string): string | undefined => {
 };
 
 /** A few bytes of template can ask for gigabytes; what does not fit into an object is refused before it is made. */
-const tooLarge = (element: string): Result<never> => fail('fatal', 'text-too-large', element, `becomes longer than ${limits.objectBytes} characters when its references are replaced`);
+const tooLarge = (element: string): Result<never> =>
+  fail('fatal', 'text-too-large', element, `becomes longer than ${limits.objectBytes} characters when its references are replaced`);
 
 const lengthReplaced = (value: string, from: string, to: string): number => {
   const places = from === '' ? value.length + 1 : value.split(from).length - 1;
@@ -93,11 +95,13 @@ const evaluate = (tokens: readonly Token[], lookup: Lookup, element: string): Re
   value ??= '';
   while (at < rest.length) {
     const name = rest[at + 1];
-    if (rest[at]?.kind !== 'pipe' || name?.kind !== 'word') return fail('fatal', 'template-invalid', element, `after {{.${first.text} only | function is understood`);
+    if (rest[at]?.kind !== 'pipe' || name?.kind !== 'word')
+      return fail('fatal', 'template-invalid', element, `after {{.${first.text} only | function is understood`);
     const known = Object.hasOwn(functions, name.text) ? functions[name.text] : undefined;
     if (known === undefined) return fail('fatal', 'function-unknown', element, `the function ${name.text} is not one of ${Object.keys(functions).join(', ')}`);
     const args = rest.slice(at + 2, at + 2 + known.args);
-    if (args.length < known.args || args.some((token) => token.kind === 'pipe')) return fail('fatal', 'template-invalid', element, `${name.text} takes ${known.args} arguments`);
+    if (args.length < known.args || args.some((token) => token.kind === 'pipe'))
+      return fail('fatal', 'template-invalid', element, `${name.text} takes ${known.args} arguments`);
     const texts = args.map((token) => ('text' in token ? token.text : ''));
     if (name.text === 'replace' && lengthReplaced(value, texts[0] ?? '', texts[1] ?? '') > limits.objectBytes) return tooLarge(element);
     value = known.run(texts, value);

@@ -63,7 +63,8 @@ export const resolveVariables = (variables: readonly Variable[], given: Readonly
     }
     const value = set ?? variable.default;
     if (value === undefined || (variable.required && value === '')) {
-      if (variable.required) return fail('fatal', 'variable-missing', `variable ${variable.name}`, `needs a value. Set it under spec.variables.${variable.name} of the cluster`);
+      if (variable.required)
+        return fail('fatal', 'variable-missing', `variable ${variable.name}`, `needs a value. Set it under spec.variables.${variable.name} of the cluster`);
       values.set(variable.name, '');
       continue;
     }

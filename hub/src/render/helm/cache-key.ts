@@ -24,11 +24,13 @@ const plainForm = (node: Node | null): unknown => {
   if (node.tag !== undefined && !node.tag.startsWith('tag:yaml.org,2002:')) throw notPlain;
   if (isSeq(node)) return node.items.map((item) => plainForm(item as Node | null));
   if (isMap(node)) {
-    return Object.fromEntries(node.items.map((pair) => {
-      const key = plainForm(pair.key as Node | null);
-      if (typeof key !== 'string' || key === 'plain:<<' || pair.key === null) throw notPlain;
-      return [key, plainForm(pair.value as Node | null)];
-    }));
+    return Object.fromEntries(
+      node.items.map((pair) => {
+        const key = plainForm(pair.key as Node | null);
+        if (typeof key !== 'string' || key === 'plain:<<' || pair.key === null) throw notPlain;
+        return [key, plainForm(pair.value as Node | null)];
+      }),
+    );
   }
   if (!isScalar(node)) throw notPlain;
   return node.type === 'PLAIN' ? `plain:${node.source ?? ''}` : `text:${String(node.value)}`;
@@ -55,10 +57,22 @@ const canonicalLayer = (text: string): unknown => {
  * `engineDigest` is the one of `readHelmEngineIdentity`.
  */
 export const helmCacheKey = (request: HelmRequest, keyOf: { engineDigest: string; seed: boolean; clock: boolean }): string =>
-  sha256(canonicalJson({
-    engine: keyOf.engineDigest, chart: helmChartDigest(request.chart), values: request.values.map(canonicalLayer), setValues: request.setValues ?? [],
-    name: request.release.name, namespace: request.release.namespace, revision: Math.max(request.release.revision ?? 1, 1),
-    isUpgrade: request.release.isUpgrade ?? false, kubeVersion: request.kubeVersion, apiVersions: [...new Set(request.apiVersions)].toSorted(),
-    apiVersionsOnly: request.apiVersionsOnly ?? false, skipSchema: request.skipSchema ?? false, lookup: request.lookup ?? [],
-    seed: keyOf.seed ? request.seed : null, nowMs: keyOf.clock ? request.nowMs : null,
-  }));
+  sha256(
+    canonicalJson({
+      engine: keyOf.engineDigest,
+      chart: helmChartDigest(request.chart),
+      values: request.values.map(canonicalLayer),
+      setValues: request.setValues ?? [],
+      name: request.release.name,
+      namespace: request.release.namespace,
+      revision: Math.max(request.release.revision ?? 1, 1),
+      isUpgrade: request.release.isUpgrade ?? false,
+      kubeVersion: request.kubeVersion,
+      apiVersions: [...new Set(request.apiVersions)].toSorted(),
+      apiVersionsOnly: request.apiVersionsOnly ?? false,
+      skipSchema: request.skipSchema ?? false,
+      lookup: request.lookup ?? [],
+      seed: keyOf.seed ? request.seed : null,
+      nowMs: keyOf.clock ? request.nowMs : null,
+    }),
+  );

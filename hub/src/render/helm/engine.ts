@@ -13,7 +13,13 @@ export const defaultArtefactUrl = new URL('../../../helm-engine/helm-engine.wasm
 
 const provenanceSchema = z.object({
   engine: z.string(),
-  wasm: z.object({ bytes: z.int().positive().max(256 * 1024 * 1024), sha256: z.string().length(64) }),
+  wasm: z.object({
+    bytes: z
+      .int()
+      .positive()
+      .max(256 * 1024 * 1024),
+    sha256: z.string().length(64),
+  }),
 });
 
 export interface HelmEngine {
@@ -48,7 +54,7 @@ const readLeb = (wasm: Uint8Array, from: number): { value: number; next: number 
  */
 export const capMemory = (wasm: Uint8Array, memoryMaxBytes: number): Uint8Array<ArrayBuffer> => {
   const memorySection = 5;
-  for (let at = 8; at < wasm.length; ) {
+  for (let at = 8; at < wasm.length;) {
     const { value: size, next: start } = readLeb(wasm, at + 1);
     if (wasm[at] === memorySection) {
       const pagesMin = readLeb(wasm, start + 2).value;

@@ -55,7 +55,7 @@ const tarBlock = 512;
 const peekChartYaml = (archive: Uint8Array): string => {
   try {
     const tar = gunzipSync(archive, { maxOutputLength: peekBytes });
-    for (let at = 0; at + tarBlock <= tar.length; ) {
+    for (let at = 0; at + tarBlock <= tar.length;) {
       const name = tar.toString('latin1', at, at + 100).replace(/\0.*$/s, '');
       const size = Number.parseInt(tar.toString('latin1', at + 124, at + 136), 8) || 0;
       if (/^[^/]+\/Chart\.yaml$/.test(name)) return tar.toString('utf8', at + tarBlock, at + tarBlock + size);
@@ -103,9 +103,17 @@ export const readOutcome = (request: HelmRequest, outcome: HelmOutcome, identity
   return {
     ok: true,
     value: {
-      engineVersion: identity.version, engineDigest: identity.digest, chart: answer.chart, crds: answer.crds, manifests: answer.manifests,
-      hooks: answer.hooks, notes: answer.notes, values: answer.values ?? {}, lookups: answer.lookups,
-      usedRandom: outcome.usedRandom, usedClock: answer.clockRead,
+      engineVersion: identity.version,
+      engineDigest: identity.digest,
+      chart: answer.chart,
+      crds: answer.crds,
+      manifests: answer.manifests,
+      hooks: answer.hooks,
+      notes: answer.notes,
+      values: answer.values ?? {},
+      lookups: answer.lookups,
+      usedRandom: outcome.usedRandom,
+      usedClock: answer.clockRead,
     },
   };
 };

@@ -104,8 +104,7 @@ const startWorker = (pool: State, engine: HelmEngine): Slot => {
   const workerUrl = pool.options.workerUrl ?? new URL('./worker.ts', import.meta.url);
   const worker = new Worker(workerUrl, { workerData: { module: engine.module }, resourceLimits, env: {}, execArgv: [] });
   const slot: Slot = { worker, running: undefined };
-  worker.on('message', (outcome: HelmOutcome) =>
-    finish(pool, slot, outcome.ended !== 'answered', (request) => readOutcome(request, outcome, engine.identity)));
+  worker.on('message', (outcome: HelmOutcome) => finish(pool, slot, outcome.ended !== 'answered', (request) => readOutcome(request, outcome, engine.identity)));
   worker.on('error', (cause) => finish(pool, slot, true, (request) => crashFailure(request, cause instanceof Error ? cause.message : String(cause))));
   worker.on('exit', (code) => finish(pool, slot, true, (request) => crashFailure(request, `exit code ${code}`)));
   pool.slots.add(slot);
@@ -132,8 +131,8 @@ const load = async (pool: State): Promise<void> => {
 const pump = (pool: State): void => {
   if (pool.engine.state === 'none' && pool.queue.length > 0 && !pool.closed) void load(pool);
   while (pool.engine.state === 'loaded' && pool.queue.length > 0) {
-    const free = [...pool.slots].find((slot) => slot.running === undefined)
-      ?? (pool.slots.size < pool.workersMax ? startWorker(pool, pool.engine.engine) : undefined);
+    const free =
+      [...pool.slots].find((slot) => slot.running === undefined) ?? (pool.slots.size < pool.workersMax ? startWorker(pool, pool.engine.engine) : undefined);
     if (free === undefined) break;
     const task = pool.queue.shift();
     if (task !== undefined) assign(pool, free, task);
@@ -147,13 +146,15 @@ const close = async (pool: State): Promise<void> => {
   pool.closed = true;
   pool.cancelIdle();
   for (const { request, settle } of pool.queue.splice(0)) settle(closing(request));
-  await Promise.all([...pool.slots].map(async (slot) => {
-    const { running } = slot;
-    slot.running = undefined;
-    running?.cancel();
-    running?.task.settle(closing(running.task.request));
-    await discard(pool, slot);
-  }));
+  await Promise.all(
+    [...pool.slots].map(async (slot) => {
+      const { running } = slot;
+      slot.running = undefined;
+      running?.cancel();
+      running?.task.settle(closing(running.task.request));
+      await discard(pool, slot);
+    }),
+  );
   if (pool.engine.state === 'loaded') pool.engine = { state: 'none' };
 };
 
@@ -164,9 +165,14 @@ const close = async (pool: State): Promise<void> => {
 export const createHelmPool = (options: HelmPoolOptions): HelmPool => {
   const queueMax = Math.min(options.queueMax ?? helmLimits.queue, helmLimits.queue);
   const pool: State = {
-    options, workersMax: Math.min(Math.max(1, options.workers), helmLimits.workers),
+    options,
+    workersMax: Math.min(Math.max(1, options.workers), helmLimits.workers),
     memoryMaxBytes: Math.min(Math.max(options.memoryMaxBytes, helmLimits.memoryMinBytes), helmLimits.memoryMaxBytes),
-    queue: [], slots: new Set(), engine: { state: 'none' }, cancelIdle: () => {}, closed: false,
+    queue: [],
+    slots: new Set(),
+    engine: { state: 'none' },
+    cancelIdle: () => {},
+    closed: false,
   };
   return {
     render: async (request) => {
@@ -182,7 +188,10 @@ export const createHelmPool = (options: HelmPoolOptions): HelmPool => {
     },
     close: async () => await close(pool),
     stats: () => ({
-      workers: pool.slots.size, busy: busySlots(pool).length, waiting: pool.queue.length, loaded: pool.engine.state === 'loaded',
+      workers: pool.slots.size,
+      busy: busySlots(pool).length,
+      waiting: pool.queue.length,
+      loaded: pool.engine.state === 'loaded',
     }),
   };
 };

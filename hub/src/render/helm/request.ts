@@ -7,8 +7,10 @@ const utf8 = new TextEncoder();
 const bytesOf = (data: Uint8Array | string): Uint8Array => (typeof data === 'string' ? utf8.encode(data) : data);
 
 const isPlainName = (name: string): boolean =>
-  name.length > 0 && name.length <= helmLimits.fileNameChars && !/[\\\p{Cc}]|^[a-zA-Z]:/u.test(name)
-  && name.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+  name.length > 0 &&
+  name.length <= helmLimits.fileNameChars &&
+  !/[\\\p{Cc}]|^[a-zA-Z]:/u.test(name) &&
+  name.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
 
 /** For each file: length of the name, name, length of the data, data; lengths are 32 bit little endian. `unframe` in the engine reads it. */
 const frame = (files: readonly HelmFile[]): Uint8Array => {
@@ -38,12 +40,14 @@ const problemWithFiles = (files: readonly HelmFile[]): string | undefined => {
 const problemWithSizes = (request: HelmRequest): string | undefined => {
   const over = (what: string, has: number, max: number): string | undefined => (has > max ? `${what}: ${has}, at most ${max}` : undefined);
   const valuesBytes = request.values.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
-  return over('layers of values', request.values.length, helmLimits.valuesLayers)
-    ?? over('bytes of values', valuesBytes, helmLimits.valuesBytes)
-    ?? over('--set expressions', request.setValues?.length ?? 0, helmLimits.setValues)
-    ?? over('API versions', request.apiVersions.length, helmLimits.apiVersions)
-    ?? over('declared lookup objects', request.lookup?.length ?? 0, helmLimits.lookupObjects)
-    ?? (Number.isFinite(request.nowMs) && Math.abs(request.nowMs) < 9e12 ? undefined : `the time ${request.nowMs} is not a number of milliseconds since 1970`);
+  return (
+    over('layers of values', request.values.length, helmLimits.valuesLayers) ??
+    over('bytes of values', valuesBytes, helmLimits.valuesBytes) ??
+    over('--set expressions', request.setValues?.length ?? 0, helmLimits.setValues) ??
+    over('API versions', request.apiVersions.length, helmLimits.apiVersions) ??
+    over('declared lookup objects', request.lookup?.length ?? 0, helmLimits.lookupObjects) ??
+    (Number.isFinite(request.nowMs) && Math.abs(request.nowMs) < 9e12 ? undefined : `the time ${request.nowMs} is not a number of milliseconds since 1970`)
+  );
 };
 
 /** Checks a request against the limits and writes it the way the engine reads it. */
@@ -59,9 +63,16 @@ export const encodeHelmRequest = (request: HelmRequest, memoryBytes: number): Re
     return fail('fatal', 'chart-invalid', element, `The chart has ${bundleBytes} bytes; at most ${helmLimits.chartBytes} are read.`);
   }
   const requestJson = JSON.stringify({
-    archive: chart.kind === 'archive', values: request.values, setValues: request.setValues ?? [], release: request.release,
-    kubeVersion: request.kubeVersion, apiVersions: request.apiVersions, apiVersionsOnly: request.apiVersionsOnly ?? false,
-    skipSchema: request.skipSchema ?? false, lookup: request.lookup ?? [], memoryBytes,
+    archive: chart.kind === 'archive',
+    values: request.values,
+    setValues: request.setValues ?? [],
+    release: request.release,
+    kubeVersion: request.kubeVersion,
+    apiVersions: request.apiVersions,
+    apiVersionsOnly: request.apiVersionsOnly ?? false,
+    skipSchema: request.skipSchema ?? false,
+    lookup: request.lookup ?? [],
+    memoryBytes,
   });
   const bundle = chart.kind === 'archive' ? chart.bytes : frame(chart.files);
   return ok({ requestJson, bundle, seed: request.seed, nowMs: request.nowMs });

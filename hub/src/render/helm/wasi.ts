@@ -131,7 +131,10 @@ export const createWasiHost = (module: WebAssembly.Module, options: { seed: stri
       (rendering ? chartBytes : startBytes)(target);
     },
     write: (chunk) => {
-      if (stderr.length < helmLimits.stderrBytes) stderr += Buffer.from(chunk).toString('utf8').slice(0, helmLimits.stderrBytes - stderr.length);
+      if (stderr.length < helmLimits.stderrBytes)
+        stderr += Buffer.from(chunk)
+          .toString('utf8')
+          .slice(0, helmLimits.stderrBytes - stderr.length);
     },
     exit: (code) => {
       exitCode = code;
