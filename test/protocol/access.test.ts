@@ -82,7 +82,7 @@ describe('access', () => {
 
   test('every route of the API names a permission that exists, except the few that cannot', () => {
     const open = (Object.entries(routes) as [string, Route][]).filter(([, route]) => route.auth.access !== 'permission').map(([name]) => name);
-    expect(open.toSorted()).toEqual(['listProjects', 'login', 'logout', 'setup', 'whoami']);
+    expect(open.toSorted()).toEqual(['headContent', 'listProjects', 'login', 'logout', 'setup', 'whoami']);
     for (const route of Object.values(routes) as Route[]) {
       if (route.auth.access !== 'permission') continue;
       expect(permissions).toContain(route.auth.permission);

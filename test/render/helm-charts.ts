@@ -18,7 +18,7 @@ export const requestFor = (chart: HelmRequest['chart'] | ChartFiles, rest: Parti
   seed: 'hub secret, cluster, release',
   nowMs: Date.UTC(2026, 0, 2, 3, 4, 5),
   ...rest,
-  chart: 'kind' in chart && typeof chart['kind'] === 'string' ? (chart as HelmRequest['chart']) : filesOf(chart as ChartFiles),
+  chart: 'kind' in chart && typeof chart['kind'] === 'string' ? (chart as HelmRequest['chart']) : filesOf(chart),
 });
 
 const octal = (value: number, width: number): string => `${value.toString(8).padStart(width - 1, '0')}\0`;
