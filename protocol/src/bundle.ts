@@ -92,10 +92,6 @@ export type Bundle = z.infer<typeof bundleSchema>;
 export const versionSchema = z.object({ epoch: z.string().max(64), generation: z.int().min(0), digest: digestSchema });
 export type Version = z.infer<typeof versionSchema>;
 
-/** The very same desired state; a number alone can be given twice, by a hub that was restored from a backup. */
-export const isSameVersion = (a: Version | undefined, b: Version | undefined): boolean =>
-  a !== undefined && b !== undefined && a.epoch === b.epoch && a.generation === b.generation && a.digest === b.digest;
-
 /** What one host should be. Small: everything heavy is behind the bundle's digest. */
 export const desiredSchema = z.object({
   schema: z.literal('groundplane.dev/desired/1'),

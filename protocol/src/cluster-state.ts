@@ -1,4 +1,5 @@
-import { isSameVersion, type Version } from './bundle.ts';
+import type { Version } from './bundle.ts';
+import { isSameVersion } from './version.ts';
 import type { HostPhase, HostStatus } from './observed.ts';
 
 /** States of a cluster, one sentence each; hub, CLI and dashboard use this table. */

@@ -168,7 +168,7 @@ export const createWorld = async (options: WorldOptions) => {
     },
   });
   const cuts = new Map<Site, () => void>();
-  const dropChance = 0.01;
+  const dropChance = 0.04;
   /** A stale replica of the hub speaks up: everything it ever said to a site is validly signed. */
   const staleChance = 0.02;
   const said = new Map<Site, string[]>();

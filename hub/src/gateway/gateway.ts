@@ -1,4 +1,4 @@
-import { isSameVersion, type Version } from '@groundplane/protocol/bundle';
+import type { Version } from '@groundplane/protocol/bundle';
 import { parseAgentFrame, writeFrame } from '@groundplane/protocol/frame';
 import { limits } from '@groundplane/protocol/limits';
 import {
@@ -12,6 +12,7 @@ import {
   type Report,
 } from '@groundplane/protocol/messages';
 import type { Verify } from '@groundplane/protocol/trust';
+import { isSameVersion } from '@groundplane/protocol/version';
 import { keyWords } from '@groundplane/protocol/words';
 import type { Fleet, HostEntry } from '../fleet/index.ts';
 import type { AcceptPeer, Peer } from '../port/carrier.ts';

@@ -1,5 +1,5 @@
 import semver from 'semver';
-import { isSameVersion } from '@groundplane/protocol/bundle';
+import { isSameVersion } from '@groundplane/protocol/version';
 import { ok, type Result } from '@groundplane/protocol/failure';
 import type { Fleet } from '../fleet/index.ts';
 import type { Assignment } from '../plan/assignments.ts';
