@@ -79,7 +79,7 @@ export const createFactFinder = (deps: { state: State; host: Host; openCluster: 
       state.os(),
     );
     if (!os.ok) return os;
-    const applier = record.desired.cluster?.applier ?? true;
+    const applier = record.desired.cluster?.applier ?? record.desired.detached !== true;
     const seen = await observeKubernetes(
       record,
       layers.map((item) => item.layer).filter((layer) => applier || layer.kind === 'os' || layer.kind === 'kubernetes'),

@@ -104,6 +104,8 @@ export const desiredSchema = z.object({
   /** Absent: the host belongs to no cluster, and whatever it still runs for one is torn down. */
   cluster: z.object({ id: idSchema, name: nameSchema, role: z.enum(['control-plane', 'worker']), applier: z.boolean() }).optional(),
   bundle: digestSchema.optional(),
+  /** Only without a cluster: the cluster goes on under other hosts. Its Kubernetes objects stay; this host forgets that it ever owned them. */
+  detached: z.boolean().optional(),
 });
 export type Desired = z.infer<typeof desiredSchema>;
 

@@ -51,5 +51,12 @@ export const commit: Executor<'commit'> = async (args, context) => {
   const current = context.state.slot('current');
   if (current === undefined || current.version.digest !== args.version.digest) return ok([]);
   context.event({ type: 'normal', reason: 'GenerationHolds', message: `generation ${args.version.generation} holds` });
-  return ok(writes.slot('good', current));
+  return ok([...writes.slot('good', current), ...(current.desired.detached === true ? forgetCluster(context) : [])]);
 };
+
+/** The host left a cluster that goes on: what it owned in Kubernetes is looked after by others now. */
+const forgetCluster = ({ state }: ExecuteContext): AgentWrite[] => [
+  ...state.layers().map((row) => writes.noLayer(row.name)),
+  ...state.objects().map((record) => writes.noObject(record.ref)),
+  ...[...state.hooksDone()].map((key) => writes.noHook(key)),
+];

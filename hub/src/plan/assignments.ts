@@ -9,6 +9,8 @@ export interface Assignment {
   cluster: Desired['cluster'];
   bundle: string | undefined;
   inputs: string;
+  /** It leaves a cluster that goes on without it. */
+  detached?: boolean;
 }
 
 /** What the host was told last. */
@@ -50,6 +52,7 @@ export const planAssignments = (
       tenant: assignment.tenant,
       host: assignment.host,
       ...(assignment.cluster === undefined ? {} : { cluster: assignment.cluster }),
+      ...(assignment.detached === true && assignment.cluster === undefined ? { detached: true } : {}),
       ...(assignment.bundle === undefined ? {} : { bundle: assignment.bundle as NonNullable<Desired['bundle']> }),
     };
     numbered.push({ assignment, desired, version: { epoch, generation: desired.generation, digest: digestOf(desired) } });

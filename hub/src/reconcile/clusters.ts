@@ -137,7 +137,8 @@ export const clusterReconciler = (deps: ClusterReconcilerDeps & { inputs: Cluste
   const leaving = (tenant: string, cluster: string, staying: ReadonlySet<string>): Assignment[] =>
     [...fleet.hosts()]
       .filter((host) => host.cluster === cluster && !staying.has(host.id) && fleet.clusterOf(host.id)?.id !== host.cluster)
-      .map((host) => ({ tenant, host: host.id, cluster: undefined, bundle: undefined, inputs: '' }));
+      // Where others stay, the cluster goes on, and what runs in it is theirs to look after; the last one takes everything away.
+      .map((host) => ({ tenant, host: host.id, cluster: undefined, bundle: undefined, inputs: '', ...(staying.size > 0 ? { detached: true } : {}) }));
 
   /** Deleted when every host says that it holds nothing of it any more. */
   const finishDeletion = async (row: Row<'cluster'>): Promise<void> => {
