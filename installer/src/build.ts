@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { build, type BuildOptions } from 'esbuild';
+import { build, type BuildOptions, type Plugin } from 'esbuild';
 
 /**
  * `npm run build`: one file each for agent, hub and gp, plus what they load beside them. A bundle starts about ten times quicker than type stripping some hundred
@@ -9,6 +9,14 @@ import { build, type BuildOptions } from 'esbuild';
  */
 const root = join(import.meta.dirname, '..', '..');
 const banner = "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
+
+/** The schema library brings its messages in forty languages, and ours are English: 200 KiB that every agent would hold in memory. */
+const englishOnly: Plugin = {
+  name: 'english-only',
+  setup: (hooks) => {
+    hooks.onLoad({ filter: /zod\/v4\/locales\/index\.js$/ }, () => ({ contents: "export { default as en } from './en.js';", loader: 'js' }));
+  },
+};
 
 const common: BuildOptions = {
   bundle: true,
@@ -30,6 +38,7 @@ const sqliteBinary = (): string => `${process.platform}-${process.arch}`;
 /** The native module is chosen at build time; its loader's way of finding it does not survive bundling. */
 const sqlite = (out: string): BuildOptions => ({
   plugins: [
+    englishOnly,
     {
       name: 'sqlite-binary',
       setup: (hooks) => {
@@ -74,7 +83,15 @@ export const buildHub = async (out: string): Promise<void> => {
 };
 
 export const buildCli = async (out: string): Promise<void> => {
-  await build({ ...common, entryPoints: { gp: 'hub/cli/main.ts' }, outdir: out, outExtension: { '.js': '.mjs' }, splitting: true, chunkNames: 'gp-[hash]' });
+  await build({
+    ...common,
+    plugins: [englishOnly],
+    entryPoints: { gp: 'hub/cli/main.ts' },
+    outdir: out,
+    outExtension: { '.js': '.mjs' },
+    splitting: true,
+    chunkNames: 'gp-[hash]',
+  });
 };
 
 const describe = (file: string): string => {
