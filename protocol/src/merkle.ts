@@ -72,6 +72,8 @@ export const isInTree = (leaf: string, proof: MerkleProof, root: string): boolea
       const next = path.shift();
       if (next === undefined) return false;
       const sibling = fromBase64url(next);
+      // One spelling per hash: the last character has two bits that say nothing.
+      if (toBase64url(sibling) !== next) return false;
       hash = position % 2 === 1 ? nodeHash(sibling, hash) : nodeHash(hash, sibling);
     }
     position >>= 1;

@@ -49,6 +49,8 @@ export const welcomeSchema = z.object({
   capabilities: z.array(z.string().max(32)),
   /** `unchanged`: what you resumed with is what you should be. `follows`: a desired state comes next. */
   resume: z.enum(['unchanged', 'follows']),
+  /** The last report that the hub remembers. A hub that was restored from a back-up may have forgotten one that it once confirmed; the host then tells it again. */
+  reported: z.object({ phase: z.string().max(32), version: versionSchema.optional() }).optional(),
   /** Bearer for content requests; valid for this session only. */
   contentToken: z.string().max(256),
   root: signedSchema(rootStatementSchema).optional(),

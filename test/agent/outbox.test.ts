@@ -190,3 +190,17 @@ describe('outbox', () => {
     );
   });
 });
+
+test('a hub that forgot what it confirmed is told again, and one that remembers is not', () => {
+  const store = fakeAgentStore();
+  const outbox = createOutbox(store);
+  const version = { epoch: 'e', generation: 3, digest: `sha256:${'a'.repeat(64)}` as const };
+  const status = { version, phase: 'converged' as const, layers: [], kubernetes: { state: 'unknown' as const } };
+  store.commit(outbox.status(status));
+  const report = outbox.take();
+  store.commit(outbox.acknowledge(report?.seq ?? 0));
+  store.commit(outbox.compare({ phase: 'converged', version }));
+  expect(outbox.status(status)).toEqual([]);
+  store.commit(outbox.compare({ phase: 'converged', version: { ...version, generation: 2 } }));
+  expect(outbox.status(status)).toHaveLength(1);
+});

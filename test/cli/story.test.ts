@@ -29,7 +29,7 @@ beforeAll(async () => {
   example = join(hub.folder, 'example');
   await cp(join(import.meta.dirname, '../../examples/retail-store'), example, { recursive: true });
   const broken = join(example, 'profile-1.2.0-broken.yaml');
-  await writeFile(broken, (await readFile(broken, 'utf8')).replace('timeoutSeconds: 20', 'timeoutSeconds: 3'));
+  await writeFile(broken, (await readFile(broken, 'utf8')).replace('timeoutSeconds: 20', 'timeoutSeconds: 12'));
   const ticket = JSON.parse((await hub.gp(['ticket', 'create', 'first'])).out) as { ticket: string };
   const data = join(hub.folder, 'agent');
   await mkdir(data);

@@ -144,7 +144,7 @@ describe.skipIf(cannot)(`kill -9 of the shipped bundles${cannot ? ` (missing: ${
       client.call('applyCluster', { params: { project, name: 'kill' }, body: { spec: { profiles: [{ name: 'kill', version: '1.0.0' }], hosts: ['victim'] } } }),
     );
     await expectValue('v0');
-  }, 900_000);
+  }, 2_400_000);
 
   afterAll(async () => {
     await agent?.stop();

@@ -53,7 +53,7 @@ describe.skipIf(cannot)(`a profile becomes a running, self-healing cluster${cann
     if (!started.ok) throw new Error(started.failure.message);
     light = started.value;
     await site.startHub();
-  }, 900_000);
+  }, 2_400_000);
 
   afterAll(async () => {
     await site.close();

@@ -1,6 +1,7 @@
 import { limits } from '@groundplane/protocol/limits';
-import type { Report } from '@groundplane/protocol/messages';
+import type { Report, Welcome } from '@groundplane/protocol/messages';
 import type { HostEvent, HostInfo, HostStatus } from '@groundplane/protocol/observed';
+import { isSameVersion } from '@groundplane/protocol/version';
 import type { AgentStore, AgentWrite } from '../port/store.ts';
 
 const eventKey = (seq: number): string => `event/${String(seq).padStart(16, '0')}`;
@@ -127,6 +128,14 @@ export const createOutbox = (store: AgentStore) => {
       }
       flight = undefined;
       return told === 0 ? writes : [...writes, ...settleDropped(told)];
+    },
+    /** What the hub says it knows, against what it once confirmed: where it forgot (an older back-up), the state is news again at the next look. */
+    compare: (known: Welcome['reported']): AgentWrite[] => {
+      const text = store.get('kv', 'sent/status');
+      if (text === undefined) return [];
+      const sent = JSON.parse(text) as HostStatus;
+      const isKnown = known?.phase === sent.phase && (sent.version === undefined || isSameVersion(known.version, sent.version));
+      return isKnown ? [] : [{ table: 'kv', key: 'sent/status', value: null }];
     },
     /** The connection broke before the acknowledgement: what was on its way has to be sent again. */
     lost: (): void => {

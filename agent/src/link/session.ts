@@ -188,6 +188,7 @@ export const createSession = (deps: SessionDeps) => {
     cancelTimer();
     now = { state: 'online', host: message.host, heartbeatMs: message.heartbeatMs };
     schedulePing(message.heartbeatMs);
+    store.commit(outbox.compare(message.reported));
     engine.wake();
     flush();
   };

@@ -231,6 +231,7 @@ export const createGateway = (deps: GatewayDeps) => {
       heartbeatMs: limits.heartbeatMinMs,
       capabilities: capabilities.filter((item) => hello.capabilities.includes(item)),
       resume: isUnchanged ? 'unchanged' : 'follows',
+      ...(host.phase === undefined ? {} : { reported: { phase: host.phase, ...(host.reported === undefined ? {} : { version: host.reported }) } }),
       contentToken: session.token,
       ...(hello.resume.version === undefined ? { root: keys.root } : {}),
       proof: keys.signTime(welcomeText(hello, { t: 'welcome', timeMs, host: host.id, epoch })),
