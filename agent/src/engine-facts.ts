@@ -1,6 +1,6 @@
 import type { BundleLayer, Version } from '@groundplane/protocol/bundle';
 import { ok, type Result } from '@groundplane/protocol/failure';
-import { targetLayers, type HostFacts, type ObservedKubernetes, type ObservedObject, type TargetLayer } from '@groundplane/protocol/plan/facts';
+import { isForHost, targetLayers, type HostFacts, type ObservedKubernetes, type ObservedObject, type TargetLayer } from '@groundplane/protocol/plan/facts';
 import { observeOs } from './observe/os.ts';
 import { createObjectView, type ObjectView } from './observe/packs.ts';
 import type { Cluster } from './port/cluster.ts';
@@ -82,7 +82,7 @@ export const createFactFinder = (deps: { state: State; host: Host; openCluster: 
     const applier = record.desired.cluster?.applier ?? record.desired.detached !== true;
     const seen = await observeKubernetes(
       record,
-      layers.map((item) => item.layer).filter((layer) => applier || layer.kind === 'os' || layer.kind === 'kubernetes'),
+      layers.map((item) => item.layer).filter((layer) => isForHost(layer, applier)),
     );
     return ok({
       target: { version: record.version, parent: record.desired.parent, layers, applier, rollback },

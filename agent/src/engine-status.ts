@@ -1,7 +1,7 @@
 import type { Failure } from '@groundplane/protocol/failure';
 import { refKey, type ObjectRef } from '@groundplane/protocol/kubernetes';
 import type { HostPhase, HostStatus, LayerState, LayerStatus } from '@groundplane/protocol/observed';
-import type { HostFacts, Plan, TargetLayer } from '@groundplane/protocol/plan/facts';
+import { isForHost, type HostFacts, type Plan, type TargetLayer } from '@groundplane/protocol/plan/facts';
 import type { Step } from '@groundplane/protocol/plan/steps';
 import type { Readiness } from '@groundplane/protocol/readiness';
 import type { LayerRow, Poison } from './store/state.ts';
@@ -108,9 +108,7 @@ export const hostStatus = (input: StatusFacts): HostStatus => {
   const applier = input.facts?.target.applier ?? true;
   const layers = [
     ...rows.map((row) => rowStatus(input, row)),
-    ...targets
-      .filter((target) => !known.has(target.layer.name) && (applier || target.layer.kind === 'os' || target.layer.kind === 'kubernetes'))
-      .map((target) => pendingStatus(input, target)),
+    ...targets.filter((target) => !known.has(target.layer.name) && isForHost(target.layer, applier)).map((target) => pendingStatus(input, target)),
   ];
   const kubernetes = input.facts?.kubernetes ?? { state: 'unknown' as const };
   const version = input.poison?.version ?? input.staging ?? input.plan?.version ?? input.committed;

@@ -298,7 +298,7 @@ export const createEngine = (deps: EngineDeps) => {
     wake();
   };
 
-  return { run, offer, retry, wake, status, state, lastPlan: (): Plan | undefined => plan, report };
+  return { run, offer, retry, wake, status, state, lastPlan: (): Plan | undefined => plan };
 };
 export type Engine = ReturnType<typeof createEngine>;
 

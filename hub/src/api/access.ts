@@ -5,7 +5,7 @@ import type { WhoView } from '@groundplane/protocol/api/views';
 import type { Row } from '../port/store.ts';
 import type { Principal } from './auth.ts';
 import { notFound } from './errors.ts';
-import { limitOf, page, stamp, type ApiDeps, type Handler } from './handler.ts';
+import { limitOf, page, pageQuery, stamp, type ApiDeps, type Handler } from './handler.ts';
 
 /** Who somebody is; also the answer to logging in. */
 export const who = async (principal: Principal, deps: Pick<ApiDeps, 'store'>): Promise<WhoView> => {
@@ -47,7 +47,7 @@ export const createTenant: Handler<'createTenant'> = async ({ principal, body },
 
 export const listProjects: Handler<'listProjects'> = async ({ principal, query }, deps) => {
   const limit = limitOf(query);
-  const rows = await deps.store.list('project', principal.tenant, { project: '', limit, ...(query.after === undefined ? {} : { after: query.after }) });
+  const rows = await deps.store.list('project', principal.tenant, pageQuery(query, ''));
   const mine = rows.filter((row) => principal.grants.some((grant) => grant.project === undefined || grant.project === row.id));
   return ok({ ...page(rows, limit, (row) => row), items: mine.map((row) => ({ ...stamp(row), name: row.name })) });
 };
@@ -105,7 +105,7 @@ export const createApiKey: Handler<'createApiKey'> = async ({ principal, body },
 
 export const listApiKeys: Handler<'listApiKeys'> = async ({ principal, query }, deps) => {
   const limit = limitOf(query);
-  const rows = await deps.store.list('apiKey', principal.tenant, { project: '', limit, ...(query.after === undefined ? {} : { after: query.after }) });
+  const rows = await deps.store.list('apiKey', principal.tenant, pageQuery(query, ''));
   const views = await Promise.all(rows.map((row) => keyView(deps, row)));
   return ok({ ...page(rows, limit, (row) => row), items: views });
 };

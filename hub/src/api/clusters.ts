@@ -9,7 +9,7 @@ import type { ClusterEntry, HostEntry } from '../fleet/index.ts';
 import type { Row } from '../port/store.ts';
 import type { BuiltBundle } from '../render/bundle.ts';
 import { notFound } from './errors.ts';
-import { limitOf, page, stamp, type ApiDeps, type Handler, type Request } from './handler.ts';
+import { limitOf, page, pageQuery, stamp, type ApiDeps, type Handler, type Request } from './handler.ts';
 import { hostSummary } from './hosts.ts';
 import { hideSensitive, restoreSensitive } from './sensitive.ts';
 
@@ -145,7 +145,7 @@ export const getCluster: Handler<'getCluster'> = async ({ principal, params, pro
 
 export const listClusters: Handler<'listClusters'> = async ({ principal, params, query, project }, deps) => {
   const limit = limitOf(query);
-  const rows = await deps.store.list('cluster', principal.tenant, { project, limit, ...(query.after === undefined ? {} : { after: query.after }) });
+  const rows = await deps.store.list('cluster', principal.tenant, pageQuery(query, project));
   const listed = page(rows, limit, (row) => ({ row, entry: deps.fleet.cluster(row.id) }));
   return ok({ ...listed, items: listed.items.flatMap(({ row, entry }) => (entry === undefined ? [] : [summary(deps, row, entry, params.project)])) });
 };

@@ -7,7 +7,7 @@ import type { Gateway } from '../gateway/gateway.ts';
 import type { Clock } from '../port/clock.ts';
 import type { ContentStore } from '../port/content.ts';
 import type { Random } from '../port/random.ts';
-import type { Row, Store } from '../port/store.ts';
+import type { ListQuery, Row, Store } from '../port/store.ts';
 import type { ClusterInputs } from '../reconcile/clusters.ts';
 import type { Bundler } from '../render/bundle.ts';
 import type { HubKeys } from '../trust/keys.ts';
@@ -63,5 +63,12 @@ export const page = <R extends { name: string; id: string }, V>(
   const last = rows.at(-1);
   return { items: rows.map(view), ...(rows.length === limit && last !== undefined ? { next: key(last) } : {}) };
 };
+
+/** What a paged list asks the store for; `project` is empty for what belongs to the whole tenant. */
+export const pageQuery = (query: { after?: string | undefined; limit?: number | undefined }, project: string): ListQuery & { project: string } => ({
+  project,
+  limit: limitOf(query),
+  ...(query.after === undefined ? {} : { after: query.after }),
+});
 
 export const limitOf = (query: { limit?: number | undefined }): number => query.limit ?? 100;

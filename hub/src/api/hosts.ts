@@ -4,7 +4,7 @@ import { keyWords } from '@groundplane/protocol/words';
 import type { HostEntry } from '../fleet/index.ts';
 import type { Row } from '../port/store.ts';
 import { notFound } from './errors.ts';
-import { limitOf, page, type ApiDeps, type Handler } from './handler.ts';
+import { limitOf, page, pageQuery, type ApiDeps, type Handler } from './handler.ts';
 
 /** A host in a list, from memory. */
 export const hostSummary = (deps: ApiDeps, host: HostEntry, project: string): HostSummaryView => {
@@ -53,7 +53,7 @@ export const getHost: Handler<'getHost'> = async ({ principal, params, project }
 
 export const listHosts: Handler<'listHosts'> = async ({ principal, params, query, project }, deps) => {
   const limit = limitOf(query);
-  const rows = await deps.store.list('host', principal.tenant, { project, limit, ...(query.after === undefined ? {} : { after: query.after }) });
+  const rows = await deps.store.list('host', principal.tenant, pageQuery(query, project));
   const listed = page(rows, limit, (row) => deps.fleet.host(row.id));
   const items = listed.items
     .filter((host) => host !== undefined && (query.state === undefined ? host.state !== 'revoked' : host.state === query.state))

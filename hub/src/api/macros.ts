@@ -2,7 +2,7 @@ import { ok } from '@groundplane/protocol/failure';
 import { makeId } from '@groundplane/protocol/ids';
 import type { Row } from '../port/store.ts';
 import { notFound } from './errors.ts';
-import { limitOf, page, stamp, type Handler } from './handler.ts';
+import { limitOf, page, pageQuery, stamp, type Handler } from './handler.ts';
 
 const view = (row: Row<'macro'>, project: string) => ({ ...stamp(row), name: row.name, project, value: row.value.value });
 
@@ -31,7 +31,7 @@ export const setMacro: Handler<'setMacro'> = async ({ principal, params, body, p
 
 export const listMacros: Handler<'listMacros'> = async ({ principal, params, query, project }, deps) => {
   const limit = limitOf(query);
-  const rows = await deps.store.list('macro', principal.tenant, { project, limit, ...(query.after === undefined ? {} : { after: query.after }) });
+  const rows = await deps.store.list('macro', principal.tenant, pageQuery(query, project));
   return ok(page(rows, limit, (row) => view(row, params.project)));
 };
 

@@ -6,6 +6,7 @@ import { makeId } from '@groundplane/protocol/ids';
 import { compareLayers } from '@groundplane/protocol/layer';
 import type { ProfileSpec } from '@groundplane/protocol/profile';
 import { stringify } from 'yaml';
+import type { ClusterEntry } from '../fleet/index.ts';
 import type { Row } from '../port/store.ts';
 import { notFound } from './errors.ts';
 import { limitOf, page, stamp, type ApiDeps, type Handler, type Request } from './handler.ts';
@@ -15,15 +16,15 @@ const find = async (deps: ApiDeps, tenant: string, project: string, name: string
   return row === undefined ? notFound(`profile ${name} ${version}`, 'See: gp get profiles') : ok(row);
 };
 
-const usedBy = async (deps: ApiDeps, row: Row<'profile'>): Promise<string[]> => {
-  const names: string[] = [];
-  for (const cluster of deps.fleet.clusters()) {
-    if (cluster.tenant !== row.tenant || cluster.project !== row.project) continue;
-    const full = await deps.store.get('cluster', row.tenant, cluster.id);
-    if (full?.value.spec.profiles.some((item) => item.name === row.value.profile && item.version === row.value.version) === true) names.push(cluster.name);
-  }
-  return names.toSorted();
-};
+/** Clusters of a project, from memory: asking the store for each would make a list of profiles as dear as a list of clusters. */
+const clustersIn = (deps: ApiDeps, tenant: string, project: string): ClusterEntry[] =>
+  [...deps.fleet.clusters()].filter((cluster) => cluster.tenant === tenant && cluster.project === project);
+
+const usedBy = (deps: ApiDeps, row: Row<'profile'>): string[] =>
+  clustersIn(deps, row.tenant, row.project)
+    .filter((cluster) => cluster.profiles.includes(row.name))
+    .map((cluster) => cluster.name)
+    .toSorted();
 
 const layersOf = (spec: ProfileSpec, version: string): ProfileSummaryView['layers'] =>
   spec.layers.toSorted(compareLayers).map((layer) => ({
@@ -32,7 +33,7 @@ const layersOf = (spec: ProfileSpec, version: string): ProfileSummaryView['layer
     pack: layer.pack ?? (layer.helm === undefined ? { name: layer.name, version } : { name: layer.helm.chart.name, version: layer.helm.chart.version }),
   }));
 
-const view = async (deps: ApiDeps, row: Row<'profile'>, project: string): Promise<ProfileView> => ({
+const view = (deps: ApiDeps, row: Row<'profile'>, project: string): ProfileView => ({
   ...stamp(row),
   name: row.value.profile,
   version: row.value.version,
@@ -41,7 +42,7 @@ const view = async (deps: ApiDeps, row: Row<'profile'>, project: string): Promis
   state: row.value.state,
   digest: row.value.digest,
   spec: row.value.spec,
-  usedBy: await usedBy(deps, row),
+  usedBy: usedBy(deps, row),
 });
 
 /** Only what this tenant uploaded itself: knowing the digest of somebody else's chart must not be enough to render it. */
@@ -100,7 +101,7 @@ export const applyProfile: Handler<'applyProfile'> = async (request, deps) => {
   const digest = digestOf(body.spec);
   const before = await deps.store.byName('profile', principal.tenant, project, `${params.name}@${params.version}`);
   if (before?.value.state === 'released') {
-    if (before.value.digest === digest) return ok(await view(deps, before, params.project));
+    if (before.value.digest === digest) return ok(view(deps, before, params.project));
     return fail('blocked', 'immutable', `profile ${params.name} ${params.version}`, 'is released and cannot change. Raise metadata.version and apply again');
   }
   const isDraft = body.draft === true;
@@ -135,12 +136,12 @@ export const applyProfile: Handler<'applyProfile'> = async (request, deps) => {
   const saved = await save(request, deps, value, before);
   if (!saved.ok) return saved;
   const row = await find(deps, principal.tenant, project, params.name, params.version);
-  return row.ok ? ok(await view(deps, row.value, params.project)) : row;
+  return row.ok ? ok(view(deps, row.value, params.project)) : row;
 };
 
 export const getProfile: Handler<'getProfile'> = async ({ principal, params, project }, deps) => {
   const row = await find(deps, principal.tenant, project, params.name, params.version);
-  return row.ok ? ok(await view(deps, row.value, params.project)) : row;
+  return row.ok ? ok(view(deps, row.value, params.project)) : row;
 };
 
 export const listProfiles: Handler<'listProfiles'> = async ({ principal, params, query, project }, deps) => {
@@ -150,10 +151,8 @@ export const listProfiles: Handler<'listProfiles'> = async ({ principal, params,
     (row) => query.name === undefined || row.value.profile === query.name,
   );
   const uses = new Map<string, number>();
-  for (const cluster of deps.fleet.clusters()) {
-    if (cluster.tenant !== principal.tenant || cluster.project !== project || uses.size > 5_000) continue;
-    const full = await deps.store.get('cluster', principal.tenant, cluster.id);
-    for (const item of full?.value.spec.profiles ?? []) uses.set(`${item.name}@${item.version}`, (uses.get(`${item.name}@${item.version}`) ?? 0) + 1);
+  for (const cluster of clustersIn(deps, principal.tenant, project)) {
+    for (const name of cluster.profiles) uses.set(name, (uses.get(name) ?? 0) + 1);
   }
   return ok(
     page(rows, limit, (row) => ({
@@ -191,13 +190,13 @@ export const releaseProfile: Handler<'releaseProfile'> = async (request, deps) =
     if (!saved.ok) return saved;
   }
   const after = await find(deps, principal.tenant, project, params.name, params.version);
-  return after.ok ? ok(await view(deps, after.value, params.project)) : after;
+  return after.ok ? ok(view(deps, after.value, params.project)) : after;
 };
 
 export const deleteProfile: Handler<'deleteProfile'> = async ({ principal, params, project }, deps) => {
   const row = await find(deps, principal.tenant, project, params.name, params.version);
   if (!row.ok) return row;
-  const users = await usedBy(deps, row.value);
+  const users = usedBy(deps, row.value);
   if (users.length > 0)
     return fail(
       'blocked',

@@ -49,15 +49,6 @@ const note = (listener: Listener, change: Change, projectName: string, deps: Api
   } else if (['cluster', 'host', 'profile', 'ticket', 'project', 'macro'].includes(row.kind)) add(row.kind, row.name);
 };
 
-/** A stream ends when the key or session behind it does. */
-const stillAllowed = async (api: ApiDeps, request: Request, subject: string): Promise<boolean> => {
-  const header = request.headers.get('authorization');
-  const cookie = /(?:^|;\s*)(?:__Host-gp|gp-session)=([^;]+)/.exec(request.headers.get('cookie') ?? '')?.[1];
-  const found =
-    header === null ? (cookie === undefined ? undefined : await api.auth.byCookie(cookie)) : await api.auth.byBearer(header.replace(/^Bearer /, ''));
-  return found?.subject === subject;
-};
-
 /** Server-sent events: what changed since the last frame, at most one frame a second. The page asks for what it shows. */
 export const mountStream = (app: Hono, deps: ApiDeps): { close: () => void } => {
   const listeners = new Set<Listener>();
@@ -108,8 +99,8 @@ export const mountStream = (app: Hono, deps: ApiDeps): { close: () => void } => 
             cancel();
           }
           listener.isDoubted = false;
-          // Before each frame, also while changes keep coming.
-          if (closed || stream.aborted || !(await stillAllowed(deps, context.req.raw, principal.subject))) break;
+          // A stream ends when the key or session behind it does. Asked before each frame, also while changes keep coming.
+          if (closed || stream.aborted || (await authenticate(context, deps))?.subject !== principal.subject) break;
         }
       } finally {
         listeners.delete(listener);

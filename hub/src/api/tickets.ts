@@ -3,7 +3,7 @@ import { makeId } from '@groundplane/protocol/ids';
 import type { Row } from '../port/store.ts';
 import { secretHash } from './auth.ts';
 import { notFound } from './errors.ts';
-import { limitOf, page, stamp, type Handler } from './handler.ts';
+import { limitOf, page, pageQuery, stamp, type Handler } from './handler.ts';
 
 const view = (row: Row<'ticket'>, project: string) => ({
   ...stamp(row),
@@ -59,7 +59,7 @@ export const createTicket: Handler<'createTicket'> = async ({ principal, params,
 
 export const listTickets: Handler<'listTickets'> = async ({ principal, params, query, project }, deps) => {
   const limit = limitOf(query);
-  const rows = await deps.store.list('ticket', principal.tenant, { project, limit, ...(query.after === undefined ? {} : { after: query.after }) });
+  const rows = await deps.store.list('ticket', principal.tenant, pageQuery(query, project));
   return ok(page(rows, limit, (row) => view(row, params.project)));
 };
 

@@ -36,6 +36,8 @@ export interface ClusterEntry {
   project: string;
   name: string;
   hosts: readonly string[];
+  /** Profile versions it runs, as rows are named: `name@version`. */
+  profiles: readonly string[];
   deleting: boolean;
   /** Why its profiles and values do not make a bundle. */
   failure: { code: string; element: string; message: string; kind: 'retry' | 'blocked' | 'fatal' } | undefined;
@@ -149,6 +151,7 @@ export const createFleet = (store: Store) => {
       project: row.project,
       name: row.name,
       hosts: row.value.spec.hosts,
+      profiles: row.value.spec.profiles.map((item) => `${item.name}@${item.version}`),
       deleting: row.value.deleting,
       failure: before?.failure,
       bundle: before?.bundle,

@@ -13,6 +13,9 @@ export interface TargetLayer {
 
 export const targetLayers = (bundle: Bundle): TargetLayer[] => bundle.layers.map((layer) => ({ layer, digest: layerDigest(layer) }));
 
+/** Whether a layer is this host's to look after: the machine's own always, Kubernetes objects only on the host that applies them. */
+export const isForHost = (layer: Pick<BundleLayer, 'kind'>, applier: boolean): boolean => applier || layer.kind === 'os' || layer.kind === 'kubernetes';
+
 /** What should be: the desired state under consideration. No layers: everything we own is torn down. */
 export interface Target {
   version: Version;

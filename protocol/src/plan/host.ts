@@ -1,6 +1,6 @@
 import { compareLayers } from '../layer.ts';
 import { refKey } from '../kubernetes.ts';
-import type { Blocked, HostFacts, LayerRecord, Plan, TargetLayer } from './facts.ts';
+import { isForHost, type Blocked, type HostFacts, type LayerRecord, type Plan, type TargetLayer } from './facts.ts';
 import { kubernetesFailure } from './kubernetes.ts';
 import { planOsLayer, planRemoveOs } from './os.ts';
 import { planOrphans, planPackLayer, planPrune, planRemovePack } from './packs.ts';
@@ -15,7 +15,7 @@ interface LayerPlan {
   isRenamed: boolean;
 }
 
-const isPack = (target: TargetLayer): boolean => target.layer.kind !== 'os' && target.layer.kind !== 'kubernetes';
+const isPack = (target: TargetLayer): boolean => !isForHost(target.layer, false);
 
 /** Install, upgrade, roll back, or go on with what was begun before. */
 const movement = (
@@ -109,12 +109,10 @@ const blockedFor = (facts: HostFacts, layers: readonly TargetLayer[], leaving: R
  */
 export const planHost = (facts: HostFacts): Plan => {
   const { target } = facts;
-  const layers = target.layers.filter((item) => target.applier || !isPack(item));
+  const layers = target.layers.filter((item) => isForHost(item.layer, target.applier));
   const names = new Set(layers.map((item) => item.layer.name));
   // A host that hands its cluster's add-ons to another one takes none of them away: they are still wanted, and the other one looks after them.
-  const mine = facts.records.filter(
-    (record) => !names.has(record.name) && (target.applier || record.layer.kind === 'os' || record.layer.kind === 'kubernetes'),
-  );
+  const mine = facts.records.filter((record) => !names.has(record.name) && isForHost(record.layer, target.applier));
   const leaving = new Map(mine.toSorted((a, b) => compareLayers(b.layer, a.layer)).map((record) => [record.name, record]));
   const wanted = new Set(
     layers.flatMap(({ layer }) => [
