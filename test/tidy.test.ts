@@ -55,6 +55,22 @@ test('relative imports stay inside their package', () => {
   expect(wrong).toEqual([]);
 });
 
+/** What gp does without a hub is done by the same code as in the hub (ADR 0012); everything else of the hub it reaches by the API. */
+const engineFolders = ['archive', 'content', 'media', 'pack', 'port', 'registry', 'render', 'system', 'zarf'];
+
+test('the command line uses of the hub only what works without one', () => {
+  const wrong = productFiles
+    .filter((file) => file.path.startsWith('hub/cli/') || file.path.startsWith('hub/dashboard/'))
+    .flatMap(({ path, text }) =>
+      importsOf(text)
+        .filter((name) => name.startsWith('.'))
+        .map((name) => relative(root, resolve(root, dirname(path), name)))
+        .filter((target) => target.startsWith('hub/src/') && !(path.startsWith('hub/cli/') && engineFolders.includes(target.split('/')[2] ?? '')))
+        .map((target) => `${path} reaches into ${target}`),
+    );
+  expect(wrong).toEqual([]);
+});
+
 test('the protocol runs in a browser: no node modules, no I/O', () => {
   const wrong = productFiles
     .filter((file) => file.path.startsWith('protocol/'))

@@ -5,7 +5,8 @@ import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { packChart } from '../../hub/cli/authoring/chart.ts';
 import { parseHelmIgnore } from '../../hub/cli/authoring/helmignore.ts';
-import { findInTgz, packTgz } from '../../hub/cli/authoring/tar.ts';
+import { readArchive } from '../../hub/src/archive/read.ts';
+import { packTgz } from '../../hub/src/archive/write.ts';
 
 const shop = join(import.meta.dirname, '../../examples/retail-store/charts/shop');
 let folder = '';
@@ -15,18 +16,11 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-const namesIn = (bytes: Uint8Array): string[] => {
-  const names: string[] = [];
-  findInTgz(
-    bytes,
-    64 * 2 ** 20,
-    (name) => {
-      names.push(name);
-      return false;
-    },
-    'test',
-  );
-  return names;
+const bounds = { bytesMax: 64 * 2 ** 20, entriesMax: 10_000, fileBytesMax: 2 ** 20 };
+
+const namesIn = async (bytes: Uint8Array): Promise<string[]> => {
+  const read = await readArchive(bytes, bounds, 'test');
+  return read.ok ? read.value.map((file) => file.name) : [read.failure.message];
 };
 
 const pack = async (path: string) => {
@@ -67,7 +61,7 @@ describe('packing a chart', () => {
   test('Chart.yaml first, below the name of the chart; subcharts and CRDs included', async () => {
     const packed = await pack(shop);
     expect(packed).toMatchObject({ name: 'shop', version: '1.0.0' });
-    const names = namesIn(packed.bytes);
+    const names = await namesIn(packed.bytes);
     expect(names[0]).toBe('shop/Chart.yaml');
     expect(names).toEqual(expect.arrayContaining(['shop/crds/coupons.yaml', 'shop/charts/cache/Chart.yaml', 'shop/templates/NOTES.txt']));
     expect(names.slice(1)).toEqual(names.slice(1).toSorted());
@@ -87,7 +81,7 @@ describe('packing a chart', () => {
       'templates/.hidden.yaml': '',
       'templates/web.yaml': '',
     });
-    expect(namesIn((await pack(root)).bytes)).toEqual([
+    expect(await namesIn((await pack(root)).bytes)).toEqual([
       'demo/Chart.yaml',
       'demo/.helmignore',
       'demo/deep/docs/kept',
@@ -120,18 +114,18 @@ describe('packing a chart', () => {
     expect(matches(`${'*a'.repeat(50)}b`, 'a'.repeat(5_000))).toBe(false);
   });
 
-  test('long names survive', () => {
+  test('long names survive', async () => {
     const name = `demo/${'d'.repeat(80)}/${'ü'.repeat(90)}.yaml`;
-    const found = findInTgz(
+    const found = await readArchive(
       packTgz([
         { name: 'demo/Chart.yaml', data: Buffer.from('x') },
         { name, data: Buffer.from('long') },
       ]),
-      2 ** 20,
-      (item) => item === name,
+      bounds,
       'test',
+      (item) => item === name,
     );
-    expect(found.ok && Buffer.from(found.value?.data ?? []).toString()).toBe('long');
+    expect(found.ok && found.value.map((file) => file.data.toString())).toEqual(['long']);
   });
 
   test('more than one stored block', () => {
@@ -156,8 +150,8 @@ describe('packing a chart', () => {
     await writeFile(join(folder, 'cut.tgz'), packTgz([{ name: 'demo/Chart.yaml', data: Buffer.from('x') }]).subarray(0, 300));
     await mkdir(join(folder, 'nochart'), { recursive: true });
     expect(await message(join(folder, 'none'))).toContain('no such chart folder');
-    expect(await message(join(folder, 'text.tgz'))).toContain('not a gzipped tar archive');
-    expect(await message(join(folder, 'cut.tgz'))).toContain('not a gzipped tar archive');
+    expect(await message(join(folder, 'text.tgz'))).toContain('is a gzipped tar archive; make one');
+    expect(await message(join(folder, 'cut.tgz'))).toContain('is a gzipped tar archive; make one');
     expect(await message(join(folder, 'other.tgz'))).toContain('holds no <name>/Chart.yaml');
     expect(await message(join(folder, 'nochart'))).toContain('has no Chart.yaml');
     expect(await message(await makeChart('unnamed', { 'Chart.yaml': 'version: 1.0.0' }))).toContain('needs a name and a version');
@@ -175,7 +169,7 @@ describe('packing a chart', () => {
   test('links stay inside of the chart', async () => {
     const root = await makeChart('linked', { 'values.yaml': 'a: 1\n' });
     await symlink(join(root, 'values.yaml'), join(root, 'same.yaml'));
-    expect(namesIn((await pack(root)).bytes)).toContain('demo/same.yaml');
+    expect(await namesIn((await pack(root)).bytes)).toContain('demo/same.yaml');
     await writeFile(join(folder, 'private.key'), 'secret');
     await symlink(join(folder, 'private.key'), join(root, 'key'));
     expect(await packChart(root)).toMatchObject({ ok: false, failure: { code: 'chart-link-outside' } });

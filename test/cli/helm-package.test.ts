@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { packChart } from '../../hub/cli/authoring/chart.ts';
-import { findInTgz } from '../../hub/cli/authoring/tar.ts';
+import { readArchive } from '../../hub/src/archive/read.ts';
 import { isRequired } from '../lab/prerequisite.ts';
 import { findHelmBinary, helmVersion } from '../oracle/helm-binary.ts';
 
@@ -15,15 +15,10 @@ const missing = 'missing' in oracle && !isRequired('go') ? oracle.missing : '';
 const example = join(import.meta.dirname, '../../examples/retail-store/charts/shop');
 
 /** Everything in an archive, by name. */
-const contents = (bytes: Uint8Array): Record<string, string> => {
-  const names: string[] = [];
-  findInTgz(bytes, 2 ** 26, (name) => names.push(name) < 0, 'archive');
-  return Object.fromEntries(
-    names.map((name) => {
-      const found = findInTgz(bytes, 2 ** 26, (item) => item === name, 'archive');
-      return [name, found.ok ? Buffer.from(found.value?.data ?? []).toString('base64') : 'unreadable'];
-    }),
-  );
+const contents = async (bytes: Uint8Array): Promise<Record<string, string>> => {
+  const read = await readArchive(bytes, { bytesMax: 2 ** 26, entriesMax: 10_000, fileBytesMax: 2 ** 26 }, 'archive');
+  if (!read.ok) throw new Error(read.failure.message);
+  return Object.fromEntries(read.value.map((file) => [file.name, file.data.toString('base64')]));
 };
 
 describe.skipIf(missing !== '')(`a packed folder holds what helm package ${helmVersion()} packs${missing === '' ? '' : ` (skipped: ${missing})`}`, () => {
@@ -36,10 +31,10 @@ describe.skipIf(missing !== '')(`a packed folder holds what helm package ${helmV
   const compare = async (chart: string): Promise<string[]> => {
     const out = await mkdtemp(join(folder, 'out-'));
     await run('path' in oracle ? oracle.path : '', ['package', chart, '-d', out], { env: { HOME: folder, PATH: process.env.PATH ?? '' } });
-    const theirs = contents(await readFile(join(out, (await readdir(out))[0] ?? '')));
+    const theirs = await contents(await readFile(join(out, (await readdir(out))[0] ?? '')));
     const packed = await packChart(chart);
     if (!packed.ok) throw new Error(packed.failure.message);
-    const ours = contents(packed.value.bytes);
+    const ours = await contents(packed.value.bytes);
     expect(Object.keys(ours).toSorted()).toEqual(Object.keys(theirs).toSorted());
     // Helm writes Chart.yaml anew; everything else is byte for byte the same.
     for (const name of Object.keys(ours)) if (!name.endsWith('Chart.yaml')) expect(ours[name], name).toBe(theirs[name]);

@@ -65,7 +65,7 @@ describe('profile documents', () => {
     ],
     ['an OS layer without os', spec({ type: 'full', layers: [{ name: 'base', kind: 'os' }] }), 'layer base'],
     ['a Kubernetes layer without kubernetes', spec({ type: 'full', layers: [{ name: 'k8s', kind: 'kubernetes', helm: undefined }] }), 'layer k8s'],
-    ['an add-on with os', spec({ layers: [{ ...addon('web'), os: {} }] }), 'layer web: a layer of kind addon has "helm", "manifests" or both'],
+    ['an add-on with os', spec({ layers: [{ ...addon('web'), os: {} }] }), 'layer web: a layer of kind addon has "pack", "helm", "zarf" or "manifests"'],
     ['a variable that cannot be', spec({ variables: [{ name: 'v', immutable: true }] }), 'variable v: an immutable variable needs a default'],
     ['hidden, required and without default', spec({ variables: [{ name: 'v', hidden: true, required: true }] }), 'variable v'],
     ['a dropdown without options', spec({ variables: [{ name: 'v', inputType: 'dropdown' }] }), 'variable v: a dropdown needs options'],

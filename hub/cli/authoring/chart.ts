@@ -4,8 +4,9 @@ import { digestBytes, type Digest } from '@groundplane/protocol/digest';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { limits } from '@groundplane/protocol/limits';
 import { parse } from 'yaml';
+import { readArchive } from '../../src/archive/read.ts';
+import { packTgz, type TarFile } from '../../src/archive/write.ts';
 import { parseHelmIgnore, type Ignore } from './helmignore.ts';
-import { findInTgz, packTgz, type TarFile } from './tar.ts';
 
 /** A chart archive, ready to be uploaded. */
 export interface PackedChart {
@@ -16,6 +17,7 @@ export interface PackedChart {
 }
 
 const filesMax = 5_000;
+const chartArchiveLimits = { bytesMax: limits.contentBlobBytes, entriesMax: 20_000, fileBytesMax: limits.objectBytes };
 const depthMax = 32;
 const yamlLike = 'like:\n  apiVersion: v2\n  name: web\n  version: 1.0.0';
 
@@ -130,14 +132,21 @@ const packFolder = async (folder: string): Promise<Result<PackedChart>> => {
   return ok({ digest: digestBytes(bytes), name, version, bytes });
 };
 
-const readArchive = async (path: string): Promise<Result<PackedChart>> => {
+const takeArchive = async (path: string): Promise<Result<PackedChart>> => {
   const info = await stat(path);
   if (info.size > limits.contentBlobBytes) return fail('fatal', 'chart-too-large', path, `has more than ${limits.contentBlobBytes / 1024 / 1024} MiB`);
   const bytes = await readFile(path);
-  const found = findInTgz(bytes, limits.contentBlobBytes, (name) => /^[^/]+\/Chart\.yaml$/.test(name), path);
-  if (!found.ok) return found;
-  if (found.value === undefined) return fail('fatal', 'chart-invalid', path, 'holds no <name>/Chart.yaml, so it is not a chart; make one with helm package');
-  const facts = chartFacts(Buffer.from(found.value.data).toString('utf8'), `${path}, Chart.yaml`);
+  const found = await readArchive(bytes, chartArchiveLimits, path, (name) => /^[^/]+\/Chart\.yaml$/.test(name));
+  if (!found.ok)
+    return fail(
+      'fatal',
+      'archive-invalid',
+      path,
+      `${found.failure.message}. A chart is a gzipped tar archive; make one with helm package, or name the folder of the chart`,
+    );
+  const [chartFile] = found.value;
+  if (chartFile === undefined) return fail('fatal', 'chart-invalid', path, 'holds no <name>/Chart.yaml, so it is not a chart; make one with helm package');
+  const facts = chartFacts(chartFile.data.toString('utf8'), `${path}, Chart.yaml`);
   return facts.ok ? ok({ digest: digestBytes(bytes), name: facts.value.name, version: facts.value.version, bytes }) : facts;
 };
 
@@ -146,7 +155,7 @@ export const packChart = async (path: string): Promise<Result<PackedChart>> => {
   try {
     const info = await stat(path);
     if (info.isDirectory()) return await packFolder(path);
-    if (info.isFile()) return await readArchive(path);
+    if (info.isFile()) return await takeArchive(path);
     return fail('fatal', 'chart-invalid', path, 'is neither a folder nor a .tgz file');
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;

@@ -1,5 +1,4 @@
-import { crc32, gunzipSync } from 'node:zlib';
-import { fail, ok, type Result } from '@groundplane/protocol/failure';
+import { crc32 } from 'node:zlib';
 
 export interface TarFile {
   /** With `/`, without leading one. */
@@ -46,7 +45,8 @@ const entry = (name: string, data: Uint8Array, type: '0' | 'x'): Buffer[] => [
   Buffer.alloc(pad(data.length)),
 ];
 
-const packTar = (files: readonly TarFile[]): Buffer => {
+/** A tar archive whose bytes depend on names and contents only. The order given is kept. */
+export const packTar = (files: readonly TarFile[]): Buffer => {
   const parts = files.flatMap(({ name, data }) => {
     if (Buffer.byteLength(name) <= 100) return entry(name, data, '0');
     return [...entry('pax', paxRecord('path', name), 'x'), ...entry(name.slice(0, 24), data, '0')];
@@ -78,48 +78,3 @@ const gzipStored = (data: Buffer): Buffer => {
 
 /** Packs files into a `.tgz` whose bytes depend on names and contents only. The order given is kept. */
 export const packTgz = (files: readonly TarFile[]): Buffer => gzipStored(packTar(files));
-
-const textAt = (bytes: Buffer, at: number, length: number): string => {
-  const raw = bytes.subarray(at, at + length);
-  const end = raw.indexOf(0);
-  return raw.subarray(0, end < 0 ? length : end).toString('utf8');
-};
-
-const entriesMax = 20_000;
-
-/** The first file of a `.tgz` whose name the caller takes. Understands what chart archives use: ustar with prefix, pax paths, GNU long names. */
-export const findInTgz = (bytes: Uint8Array, bytesMax: number, take: (name: string) => boolean, element: string): Result<TarFile | undefined> => {
-  let tar: Buffer;
-  try {
-    tar = gunzipSync(bytes, { maxOutputLength: bytesMax });
-  } catch (error) {
-    return fail(
-      'fatal',
-      'archive-invalid',
-      element,
-      (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
-        ? `it unpacks to more than ${bytesMax} bytes`
-        : 'it is not a gzipped tar archive; make one with helm package, or name the folder of the chart',
-    );
-  }
-  let longName: string | undefined;
-  let at = 0;
-  for (let count = 0; at + block <= tar.length && count < entriesMax; count += 1) {
-    if (tar.readUInt8(at) === 0) return ok(undefined);
-    const size = Number.parseInt(textAt(tar, at + 124, 12).trim() || '0', 8);
-    const type = String.fromCharCode(tar.readUInt8(at + 156));
-    const end = at + block + size;
-    if (!Number.isInteger(size) || size < 0 || end > tar.length) return fail('fatal', 'archive-invalid', element, 'the archive is cut short or damaged');
-    const data = tar.subarray(at + block, end);
-    if (type === 'x') longName = /^\d+ path=(.*)$/m.exec(data.toString('utf8'))?.[1] ?? longName;
-    else if (type === 'L') longName = textAt(data, 0, data.length);
-    else if (type !== 'g') {
-      const prefix = textAt(tar, at + 345, 155);
-      const name = longName ?? (prefix === '' ? textAt(tar, at, 100) : `${prefix}/${textAt(tar, at, 100)}`);
-      longName = undefined;
-      if ((type === '0' || type === '\0') && take(name.replace(/^\.\//, ''))) return ok({ name, data });
-    }
-    at = end + pad(size);
-  }
-  return ok(undefined);
-};
