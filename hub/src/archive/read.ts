@@ -97,7 +97,7 @@ const entryOf = (header: Header, body: Readable, element: string): ArchiveEntry 
   const { type } = header;
   if (type === 'symlink' || type === 'link')
     throw refuse(element, `${named.name} is a ${type === 'link' ? 'hard' : 'symbolic'} link; links are not followed, so pack the file itself`);
-  if (type !== 'file' && type !== 'directory' && type !== 'contiguous-file') throw refuse(element, `${named.name} is a ${String(type)}, not a file or folder`);
+  if (type !== 'file' && type !== 'directory' && type !== 'contiguous-file') throw refuse(element, `${named.name} is a ${type}, not a file or folder`);
   return { name: named.name, kind: type === 'directory' ? 'folder' : 'file', mode: (header.mode ?? 0o644) & 0o777, size: header.size ?? 0, body };
 };
 
