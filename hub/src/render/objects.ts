@@ -3,6 +3,7 @@ import { refKey, refText, type KubeObject, type ObjectRef } from '@groundplane/p
 import { limits } from '@groundplane/protocol/limits';
 import { parseAllDocuments } from 'yaml';
 import { groupKind, isClusterScoped } from './kinds.ts';
+import { kubernetesYaml } from './yaml.ts';
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
@@ -12,7 +13,7 @@ const isRecord = (value: unknown): value is Record<string, unknown> => typeof va
  */
 const parseYaml = (text: string, element: string): Result<unknown[]> => {
   if (text.length > limits.yamlBytes) return fail('fatal', 'manifest-too-large', element, `has more than ${limits.yamlBytes} bytes`);
-  const documents = parseAllDocuments(text, { uniqueKeys: true, version: '1.1', merge: true, intAsBigInt: false });
+  const documents = parseAllDocuments(text, kubernetesYaml);
   if (!Array.isArray(documents)) return ok([]);
   const values: unknown[] = [];
   for (const document of documents) {
