@@ -128,6 +128,7 @@ export const startHub = async (options: HubOptions) => {
   const self = await loadSelf(store, tenant, options);
   const helm = createHelmPool({ workers: 2, timeoutMs: 30_000, idleMs: 60_000, memoryMaxBytes: 512 * 1024 * 1024, clock: systemClock });
   const core = await createCore({
+    systemTenant: tenant,
     store,
     content,
     helm,

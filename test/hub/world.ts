@@ -82,6 +82,7 @@ export const openHub = async (options: HubWorldOptions = {}): Promise<HubWorld> 
   const tenant = await makeTenant(store, 'default');
   const helm = { render: () => Promise.resolve(fail('fatal', 'no-helm', 'chart', 'there is no Helm in this test')), close: () => Promise.resolve() };
   const core = await createCore({
+    systemTenant: tenant,
     store,
     content,
     helm,

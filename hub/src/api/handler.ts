@@ -8,7 +8,7 @@ import type { Clock } from '../port/clock.ts';
 import type { ContentStore } from '../port/content.ts';
 import type { Random } from '../port/random.ts';
 import type { ListQuery, Row, Store } from '../port/store.ts';
-import type { ClusterInputs } from '../reconcile/clusters.ts';
+import type { ClusterInputs } from '../reconcile/cluster-inputs.ts';
 import type { Bundler } from '../render/bundle.ts';
 import type { HubKeys } from '../trust/keys.ts';
 import type { Auth, Principal } from './auth.ts';

@@ -4,6 +4,7 @@ import { digestBytes, digestOf, type Digest } from '@groundplane/protocol/digest
 import { ok, type Result } from '@groundplane/protocol/failure';
 import { references } from '@groundplane/protocol/resolve/substitute';
 import { resolveProfiles, type ProfileVersionInput } from '@groundplane/protocol/resolve/profile';
+import type { MacroValue } from '@groundplane/protocol/resolve/references';
 import { findTwice } from './objects.ts';
 import { renderLayer, type LayerRenderer } from './layer.ts';
 
@@ -15,8 +16,9 @@ export interface BundleInput {
   cluster: string;
   profiles: readonly ProfileInput[];
   variables: Readonly<Record<string, string>>;
-  macros: Readonly<Record<string, string>>;
+  macros: Readonly<Record<string, MacroValue>>;
   system: Readonly<Record<string, string>>;
+  overrides?: Readonly<Record<string, { values: string }>>;
   kubeVersion: string;
 }
 
@@ -86,13 +88,13 @@ export const createBundler = (renderer: LayerRenderer, engine: string) => {
   /** Digest of everything that can change the outcome, and of nothing else. */
   const inputsOf = (input: BundleInput): string => {
     const used = new Set(input.profiles.flatMap(usedBy));
-    const pick = (scope: string, values: Readonly<Record<string, string>>): [string, string][] =>
+    const pick = <V>(scope: string, values: Readonly<Record<string, V>>): [string, V][] =>
       Object.entries(values).filter(([key]) => used.has(`spectro.${scope}.${key}`));
     return digestBytes(
       canonicalJson([
         input.profiles.map((profile) => profile.digest),
         input.variables,
-        pick('macro', input.macros),
+        pick('macro', input.macros).map(([name, macro]) => [name, macro.value]),
         pick('system', input.system),
         hasCharts(input) ? input.kubeVersion : '',
         isSeeded(input) ? input.cluster : '',
