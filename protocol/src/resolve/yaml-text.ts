@@ -54,7 +54,7 @@ const placesOf = (masked: Masked): Place[] | undefined => {
       visit(document, {
         Scalar: (_, node, path) => {
           const [start, end] = node.range ?? [0, 0];
-          const type = (node.type ?? 'PLAIN') as Scalar.Type;
+          const type = node.type ?? 'PLAIN';
           const inFlow = path.some((ancestor) => isCollection(ancestor) && ancestor.flow === true);
           const indent = type === 'BLOCK_LITERAL' || type === 'BLOCK_FOLDED' ? blockIndent(masked.text, start, end) : '';
           scalars.push({ start, end, place: { type, inFlow, indent } });
