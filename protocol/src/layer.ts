@@ -90,6 +90,8 @@ export const packSpecSchema = z.strictObject({
   name: z.string().min(1).max(128),
   version: z.string().min(1).max(128),
   digest: digestSchema.optional(),
+  /** Where it was taken from: the name of a registry. For people; the digest decides. */
+  registry: z.string().max(253).optional(),
   /** The pack's values.yaml as this profile edited it: `pack:` header, `charts:`, `manifests:`; comments are data. Absent: as the pack has it. */
   values: z.string().max(limits.objectBytes).optional(),
   /** More layers of values of the same shape over it, later ones win, null deletes. */
@@ -158,7 +160,10 @@ export const layerSchema = z
     const whole = [layer.helm, layer.zarf, layer.pack?.digest].filter((source) => source !== undefined).length;
     const sources = whole + [layer.os, layer.kubernetes, layer.manifests].filter((source) => source !== undefined).length;
     if (whole > 1) issue('has more than one of "helm", "zarf" and a pack; put each into a layer of its own');
-    if (layer.pack?.values !== undefined && layer.pack.digest === undefined) issue('has values of a pack, but no pack; give pack.path or pack.digest');
+    const isMachine = layer.kind === 'os' || layer.kind === 'kubernetes';
+    // There they are data for `{{ .spectro.pack… }}`, as imported profiles have them.
+    if (layer.pack?.values !== undefined && layer.pack.digest === undefined && !isMachine)
+      issue('has values of a pack, but no pack; give pack.path or pack.digest');
     if ((layer.patches ?? []).length > 0 && (layer.os !== undefined || layer.kubernetes !== undefined))
       issue('patches change Kubernetes objects, and this layer has none');
     if (layer.kind === 'os' && (layer.os === undefined || sources !== 1)) issue('a layer of kind os has exactly the field "os"');

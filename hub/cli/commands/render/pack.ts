@@ -1,0 +1,4 @@
+import type { Context } from '../../io.ts';
+import { trouble, type Outcome } from '../../trouble.ts';
+import type { RenderOptions } from './options.ts';
+export const renderPackTarget = async (_context: Context, path: string, _options: RenderOptions): Promise<Outcome> => trouble(path, 'TODO');
