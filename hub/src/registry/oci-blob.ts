@@ -22,60 +22,65 @@ const startOf = (answer: EgressAnswer): number | undefined => {
  * Blobs as streams that survive cuts: after each one the rest is asked for by range; a server without ranges sends the whole again and the known part is
  * skipped. The digest is checked by whoever receives the stream, over all parts together.
  */
-export const blobReader = (deps: { connection: Connection; clock: Clock; throttle: Throttle | undefined }) => {
-  const { connection, clock, throttle } = deps;
-
-  async function* parts(endpoint: Endpoint, path: string, scope: string, wanted: Wanted): AsyncGenerator<Buffer> {
-    let have = 0;
-    let fruitless = 0;
-    const element = `${new URL(endpoint.origin).host}${path} blob ${wanted.digest}`;
-    let why: Failure | undefined;
-    for (let turn = 0; turn <= registryLimits.resumes; turn += 1) {
-      if (turn > 0) await pause(clock, Math.min(30_000, 250 * 2 ** fruitless));
-      const answer = await connection.send(endpoint, {
-        method: 'GET',
-        to: `${path}/blobs/${wanted.digest}`,
-        scope,
-        element,
-        headers: have === 0 ? {} : { range: `bytes=${have}-` },
-        takes: [206],
-      });
-      if (!answer.ok) throw new FailureError(answer.failure);
-      const start = startOf(answer.value);
-      if (start === undefined || start > have)
-        throw new FailureError(fail('fatal', 'registry-malformed', element, 'sent another part than was asked for').failure);
-      let skip = have - start;
-      const before = have;
-      try {
-        for await (const chunk of answer.value.body as AsyncIterable<Buffer>) {
-          const fresh = skip >= chunk.length ? undefined : chunk.subarray(skip);
-          skip = Math.max(0, skip - chunk.length);
-          if (fresh === undefined) continue;
-          have += fresh.length;
-          if (have > wanted.size)
-            throw new FailureError(fail('fatal', 'content-wrong', element, `is announced with ${wanted.size} bytes, and more came`).failure);
-          yield fresh;
-        }
-        if (have === wanted.size) return;
-        why = fail('retry', 'registry-unreachable', element, `the transfer ended after ${have} of ${wanted.size} bytes`).failure;
-        // A complete answer that is too short is not a cut: asking again would give the same.
-        if (answer.value.body.complete && answer.value.status === 200)
-          throw new FailureError(fail('fatal', 'content-wrong', element, `is announced with ${wanted.size} bytes, and only ${have} came`).failure);
-      } catch (error) {
-        if (error instanceof FailureError) throw error;
-        why = fail('retry', 'registry-unreachable', element, `the transfer broke after ${have} of ${wanted.size} bytes: ${(error as Error).message}`).failure;
-        if (have === wanted.size) return;
-      } finally {
-        answer.value.body.destroy();
+async function* blobParts(
+  { connection, clock }: { connection: Connection; clock: Clock },
+  endpoint: Endpoint,
+  path: string,
+  scope: string,
+  wanted: Wanted,
+): AsyncGenerator<Buffer> {
+  let have = 0;
+  let fruitless = 0;
+  const element = `${new URL(endpoint.origin).host}${path} blob ${wanted.digest}`;
+  let why: Failure | undefined;
+  for (let turn = 0; turn <= registryLimits.resumes; turn += 1) {
+    if (turn > 0) await pause(clock, Math.min(30_000, 250 * 2 ** fruitless));
+    const answer = await connection.send(endpoint, {
+      method: 'GET',
+      to: `${path}/blobs/${wanted.digest}`,
+      scope,
+      element,
+      headers: have === 0 ? {} : { range: `bytes=${have}-` },
+      takes: [206],
+    });
+    if (!answer.ok) throw new FailureError(answer.failure);
+    const start = startOf(answer.value);
+    if (start === undefined || start > have)
+      throw new FailureError(fail('fatal', 'registry-malformed', element, 'sent another part than was asked for').failure);
+    let skip = have - start;
+    const before = have;
+    try {
+      for await (const chunk of answer.value.body as AsyncIterable<Buffer>) {
+        const fresh = skip >= chunk.length ? undefined : chunk.subarray(skip);
+        skip = Math.max(0, skip - chunk.length);
+        if (fresh === undefined) continue;
+        have += fresh.length;
+        if (have > wanted.size)
+          throw new FailureError(fail('fatal', 'content-wrong', element, `is announced with ${wanted.size} bytes, and more came`).failure);
+        yield fresh;
       }
-      fruitless = have > before ? 0 : fruitless + 1;
-      if (fruitless >= registryLimits.tries) break;
+      if (have === wanted.size) return;
+      why = fail('retry', 'registry-unreachable', element, `the transfer ended after ${have} of ${wanted.size} bytes`).failure;
+      // A complete answer that is too short is not a cut: asking again would give the same.
+      if (answer.value.body.complete && answer.value.status === 200)
+        throw new FailureError(fail('fatal', 'content-wrong', element, `is announced with ${wanted.size} bytes, and only ${have} came`).failure);
+    } catch (error) {
+      if (error instanceof FailureError) throw error;
+      why = fail('retry', 'registry-unreachable', element, `the transfer broke after ${have} of ${wanted.size} bytes: ${(error as Error).message}`).failure;
+      if (have === wanted.size) return;
+    } finally {
+      answer.value.body.destroy();
     }
-    throw new FailureError(why ?? fail('retry', 'registry-unreachable', element, 'the transfer broke too often').failure);
+    fruitless = have > before ? 0 : fruitless + 1;
+    if (fruitless >= registryLimits.tries) break;
   }
+  throw new FailureError(why ?? fail('retry', 'registry-unreachable', element, 'the transfer broke too often').failure);
+}
 
+export const blobReader = (deps: { connection: Connection; clock: Clock; throttle: Throttle | undefined }) => {
+  const { throttle } = deps;
   const open = (endpoint: Endpoint, path: string, scope: string, wanted: Wanted): Readable => {
-    const stream = Readable.from(parts(endpoint, path, scope, wanted), { objectMode: false });
+    const stream = Readable.from(blobParts(deps, endpoint, path, scope, wanted), { objectMode: false });
     if (throttle === undefined) return stream;
     const slow = throttle.through();
     stream.on('error', (error) => slow.destroy(error));
