@@ -1,3 +1,4 @@
+import semver from 'semver';
 import type { Finding } from '../finding.ts';
 import type { Layer } from '../layer.ts';
 import type { ProfileSpec, Variable } from '../profile.ts';
@@ -31,6 +32,9 @@ const variableOf = (variable: Variable): PaletteVariable => ({
   })),
 });
 
+/** Below `charts.<name>`; empty lines stay empty. */
+const indented = (text: string): string => `${text.trimEnd().replaceAll(/^(?=.)/gm, '    ')}\n`;
+
 const packOf = (layer: Layer, version: string, lost: (what: string) => void): PalettePack => {
   const manifests = (layer.manifests ?? []).map(({ name, content }) => ({ name, content }));
   const frame = (name: string, packVersion: string, type: string, kind: string, values: string): PalettePack => ({
@@ -47,13 +51,26 @@ const packOf = (layer: Layer, version: string, lost: (what: string) => void): Pa
   if (layer.helm?.valuesLayers !== undefined || layer.pack?.valuesLayers !== undefined) lost('valuesLayers');
   if (layer.os !== undefined && layer.os.files.length + layer.os.units.length + Object.keys(layer.os.sysctls).length > 0) lost('os');
   if (layer.replaces !== undefined) lost('replaces');
-  if (layer.helm !== undefined) return frame(layer.helm.chart.name, layer.helm.chart.version, 'helm', 'helm', layer.helm.values);
-  if (layer.zarf !== undefined) return frame(layer.zarf.package.name, layer.zarf.package.version, 'oci', 'zarf', layer.zarf.values);
+  const namespace = layer.namespace === undefined ? '' : `  namespace: ${layer.namespace}\n`;
+  const priority = layer.priority === 0 ? '' : `  spectrocloud.com/install-priority: "${layer.priority}"\n`;
+  const { helm } = layer;
+  const release = helm?.releaseName === undefined ? '' : `  releaseNameOverride:\n    ${helm.chart.name}: ${helm.releaseName}\n`;
+  const packName = helm?.chart.name ?? layer.zarf?.package.name ?? layer.pack?.name ?? layer.name;
+  const display = packName === layer.name ? '' : `  spectrocloud.com/display-name: "${layer.name}"\n`;
+  const settings = namespace + display + priority + release;
+  const header = settings === '' ? '' : `pack:\n${settings}`;
+  if (helm !== undefined) {
+    const inner = helm.values.trim() === '' ? ' {}\n' : `\n${indented(helm.values)}`;
+    return frame(helm.chart.name, helm.chart.version, 'helm', 'helm', `${header}charts:\n  ${helm.chart.name}:${inner}`);
+  }
+  if (layer.zarf?.values) lost('zarf.values');
+  if (layer.zarf !== undefined) return frame(layer.zarf.package.name, layer.zarf.package.version, 'oci', 'zarf', header);
+  if (layer.kubernetes !== undefined && layer.pack === undefined) {
+    const { distribution, version: range } = layer.kubernetes;
+    return frame(distribution, (semver.validRange(range) === null ? undefined : semver.minVersion(range ?? '*')?.version) ?? '0.0.0', 'spectro', 'pack', '');
+  }
   if (layer.pack?.digest !== undefined || layer.kind === 'os' || layer.kind === 'kubernetes')
     return frame(layer.pack?.name ?? layer.name, layer.pack?.version ?? version, 'spectro', 'pack', layer.pack?.values ?? '');
-  const priority = layer.priority === 0 ? '' : `  spectrocloud.com/install-priority: "${layer.priority}"\n`;
-  const namespace = layer.namespace === undefined ? '' : `  namespace: ${layer.namespace}\n`;
-  const header = priority + namespace === '' ? '' : `pack:\n${namespace}${priority}`;
   return frame(layer.pack?.name ?? layer.name, layer.pack?.version ?? version, 'manifest', 'pack', header);
 };
 

@@ -1,8 +1,12 @@
 import semver from 'semver';
+import { Document, isMap, isScalar } from 'yaml';
 import type { z } from 'zod';
 import type { Finding } from '../finding.ts';
 import { fail, ok, type Result } from '../failure.ts';
 import type { LayerKind } from '../layer.ts';
+import { emptyHeader, parseHeader, type PackHeader } from '../pack/header.ts';
+import { readSource } from '../pack/source.ts';
+import { unmask } from '../pack/template.ts';
 import { apiVersion, type profileTypes, type variableSchema } from '../profile.ts';
 import { layerNames, paletteProfile, typeNames, type PalettePack, type PaletteProfile, type PaletteVariable } from './format.ts';
 
@@ -63,7 +67,7 @@ const machineLayer = (pack: PalettePack, kind: LayerKind, report: Report): Recor
     report('warning', 'os-pack', `pack ${pack.name}: its values are kept for references; say under os: what the hosts get (files, sysctls, units)`);
     return { pack: label, os: {} };
   }
-  const minor = /^v?(\d+\.\d+)/.exec(version)?.[1];
+  const minor = /^v?([1-9]\d*\.\d+)/.exec(version)?.[1];
   report(
     'warning',
     'kubernetes-pack',
@@ -79,6 +83,39 @@ const sourceKind = (pack: PalettePack): 'pack' | 'helm' | 'zarf' | 'manifest' =>
   if (type === 'zarf' || (type === 'oci' && (pack.registry?.metadata?.kind ?? '').toLowerCase() === 'zarf')) return 'zarf';
   return 'pack';
 };
+
+/** What tells two layers of one pack apart. */
+const displayName = (pack: PalettePack): string | undefined => {
+  if (pack.values?.includes('display-name') !== true) return undefined;
+  const { source } = readSource(pack.values, 'values.yaml');
+  return source === undefined ? undefined : parseHeader(source).header.displayName;
+};
+
+/** Palette writes `pack:` and `charts:` around the values of charts and manifests too. */
+const headerOf = (pack: PalettePack, report: Report): PackHeader => {
+  const read = readSource(pack.values ?? '', `${pack.name}/values.yaml`);
+  const parsed = read.source === undefined ? { header: emptyHeader(), findings: read.findings } : parseHeader(read.source);
+  for (const finding of parsed.findings) if (finding.severity === 'error') report('warning', finding.code, `pack ${pack.name}, values: ${finding.message}`);
+  return parsed.header;
+};
+
+/** The values of the one chart, comments and all: what stands under `charts.<name>`, or everything besides the header. */
+const chartValues = (pack: PalettePack): string => {
+  const source = readSource(pack.values ?? '', 'values.yaml').source;
+  const root = source?.document.contents;
+  if (!isMap(root)) return pack.values ?? '';
+  const charts = root.get('charts', true);
+  const inner = isMap(charts) ? (charts.get(pack.name, true) ?? (charts.items.length === 1 ? charts.items[0]?.value : undefined)) : undefined;
+  if (isMap(inner)) return unmask(new Document(inner).toString({ lineWidth: 0 }));
+  if (isScalar(inner) || isMap(charts)) return '';
+  root.items = root.items.filter((pair) => !isScalar(pair.key) || pair.key.value !== 'pack');
+  return root.items.length === 0 ? '' : unmask(new Document(root).toString({ lineWidth: 0 }));
+};
+
+const settings = (header: PackHeader): Record<string, unknown> => ({
+  ...(header.namespace === undefined ? {} : { namespace: header.namespace }),
+  ...(header.priority === undefined || header.priority === 0 ? {} : { priority: header.priority }),
+});
 
 const layerOf = (pack: PalettePack, name: string, report: Report, sources: ImportedSource[]): Record<string, unknown> => {
   const kind = kindOf(pack, report);
@@ -96,14 +133,20 @@ const layerOf = (pack: PalettePack, name: string, report: Report, sources: Impor
   const version = versionOf(pack);
   const registry = pack.registry?.metadata?.name ?? '';
   const source = sourceKind(pack);
+  const values = pack.values ?? '';
   if (source === 'manifest') {
     if (manifests.length === 0) report('error', 'manifest-empty', `pack ${pack.name} is of type manifest and has none`);
-    return { name, kind, pack: { name: pack.name, version }, ...attached };
+    return { name, kind, ...settings(headerOf(pack, report)), pack: { name: pack.name, version }, ...attached };
   }
   sources.push({ layer: name, kind: source, name: pack.name, version, registry });
-  const values = pack.values ?? '';
-  if (source === 'helm') return { name, kind, helm: { chart: { name: pack.name, version }, ...(values === '' ? {} : { values }) }, ...attached };
-  if (source === 'zarf') return { name, kind, zarf: { package: { name: pack.name, version }, ...(values === '' ? {} : { values }) }, ...attached };
+  if (source === 'helm') {
+    const header = headerOf(pack, report);
+    const releaseName = Object.values(header.releaseNameOverride)[0];
+    const own = chartValues(pack);
+    const helm = { chart: { name: pack.name, version }, ...(releaseName === undefined ? {} : { releaseName }), ...(own === '' ? {} : { values: own }) };
+    return { name, kind, ...settings(header), helm, ...attached };
+  }
+  if (source === 'zarf') return { name, kind, ...settings(headerOf(pack, report)), zarf: { package: { name: pack.name, version } }, ...attached };
   return { name, kind, pack: { name: pack.name, version, ...(registry === '' ? {} : { registry }), ...(values === '' ? {} : { values }) }, ...attached };
 };
 
@@ -190,7 +233,7 @@ export const importPaletteProfile = (value: unknown, file: string): Result<Impor
   if (type === undefined) report('warning', 'type-odd', `the type "${template.type ?? ''}" is not known; the profile becomes an add-on profile`);
   const sources: ImportedSource[] = [];
   const taken = new Set<string>();
-  const layers = (template.packs ?? []).map((pack) => layerOf(pack, unique(plainName(pack.name), taken), report, sources));
+  const layers = (template.packs ?? []).map((pack) => layerOf(pack, unique(plainName(displayName(pack) ?? pack.name), taken), report, sources));
   if (layers.length === 0) report('error', 'profile-empty', 'it has no packs');
   const name = plainName(profile.metadata.name);
   if (name !== profile.metadata.name) report('info', 'name-odd', `the profile is called ${name} here`);

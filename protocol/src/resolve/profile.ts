@@ -2,6 +2,8 @@ import { parse } from 'yaml';
 import { compareLayers, type Layer } from '../layer.ts';
 import { fail, ok, type Result } from '../failure.ts';
 import { limits } from '../limits.ts';
+import { parseHeader } from '../pack/header.ts';
+import { readSource } from '../pack/source.ts';
 import type { ProfileSpec } from '../profile.ts';
 import { substitute } from './substitute.ts';
 import { createReferences, type MacroValue, type Origin, type References } from './references.ts';
@@ -174,6 +176,13 @@ const withOverrides = (input: ResolveInput): Result<ProfileVersionInput[]> => {
   return ok(profiles);
 };
 
+/** Of the layer itself, else of its pack's header (`spectrocloud.com/install-priority`). */
+const packPriority = (layer: Layer): number => {
+  if (layer.priority !== 0 || layer.pack?.values?.includes('install-priority') !== true) return layer.priority;
+  const { source } = readSource(layer.pack.values, 'values.yaml');
+  return source === undefined ? 0 : (parseHeader(source).header.priority ?? 0);
+};
+
 /**
  * Profiles and values in, layers in install order out; pure. A variable that no profile declares is an error, since it is nearly always a typo.
  */
@@ -200,7 +209,8 @@ export const resolveProfiles = (input: ResolveInput): Result<ResolvedLayer[]> =>
     for (const layer of profile.spec.layers) {
       const replaced = substituteLayer(layer, references, profile);
       if (!replaced.ok) return replaced;
-      layers.push({ profile: { name: profile.name, version: profile.version }, ...replaced.value });
+      const priority = packPriority(replaced.value.layer);
+      layers.push({ profile: { name: profile.name, version: profile.version }, ...replaced.value, layer: { ...replaced.value.layer, priority } });
     }
   }
   return ok(layers.toSorted((a, b) => compareLayers(a.layer, b.layer)));
