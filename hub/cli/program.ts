@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from './duration.ts';
 import { outputFormats, type Context, type Globals, type Io, type OutputFormat } from './io.ts';
 import type { Outcome } from './trouble.ts';
+import { registerProfile } from './program-profile.ts';
 import { registerRender } from './program-render.ts';
 import { version } from './version.ts';
 
@@ -317,7 +318,7 @@ export const createProgram = (io: Io): Program => {
   const act = async (run: Act): Promise<void> => {
     outcome = await run({ io, globals: globalsOf(program.opts<GlobalOptions>()) });
   };
-  for (const register of [documents, registerRender, reading, acting, making, own]) register(program, act);
+  for (const register of [documents, registerRender, registerProfile, reading, acting, making, own]) register(program, act);
   settle(program, io, text);
   return { command: program, text, outcome: () => outcome };
 };

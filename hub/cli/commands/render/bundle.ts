@@ -1,12 +1,12 @@
 import type { BundleLayer } from '@groundplane/protocol/bundle';
 import { digestOf } from '@groundplane/protocol/digest';
-import { findingText } from '@groundplane/protocol/finding';
 import type { KubeObject } from '@groundplane/protocol/kubernetes';
 import type { ProfileSpec } from '@groundplane/protocol/profile';
-import { createBundler } from '../../../src/render/bundle.ts';
-import { notice, type Context } from '../../io.ts';
+import { createBundler, type BuiltBundle } from '../../../src/render/bundle.ts';
+import type { Context } from '../../io.ts';
 import { jsonText, yamlText } from '../../output/print.ts';
-import { exits, trouble, type Outcome } from '../../trouble.ts';
+import { done, exits, trouble, type Attempt, type Outcome } from '../../trouble.ts';
+import { printFindings } from '../../output/findings.ts';
 import { defaultKubeVersion, type Workbench } from './engine.ts';
 import { checkKubeVersion, type RenderOptions } from './options.ts';
 
@@ -32,11 +32,9 @@ const objectsOf = async (bench: Workbench, layer: BundleLayer, options: RenderOp
   return found;
 };
 
-/** Resolves and renders as the hub does, and prints every object that a cluster would get, layer by layer. */
-export const renderBundle = async (context: Context, bench: Workbench, target: BundleTarget, options: RenderOptions): Promise<Outcome> => {
-  const kubeVersion = checkKubeVersion(options.kubeVersion ?? (await defaultKubeVersion()));
-  if (!kubeVersion.ok) return kubeVersion.trouble;
-  const bundler = createBundler({ content: bench.content, helm: bench.helm, seed: (cluster, release) => `${options.seed} ${cluster} ${release}` }, 'gp render');
+/** Resolves and renders as the hub does. */
+export const makeBundle = async (bench: Workbench, target: BundleTarget, kubeVersion: string, seed: string): Promise<Attempt<BuiltBundle>> => {
+  const bundler = createBundler({ content: bench.content, helm: bench.helm, seed: (cluster, release) => `${seed} ${cluster} ${release}` }, 'gp render');
   const { name, version, spec } = target;
   const made = await bundler.make({
     cluster: target.cluster,
@@ -51,12 +49,20 @@ export const renderBundle = async (context: Context, bench: Workbench, target: B
       'project.uid': 'default',
       'tenant.uid': 'default',
       'cloud.type': 'edge',
-      'kubernetes.version': kubeVersion.value.replace(/^v/, ''),
+      'kubernetes.version': kubeVersion.replace(/^v/, ''),
     },
-    kubeVersion: kubeVersion.value,
+    kubeVersion,
   });
-  if (!made.ok) return trouble(made.failure.element, made.failure.message);
-  for (const warning of made.value.warnings ?? []) await notice(context, findingText(warning));
+  return made.ok ? done(made.value) : { ok: false, trouble: trouble(made.failure.element, made.failure.message) };
+};
+
+/** Prints every object that a cluster would get, layer by layer. */
+export const renderBundle = async (context: Context, bench: Workbench, target: BundleTarget, options: RenderOptions): Promise<Outcome> => {
+  const kubeVersion = checkKubeVersion(options.kubeVersion ?? (await defaultKubeVersion()));
+  if (!kubeVersion.ok) return kubeVersion.trouble;
+  const made = await makeBundle(bench, target, kubeVersion.value, options.seed);
+  if (!made.ok) return made.trouble;
+  await printFindings(context, made.value.warnings ?? []);
   const objects = (await Promise.all(made.value.bundle.layers.map((layer) => objectsOf(bench, layer, options)))).flat();
   if (context.globals.output === 'json') {
     await context.io.stdout.write(jsonText(objects.map((item) => item.object)));
