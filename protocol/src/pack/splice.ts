@@ -62,7 +62,8 @@ export const contentEnd = (text: string, node: unknown): number | undefined => {
   const range = rangeOf(node);
   if (range === undefined) return undefined;
   // A block text owns its line breaks; what comes after it begins on the next line.
-  let [from, end] = range;
+  const [from] = range;
+  let end = range[1];
   if (isScalar(node) && (node.type === 'BLOCK_LITERAL' || node.type === 'BLOCK_FOLDED')) while (end > from && /\s/.test(text.charAt(end - 1))) end -= 1;
   return end;
 };
@@ -130,7 +131,7 @@ export const removeFromMap = (source: PackSource, map: YAMLMap, key: string): Sp
   const start = rangeOf(pair.key)?.[0];
   const end = contentEnd(text, pair.value) ?? colonEnd(text, pair);
   if (start === undefined || end === undefined) return [];
-  const next = rangeOf(map.items[map.items.indexOf(pair as never) + 1]?.key)?.[0];
+  const next = rangeOf(map.items[map.items.indexOf(pair) + 1]?.key)?.[0];
   if (!isOwnLine(text, start)) return next === undefined ? [] : [{ from: start, to: next, text: '' }];
   return removeLines(text, start, end);
 };
