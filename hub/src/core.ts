@@ -14,6 +14,7 @@ import { createRunner } from './reconcile/runner.ts';
 import { createBundler } from './render/bundle.ts';
 import type { HelmRenderer } from './render/helm/index.ts';
 import type { HubKeys } from './trust/keys.ts';
+import { createSealers } from './trust/sealer.ts';
 
 export interface CoreDeps {
   store: Store;
@@ -53,7 +54,8 @@ export const createCore = async (deps: CoreDeps) => {
     { content, helm: deps.helm, seed: (cluster, release) => createHmac('sha256', deps.secret).update(`${cluster} ${release} 1`).digest('hex') },
     deps.engine,
   );
-  const inputs = createClusterInputs(store, fleet, deps.systemTenant);
+  const sealers = createSealers(keys.sealKey);
+  const inputs = createClusterInputs(store, fleet, deps.systemTenant, sealers);
   const delivery = createDelivery({ store, content, bundler });
   const assigner = createAssigner({ store, fleet, keys, epoch, clock });
   const gateway = createGateway({
@@ -83,6 +85,7 @@ export const createCore = async (deps: CoreDeps) => {
   runner.startAll();
   return {
     fleet,
+    sealers,
     bundler,
     inputs,
     delivery,

@@ -119,6 +119,8 @@ const webApp = (deps: ApiDeps, core: Core, options: HubOptions): { app: Hono; st
   return { app, stream };
 };
 
+const helmOptions = { workers: 2, timeoutMs: 30_000, idleMs: 60_000, memoryMaxBytes: 512 * 1024 * 1024, clock: systemClock };
+
 /** Starts a hub on one folder. Resolves when it listens and answers. */
 export const startHub = async (options: HubOptions) => {
   mkdirSync(options.data, { recursive: true, mode: 0o700 });
@@ -126,17 +128,8 @@ export const startHub = async (options: HubOptions) => {
   const content = diskContent(join(options.data, 'content'));
   const tenant = await firstTenant(store);
   const self = await loadSelf(store, tenant, options);
-  const helm = createHelmPool({ workers: 2, timeoutMs: 30_000, idleMs: 60_000, memoryMaxBytes: 512 * 1024 * 1024, clock: systemClock });
-  const core = await createCore({
-    systemTenant: tenant,
-    store,
-    content,
-    helm,
-    ...self,
-    clock: systemClock,
-    random: systemRandom,
-    log: options.log,
-  });
+  const helm = createHelmPool(helmOptions);
+  const core = await createCore({ systemTenant: tenant, store, content, helm, ...self, clock: systemClock, random: systemRandom, log: options.log });
   const auth = createAuth({ store, clock: systemClock, random: systemRandom });
 
   const server = createServer({ requestTimeout: 0, headersTimeout: 15_000, keepAliveTimeout: 65_000 });
@@ -149,6 +142,7 @@ export const startHub = async (options: HubOptions) => {
   const deps: ApiDeps = {
     store,
     content,
+    sealers: core.sealers,
     auth,
     keys: self.keys,
     fleet: core.fleet,

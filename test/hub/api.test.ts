@@ -41,6 +41,9 @@ const names: Partial<Record<RouteName, string>> = {
   deleteTicket: 'ticket',
   setMacro: 'site',
   deleteMacro: 'site',
+  setTenantMacro: 'site',
+  deleteTenantMacro: 'site',
+  cloneProfile: 'store',
   deleteApiKey: 'ci',
 };
 const pathOf = (name: RouteName, given: Record<string, string> = {}): string =>
@@ -63,6 +66,10 @@ const bodies: Partial<Record<RouteName, unknown>> = {
   approveHost: {},
   createTicket: { name: 'new' },
   setMacro: { value: 'v' },
+  setTenantMacro: { value: 'v' },
+  compareProfiles: { from: { name: 'store', version: '1.0.0' }, to: { name: 'store', version: '1.0.0' } },
+  previewProfile: { spec: profileSpec },
+  cloneProfile: {},
   createApiKey: { name: 'new', role: 'Viewer' },
 };
 const queries: Partial<Record<RouteName, string>> = { diffProfile: '?from=1.0.0&to=1.0.0' };
@@ -198,7 +205,7 @@ describe('permissions', () => {
     };
     const before = await rows();
     for (const [name, route] of table) {
-      if (route.method === 'GET' || name === 'planCluster' || route.auth.access !== 'permission') continue;
+      if (route.method === 'GET' || name === 'planCluster' || name === 'compareProfiles' || route.auth.access !== 'permission') continue;
       expect((await send(name, { headers: bearer(key) })).status, name).toBe(403);
     }
     expect((await hub.fetch(rawRoutes.content.replace('{digest}', digestBytes('y')), { method: 'PUT', body: 'y', headers: bearer(key) })).status).toBe(403);
@@ -247,7 +254,7 @@ describe('tenants', () => {
       return rows;
     };
     const before = await count();
-    const created: RouteName[] = ['createProject', 'createTicket', 'createApiKey', 'setMacro', 'applyProfile', 'applyCluster'];
+    const created: RouteName[] = ['createProject', 'createTicket', 'createApiKey', 'setMacro', 'setTenantMacro', 'applyProfile', 'applyCluster'];
     for (const [name, route] of table) {
       if (!/\{(name|version|digest)\}/.test(route.path) || created.includes(name)) continue;
       const response = await send(name, { headers: bearer(stranger.key), given: { digest } });

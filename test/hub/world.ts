@@ -98,6 +98,7 @@ export const openHub = async (options: HubWorldOptions = {}): Promise<HubWorld> 
   const deps: ApiDeps = {
     store,
     content,
+    sealers: core.sealers,
     auth,
     keys,
     fleet: core.fleet,

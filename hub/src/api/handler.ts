@@ -7,6 +7,7 @@ import type { Gateway } from '../gateway/gateway.ts';
 import type { Clock } from '../port/clock.ts';
 import type { ContentStore } from '../port/content.ts';
 import type { Random } from '../port/random.ts';
+import type { SealerFor } from '../port/sealer.ts';
 import type { ListQuery, Row, Store } from '../port/store.ts';
 import type { ClusterInputs } from '../reconcile/cluster-inputs.ts';
 import type { Bundler } from '../render/bundle.ts';
@@ -23,6 +24,7 @@ export interface ApiDeps {
   inputs: ClusterInputs;
   auth: Auth;
   keys: HubKeys;
+  sealers: SealerFor;
   clock: Clock;
   random: Random;
   /** Addresses that go into tickets: links in the order to try, and the base for content. */

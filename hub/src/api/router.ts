@@ -15,7 +15,9 @@ import * as events from './events.ts';
 import type { ApiDeps, Handler } from './handler.ts';
 import * as hosts from './hosts.ts';
 import * as macros from './macros.ts';
+import { clusterValues } from './cluster-values.ts';
 import { planCluster } from './plan.ts';
+import * as profileTools from './profile-tools.ts';
 import * as profiles from './profiles.ts';
 import * as tickets from './tickets.ts';
 
@@ -28,11 +30,28 @@ const handlers: { [N in Exclude<RouteName, Special>]: Handler<N> } = {
   ...pick(hosts),
   ...pick(macros),
   ...pick(profiles),
+  ...pick(profileTools),
+  clusterValues,
   ...pick(tickets),
   planCluster,
 };
 
-function pick<T extends object>(module: T): Omit<T, 'who' | 'findCluster' | 'membersOf' | 'layerStack' | 'checkSpec' | 'hostSummary'> {
+function pick<T extends object>(
+  module: T,
+): Omit<
+  T,
+  | 'who'
+  | 'findCluster'
+  | 'membersOf'
+  | 'layerStack'
+  | 'checkSpec'
+  | 'hostSummary'
+  | 'findProfile'
+  | 'profileView'
+  | 'saveProfile'
+  | 'contentOf'
+  | 'missingContent'
+> {
   return module;
 }
 

@@ -21,7 +21,8 @@ export interface RowValues {
     digest: string;
     release?: Signed<ReleaseStatement>;
   };
-  cluster: { labels: Labels; spec: ClusterSpec; deleting: boolean };
+  /** Sensitive variables stand in `spec` as redacted, and sealed in `secrets`. */
+  cluster: { labels: Labels; spec: ClusterSpec; deleting: boolean; secrets?: Record<string, string> };
   /** Looked up by its public key, never by a name in a request. */
   host: { key: string; state: 'lobby' | 'approved' | 'revoked'; serial?: string; labels: Labels; bootId: string; info?: HostInfo };
   /** What a host should be. `inputs`: digest of what the bundle was made from, so that a new engine alone changes nothing. */
@@ -33,7 +34,8 @@ export interface RowValues {
   user: { passwordHash: string; grants: Grant[] };
   apiKey: { grants: Grant[]; expiresAtMs?: number };
   session: { user: string; expiresAtMs: number };
-  macro: { value: string };
+  /** The value of a sensitive one is sealed. */
+  macro: { value: string; sensitive?: boolean };
   /** Blobs that a tenant uploaded; the bytes are in the content store. */
   blob: { size: number };
   setting: { value: string };

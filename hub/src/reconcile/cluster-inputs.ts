@@ -1,9 +1,12 @@
 import semver from 'semver';
 import { ok, type Result } from '@groundplane/protocol/failure';
+import type { ClusterSpec } from '@groundplane/protocol/profile';
 import type { MacroValue } from '@groundplane/protocol/resolve/references';
 import type { Fleet } from '../fleet/index.ts';
+import type { SealerFor } from '../port/sealer.ts';
 import type { Kind, Row, Store } from '../port/store.ts';
-import type { ProfileInput } from '../render/bundle.ts';
+import type { BundleInput, ProfileInput } from '../render/bundle.ts';
+import { openSecrets } from '../trust/cluster-secrets.ts';
 
 /** Used for rendering while no API server has told its version yet. */
 const assumedKubernetes = 'v1.34.0';
@@ -42,7 +45,7 @@ const systemValues = (cluster: Pick<Row<'cluster'>, 'tenant' | 'project' | 'name
 });
 
 /** Reads what a cluster's bundle is made of. Used by the reconciler, and by the plan preview with an edited spec. */
-export const createClusterInputs = (store: Store, fleet: Fleet, systemTenant: string) => {
+export const createClusterInputs = (store: Store, fleet: Fleet, systemTenant: string, sealers: SealerFor) => {
   const profiles = new Map<string, ProfileInput>();
   const macros = new Map<string, Record<string, MacroValue>>();
 
@@ -58,7 +61,12 @@ export const createClusterInputs = (store: Store, fleet: Fleet, systemTenant: st
       { scope: 'project', tenant, project },
     ] as const;
     for (const { scope, ...at } of scopes) {
-      for (const row of await listAll(store, 'macro', at.tenant, at.project)) values[row.name] = { value: row.value.value, scope };
+      for (const row of await listAll(store, 'macro', at.tenant, at.project)) {
+        const { value, sensitive = false } = row.value;
+        const opened = sensitive ? sealers(at.tenant).open(value) : ok(value);
+        // One that does not open is missing, and whoever refers to it is told so.
+        if (opened.ok) values[row.name] = { value: opened.value, scope, ...(sensitive ? { sensitive } : {}) };
+      }
     }
     macros.set(key, values);
     return values;
@@ -84,31 +92,40 @@ export const createClusterInputs = (store: Store, fleet: Fleet, systemTenant: st
     return ok(input);
   };
 
+  const read = async (cluster: Pick<Row<'cluster'>, 'tenant' | 'project' | 'name' | 'id'>, spec: ClusterSpec): Promise<Result<BundleInput>> => {
+    const inputs: ProfileInput[] = [];
+    for (const { name, version } of spec.profiles) {
+      const profile = await profileOf(cluster.tenant, cluster.project, name, version);
+      if (!profile.ok) return profile;
+      inputs.push(profile.value);
+    }
+    const observed = spec.hosts
+      .map((name) => fleet.hostByName(cluster.tenant, cluster.project, name)?.kubernetesVersion)
+      .find((version) => version !== undefined);
+    const kubeVersion = kubeVersionFor(inputs, observed);
+    const project = await store.get('project', cluster.tenant, cluster.project);
+    return ok({
+      cluster: cluster.id,
+      profiles: inputs,
+      variables: spec.variables,
+      macros: await macrosOf(cluster.tenant, cluster.project),
+      ...(spec.overrides === undefined ? {} : { overrides: spec.overrides }),
+      system: systemValues(cluster, project?.name ?? '', kubeVersion),
+      kubeVersion,
+    });
+  };
+
   return {
     systemTenant,
+    macrosOf,
     forgetMacros: (): void => macros.clear(),
     forgetProfile: (tenant: string, project: string, name: string): void => void profiles.delete(`${tenant} ${project} ${name}`),
-    read: async (cluster: Pick<Row<'cluster'>, 'tenant' | 'project' | 'name' | 'id'>, spec: Row<'cluster'>['value']['spec']) => {
-      const inputs: ProfileInput[] = [];
-      for (const { name, version } of spec.profiles) {
-        const profile = await profileOf(cluster.tenant, cluster.project, name, version);
-        if (!profile.ok) return profile;
-        inputs.push(profile.value);
-      }
-      const observed = spec.hosts
-        .map((name) => fleet.hostByName(cluster.tenant, cluster.project, name)?.kubernetesVersion)
-        .find((version) => version !== undefined);
-      const kubeVersion = kubeVersionFor(inputs, observed);
-      const project = await store.get('project', cluster.tenant, cluster.project);
-      return ok({
-        cluster: cluster.id,
-        profiles: inputs,
-        variables: spec.variables,
-        macros: await macrosOf(cluster.tenant, cluster.project),
-        ...(spec.overrides === undefined ? {} : { overrides: spec.overrides }),
-        system: systemValues(cluster, project?.name ?? '', kubeVersion),
-        kubeVersion,
-      });
+    /** With an edited spec, for checks and previews; its secrets are in clear. */
+    read,
+    /** As it is stored, secrets opened. */
+    ofRow: async (row: Row<'cluster'>): Promise<Result<BundleInput>> => {
+      const spec = openSecrets(sealers, row.tenant, row.value);
+      return spec.ok ? read(row, spec.value) : spec;
     },
   };
 };

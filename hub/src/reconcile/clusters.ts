@@ -24,7 +24,7 @@ export const clusterReconciler = (deps: ClusterReconcilerDeps & { inputs: Cluste
 
   /** An unchanged cluster keeps its stored bundle, also when a newer engine would render it differently. */
   const bundleFor = async (row: Row<'cluster'>): Promise<Result<{ built: BuiltBundle; inputs: string }>> => {
-    const input = await inputs.read(row, row.value.spec);
+    const input = await inputs.ofRow(row);
     if (!input.ok) return input;
     const digest = bundler.inputsOf(input.value);
     const first = row.value.spec.hosts

@@ -1,6 +1,7 @@
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import type { Layer } from '@groundplane/protocol/layer';
 import type { ContentStore } from '../port/content.ts';
+import { zarfParts } from '../zarf/parts.ts';
 import type { SourceParts } from './parts.ts';
 
 const empty = (): SourceParts => ({ charts: [], manifests: [], namespaces: [], images: [], warnings: [] });
@@ -36,6 +37,13 @@ const join = (parts: readonly SourceParts[]): SourceParts => ({
   warnings: parts.flatMap((part) => part.warnings),
 });
 
+const ownParts = (content: ContentStore, layer: Layer, element: string): Promise<Result<SourceParts>> | Result<SourceParts> => {
+  const { helm, zarf, namespace } = layer;
+  if (helm !== undefined) return helmParts(content, layer, namespace ?? 'default', element);
+  if (zarf !== undefined) return zarfParts(content, zarf, { layerName: layer.name, ...(namespace === undefined ? {} : { namespace }) });
+  return ok(empty());
+};
+
 /** What a layer consists of before rendering, whatever its source is. Reads the content store; decides nothing about the cluster. */
 export const sourceParts = async (
   content: ContentStore,
@@ -43,7 +51,7 @@ export const sourceParts = async (
 ): Promise<Result<SourceParts & { namespace: string | undefined; priority: number | undefined }>> => {
   const element = `layer ${layer.name}`;
   const namespace = layer.namespace;
-  const helm = await helmParts(content, layer, namespace ?? 'default', element);
-  if (!helm.ok) return helm;
-  return ok({ ...join([helm.value, manifestParts(layer, namespace ?? 'default')]), namespace, priority: undefined });
+  const source = await ownParts(content, layer, element);
+  if (!source.ok) return source;
+  return ok({ ...join([source.value, manifestParts(layer, namespace ?? 'default')]), namespace, priority: undefined });
 };
