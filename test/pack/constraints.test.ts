@@ -8,7 +8,9 @@ const factsWith = (constraints: object) => {
   return facts;
 };
 const solve = (dependency: object, others: PlacedPack[]): string[] =>
-  solveConstraints(factsWith({ dependencies: [{ packName: 'kubernetes', layer: 'k8s', ...dependency }] }), others).map((finding) => `${finding.severity} ${finding.code}`);
+  solveConstraints(factsWith({ dependencies: [{ packName: 'kubernetes', layer: 'k8s', ...dependency }] }), others).map(
+    (finding) => `${finding.severity} ${finding.code}`,
+  );
 const kubernetes = (version: string, more: Partial<PlacedPack> = {}): PlacedPack[] => [{ name: 'kubernetes', version, kind: 'kubernetes', ...more }];
 
 describe('versions', () => {
@@ -76,5 +78,10 @@ test('resources are shown in words', () => {
         ],
       }),
     ),
-  ).toEqual(['at least 2 CPU on every node', 'at least 2048 MiB of memory on control-plane nodes and on worker nodes', 'at least 10 GiB of disk', 'cpu without a minimum']);
+  ).toEqual([
+    'at least 2 CPU on every node',
+    'at least 2048 MiB of memory on control-plane nodes and on worker nodes',
+    'at least 10 GiB of disk',
+    'cpu without a minimum',
+  ]);
 });

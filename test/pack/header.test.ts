@@ -82,7 +82,8 @@ describe('the pack: header', () => {
   });
 
   test('namespaces come in four shapes', () => {
-    for (const written of ['[a, b]', '[{name: a}, {name: b}]', '{x: a, b: ""}', '"a, b"']) expect(header(`pack: {additionalNamespaces: ${written}}\n`).additionalNamespaces).toEqual(['a', 'b']);
+    for (const written of ['[a, b]', '[{name: a}, {name: b}]', '{x: a, b: ""}', '"a, b"'])
+      expect(header(`pack: {additionalNamespaces: ${written}}\n`).additionalNamespaces).toEqual(['a', 'b']);
   });
 });
 
@@ -116,10 +117,13 @@ describe('readinessCheck', () => {
     expect(read('a: 1\n')).toEqual({ findings: [] });
   });
 
-  test.each(['readinessCheck: true', 'readinessCheck: {script: kubectl get}', 'readinessCheck: [{kind: A, script: x}]', 'readinessCheck: [web]'])('%s is kept and told', (text) => {
-    const { readiness, findings } = read(`a: 1\n${text}\n`);
-    expect(findings.map((finding) => `${finding.line} ${finding.severity} ${finding.code}`)).toEqual(['2 warning readiness-not-understood']);
-    expect(readiness).toMatchObject({ isUnderstood: false, checks: [] });
-    expect(readiness?.written).toBeDefined();
-  });
+  test.each(['readinessCheck: true', 'readinessCheck: {script: kubectl get}', 'readinessCheck: [{kind: A, script: x}]', 'readinessCheck: [web]'])(
+    '%s is kept and told',
+    (text) => {
+      const { readiness, findings } = read(`a: 1\n${text}\n`);
+      expect(findings.map((finding) => `${finding.line} ${finding.severity} ${finding.code}`)).toEqual(['2 warning readiness-not-understood']);
+      expect(readiness).toMatchObject({ isUnderstood: false, checks: [] });
+      expect(readiness?.written).toBeDefined();
+    },
+  );
 });

@@ -22,7 +22,13 @@ describe('pack.json', () => {
         kubeManifests: ['manifests//a.yaml'],
         constraints: {
           dependencies: [{ packName: 'kubernetes', layer: 'k8s', minVersion: '1.29', type: 'required' }],
-          resources: [{ type: 'memory', minLimit: 2048, components: [{ scheduleType: 'control-plane', resourceRequestParamRef: 'requests.memory', replicaCountParamRef: 'replicas' }] }],
+          resources: [
+            {
+              type: 'memory',
+              minLimit: 2048,
+              components: [{ scheduleType: 'control-plane', resourceRequestParamRef: 'requests.memory', replicaCountParamRef: 'replicas' }],
+            },
+          ],
         },
       }),
     );
@@ -42,7 +48,13 @@ describe('pack.json', () => {
       kubeManifests: ['manifests/a.yaml'],
       constraints: {
         dependencies: [{ packName: 'kubernetes', layer: 'k8s', kind: 'kubernetes', minVersion: '1.29', maxVersion: '', type: 'required' }],
-        resources: [{ type: 'memory', minLimit: 2048, components: [{ scheduleType: 'control-plane', resourceRequestParamRef: 'requests.memory', replicaCountParamRef: 'replicas' }] }],
+        resources: [
+          {
+            type: 'memory',
+            minLimit: 2048,
+            components: [{ scheduleType: 'control-plane', resourceRequestParamRef: 'requests.memory', replicaCountParamRef: 'replicas' }],
+          },
+        ],
       },
       unknown: [],
     });

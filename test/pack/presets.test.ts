@@ -107,7 +107,9 @@ describe('the comment', () => {
 
   test('is written where it stands, or at the top, and goes with the last one', () => {
     expect(withEnabledPresets('a: 1\n', [{ group: 'A', name: 'b' }])).toBe('# spectrocloud.com/enabled-presets: A:b\na: 1\n');
-    expect(withEnabledPresets('# x\n# spectrocloud.com/enabled-presets: A:b\na: 1\n', [{ group: 'A', name: 'c' }])).toBe('# x\n# spectrocloud.com/enabled-presets: A:c\na: 1\n');
+    expect(withEnabledPresets('# x\n# spectrocloud.com/enabled-presets: A:b\na: 1\n', [{ group: 'A', name: 'c' }])).toBe(
+      '# x\n# spectrocloud.com/enabled-presets: A:c\na: 1\n',
+    );
     expect(withEnabledPresets('# spectrocloud.com/enabled-presets: A:b\na: 1\n', [])).toBe('a: 1\n');
     expect(withEnabledPresets('a: 1\n', [])).toBe('a: 1\n');
   });
@@ -165,7 +167,10 @@ charts:
   });
 
   test('one that does not exist is refused, with the names of those that do', () => {
-    expect(applyPresets(values, shop, [{ group: 'Access', name: 'shut' }])).toMatchObject({ ok: false, failure: { code: 'preset-unknown', message: expect.stringContaining('Access:open') as string } });
+    expect(applyPresets(values, shop, [{ group: 'Access', name: 'shut' }])).toMatchObject({
+      ok: false,
+      failure: { code: 'preset-unknown', message: expect.stringContaining('Access:open') as string },
+    });
     expect(parseChoice('many hosts', shop)).toEqual({ ok: true, value: { group: 'Size - hosts', name: 'many hosts' } });
     expect(parseChoice('size - hosts:ONE-host', shop)).toEqual({ ok: true, value: { group: 'Size - hosts', name: 'one-host' } });
     expect(parseChoice('x', [])).toMatchObject({ ok: false, failure: { message: 'the pack has no presets' } });
@@ -184,14 +189,23 @@ describe('recognising', () => {
   test('without a comment the values decide, when only one fits', () => {
     const bare = withEnabledPresets(values, []);
     expect(good(detectPresets(bare, shop))).toEqual([{ group: 'Size - hosts', name: 'one-host', by: 'content', isUnchanged: true, isKnown: true }]);
-    expect(good(detectPresets('charts: {shop: {replicas: 3, cache: {shared: true}, list: [a, b], public: true}}\n', shop)).map((item) => item.name)).toEqual(['many hosts', 'open']);
+    expect(good(detectPresets('charts: {shop: {replicas: 3, cache: {shared: true}, list: [a, b], public: true}}\n', shop)).map((item) => item.name)).toEqual([
+      'many hosts',
+      'open',
+    ]);
     const same = presetsOf('presets: [{name: a, group: g, add: "x: 1"}, {name: b, group: g, add: "x: 1"}]');
     expect(good(detectPresets('x: 1\n', same))).toEqual([]);
   });
 });
 
 const choice = fc.constantFrom(...shop.map(({ group, name }) => ({ group, name })));
-const edits = fc.array(fc.tuple(fc.constantFrom('charts.shop.replicas', 'charts.shop.mine', 'charts.shop.new.key', 'pack.namespace', 'charts.shop.list'), fc.oneof(fc.integer(), fc.string())), { maxLength: 3 });
+const edits = fc.array(
+  fc.tuple(
+    fc.constantFrom('charts.shop.replicas', 'charts.shop.mine', 'charts.shop.new.key', 'pack.namespace', 'charts.shop.list'),
+    fc.oneof(fc.integer(), fc.string()),
+  ),
+  { maxLength: 3 },
+);
 
 describe('for any edits before', () => {
   test('applying twice is applying once', () => {

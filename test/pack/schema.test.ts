@@ -17,7 +17,9 @@ const rulesOf = (text: string): PackRule[] => {
 };
 const rule = (template: string, path = 'a'): PackRule[] => rulesOf(`${path}:\n  schema: '${template}'\n`);
 const check = (template: string, values: string, path = 'a', defaults?: string): string[] =>
-  checkValues(sourceOf(values), rule(template, path), defaults === undefined ? undefined : sourceOf(defaults)).map((finding) => `${finding.line} ${finding.code}`);
+  checkValues(sourceOf(values), rule(template, path), defaults === undefined ? undefined : sourceOf(defaults)).map(
+    (finding) => `${finding.line} ${finding.code}`,
+  );
 
 describe('schema.yaml', () => {
   test('rules are read with their parts', () => {
@@ -31,7 +33,13 @@ describe('schema.yaml', () => {
       line: 1,
     });
     // No blank before the end, remarks in between, and values without "schema:" occur.
-    expect(rulesOf('# about a\na:\n  # why\n  schema: \'{{ format "${string}" | hints "x"}}\'\nb: \'{{ required }}\'\n').map((item) => [item.path, item.required, item.line])).toEqual([
+    expect(
+      rulesOf('# about a\na:\n  # why\n  schema: \'{{ format "${string}" | hints "x"}}\'\nb: \'{{ required }}\'\n').map((item) => [
+        item.path,
+        item.required,
+        item.line,
+      ]),
+    ).toEqual([
       ['a', false, 2],
       ['b', true, 5],
     ]);
@@ -165,7 +173,10 @@ e: {schema: '{{ required }}'}
 });
 
 test('no format and no value makes it throw', () => {
-  const piece = fc.oneof(fc.string({ maxLength: 8 }), fc.constantFrom('${string}', '${number:[1-2]}', '${x', '/}', ']}', '${string:/', '${ipv4}', '${list:[a]}', '(?P<gp0>x)'));
+  const piece = fc.oneof(
+    fc.string({ maxLength: 8 }),
+    fc.constantFrom('${string}', '${number:[1-2]}', '${x', '/}', ']}', '${string:/', '${ipv4}', '${list:[a]}', '(?P<gp0>x)'),
+  );
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 6 }), fc.string(), (pieces, value) => {
       const parsed = parseFormat(pieces.join(''));

@@ -66,7 +66,11 @@ const checkPresent = (self: string, dependency: PackDependency, pack: PlacedPack
   if (isBare || version === undefined) {
     // Without bounds Palette skips the check; saying nothing at all about a pack that is not supported would hide it.
     return dependency.type === 'notSupported' && isBare
-      ? { severity: 'warning', code: 'constraint-open', message: `${self} lists ${pack.name} as not supported, without versions; ${where(pack)} is in the profile` }
+      ? {
+          severity: 'warning',
+          code: 'constraint-open',
+          message: `${self} lists ${pack.name} as not supported, without versions; ${where(pack)} is in the profile`,
+        }
       : undefined;
   }
   const inRange = isInRange(version, dependency.minVersion, dependency.maxVersion);
@@ -78,7 +82,11 @@ const checkPresent = (self: string, dependency: PackDependency, pack: PlacedPack
     };
   if (dependency.type === 'notSupported')
     return inRange
-      ? { severity: 'error', code: 'constraint-not-supported', message: `${self} does not work with ${pack.name} ${rangeText(dependency)}, and the profile has ${where(pack)}` }
+      ? {
+          severity: 'error',
+          code: 'constraint-not-supported',
+          message: `${self} does not work with ${pack.name} ${rangeText(dependency)}, and the profile has ${where(pack)}`,
+        }
       : undefined;
   if (inRange) return undefined;
   return dependency.type === 'upgrade'

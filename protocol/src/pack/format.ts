@@ -130,7 +130,8 @@ const matchesWhole = (pattern: string, value: string): boolean => RE2JS.compile(
 const checkPart = (part: Placeholder, value: string): string | undefined => {
   if (part.type !== 'list' && !matchesWhole(typePatterns[part.type], value)) return `is not ${like[part.type]}`;
   if (part.options !== undefined && !part.options.includes(value)) return `is not one of ${part.options.join(', ')}`;
-  if (part.range !== undefined && (Number(value) < part.range.min || Number(value) > part.range.max)) return `is not from ${part.range.min} to ${part.range.max}`;
+  if (part.range !== undefined && (Number(value) < part.range.min || Number(value) > part.range.max))
+    return `is not from ${part.range.min} to ${part.range.max}`;
   if (part.pattern !== undefined && !RE2JS.compile(part.pattern).matcher(value).find()) return `does not match /${part.pattern}/`;
   return undefined;
 };

@@ -73,7 +73,8 @@ const presetAt = (reading: Reading, item: unknown, index: number): Preset | unde
     return undefined;
   }
   if (group === '') report(reading, 'warning', 'preset-group-missing', path, `preset ${name} has no group; it stands alone in one of its own name`);
-  if (/[,\n]/.test(name + group)) report(reading, 'error', 'preset-invalid', path, `preset ${name}: commas cannot be in names and groups, they separate the enabled ones`);
+  if (/[,\n]/.test(name + group))
+    report(reading, 'error', 'preset-invalid', path, `preset ${name}: commas cannot be in names and groups, they separate the enabled ones`);
   const added = addedOf(reading, own(item, 'add'), [...path, 'add']);
   if (added === undefined) return undefined;
   const remove = removeOf(reading, own(item, 'remove'), [...path, 'remove']);
@@ -118,7 +119,10 @@ const marker = /^[ \t]*#[ \t]*spectrocloud\.com\/enabled-presets[ \t]*:(.*)$/;
 
 /** The lines before the first that is no comment, blank or `---`. */
 const commentLine = (values: string): { index: number; list: string } | undefined => {
-  for (const [index, line] of values.replace(/^\uFEFF/, '').split(/\r?\n/).entries()) {
+  for (const [index, line] of values
+    .replace(/^\uFEFF/, '')
+    .split(/\r?\n/)
+    .entries()) {
     const found = marker.exec(line)?.[1];
     if (found !== undefined) return { index, list: found };
     if (!/^\s*(#.*|---\s*)?$/.test(line)) return undefined;
@@ -268,7 +272,8 @@ const applyOne = (values: string, presets: readonly Preset[], choice: PresetChoi
   const detected = detectPresets(values, presets);
   if (!detected.ok) return detected;
   const before = detected.value.find((item) => item.group === choice.group);
-  const previous = before === undefined || before.name === choice.name ? undefined : presets.find((item) => item.group === before.group && item.name === before.name);
+  const previous =
+    before === undefined || before.name === choice.name ? undefined : presets.find((item) => item.group === before.group && item.name === before.name);
   const kept: string[] = [];
   const undone = previous === undefined ? ok(values) : undo({ values, preset: previous, defaults, kept });
   if (!undone.ok) return undone;
@@ -310,7 +315,9 @@ export const applyPresets = (values: string, presets: readonly Preset[], choices
 
 /** `Group:name` as people write it; a name alone when only one group has it. */
 export const parseChoice = (written: string, presets: readonly Preset[]): Result<PresetChoice> => {
-  const exact = presets.find((preset) => choiceText(preset) === written.trim()) ?? presets.find((preset) => choiceText(preset).toLowerCase() === written.trim().toLowerCase());
+  const exact =
+    presets.find((preset) => choiceText(preset) === written.trim()) ??
+    presets.find((preset) => choiceText(preset).toLowerCase() === written.trim().toLowerCase());
   if (exact !== undefined) return ok({ group: exact.group, name: exact.name });
   const byName = presets.filter((preset) => preset.name === written.trim());
   const [only] = byName;
@@ -320,6 +327,10 @@ export const parseChoice = (written: string, presets: readonly Preset[]): Result
     'fatal',
     'preset-unknown',
     `preset ${written.slice(0, 200)}`,
-    presets.length === 0 ? 'the pack has no presets' : byName.length > 1 ? `is in several groups; write Group:name. There are: ${list}` : `is not one of ${list}`,
+    presets.length === 0
+      ? 'the pack has no presets'
+      : byName.length > 1
+        ? `is in several groups; write Group:name. There are: ${list}`
+        : `is not one of ${list}`,
   );
 };
