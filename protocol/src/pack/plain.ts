@@ -4,7 +4,7 @@ import { isPlainMap } from './source.ts';
 
 /** Plain data is compared and changed here without looking at texts: what an edit of a text must come out as. */
 export const isSame = (a: unknown, b: unknown): boolean => {
-  if (Object.is(a, b)) return true;
+  if (a === b || (Number.isNaN(a) && Number.isNaN(b))) return true;
   if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((item, index) => isSame(item, b[index]));
   if (!isPlainMap(a) || !isPlainMap(b)) return false;
   const keys = Object.keys(a);

@@ -214,8 +214,10 @@ export const checkValues = (values: PackSource, rules: readonly PackRule[], defa
       const why = checkValue(rule, value);
       if (why !== undefined) report(isEmpty(value) ? 'value-missing' : 'value-invalid', path, `${pathTextOf(path)} ${why}${hintText(rule)}`);
       if (!rule.readonly || defaults === undefined) continue;
-      if (!isSame(value ?? null, valueAt(defaults.plain, path) ?? null))
-        report('value-readonly', path, `${pathTextOf(path)} is read-only and differs from the pack's own value`);
+      const before = valueAt(defaults.plain, path);
+      // What the pack leaves to a reference is whatever replaced it.
+      if (typeof before === 'string' && hasReference(before)) continue;
+      if (!isSame(value ?? null, before ?? null)) report('value-readonly', path, `${pathTextOf(path)} is read-only and differs from the pack's own value`);
     }
   }
   return findings.slice(0, packLimits.findings);

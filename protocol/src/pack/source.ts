@@ -1,4 +1,4 @@
-import { isAlias, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, type Document, type ScalarTag, type Tags } from 'yaml';
+import { isAlias, isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, type Document, type ScalarTag, type Tags } from 'yaml';
 import type { Finding } from '../finding.ts';
 import { limits } from '../limits.ts';
 import { packLimits } from './limits.ts';
@@ -54,6 +54,8 @@ const depthOf = (root: unknown, depthMax: number): number => {
 /** Puts masked actions back into keys and texts. */
 const unmaskPlain = (value: unknown): unknown => {
   if (typeof value === 'string') return unmask(value);
+  // There is no minus zero in Go.
+  if (value === 0) return 0;
   if (Array.isArray(value)) return value.map(unmaskPlain);
   if (typeof value !== 'object' || value === null) return value;
   const plain: Record<string, unknown> = {};
@@ -63,9 +65,15 @@ const unmaskPlain = (value: unknown): unknown => {
   return plain;
 };
 
-/** Keys that stand in one map twice; the last one counts, in Helm as here. */
-const duplicateKeys = (document: Document): { key: string; offset: number }[] => {
-  const found: { key: string; offset: number }[] = [];
+interface OddKey {
+  key: string;
+  isTwice: boolean;
+  offset: number;
+}
+
+/** Keys that stand in one map twice (the last one counts, in Helm as here), and those that are no text, which Helm refuses. */
+const oddKeys = (document: Document): OddKey[] => {
+  const found: OddKey[] = [];
   const open: unknown[] = [document.contents];
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
     if (isPair(node)) open.push(node.key ?? undefined, node.value ?? undefined);
@@ -73,11 +81,14 @@ const duplicateKeys = (document: Document): { key: string; offset: number }[] =>
     if (!isMap(node)) continue;
     const seen = new Set<string>();
     for (const pair of node.items) {
-      const key = isScalar(pair.key) ? String(pair.key.value) : undefined;
-      if (key !== undefined && key !== '<<' && seen.has(key))
-        found.push({ key: unmask(key), offset: (isScalar(pair.key) ? pair.key.range?.[0] : undefined) ?? 0 });
-      if (key !== undefined) seen.add(key);
       open.push(pair);
+      const { key } = pair;
+      const isText = isScalar(key) && key.value !== null && key.value !== undefined;
+      const text = isText ? unmask(String(key.value)) : '';
+      const offset = (isNode(key) ? key.range?.[0] : undefined) ?? node.range?.[0] ?? 0;
+      if (!isText && !isAlias(key)) found.push({ key: text, isTwice: false, offset });
+      if (isText && text !== '<<' && seen.has(text)) found.push({ key: text, isTwice: true, offset });
+      seen.add(text);
     }
   }
   return found.toSorted((a, b) => a.offset - b.offset);
@@ -131,12 +142,12 @@ export const readSource = (text: string, file: string): ReadSource => {
       return broken(error.code === 'TAB_AS_INDENT' ? 'a tab indents this line; YAML wants spaces' : unmask(firstLine(error)), at(error.pos[0]));
     if (depthOf(document.contents, packLimits.yamlDepth) > packLimits.yamlDepth) return broken(`is nested more than ${packLimits.yamlDepth} deep`);
     const plain = unmaskPlain(document.toJS({ maxAliasCount: limits.yamlAliases }) ?? null);
-    const twice = duplicateKeys(document).map(({ key, offset }): Finding => ({
-      severity: 'warning',
-      code: 'key-twice',
+    const twice = oddKeys(document).map(({ key, isTwice, offset }): Finding => ({
+      severity: isTwice ? 'warning' : 'error',
+      code: isTwice ? 'key-twice' : 'key-invalid',
       file,
       ...at(offset),
-      message: `the key ${key.slice(0, 100)} is here twice; the last one counts`,
+      message: isTwice ? `the key ${key.slice(0, 100)} is here twice; the last one counts` : 'a key is empty or no single text, which Helm refuses',
     }));
     const bare = bareActions(document).map(({ text: action, offset }): Finding => {
       const isOurs = /^\{\{-?\s*\.spectro\./.test(action);
