@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from './duration.ts';
 import { outputFormats, type Context, type Globals, type Io, type OutputFormat } from './io.ts';
 import type { Outcome } from './trouble.ts';
+import { registries } from './program-registries.ts';
 import { version } from './version.ts';
 
 /** Runs a command; what it ends with is kept for `run`, since commander's actions answer nothing. */
@@ -316,7 +317,7 @@ export const createProgram = (io: Io): Program => {
   const act = async (run: Act): Promise<void> => {
     outcome = await run({ io, globals: globalsOf(program.opts<GlobalOptions>()) });
   };
-  for (const register of [documents, reading, acting, making, own]) register(program, act);
+  for (const register of [documents, reading, acting, making, registries, own]) register(program, act);
   settle(program, io, text);
   return { command: program, text, outcome: () => outcome };
 };

@@ -15,8 +15,10 @@ import * as events from './events.ts';
 import type { ApiDeps, Handler } from './handler.ts';
 import * as hosts from './hosts.ts';
 import * as macros from './macros.ts';
+import { clusterImages, clusterMedia, clusterSbom } from './media.ts';
 import { planCluster } from './plan.ts';
 import * as profiles from './profiles.ts';
+import * as registries from './registries.ts';
 import * as tickets from './tickets.ts';
 
 /** Routes that set or clear the cookie are answered here; all others have a handler, and the type asks for each. */
@@ -28,8 +30,12 @@ const handlers: { [N in Exclude<RouteName, Special>]: Handler<N> } = {
   ...pick(hosts),
   ...pick(macros),
   ...pick(profiles),
+  ...pick(registries),
   ...pick(tickets),
   planCluster,
+  clusterImages,
+  clusterMedia,
+  clusterSbom,
 };
 
 function pick<T extends object>(module: T): Omit<T, 'who' | 'findCluster' | 'membersOf' | 'layerStack' | 'checkSpec' | 'hostSummary'> {
