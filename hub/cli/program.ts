@@ -4,6 +4,7 @@ import { outputFormats, type Context, type Globals, type Io, type OutputFormat }
 import type { Outcome } from './trouble.ts';
 import { registerProfile } from './program-profile.ts';
 import { registerRender } from './program-render.ts';
+import { registries } from './program-registries.ts';
 import { version } from './version.ts';
 
 /** Runs a command; what it ends with is kept for `run`, since commander's actions answer nothing. */
@@ -354,7 +355,7 @@ export const createProgram = (io: Io): Program => {
   const act = async (run: Act): Promise<void> => {
     outcome = await run({ io, globals: globalsOf(program.opts<GlobalOptions>()) });
   };
-  for (const register of [documents, registerRender, registerProfile, reading, acting, making, packs, own]) register(program, act);
+  for (const register of [documents, registerRender, registerProfile, reading, acting, making, packs, registries, own]) register(program, act);
   settle(program, io, text);
   return { command: program, text, outcome: () => outcome };
 };

@@ -38,6 +38,21 @@ export interface RowValues {
   macro: { value: string; sensitive?: boolean };
   /** Blobs that a tenant uploaded; the bytes are in the content store. */
   blob: { size: number };
+  /** A tag of the hub's own registry; name is `repository:tag`. */
+  artifact: { repository: string; tag: string; digest: string; mediaType: string; size: number };
+  /** What a repository holds; name is `repository@digest`. Manifests have a media type, and the digests of what they need. */
+  artifactBlob: { repository: string; digest: string; size: number; mediaType?: string; needs?: string[] };
+  /** A registry of other people that a project takes charts, packs and images from. The password is sealed. */
+  registry: {
+    kind: 'oci' | 'helm' | 'pack' | 'zarf';
+    url: string;
+    username?: string;
+    sealed?: string;
+    mirrors: string[];
+    insecure: boolean;
+    ca?: string;
+    tokenHosts: string[];
+  };
   setting: { value: string };
 }
 export type Kind = keyof RowValues;

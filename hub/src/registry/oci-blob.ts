@@ -28,8 +28,10 @@ async function* blobParts(
   path: string,
   scope: string,
   wanted: Wanted,
+  part: { start: number; end: number } | undefined,
 ): AsyncGenerator<Buffer> {
-  let have = 0;
+  let have = part?.start ?? 0;
+  const until = part === undefined ? wanted.size : part.end + 1;
   let fruitless = 0;
   const element = `${new URL(endpoint.origin).host}${path} blob ${wanted.digest}`;
   let why: Failure | undefined;
@@ -40,7 +42,7 @@ async function* blobParts(
       to: `${path}/blobs/${wanted.digest}`,
       scope,
       element,
-      headers: have === 0 ? {} : { range: `bytes=${have}-` },
+      headers: have === 0 && part === undefined ? {} : { range: `bytes=${have}-${part === undefined ? '' : part.end}` },
       takes: [206],
     });
     if (!answer.ok) throw new FailureError(answer.failure);
@@ -55,11 +57,14 @@ async function* blobParts(
         skip = Math.max(0, skip - chunk.length);
         if (fresh === undefined) continue;
         have += fresh.length;
-        if (have > wanted.size)
-          throw new FailureError(fail('fatal', 'content-wrong', element, `is announced with ${wanted.size} bytes, and more came`).failure);
+        if (have > until && part !== undefined) {
+          yield fresh.subarray(0, fresh.length - (have - until));
+          return;
+        }
+        if (have > until) throw new FailureError(fail('fatal', 'content-wrong', element, `is announced with ${wanted.size} bytes, and more came`).failure);
         yield fresh;
       }
-      if (have === wanted.size) return;
+      if (have === until) return;
       why = fail('retry', 'registry-unreachable', element, `the transfer ended after ${have} of ${wanted.size} bytes`).failure;
       // A complete answer that is too short is not a cut: asking again would give the same.
       if (answer.value.body.complete && answer.value.status === 200)
@@ -67,7 +72,7 @@ async function* blobParts(
     } catch (error) {
       if (error instanceof FailureError) throw error;
       why = fail('retry', 'registry-unreachable', element, `the transfer broke after ${have} of ${wanted.size} bytes: ${(error as Error).message}`).failure;
-      if (have === wanted.size) return;
+      if (have === until) return;
     } finally {
       answer.value.body.destroy();
     }
@@ -79,8 +84,8 @@ async function* blobParts(
 
 export const blobReader = (deps: { connection: Connection; clock: Clock; throttle: Throttle | undefined }) => {
   const { throttle } = deps;
-  const open = (endpoint: Endpoint, path: string, scope: string, wanted: Wanted): Readable => {
-    const stream = Readable.from(blobParts(deps, endpoint, path, scope, wanted), { objectMode: false });
+  const open = (endpoint: Endpoint, path: string, scope: string, wanted: Wanted, part?: { start: number; end: number }): Readable => {
+    const stream = Readable.from(blobParts(deps, endpoint, path, scope, wanted, part), { objectMode: false });
     if (throttle === undefined) return stream;
     const slow = throttle.through();
     stream.on('error', (error) => slow.destroy(error));

@@ -37,10 +37,12 @@ export interface OciClient {
   pullBlob(repository: RepositoryName, descriptor: Pick<Descriptor, 'digest' | 'size'>, store: ContentStore): Promise<Result<void>>;
   /** A small blob in memory, verified. */
   readBlob(repository: RepositoryName, descriptor: Pick<Descriptor, 'digest' | 'size'>, bytesMax: number): Promise<Result<Buffer>>;
-  /** A blob as an unverified stream from one byte on: for whoever hashes it anyway. */
-  openBlob(repository: RepositoryName, descriptor: Pick<Descriptor, 'digest' | 'size'>): Readable;
+  /** Bytes of a blob from `start` to `end` inclusive, unverified: for whoever hashes the whole anyway. */
+  openBlob(repository: RepositoryName, descriptor: Pick<Descriptor, 'digest' | 'size'>, start: number, end: number): Readable;
   hasBlob(repository: RepositoryName, digest: Digest): Promise<Result<boolean>>;
   pushBlob(repository: RepositoryName, blob: BlobSource): Promise<Result<{ sent: boolean }>>;
+  /** A blob that can be read once only, in pieces of a chunk: from an archive, say. */
+  pushStream(repository: RepositoryName, blob: { digest: Digest; size: number; body: Readable }): Promise<Result<{ sent: boolean }>>;
   /** `immutable`: a tag that names other content already is refused as `version-taken`. */
   pushManifest(reference: Reference, bytes: Buffer, mediaType: string, options?: { immutable?: boolean }): Promise<Result<Digest>>;
   tags(repository: RepositoryName): Promise<Result<string[]>>;
@@ -172,16 +174,18 @@ export const createOciClient = (deps: OciClientDeps): OciClient => {
       anywhere(repository.registry, async (endpoint) =>
         blobs.read(endpoint, pathOf(endpoint, repository), scopeOf(endpoint, repository, 'pull'), descriptor, bytesMax),
       ),
-    openBlob: (repository, descriptor) =>
+    openBlob: (repository, descriptor, start, end) =>
       blobs.lazily(async () => {
         const endpoints = await deps.endpoints(repository.registry);
         const home = endpoints.ok ? endpoints.value.at(-1) : undefined;
-        return home === undefined ? undefined : blobs.open(home, pathOf(home, repository), scopeOf(home, repository, 'pull'), descriptor);
+        return home === undefined ? undefined : blobs.open(home, pathOf(home, repository), scopeOf(home, repository, 'pull'), descriptor, { start, end });
       }, descriptor),
     hasBlob: (repository, digest) =>
       atHome(repository.registry, (endpoint) => pusher.hasBlob(endpoint, pathOf(endpoint, repository), scopeOf(endpoint, repository, 'pull,push'), digest)),
     pushBlob: (repository, blob) =>
       atHome(repository.registry, (endpoint) => pusher.pushBlob(endpoint, pathOf(endpoint, repository), scopeOf(endpoint, repository, 'pull,push'), blob)),
+    pushStream: (repository, blob) =>
+      atHome(repository.registry, (endpoint) => pusher.pushStream(endpoint, pathOf(endpoint, repository), scopeOf(endpoint, repository, 'pull,push'), blob)),
     pushManifest: (reference, bytes, mediaType, options = {}) =>
       atHome(reference.registry, async (endpoint) => {
         const digest = sha256Of(bytes);

@@ -105,9 +105,17 @@ export const createPusher = (deps: { connection: Connection; clock: Clock }) => 
     return next.ok ? ok({ url: next.value, held: heldBytes(answer.value) ?? 0 }) : next;
   };
 
-  const sendChunks = async (endpoint: Endpoint, scope: string, first: URL, chunkBytes: number, blob: BlobSource, element: string): Promise<Result<URL>> => {
+  const sendChunks = async (
+    endpoint: Endpoint,
+    scope: string,
+    first: URL,
+    chunkBytes: number,
+    blob: BlobSource,
+    element: string,
+    from = 0,
+  ): Promise<Result<URL>> => {
     let url = first;
-    let at = 0;
+    let at = from;
     let fruitless = 0;
     while (at < blob.size) {
       const [start, end] = [at, Math.min(blob.size, at + chunkBytes) - 1];
@@ -137,7 +145,7 @@ export const createPusher = (deps: { connection: Connection; clock: Clock }) => 
       await pause(clock, 250 * 2 ** fruitless);
       const held = await progress(endpoint, scope, url, element);
       if (!held.ok) return held;
-      if (held.value === undefined) return fail('retry', 'upload-forgotten', element, 'the registry has forgotten the upload');
+      if (held.value === undefined || held.value.held < from) return fail('retry', 'upload-forgotten', element, 'the registry has forgotten the upload');
       if (held.value.held > blob.size) return fail('fatal', 'registry-malformed', element, 'the registry holds more of the upload than there is');
       ({ url, held: at } = held.value);
     }
@@ -169,6 +177,48 @@ export const createPusher = (deps: { connection: Connection; clock: Clock }) => 
         if (now.ok && now.value) return ok({ sent: true });
       }
       return last;
+    },
+    /** Chunk by chunk through memory, so that each can be sent again although the source cannot. */
+    pushStream: async (
+      endpoint: Endpoint,
+      path: string,
+      scope: string,
+      blob: { digest: Digest; size: number; body: Readable },
+    ): Promise<Result<{ sent: boolean }>> => {
+      const element = `blob ${blob.digest}`;
+      const there = await hasBlob(endpoint, path, scope, blob.digest);
+      if (!there.ok || there.value) return there.ok ? ok({ sent: false }) : there;
+      const source: BlobSource = { digest: blob.digest, size: blob.size, open: () => Readable.from([]) };
+      const begun = await begin(endpoint, path, scope, source, element);
+      if (!begun.ok || begun.value === undefined) return begun.ok ? ok({ sent: false }) : begun;
+      let { url } = begun.value;
+      let at = 0;
+      const sendPart = async (part: Buffer): Promise<Result<void>> => {
+        const offset = at;
+        const shifted: BlobSource = {
+          ...source,
+          size: offset + part.length,
+          open: (start, end) => Readable.from([part.subarray(start - offset, end - offset + 1)]),
+        };
+        const sent = await sendChunks(endpoint, scope, url, registryLimits.chunkBytes, shifted, element, offset);
+        if (!sent.ok) return sent;
+        url = sent.value;
+        at += part.length;
+        return ok(undefined);
+      };
+      let held: Buffer[] = [];
+      let bytes = 0;
+      for await (const chunk of blob.body as AsyncIterable<Buffer>) {
+        held.push(chunk);
+        bytes += chunk.length;
+        if (bytes < registryLimits.chunkBytes) continue;
+        const sent = await sendPart(Buffer.concat(held));
+        if (!sent.ok) return sent;
+        [held, bytes] = [[], 0];
+      }
+      const last = bytes === 0 ? ok(undefined) : await sendPart(Buffer.concat(held));
+      const done = last.ok ? await finish(endpoint, scope, url, source, false, element) : last;
+      return done.ok ? ok({ sent: true }) : done;
     },
     pushManifest: async (
       endpoint: Endpoint,

@@ -5,6 +5,7 @@ import { labelsSchema, nameSchema, semverSchema } from '../ids.ts';
 import { limits } from '../limits.ts';
 import { clusterSpecSchema, profileSpecSchema } from '../profile.ts';
 import * as profileView from './profile-views.ts';
+import * as registry from './registries.ts';
 import * as view from './views.ts';
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -271,6 +272,60 @@ export const routes = {
       last: z.coerce.number().int().min(1).max(limits.pageItems).optional(),
     }),
     response: view.pageOf(view.eventView),
+  }),
+
+  listRegistries: route('GET', '/projects/{project}/registries', can('registry.get'), 'Registries that a project takes charts, packs and images from', {
+    params: z.object(project),
+    query: z.object(page),
+    response: view.pageOf(registry.registryView),
+  }),
+  setRegistry: route('PUT', '/projects/{project}/registries/{name}', can('registry.set'), 'Add or change a registry; its password is never answered', {
+    params: z.object({ ...project, name: nameSchema }),
+    query: z.object({ validate: z.enum(['true', 'false']).optional() }),
+    body: registry.registryBody,
+    response: registry.registryView,
+  }),
+  deleteRegistry: route('DELETE', '/projects/{project}/registries/{name}', can('registry.set'), 'Forget a registry', {
+    params: z.object({ ...project, name: nameSchema }),
+  }),
+  validateRegistry: route('POST', '/projects/{project}/registries/{name}/validate', can('registry.get'), 'Whether a registry is there and lets us in', {
+    params: z.object({ ...project, name: nameSchema }),
+    response: registry.registryCheckView,
+  }),
+  listVersions: route('GET', '/projects/{project}/registries/{name}/versions', can('registry.get'), 'What a registry has of one artifact, or which artifacts', {
+    params: z.object({ ...project, name: nameSchema }),
+    query: z.object({ artifact: z.string().min(1).max(255).optional() }),
+    response: registry.registryListView,
+  }),
+  importArtifact: route(
+    'POST',
+    '/projects/{project}/registries/{name}/import',
+    can('content.upload'),
+    'Take a chart, pack or Zarf package into the content store; answers the digest that profiles pin',
+    {
+      params: z.object({ ...project, name: nameSchema }),
+      body: z.strictObject({ artifact: z.string().min(1).max(255), version: z.string().max(128).optional(), digest: digestSchema.optional() }),
+      response: registry.importedView,
+      status: 201,
+    },
+  ),
+  listArtifacts: route('GET', '/projects/{project}/artifacts', can('content.get'), "Tags in the hub's own registry", {
+    params: z.object(project),
+    query: z.object(page),
+    response: view.pageOf(registry.artifactView),
+  }),
+
+  clusterImages: route('GET', '/projects/{project}/clusters/{name}/images', can('cluster.get'), 'Images that a cluster runs, and the layers that name them', {
+    params: z.object({ ...project, name: nameSchema }),
+    response: registry.imagesView,
+  }),
+  clusterSbom: route('GET', '/projects/{project}/clusters/{name}/sbom', can('cluster.get'), "Bill of materials of a cluster's bundle (CycloneDX 1.6)", {
+    params: z.object({ ...project, name: nameSchema }),
+    response: registry.sbomView,
+  }),
+  clusterMedia: route('GET', '/projects/{project}/clusters/{name}/media', can('content.get'), 'What a medium for a cluster holds, by digest', {
+    params: z.object({ ...project, name: nameSchema }),
+    response: registry.mediaView,
   }),
 
   headContent: route('GET', '/content/{digest}/info', { access: 'self' }, 'Whether a blob is there, and its size', {
