@@ -4,7 +4,7 @@ import { zstdCompressSync } from 'node:zlib';
 import { packTar } from '@groundplane/hub/archive/write';
 import { openZarf } from '@groundplane/hub/zarf/stored';
 import { inspectZarf, storeZarf } from '@groundplane/hub/zarf/read';
-import { digestBytes, type Digest } from '@groundplane/protocol/digest';
+import { digestBytes } from '@groundplane/protocol/digest';
 import fc from 'fast-check';
 import { pack } from 'tar-stream';
 import { describe, expect, test } from 'vitest';
@@ -17,8 +17,8 @@ const code = async (files: Files | Uint8Array, key?: string): Promise<string> =>
   return result.ok ? `ok ${result.value.signature}` : result.failure.code;
 };
 const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-const pem = keys.publicKey.export({ type: 'spki', format: 'pem' }).toString();
-const otherPem = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ type: 'spki', format: 'pem' }).toString();
+const pem = keys.publicKey.export({ type: 'spki', format: 'pem' });
+const otherPem = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ type: 'spki', format: 'pem' });
 const without = (files: Files, name: string): Files => Object.fromEntries(Object.entries(files).filter(([file]) => file !== name));
 
 describe('whole packages', () => {
@@ -145,7 +145,7 @@ describe('tampering', () => {
     expect(await opened((value) => void value.layers.push({ ...value.layers[0]!, annotations: { [title]: 'more' } }))).toBe('zarf-file-unlisted');
     const missing = await openZarf(content, digestBytes('nothing'), 'demo');
     expect(missing).toMatchObject({ ok: false, failure: { kind: 'blocked', code: 'zarf-missing' } });
-    blobs.delete(manifest.layers.find((layer) => layer.annotations[title] === 'checksums.txt')!.digest as Digest);
+    blobs.delete(manifest.layers.find((layer) => layer.annotations[title] === 'checksums.txt')!.digest);
     expect(await openZarf(content, stored.value.digest, 'demo')).toMatchObject({ ok: false, failure: { code: 'zarf-missing' } });
   });
 });
@@ -165,7 +165,7 @@ describe('signatures', () => {
     ['P-384', generateKeyPairSync('ec', { namedCurve: 'P-384' })],
   ])('%s keys', async (_name, pair) => {
     const files = build({ ...alphaDraft(), key: pair.privateKey });
-    expect(await code(files, pair.publicKey.export({ type: 'spki', format: 'pem' }).toString())).toBe('ok verified');
+    expect(await code(files, pair.publicKey.export({ type: 'spki', format: 'pem' }))).toBe('ok verified');
   });
 
   test('key given and nothing signed; signed and taken out; one of two is bad', async () => {
@@ -180,8 +180,8 @@ describe('signatures', () => {
   test('odd keys and odd signatures', async () => {
     const files = build({ ...alphaDraft(), key: keys.privateKey, signature: 'bundle' });
     expect(await code(files, 'no key')).toBe('zarf-key-invalid');
-    expect(await code(files, keys.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())).toBe('zarf-key-invalid');
-    expect(await code(files, generateKeyPairSync('x25519').publicKey.export({ type: 'spki', format: 'pem' }).toString())).toBe('zarf-key-invalid');
+    expect(await code(files, keys.privateKey.export({ type: 'pkcs8', format: 'pem' }))).toBe('zarf-key-invalid');
+    expect(await code(files, generateKeyPairSync('x25519').publicKey.export({ type: 'spki', format: 'pem' }))).toBe('zarf-key-invalid');
     const bundle = JSON.parse(String(files['zarf.bundle.sig'])) as Record<string, object>;
     const withBundle = (value: unknown) => code({ ...files, 'zarf.bundle.sig': typeof value === 'string' ? value : JSON.stringify(value) }, pem);
     expect(await withBundle('{')).toBe('zarf-signature-malformed');

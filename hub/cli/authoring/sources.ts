@@ -4,6 +4,7 @@ import { limits } from '@groundplane/protocol/limits';
 import { packChart, type PackedChart } from './chart.ts';
 import { problemAt, type Path, type Problem, type Source } from './place.ts';
 import { readText } from './read.ts';
+import { resolveZarf } from './zarf-source.ts';
 
 interface ResolvedSources {
   problems: Problem[];
@@ -69,6 +70,12 @@ const resolveHelm = async (work: Work, path: Path, helm: Plain): Promise<void> =
     const text = await readContent(work, at, name);
     if (text !== undefined) helm.values = text;
   }
+};
+
+const resolveZarfLayer = async (work: Work, path: Path, zarf: Plain): Promise<void> => {
+  const { blobs, problems } = await resolveZarf(zarf, path, work.source, work.folder);
+  work.charts.push(...blobs);
+  work.problems.push(...problems);
 };
 
 /** Manifest files of a folder and of those below it, in the order of their names. */
@@ -150,6 +157,7 @@ export const resolveSources = async (value: unknown, source: Source, folder: str
     const path: Path = ['spec', 'layers', index];
     if (isPlain(layer.helm)) await resolveHelm(work, [...path, 'helm'], layer.helm);
     if (Array.isArray(layer.manifests)) layer.manifests = await resolveManifests(work, index, layer.manifests as unknown[]);
+    if (isPlain(layer.zarf)) await resolveZarfLayer(work, [...path, 'zarf'], layer.zarf);
     if (isPlain(layer.os)) await resolveOs(work, [...path, 'os'], layer.os);
   }
   const origin = (path: Path): Path => {
