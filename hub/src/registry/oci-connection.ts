@@ -31,7 +31,7 @@ export const retryAfterMs = (header: string | undefined, nowMs: number): number 
   return Number.isNaN(ms) ? undefined : Math.min(registryLimits.retryAfterMs, Math.max(0, ms));
 };
 
-const backoffMs = (attempt: number): number => Math.min(30_000, 500 * 2 ** attempt);
+const backoffMs = (attempt: number): number => Math.min(30_000, 125 * 2 ** attempt);
 const redirectStatuses = new Set([301, 302, 303, 307, 308]);
 const busyStatuses = new Set([429, 500, 502, 503, 504]);
 
