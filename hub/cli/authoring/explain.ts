@@ -8,6 +8,7 @@ type Issue = z.core.$ZodIssue;
 const conveniences: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^spec\.layers\[\d+\]\.helm$/, ['path', 'valuesFile']],
   [/^spec\.layers\[\d+\]\.zarf$/, ['path', 'publicKey']],
+  [/^spec\.layers\[\d+\]\.pack$/, ['path', 'valuesFile', 'presets']],
   [/^spec\.layers\[\d+\]\.manifests\[\d+\]$/, ['path']],
   [/^spec\.layers\[\d+\]\.os\.files\[\d+\]$/, ['source']],
 ];

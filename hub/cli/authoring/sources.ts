@@ -3,6 +3,7 @@ import { basename, join, resolve } from 'node:path';
 import { limits } from '@groundplane/protocol/limits';
 import { packChart, type PackedChart } from './chart.ts';
 import { problemAt, type Path, type Problem, type Source } from './place.ts';
+import { resolvePack } from './pack.ts';
 import { readText } from './read.ts';
 import { resolveZarf } from './zarf-source.ts';
 
@@ -146,7 +147,7 @@ const resolveOs = async (work: Work, path: Path, os: Plain): Promise<void> => {
 };
 
 /**
- * Replaces what a file says by path (charts, values, manifests, files of the OS layer) by what is there, in place. Paths count from the folder of the file;
+ * Replaces what a file says by path (charts, packs, values, manifests, files of the OS layer) by what is there, in place. Paths count from the folder of the file;
  * they may lead out of it, since these are files of whoever runs gp.
  */
 export const resolveSources = async (value: unknown, source: Source, folder: string): Promise<ResolvedSources> => {
@@ -155,6 +156,11 @@ export const resolveSources = async (value: unknown, source: Source, folder: str
   for (const [index, layer] of listOf(spec.layers).entries()) {
     if (!isPlain(layer)) continue;
     const path: Path = ['spec', 'layers', index];
+    if (isPlain(layer.pack)) {
+      const { problems, charts } = await resolvePack(source, folder, [...path, 'pack'], layer.pack);
+      work.problems.push(...problems);
+      work.charts.push(...charts);
+    }
     if (isPlain(layer.helm)) await resolveHelm(work, [...path, 'helm'], layer.helm);
     if (Array.isArray(layer.manifests)) layer.manifests = await resolveManifests(work, index, layer.manifests as unknown[]);
     if (isPlain(layer.zarf)) await resolveZarfLayer(work, [...path, 'zarf'], layer.zarf);

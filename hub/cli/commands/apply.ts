@@ -45,9 +45,9 @@ const uploadCharts = async (context: Context, connection: Connection, charts: re
     const known = await connection.client.call('headContent', { params: { digest: chart.digest } });
     if (known.ok) continue;
     if (known.failure.status !== 404) return known;
-    await notice(context, `uploading chart ${chart.name} ${chart.version} (${Math.ceil(chart.bytes.length / 1024)} KiB)`);
+    await notice(context, `uploading ${chart.kind ?? 'chart'} ${chart.name} ${chart.version} (${Math.ceil(chart.bytes.length / 1024)} KiB)`);
     const sent = await connection.raw('PUT', `/api/v1/content/${chart.digest}`, chart.bytes);
-    if (!sent.ok) return { ok: false, failure: { ...sent.failure, element: `chart ${chart.name} ${chart.version}` } };
+    if (!sent.ok) return { ok: false, failure: { ...sent.failure, element: `${chart.kind ?? 'chart'} ${chart.name} ${chart.version}` } };
   }
   return { ok: true, value: undefined };
 };
