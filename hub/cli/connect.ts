@@ -15,6 +15,8 @@ export interface Connection {
   project: string;
   /** For what the route table does not have: content and the OpenAPI document. A refusal is a failure, the answer's text is its message's base. */
   raw(method: string, path: string, body?: Uint8Array): Promise<ApiResult<void>>;
+  /** A download as a stream: whole, or with a range the rest. */
+  open(path: string, headers: Record<string, string>): Promise<ApiResult<{ status: number; body: ReadableStream<Uint8Array> }>>;
 }
 
 interface Target {
@@ -124,6 +126,16 @@ export const connectTo = (io: Io, target: Pick<Target, 'hub' | 'credential' | 'p
     client: createClient({ baseUrl: target.hub, fetch: jsonOnly(fetchLimited), headers }),
     hub: target.hub,
     project: target.project,
+    open: async (path, more) => {
+      try {
+        const response = await fetchLimited(`${target.hub}${path}`, { headers: { ...headers(), ...more } });
+        if (!response.ok || response.body === null) return await rawFailure(response);
+        return { ok: true, value: { status: response.status, body: response.body as ReadableStream<Uint8Array> } };
+      } catch (error) {
+        const { failure } = fail('retry', 'hub-unreachable', `hub ${target.hub}`, `cannot be reached: ${(error as Error).message}`);
+        return { ok: false, failure: { ...failure, status: 0 } };
+      }
+    },
     raw: async (method, path, body) => {
       try {
         const response = await fetchLimited(`${target.hub}${path}`, {

@@ -2,6 +2,9 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from './duration.ts';
 import { outputFormats, type Context, type Globals, type Io, type OutputFormat } from './io.ts';
 import type { Outcome } from './trouble.ts';
+import { registerProfile } from './program-profile.ts';
+import { registerRender } from './program-render.ts';
+import { registries } from './program-registries.ts';
 import { version } from './version.ts';
 
 /** Runs a command; what it ends with is kept for `run`, since commander's actions answer nothing. */
@@ -234,6 +237,42 @@ const making: Register = (program, act) => {
     .action((name: string, value: string) => act(async (context) => (await import('./commands/change.ts')).setMacro(context, name, value)));
 };
 
+const packs: Register = (program, act) => {
+  const pack = program.command('pack').description('look at, edit and build packs; needs no hub');
+  pack
+    .command('lint')
+    .description('what is wrong with a pack, by file and line; exit code 1 when there are errors')
+    .argument('<pack>', 'folder or archive')
+    .action((name: string) => act(async (context) => (await import('./commands/pack/lint.ts')).packLint(context, name)));
+  pack
+    .command('presets')
+    .description('list the presets of a pack, apply some, or recognise those that are enabled')
+    .argument('<pack>', 'folder or archive')
+    .option('--apply <Group:name...>', 'print the values with these applied; may be repeated', [])
+    .option('--detect', 'which ones the values have enabled')
+    .option('-f, --file <file>', "values to work on instead of the pack's own; - for standard input")
+    .action((name: string, options: { apply: string[]; detect?: boolean; file?: string }) =>
+      act(async (context) => (await import('./commands/pack/presets.ts')).packPresets(context, name, { ...options, detect: options.detect === true })),
+    );
+  pack
+    .command('values')
+    .description("print values, with edits, checked against the pack's schema")
+    .argument('<pack>', 'folder or archive')
+    .option('-f, --file <file>', "values to work on instead of the pack's own; - for standard input")
+    .option('--set <path=value...>', 'like charts.web.replicas=3; may be repeated', [])
+    .action((name: string, options: { file?: string; set: string[] }) =>
+      act(async (context) => (await import('./commands/pack/values.ts')).packValues(context, name, options)),
+    );
+  pack
+    .command('build')
+    .description('pack a folder into an archive; equal folders give equal bytes')
+    .argument('<pack>', 'folder or archive')
+    .requiredOption('--out <file>', 'archive to write')
+    .action((name: string, options: { out: string }) =>
+      act(async (context) => (await import('./commands/pack/build.ts')).packBuild(context, name, options.out)),
+    );
+};
+
 const own: Register = (program, act) => {
   program
     .command('login')
@@ -327,7 +366,7 @@ export const createProgram = (io: Io): Program => {
   const act = async (run: Act): Promise<void> => {
     outcome = await run({ io, globals: globalsOf(program.opts<GlobalOptions>()) });
   };
-  for (const register of [documents, reading, acting, making, own, zarfPackages]) register(program, act);
+  for (const register of [documents, registerRender, registerProfile, reading, acting, making, packs, zarfPackages, registries, own]) register(program, act);
   settle(program, io, text);
   return { command: program, text, outcome: () => outcome };
 };

@@ -8,11 +8,13 @@ import { createFleet } from './fleet/index.ts';
 import { createDelivery } from './gateway/delivery.ts';
 import { createGateway } from './gateway/gateway.ts';
 import { createAssigner } from './reconcile/assign.ts';
-import { clusterReconciler, createClusterInputs } from './reconcile/clusters.ts';
+import { createClusterInputs } from './reconcile/cluster-inputs.ts';
+import { clusterReconciler } from './reconcile/clusters.ts';
 import { createRunner } from './reconcile/runner.ts';
 import { createBundler } from './render/bundle.ts';
 import type { HelmRenderer } from './render/helm/index.ts';
 import type { HubKeys } from './trust/keys.ts';
+import { createSealers } from './trust/sealer.ts';
 
 export interface CoreDeps {
   store: Store;
@@ -21,6 +23,8 @@ export interface CoreDeps {
   keys: HubKeys;
   /** Names this life of the database; a restored backup begins a new one. */
   epoch: string;
+  /** Its macros are those of every tenant. */
+  systemTenant: string;
   /** Seeds the random values of charts. */
   secret: string;
   /** What bundles are rendered with. */
@@ -50,7 +54,8 @@ export const createCore = async (deps: CoreDeps) => {
     { content, helm: deps.helm, seed: (cluster, release) => createHmac('sha256', deps.secret).update(`${cluster} ${release} 1`).digest('hex') },
     deps.engine,
   );
-  const inputs = createClusterInputs(store, fleet);
+  const sealers = createSealers(keys.sealKey);
+  const inputs = createClusterInputs(store, fleet, deps.systemTenant, sealers);
   const delivery = createDelivery({ store, content, bundler });
   const assigner = createAssigner({ store, fleet, keys, epoch, clock });
   const gateway = createGateway({
@@ -80,6 +85,7 @@ export const createCore = async (deps: CoreDeps) => {
   runner.startAll();
   return {
     fleet,
+    sealers,
     bundler,
     inputs,
     delivery,

@@ -11,15 +11,18 @@ import { openapi } from '@groundplane/protocol/api/openapi';
 import { rawRoutes } from '@groundplane/protocol/api/routes';
 import { createAuth } from './api/auth.ts';
 import { mountContent } from './api/content.ts';
+import { hubCatalogue } from './api/registry-door.ts';
 import type { ApiDeps } from './api/handler.ts';
 import { apiRouter } from './api/router.ts';
 import { mountStream } from './api/stream.ts';
 import { diskContent } from './content/disk.ts';
+import { diskStaging } from './content/staging.ts';
 import { createCore, type Core } from './core.ts';
 import { mqttCarrier } from './gateway/mqtt.ts';
 import { linkPath, webSocketCarrier } from './gateway/websocket.ts';
 import type { AcceptPeer } from './port/carrier.ts';
 import type { Store } from './port/store.ts';
+import { mountRegistry } from './registry/serve.ts';
 import { createHelmPool, readHelmEngineIdentity } from './render/helm/index.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { systemClock } from './system/clock.ts';
@@ -41,6 +44,8 @@ export interface HubOptions {
   publicMqttUrl: string | undefined;
   /** The database was restored from a backup: its desired states begin a new life, and hosts that are ahead are adopted. */
   newEpoch?: boolean;
+  /** Private networks (CIDR) in which the hub may call registries. */
+  egressAllow?: readonly string[];
   log: (text: string) => void;
 }
 
@@ -113,11 +118,14 @@ const webApp = (deps: ApiDeps, core: Core, options: HubOptions): { app: Hono; st
   const description = JSON.stringify(openapi(hubVersion));
   app.get(rawRoutes.openapi, (context) => context.body(description, 200, { 'content-type': 'application/json' }));
   mountContent(app, deps, core.delivery);
+  mountRegistry(app, { content: deps.content, staging: diskStaging(join(options.data, 'uploads'), systemClock), catalogue: hubCatalogue(deps) });
   const stream = mountStream(app, deps);
   app.route('/', apiRouter(deps, options.log));
   app.route('/', dashboardApp({ assetsDir: assetsFor(options) }));
   return { app, stream };
 };
+
+const helmOptions = { workers: 2, timeoutMs: 30_000, idleMs: 60_000, memoryMaxBytes: 512 * 1024 * 1024, clock: systemClock };
 
 /** Starts a hub on one folder. Resolves when it listens and answers. */
 export const startHub = async (options: HubOptions) => {
@@ -126,16 +134,8 @@ export const startHub = async (options: HubOptions) => {
   const content = diskContent(join(options.data, 'content'));
   const tenant = await firstTenant(store);
   const self = await loadSelf(store, tenant, options);
-  const helm = createHelmPool({ workers: 2, timeoutMs: 30_000, idleMs: 60_000, memoryMaxBytes: 512 * 1024 * 1024, clock: systemClock });
-  const core = await createCore({
-    store,
-    content,
-    helm,
-    ...self,
-    clock: systemClock,
-    random: systemRandom,
-    log: options.log,
-  });
+  const helm = createHelmPool(helmOptions);
+  const core = await createCore({ systemTenant: tenant, store, content, helm, ...self, clock: systemClock, random: systemRandom, log: options.log });
   const auth = createAuth({ store, clock: systemClock, random: systemRandom });
 
   const server = createServer({ requestTimeout: 0, headersTimeout: 15_000, keepAliveTimeout: 65_000 });
@@ -148,6 +148,7 @@ export const startHub = async (options: HubOptions) => {
   const deps: ApiDeps = {
     store,
     content,
+    sealers: core.sealers,
     auth,
     keys: self.keys,
     fleet: core.fleet,
@@ -158,6 +159,7 @@ export const startHub = async (options: HubOptions) => {
     random: systemRandom,
     systemTenant: tenant,
     isSecure: url.startsWith('https:'),
+    egress: { private: options.egressAllow ?? [] },
     addresses: () => ({ links: [`${url.replace(/^http/, 'ws')}${linkPath}`, ...(mqttUrl === undefined ? [] : [mqttUrl])], content: url }),
   };
   const { app, stream } = webApp(deps, core, options);
@@ -205,6 +207,7 @@ const main = async (): Promise<void> => {
       'new-setup-link': { type: 'boolean', default: false },
       'new-epoch': { type: 'boolean', default: false },
       'key-file': { type: 'string' },
+      'egress-allow': { type: 'string', multiple: true, default: [] },
     },
   });
   const hub = await startHub({
@@ -215,6 +218,7 @@ const main = async (): Promise<void> => {
     publicUrl: values['public-url'],
     publicMqttUrl: values['public-mqtt-url'],
     newEpoch: values['new-epoch'],
+    egressAllow: values['egress-allow'],
     log: (text) => process.stderr.write(`${text}\n`),
   });
   if (values['key-file'] !== undefined) await writeServiceKey(hub, values['key-file']);

@@ -24,6 +24,8 @@ export const permissions = [
   'event.get',
   'content.get',
   'content.upload',
+  'registry.get',
+  'registry.set',
   'access.get',
   'access.set',
 ] as const;

@@ -30,6 +30,8 @@ export const bundleObjectSchema = z.object({
   crd: z.enum(['apply', 'createOnly']).optional(),
   /** `helm.sh/resource-policy: keep`: stays when it leaves the layer. */
   keep: z.boolean().optional(),
+  /** Made before the hooks: a namespace that the layer asked for. */
+  early: z.boolean().optional(),
 });
 export type BundleObject = z.infer<typeof bundleObjectSchema>;
 
@@ -72,6 +74,8 @@ export const bundleLayerSchema = z.object({
   objects: z.array(bundleObjectSchema).max(limits.objectsPerLayer),
   hooks: z.array(bundleHookSchema).max(500),
   notes: z.object(blob).optional(),
+  /** Image references in its objects, for content and bills of materials. */
+  images: z.array(z.string().max(1024)).max(2_000).optional(),
 });
 export type BundleLayer = z.infer<typeof bundleLayerSchema>;
 
@@ -113,7 +117,8 @@ export type Desired = z.infer<typeof desiredSchema>;
  * What makes a layer the same or another one: everything but the names that people gave it. A new profile version whose layer did not change upgrades nothing
  * and runs no hooks; only the label is written anew.
  */
-export const layerDigest = (layer: BundleLayer): Digest => digestOf({ ...layer, profile: undefined, pack: { ...layer.pack, version: undefined } });
+export const layerDigest = (layer: BundleLayer): Digest =>
+  digestOf({ ...layer, profile: undefined, images: undefined, pack: { ...layer.pack, version: undefined } });
 
 /** Every blob that a bundle needs, each once. */
 export const bundleBlobs = (bundle: Pick<Bundle, 'layers'>): Map<string, number> => {

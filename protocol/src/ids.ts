@@ -17,6 +17,7 @@ export const idPrefix = {
   event: 'evt',
   binding: 'bnd',
   macro: 'mac',
+  registry: 'reg',
 } as const;
 export type IdKind = keyof typeof idPrefix;
 

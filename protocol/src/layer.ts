@@ -69,9 +69,9 @@ export const helmSpecSchema = z.strictObject({
   /** Values as YAML text, so that comments live on. */
   values: z.string().max(limits.objectBytes).default(''),
   /** More layers of values over `values`, later ones win, null deletes: as `helm -f` several times. */
-  valuesLayers: z.array(z.string().max(limits.objectBytes)).max(20).default([]),
+  valuesLayers: z.array(z.string().max(limits.objectBytes)).max(20).optional(),
   /** Extra entries for `.Capabilities.APIVersions`: `monitoring.coreos.com/v1`. CRDs of the layers before this one are known without it. */
-  apiVersions: z.array(z.string().max(253)).max(500).default([]),
+  apiVersions: z.array(z.string().max(253)).max(500).optional(),
   /** What `lookup` may find, as YAML objects. Everything else is empty, as in `helm template`. */
   lookup: textContent.optional(),
   releaseName: z
@@ -90,8 +90,12 @@ export const packSpecSchema = z.strictObject({
   name: z.string().min(1).max(128),
   version: z.string().min(1).max(128),
   digest: digestSchema.optional(),
+  /** Where it was taken from: the name of a registry. For people; the digest decides. */
+  registry: z.string().max(253).optional(),
   /** The pack's values.yaml as this profile edited it: `pack:` header, `charts:`, `manifests:`; comments are data. Absent: as the pack has it. */
   values: z.string().max(limits.objectBytes).optional(),
+  /** More layers of values of the same shape over it, later ones win, null deletes. */
+  valuesLayers: z.array(z.string().max(limits.objectBytes)).max(20).optional(),
 });
 
 /** A Zarf package in the content store, in its OCI form: a manifest whose layers carry the package's files by `org.opencontainers.image.title`. */
@@ -127,6 +131,7 @@ export const patchSchema = z
 
 export const manifestSchema = z.strictObject({ name: z.string().min(1).max(128), content: textContent });
 
+/** Fields that came after the first version are optional without a default: a default would change the digest of what was released before. */
 export const layerSchema = z
   .strictObject({
     name: nameSchema,
@@ -141,7 +146,9 @@ export const layerSchema = z
     helm: helmSpecSchema.optional(),
     zarf: zarfSpecSchema.optional(),
     manifests: z.array(manifestSchema).max(500).optional(),
-    patches: z.array(patchSchema).max(200).default([]),
+    patches: z.array(patchSchema).max(200).optional(),
+    /** Which values a cluster may override (`spec.overrides`), as dotted paths with everything below them; `*` is all. Values can be root: default none. */
+    settable: z.array(z.string().min(1).max(253)).max(200).optional(),
     /** A layer of this name, no longer in the profile, is removed before this one is installed (they would fight over a port, say). */
     replaces: nameSchema.optional(),
     /** Take over objects that somebody else made before. Without it, a conflict stops the layer with a message. */
@@ -153,8 +160,11 @@ export const layerSchema = z
     const whole = [layer.helm, layer.zarf, layer.pack?.digest].filter((source) => source !== undefined).length;
     const sources = whole + [layer.os, layer.kubernetes, layer.manifests].filter((source) => source !== undefined).length;
     if (whole > 1) issue('has more than one of "helm", "zarf" and a pack; put each into a layer of its own');
-    if (layer.pack?.values !== undefined && layer.pack.digest === undefined) issue('has values of a pack, but no pack; give pack.path or pack.digest');
-    if (layer.patches.length > 0 && (layer.os !== undefined || layer.kubernetes !== undefined))
+    const isMachine = layer.kind === 'os' || layer.kind === 'kubernetes';
+    // There they are data for `{{ .spectro.pack… }}`, as imported profiles have them.
+    if (layer.pack?.values !== undefined && layer.pack.digest === undefined && !isMachine)
+      issue('has values of a pack, but no pack; give pack.path or pack.digest');
+    if ((layer.patches ?? []).length > 0 && (layer.os !== undefined || layer.kubernetes !== undefined))
       issue('patches change Kubernetes objects, and this layer has none');
     if (layer.kind === 'os' && (layer.os === undefined || sources !== 1)) issue('a layer of kind os has exactly the field "os"');
     if (layer.kind === 'kubernetes' && (layer.kubernetes === undefined || sources !== 1))

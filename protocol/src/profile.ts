@@ -81,6 +81,8 @@ export const clusterSpecSchema = z.strictObject({
     .min(1)
     .max(limits.profilesPerCluster),
   variables: z.record(z.string().max(64), z.string().max(65_536)).default({}),
+  /** Values of one layer for this cluster only, over those of its profile, as far as the layer is `settable`. */
+  overrides: z.record(nameSchema, z.strictObject({ values: z.string().max(limits.objectBytes) })).optional(),
   hosts: z.array(nameSchema).max(limits.hostsPerCluster).default([]),
 });
 export type ClusterSpec = z.infer<typeof clusterSpecSchema>;

@@ -18,7 +18,7 @@ export interface TestHub {
 export const password = 'four words of a password';
 
 /** A real hub on a free port and a folder of its own, and a gp that is logged in to it. */
-export const startTestHub = async (): Promise<TestHub> => {
+export const startTestHub = async (options: { egressAllow?: readonly string[] } = {}): Promise<TestHub> => {
   const folder = await mkdtemp(join(tmpdir(), 'gp-cli-'));
   let log = '';
   const hub = await startHub({
@@ -28,6 +28,7 @@ export const startTestHub = async (): Promise<TestHub> => {
     mqttPort: undefined,
     publicUrl: undefined,
     publicMqttUrl: undefined,
+    ...options,
     log: (text) => void (log += `${text}\n`),
   });
   const link = await hub.setupLink();
@@ -44,7 +45,7 @@ export const startTestHub = async (): Promise<TestHub> => {
     log: () => log,
     close: async () => {
       await hub.close();
-      await rm(folder, { recursive: true, force: true });
+      await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
     },
   };
 };

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { digestBytes } from '@groundplane/protocol/digest';
-import { fail, ok } from '@groundplane/protocol/failure';
+import { fail, FailureError, ok } from '@groundplane/protocol/failure';
 import type { ContentStore } from '@groundplane/hub/port/content';
 
 /** The hub's content in memory. */
@@ -12,7 +12,12 @@ export const fakeContent = (blobs: Map<string, Buffer> = new Map()): ContentStor
   },
   receive: async (digest, source, sizeMax) => {
     const chunks: Buffer[] = [];
-    for await (const chunk of source) chunks.push(Buffer.from(chunk as Uint8Array));
+    try {
+      for await (const chunk of source) chunks.push(Buffer.from(chunk as Uint8Array));
+    } catch (error) {
+      if (error instanceof FailureError) return { ok: false, failure: error.failure };
+      return fail('retry', 'content-cut', digest, 'the transfer broke');
+    }
     const bytes = Buffer.concat(chunks);
     if (bytes.length > sizeMax) return fail('fatal', 'content-too-large', digest, 'too large');
     if (digestBytes(bytes) !== digest) return fail('fatal', 'content-wrong', digest, 'other bytes');

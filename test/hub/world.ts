@@ -7,10 +7,13 @@ import { makeDeviceKey, type DeviceKey } from '@groundplane/agent/identity/key';
 import { parseTicket, ticketMac, type EnrolmentTicket } from '@groundplane/agent/identity/ticket';
 import { createAuth, type Auth } from '@groundplane/hub/api/auth';
 import { mountContent } from '@groundplane/hub/api/content';
+import { hubCatalogue } from '@groundplane/hub/api/registry-door';
 import type { ApiDeps } from '@groundplane/hub/api/handler';
 import { apiRouter } from '@groundplane/hub/api/router';
 import { mountStream } from '@groundplane/hub/api/stream';
 import { diskContent } from '@groundplane/hub/content/disk';
+import { diskStaging } from '@groundplane/hub/content/staging';
+import { mountRegistry } from '@groundplane/hub/registry/serve';
 import { createCore, type Core } from '@groundplane/hub/core';
 import type { Clock } from '@groundplane/hub/port/clock';
 import type { ContentStore } from '@groundplane/hub/port/content';
@@ -40,6 +43,8 @@ export interface HubWorld {
   /** What the hub wrote into its log: faults of its own. */
   log: string[];
   fetch(path: string, init?: RequestInit): Promise<Response>;
+  /** Answers over a real socket, until the test ends it. */
+  app: Hono;
   /** A client with a key of these grants. */
   client(grants: Grant[], tenant?: string): Promise<Client & { key: string }>;
   admin: Client & { key: string };
@@ -55,6 +60,7 @@ export interface HubWorldOptions {
   epoch?: string;
   /** People reach this hub by https. */
   isSecure?: boolean;
+  egress?: ApiDeps['egress'];
 }
 
 const newId = (kind: Parameters<typeof makeId>[0]): string => makeId(kind, (length) => systemRandom.bytes(length));
@@ -82,6 +88,7 @@ export const openHub = async (options: HubWorldOptions = {}): Promise<HubWorld> 
   const tenant = await makeTenant(store, 'default');
   const helm = { render: () => Promise.resolve(fail('fatal', 'no-helm', 'chart', 'there is no Helm in this test')), close: () => Promise.resolve() };
   const core = await createCore({
+    systemTenant: tenant,
     store,
     content,
     helm,
@@ -97,6 +104,7 @@ export const openHub = async (options: HubWorldOptions = {}): Promise<HubWorld> 
   const deps: ApiDeps = {
     store,
     content,
+    sealers: core.sealers,
     auth,
     keys,
     fleet: core.fleet,
@@ -106,11 +114,13 @@ export const openHub = async (options: HubWorldOptions = {}): Promise<HubWorld> 
     clock,
     random: systemRandom,
     isSecure: options.isSecure ?? false,
+    ...(options.egress === undefined ? {} : { egress: options.egress }),
     systemTenant: tenant,
     addresses: () => ({ links: ['ws://hub.test/link'], content: base }),
   };
   const app = new Hono();
   mountContent(app, deps, core.delivery);
+  mountRegistry(app, { content, staging: diskStaging(join(folder, 'uploads'), clock), catalogue: hubCatalogue(deps) });
   const stream = mountStream(app, deps);
   app.route(
     '/',
@@ -150,6 +160,7 @@ export const openHub = async (options: HubWorldOptions = {}): Promise<HubWorld> 
     folder,
     log,
     fetch: fetchInside,
+    app,
     client,
     admin: await client([{ role: 'TenantAdmin' }]),
     restart: async () => {

@@ -111,7 +111,12 @@ const os = (fields: Record<string, unknown> = {}): Record<string, unknown> => ({
   },
 });
 const run = (profiles: ProfileVersionInput[], variables: Record<string, string> = {}, macros: Record<string, string> = {}) =>
-  resolveProfiles({ profiles, variables, macros, system: { 'cluster.name': 'shop' } });
+  resolveProfiles({
+    profiles,
+    variables,
+    macros: Object.fromEntries(Object.entries(macros).map(([name, value]) => [name, { value, scope: 'project' as const }])),
+    system: { 'cluster.name': 'shop' },
+  });
 const codeOf = (result: ReturnType<typeof run>): string => (result.ok ? 'ok' : result.failure.code);
 
 describe('profiles', () => {

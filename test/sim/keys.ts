@@ -27,5 +27,12 @@ export const simHubKeys = (hub: string): HubKeys => {
     signed: statement,
     signatures: [{ key: publicKey(`${hub} ${name}`), signature: signed(publicKey(`${hub} ${name}`), statementText(statement)) }],
   });
-  return { hub, root: sign('root', root), rootDigest: digestOf(root), sign, signTime: (text) => signed(publicKey(`${hub} time`), text) };
+  return {
+    hub,
+    sealKey: new Uint8Array(32),
+    root: sign('root', root),
+    rootDigest: digestOf(root),
+    sign,
+    signTime: (text) => signed(publicKey(`${hub} time`), text),
+  };
 };

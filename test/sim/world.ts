@@ -67,6 +67,7 @@ export const createWorld = async (options: WorldOptions) => {
     hubLives += 1;
     const store = fakeHubStore(clock, disk);
     const core = await createCore({
+      systemTenant: tenant,
       store,
       content,
       helm: noHelm,

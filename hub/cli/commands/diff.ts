@@ -12,7 +12,7 @@ import { lineDiff } from './line-diff.ts';
 import { planText, sign } from './plan-text.ts';
 import { newestVersion } from './versions.ts';
 
-type LayerDiff = { name: string; change: 'add' | 'change' | 'remove' | 'same'; before: string; after: string };
+export type LayerDiff = { name: string; change: 'add' | 'change' | 'remove' | 'same'; before: string; after: string };
 interface Difference {
   of: string;
   changes: boolean;
@@ -27,7 +27,7 @@ const layerTexts = async (layers: ProfileView['spec']['layers']): Promise<Map<st
   return new Map(layers.map((layer) => [layer.name, stringify(layer, { lineWidth: 0, aliasDuplicateObjects: false })]));
 };
 
-const compareLayerLists = async (before: ProfileView['spec']['layers'], after: ProfileView['spec']['layers']): Promise<LayerDiff[]> => {
+export const compareLayerLists = async (before: ProfileView['spec']['layers'], after: ProfileView['spec']['layers']): Promise<LayerDiff[]> => {
   const [old, next] = [await layerTexts(before), await layerTexts(after)];
   return [...new Set([...next.keys(), ...old.keys()])].map((name) => {
     const [was, will] = [old.get(name), next.get(name)];
@@ -76,7 +76,7 @@ const diffClusterFile = async (connection: Connection, document: ClusterDocument
   return plan.ok ? { ok: true, value: { of, changes: plan.value.changes, plan: plan.value } } : { ok: false, trouble: apiTrouble(plan.failure) };
 };
 
-const layersText = (context: Context, layers: readonly LayerDiff[]): string => {
+export const layersText = (context: Context, layers: readonly LayerDiff[]): string => {
   const paint = painter(context, context.io.stdout);
   const shown = layers.filter((layer) => layer.change !== 'same' || formatOf(context) === 'wide');
   return shown

@@ -11,7 +11,7 @@ import type { BuiltBundle } from '../render/bundle.ts';
 import { notFound } from './errors.ts';
 import { limitOf, page, pageQuery, stamp, type ApiDeps, type Handler, type Request } from './handler.ts';
 import { hostSummary } from './hosts.ts';
-import { hideSensitive, restoreSensitive } from './sensitive.ts';
+import { hideSensitive, restoreSensitive, sealSensitive } from './sensitive.ts';
 
 export const findCluster = async (
   deps: ApiDeps,
@@ -192,10 +192,18 @@ export const applyCluster: Handler<'applyCluster'> = async (request, deps) => {
     return fail('retry', 'row-conflict', `cluster ${params.name}`, 'was changed by somebody else in the meantime. Read it again and repeat');
   if (before?.value.deleting === true) return fail('blocked', 'in-use', `cluster ${params.name}`, 'is being deleted. Wait until it is gone: gp get cluster');
   const id = before?.id ?? makeId('cluster', (length) => deps.random.bytes(length));
-  const spec = restoreSensitive(body.spec, before?.value.spec);
-  const checked = await checkSpec(deps, { tenant: principal.tenant, project, name: params.name, id }, spec);
+  const spec = restoreSensitive(deps.sealers, principal.tenant, body.spec, before?.value);
+  if (!spec.ok) return spec;
+  const checked = await checkSpec(deps, { tenant: principal.tenant, project, name: params.name, id }, spec.value);
   if (!checked.ok) return checked;
-  const value: Row<'cluster'>['value'] = { labels: body.labels ?? before?.value.labels ?? {}, spec, deleting: false };
+  const sealed = await sealSensitive(deps, { tenant: principal.tenant, project }, spec.value, before?.value);
+  if (!sealed.ok) return sealed;
+  const value: Row<'cluster'>['value'] = {
+    labels: body.labels ?? before?.value.labels ?? {},
+    spec: sealed.value.spec,
+    deleting: false,
+    ...(sealed.value.secrets === undefined ? {} : { secrets: sealed.value.secrets }),
+  };
   const isSame = before !== undefined && JSON.stringify(before.value) === JSON.stringify(value);
   const saved = isSame ? ok([]) : await saveCluster(request, deps, id, value, before);
   if (!saved.ok) return saved;

@@ -8,6 +8,7 @@ import type { Context, Hono } from 'hono';
 import type { Delivery } from '../gateway/delivery.ts';
 import { invalid, notFound } from './errors.ts';
 import type { ApiDeps } from './handler.ts';
+import { isInMedia } from './media.ts';
 import { authenticate, failureResponse, isForeign } from './router.ts';
 
 /** One range of RFC 9110, section 14; anything else is answered with the whole blob, as the RFC allows. */
@@ -26,6 +27,13 @@ const mayRead = async (context: Context, digest: `sha256:${string}`, deps: ApiDe
   if (host !== undefined) return delivery.mayRead(deps.fleet.host(host)?.bundle, digest);
   const principal = await authenticate(context, deps);
   if (principal === undefined) return undefined;
+  const [projectName, cluster] = [context.req.query('project'), context.req.query('cluster')];
+  if (projectName !== undefined && cluster !== undefined) {
+    const project = await deps.store.byName('project', principal.tenant, '', projectName);
+    return (
+      project !== undefined && isAllowed(principal.grants, 'content.get', project.id) && (await isInMedia(deps, principal.tenant, project.id, cluster, digest))
+    );
+  }
   if (!isAllowed(principal.grants, 'content.get', undefined)) return false;
   return (await deps.store.get('blob', principal.tenant, digest)) !== undefined;
 };

@@ -7,8 +7,10 @@ import type { Gateway } from '../gateway/gateway.ts';
 import type { Clock } from '../port/clock.ts';
 import type { ContentStore } from '../port/content.ts';
 import type { Random } from '../port/random.ts';
+import type { SealerFor } from '../port/sealer.ts';
 import type { ListQuery, Row, Store } from '../port/store.ts';
-import type { ClusterInputs } from '../reconcile/clusters.ts';
+import type { ClusterInputs } from '../reconcile/cluster-inputs.ts';
+import type { EgressPolicy } from '../registry/egress.ts';
 import type { Bundler } from '../render/bundle.ts';
 import type { HubKeys } from '../trust/keys.ts';
 import type { Auth, Principal } from './auth.ts';
@@ -23,6 +25,7 @@ export interface ApiDeps {
   inputs: ClusterInputs;
   auth: Auth;
   keys: HubKeys;
+  sealers: SealerFor;
   clock: Clock;
   random: Random;
   /** Addresses that go into tickets: links in the order to try, and the base for content. */
@@ -30,6 +33,8 @@ export interface ApiDeps {
   systemTenant: string;
   /** People reach the hub by https (through a proxy that ends TLS): cookies are marked so. */
   isSecure: boolean;
+  /** Private addresses that registries may be at; absent: none. */
+  egress?: EgressPolicy;
 }
 
 type ParsedBody<N extends RouteName> = Routes[N]['body'] extends z.ZodType ? z.output<Routes[N]['body']> : undefined;

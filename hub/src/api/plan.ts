@@ -122,7 +122,9 @@ const warningsFor = (changes: readonly LayerChange[], before: BuiltBundle | unde
 export const planCluster: Handler<'planCluster'> = async ({ principal, params, body, project }, deps) => {
   const row = await deps.store.byName('cluster', principal.tenant, project, params.name);
   const cluster = { tenant: principal.tenant, project, name: params.name, id: row?.id ?? '' };
-  const after = await checkSpec(deps, cluster, restoreSensitive(body.spec, row?.value.spec));
+  const spec = restoreSensitive(deps.sealers, principal.tenant, body.spec, row?.value);
+  if (!spec.ok) return spec;
+  const after = await checkSpec(deps, cluster, spec.value);
   if (!after.ok) return after;
   const held = row === undefined ? undefined : membersOf(deps, row, row.value.spec).find((host) => host.bundle !== undefined && host.cluster === row.id);
   const before = held?.bundle === undefined ? undefined : await deps.bundler.load(held.bundle);

@@ -1,17 +1,17 @@
 import { isAllowed } from '@groundplane/protocol/access';
-import type { ProfileDiffView, ProfileSummaryView, ProfileView } from '@groundplane/protocol/api/views';
+import type { ProfileSummaryView, ProfileView } from '@groundplane/protocol/api/views';
 import { digestOf } from '@groundplane/protocol/digest';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { makeId } from '@groundplane/protocol/ids';
 import { compareLayers } from '@groundplane/protocol/layer';
 import type { ProfileSpec } from '@groundplane/protocol/profile';
-import { stringify } from 'yaml';
 import type { ClusterEntry } from '../fleet/index.ts';
 import type { Row } from '../port/store.ts';
+import { compareSpecs } from './compare-specs.ts';
 import { notFound } from './errors.ts';
 import { limitOf, page, stamp, type ApiDeps, type Handler, type Request } from './handler.ts';
 
-const find = async (deps: ApiDeps, tenant: string, project: string, name: string, version: string): Promise<Result<Row<'profile'>>> => {
+export const findProfile = async (deps: ApiDeps, tenant: string, project: string, name: string, version: string): Promise<Result<Row<'profile'>>> => {
   const row = await deps.store.byName('profile', tenant, project, `${name}@${version}`);
   return row === undefined ? notFound(`profile ${name} ${version}`, 'See: gp get profiles') : ok(row);
 };
@@ -33,7 +33,7 @@ const layersOf = (spec: ProfileSpec, version: string): ProfileSummaryView['layer
     pack: layer.pack ?? (layer.helm === undefined ? { name: layer.name, version } : { name: layer.helm.chart.name, version: layer.helm.chart.version }),
   }));
 
-const view = (deps: ApiDeps, row: Row<'profile'>, project: string): ProfileView => ({
+export const profileView = (deps: ApiDeps, row: Row<'profile'>, project: string): ProfileView => ({
   ...stamp(row),
   name: row.value.profile,
   version: row.value.version,
@@ -45,19 +45,35 @@ const view = (deps: ApiDeps, row: Row<'profile'>, project: string): ProfileView 
   usedBy: usedBy(deps, row),
 });
 
+/** Digests that a profile refers to: charts, packs, Zarf packages. */
+export const contentOf = (spec: ProfileSpec): { layer: string; what: string; digest: string }[] =>
+  spec.layers.flatMap((layer) =>
+    [
+      { layer: layer.name, what: 'chart', digest: layer.helm?.chart.digest },
+      { layer: layer.name, what: 'pack', digest: layer.pack?.digest },
+      { layer: layer.name, what: 'Zarf package', digest: layer.zarf?.package.digest },
+    ].flatMap((item) => (item.digest === undefined ? [] : [{ ...item, digest: item.digest }])),
+  );
+
 /** Only what this tenant uploaded itself: knowing the digest of somebody else's chart must not be enough to render it. */
-const missingChart = async (deps: ApiDeps, tenant: string, spec: ProfileSpec): Promise<Result<void>> => {
-  for (const layer of spec.layers) {
-    if (layer.helm === undefined || (await deps.store.get('blob', tenant, layer.helm.chart.digest)) !== undefined) continue;
+export const missingContent = async (deps: ApiDeps, tenant: string, spec: ProfileSpec): Promise<Result<void>> => {
+  for (const { layer, what, digest } of contentOf(spec)) {
+    if ((await deps.store.get('blob', tenant, digest)) !== undefined) continue;
     return fail(
       'fatal',
       'chart-missing',
-      `layer ${layer.name}`,
-      `the chart archive ${layer.helm.chart.digest} was not uploaded. gp apply does that when the layer names a chart by path`,
+      `layer ${layer}`,
+      `the ${what} ${digest} was not uploaded. gp apply does that when the layer names it by path, and gp registry import from a registry`,
     );
   }
   return ok(undefined);
 };
+
+/** What a release lets clusters set: variables, and values of layers as `layer/path`. */
+const settableOf = (spec: ProfileSpec): string[] => [
+  ...spec.variables.filter((variable) => !variable.immutable).map((variable) => variable.name),
+  ...spec.layers.flatMap((layer) => (layer.settable ?? []).map((path) => `${layer.name}/${path}`)),
+];
 
 const release = (deps: ApiDeps, row: { tenant: string; name: string; version: string; digest: string; spec: ProfileSpec }) =>
   deps.keys.sign('release', {
@@ -66,16 +82,20 @@ const release = (deps: ApiDeps, row: { tenant: string; name: string; version: st
     profile: row.name,
     version: row.version,
     digest: row.digest as `sha256:${string}`,
-    settable: row.spec.variables.filter((variable) => !variable.immutable).map((variable) => variable.name),
+    settable: settableOf(row.spec),
   } as const);
 
-const save = async (
+/** Writes a version; releasing it signs it, and from then on it cannot change. */
+export const saveProfile = async (
   request: Pick<Request<'applyProfile'>, 'principal' | 'project'>,
   deps: ApiDeps,
-  value: Row<'profile'>['value'],
+  draft: Row<'profile'>['value'],
   before: Row<'profile'> | undefined,
+  state: 'draft' | 'released',
 ): Promise<Result<void>> => {
   const { tenant, subject } = request.principal;
+  const signed = { tenant, name: draft.profile, version: draft.version, digest: draft.digest, spec: draft.spec };
+  const value: Row<'profile'>['value'] = state === 'draft' ? draft : { ...draft, state, release: release(deps, signed) };
   const id = before?.id ?? makeId('profileVersion', (length) => deps.random.bytes(length));
   const verb = value.state === 'released' ? 'released' : 'saved as draft';
   const done = await deps.store.commit([
@@ -101,23 +121,23 @@ export const applyProfile: Handler<'applyProfile'> = async (request, deps) => {
   const digest = digestOf(body.spec);
   const before = await deps.store.byName('profile', principal.tenant, project, `${params.name}@${params.version}`);
   if (before?.value.state === 'released') {
-    if (before.value.digest === digest) return ok(view(deps, before, params.project));
+    if (before.value.digest === digest) return ok(profileView(deps, before, params.project));
     return fail('blocked', 'immutable', `profile ${params.name} ${params.version}`, 'is released and cannot change. Raise metadata.version and apply again');
   }
   const isDraft = body.draft === true;
   if (!isDraft && !isAllowed(principal.grants, 'profile.release', project))
     return fail('fatal', 'denied', `profile ${params.name} ${params.version}`, 'you may not release profiles. Save it as a draft: gp apply --draft');
-  const charts = await missingChart(deps, principal.tenant, body.spec);
-  if (!charts.ok) return charts;
+  const present = await missingContent(deps, principal.tenant, body.spec);
+  if (!present.ok) return present;
   const value: Row<'profile'>['value'] = {
     profile: params.name,
     version: params.version,
     labels: body.labels ?? before?.value.labels ?? {},
     spec: body.spec,
     digest,
-    state: isDraft ? 'draft' : 'released',
-    ...(isDraft ? {} : { release: release(deps, { tenant: principal.tenant, name: params.name, version: params.version, digest, spec: body.spec }) }),
+    state: 'draft',
   };
+  const state = isDraft ? 'draft' : 'released';
   if (request.query.dryRun === 'true') {
     const nowMs = deps.clock.wallMs();
     return ok({
@@ -127,21 +147,21 @@ export const applyProfile: Handler<'applyProfile'> = async (request, deps) => {
       rowVersion: before?.version ?? 0,
       ...params,
       labels: value.labels,
-      state: value.state,
+      state,
       digest,
       spec: body.spec,
       usedBy: [],
     });
   }
-  const saved = await save(request, deps, value, before);
+  const saved = await saveProfile(request, deps, value, before, state);
   if (!saved.ok) return saved;
-  const row = await find(deps, principal.tenant, project, params.name, params.version);
-  return row.ok ? ok(view(deps, row.value, params.project)) : row;
+  const row = await findProfile(deps, principal.tenant, project, params.name, params.version);
+  return row.ok ? ok(profileView(deps, row.value, params.project)) : row;
 };
 
 export const getProfile: Handler<'getProfile'> = async ({ principal, params, project }, deps) => {
-  const row = await find(deps, principal.tenant, project, params.name, params.version);
-  return row.ok ? ok(view(deps, row.value, params.project)) : row;
+  const row = await findProfile(deps, principal.tenant, project, params.name, params.version);
+  return row.ok ? ok(profileView(deps, row.value, params.project)) : row;
 };
 
 export const listProfiles: Handler<'listProfiles'> = async ({ principal, params, query, project }, deps) => {
@@ -173,28 +193,18 @@ export const listProfiles: Handler<'listProfiles'> = async ({ principal, params,
 
 export const releaseProfile: Handler<'releaseProfile'> = async (request, deps) => {
   const { principal, params, project } = request;
-  const row = await find(deps, principal.tenant, project, params.name, params.version);
+  const row = await findProfile(deps, principal.tenant, project, params.name, params.version);
   if (!row.ok) return row;
   if (row.value.value.state === 'draft') {
-    const { value } = row.value;
-    const saved = await save(
-      request,
-      deps,
-      {
-        ...value,
-        state: 'released',
-        release: release(deps, { tenant: principal.tenant, name: value.profile, version: value.version, digest: value.digest, spec: value.spec }),
-      },
-      row.value,
-    );
+    const saved = await saveProfile(request, deps, row.value.value, row.value, 'released');
     if (!saved.ok) return saved;
   }
-  const after = await find(deps, principal.tenant, project, params.name, params.version);
-  return after.ok ? ok(view(deps, after.value, params.project)) : after;
+  const after = await findProfile(deps, principal.tenant, project, params.name, params.version);
+  return after.ok ? ok(profileView(deps, after.value, params.project)) : after;
 };
 
 export const deleteProfile: Handler<'deleteProfile'> = async ({ principal, params, project }, deps) => {
-  const row = await find(deps, principal.tenant, project, params.name, params.version);
+  const row = await findProfile(deps, principal.tenant, project, params.name, params.version);
   if (!row.ok) return row;
   const users = usedBy(deps, row.value);
   if (users.length > 0)
@@ -223,19 +233,10 @@ export const deleteProfile: Handler<'deleteProfile'> = async ({ principal, param
 };
 
 export const diffProfile: Handler<'diffProfile'> = async ({ principal, params, query, project }, deps) => {
-  const from = await find(deps, principal.tenant, project, params.name, query.from);
+  const from = await findProfile(deps, principal.tenant, project, params.name, query.from);
   if (!from.ok) return from;
-  const to = await find(deps, principal.tenant, project, params.name, query.to);
+  const to = await findProfile(deps, principal.tenant, project, params.name, query.to);
   if (!to.ok) return to;
-  const before = new Map(from.value.value.spec.layers.map((layer) => [layer.name, layer]));
-  const after = new Map(to.value.value.spec.layers.map((layer) => [layer.name, layer]));
-  const all = [...from.value.value.spec.layers, ...to.value.value.spec.layers.filter((layer) => !before.has(layer.name))].toSorted(compareLayers);
-  const text = (layer: unknown): string => (layer === undefined ? '' : stringify(layer, { lineWidth: 0 }));
-  const layers = all.map(({ name }): ProfileDiffView['layers'][number] => {
-    const old = before.get(name);
-    const next = after.get(name);
-    const change = old === undefined ? 'add' : next === undefined ? 'remove' : digestOf(old) === digestOf(next) ? 'same' : 'change';
-    return { name, change: change, before: text(old), after: text(next) };
-  });
+  const layers = compareSpecs(from.value.value.spec, to.value.value.spec);
   return ok({ from: query.from, to: query.to, layers });
 };

@@ -15,8 +15,12 @@ import * as events from './events.ts';
 import type { ApiDeps, Handler } from './handler.ts';
 import * as hosts from './hosts.ts';
 import * as macros from './macros.ts';
+import { clusterValues } from './cluster-values.ts';
+import { clusterImages, clusterMedia, clusterSbom } from './media.ts';
 import { planCluster } from './plan.ts';
+import * as profileTools from './profile-tools.ts';
 import * as profiles from './profiles.ts';
+import * as registries from './registries.ts';
 import * as tickets from './tickets.ts';
 
 /** Routes that set or clear the cookie are answered here; all others have a handler, and the type asks for each. */
@@ -28,11 +32,32 @@ const handlers: { [N in Exclude<RouteName, Special>]: Handler<N> } = {
   ...pick(hosts),
   ...pick(macros),
   ...pick(profiles),
+  ...pick(profileTools),
+  clusterValues,
+  ...pick(registries),
   ...pick(tickets),
   planCluster,
+  clusterImages,
+  clusterMedia,
+  clusterSbom,
 };
 
-function pick<T extends object>(module: T): Omit<T, 'who' | 'findCluster' | 'membersOf' | 'layerStack' | 'checkSpec' | 'hostSummary'> {
+function pick<T extends object>(
+  module: T,
+): Omit<
+  T,
+  | 'who'
+  | 'findCluster'
+  | 'membersOf'
+  | 'layerStack'
+  | 'checkSpec'
+  | 'hostSummary'
+  | 'findProfile'
+  | 'profileView'
+  | 'saveProfile'
+  | 'contentOf'
+  | 'missingContent'
+> {
   return module;
 }
 

@@ -1,27 +1,63 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream, createWriteStream, mkdirSync } from 'node:fs';
-import { open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { createReadStream, createWriteStream, mkdirSync, renameSync } from 'node:fs';
+import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { Transform } from 'node:stream';
+import { Transform, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { isDigest, type Digest } from '@groundplane/protocol/digest';
-import { fail, ok, FailureError } from '@groundplane/protocol/failure';
-import type { ContentStore } from '../port/content.ts';
+import { fail, ok, FailureError, type Result } from '@groundplane/protocol/failure';
+import type { Clock } from '../port/clock.ts';
+import type { CollectableContent } from '../port/content.ts';
+import { systemClock } from '../system/clock.ts';
 
 /** Digests whose presence was checked in this run; saves a `stat` for each object of each bundle. */
 const knownMax = 100_000;
+const touchedMax = 1_000_000;
+
+/** Writes a stream to a file and checks it on the way; the file is only good when this is. */
+export const receiveFile = async (file: string, digest: string, source: Readable, sizeMax: number): Promise<Result<number>> => {
+  const hash = createHash('sha256');
+  let size = 0;
+  const check = new Transform({
+    transform: (chunk: Buffer, _, done) => {
+      size += chunk.length;
+      hash.update(chunk);
+      if (size > sizeMax) done(new FailureError(fail('fatal', 'content-too-large', digest, `a blob has at most ${sizeMax} bytes`).failure));
+      else done(null, chunk);
+    },
+  });
+  try {
+    await pipeline(source, check, createWriteStream(file, { mode: 0o600 }));
+  } catch (error) {
+    if (error instanceof FailureError) return { ok: false, failure: error.failure };
+    return fail('retry', 'content-cut', digest, `the transfer broke: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  if (`sha256:${hash.digest('hex')}` !== digest) return fail('fatal', 'content-wrong', digest, 'the bytes that came have another digest');
+  return ok(size);
+};
 
 /** Files named by their digest, in 256 folders. Written aside, synced, renamed: a reader never sees half a blob. */
-export const diskContent = (folder: string): ContentStore => {
+export const diskContent = (folder: string, clock: Pick<Clock, 'wallMs'> = systemClock): CollectableContent => {
   const known = new Set<string>();
+  /** When somebody last showed interest in a blob; in memory, since who asked before a restart asks again. */
+  const touched = new Map<string, number>();
   const fileOf = (digest: string): string => join(folder, 'sha256', digest.slice(7, 9), digest.slice(7));
   const remember = (digest: string): void => {
     if (known.size < knownMax) known.add(digest);
+  };
+  const touch = (digest: string): void => {
+    if (touched.size >= touchedMax) {
+      // The oldest go; the collector's grace is long past for them on any hub that sees so many blobs.
+      for (const key of [...touched.keys()].slice(0, touchedMax / 10)) touched.delete(key);
+    }
+    touched.delete(digest);
+    touched.set(digest, clock.wallMs());
   };
   mkdirSync(join(folder, 'tmp'), { recursive: true });
 
   const sizeOf = async (digest: string): Promise<number | undefined> => {
     if (!isDigest(digest)) return undefined;
+    touch(digest);
     return stat(fileOf(digest)).then(
       (found) => found.size,
       () => undefined,
@@ -40,6 +76,7 @@ export const diskContent = (folder: string): ContentStore => {
   return {
     put: async (data) => {
       const digest: Digest = `sha256:${createHash('sha256').update(data).digest('hex')}`;
+      touch(digest);
       if (known.has(digest) || (await sizeOf(digest)) !== undefined) {
         remember(digest);
         return digest;
@@ -52,25 +89,14 @@ export const diskContent = (folder: string): ContentStore => {
       return digest;
     },
     receive: async (digest, source, sizeMax) => {
+      touch(digest);
       const temporary = join(folder, 'tmp', randomUUID());
-      const hash = createHash('sha256');
-      let size = 0;
-      const check = new Transform({
-        transform: (chunk: Buffer, _, done) => {
-          size += chunk.length;
-          hash.update(chunk);
-          if (size > sizeMax) done(new FailureError(fail('fatal', 'content-too-large', digest, `a blob has at most ${sizeMax} bytes`).failure));
-          else done(null, chunk);
-        },
-      });
       try {
-        await pipeline(source, check, createWriteStream(temporary, { mode: 0o600 }));
-        if (`sha256:${hash.digest('hex')}` !== digest) return fail('fatal', 'content-wrong', digest, 'the bytes that came have another digest');
+        const received = await receiveFile(temporary, digest, source, sizeMax);
+        if (!received.ok) return received;
+        touch(digest);
         await place(temporary, digest);
-        return ok(size);
-      } catch (error) {
-        if (error instanceof FailureError) return { ok: false, failure: error.failure };
-        return fail('retry', 'content-cut', digest, `the transfer broke: ${error instanceof Error ? error.message : String(error)}`);
+        return received;
       } finally {
         await rm(temporary, { force: true });
       }
@@ -78,5 +104,30 @@ export const diskContent = (folder: string): ContentStore => {
     read: async (digest) => (isDigest(digest) ? readFile(fileOf(digest)).catch(() => undefined) : undefined),
     size: sizeOf,
     stream: (digest, start, end) => createReadStream(fileOf(digest), { start, end }),
+    list: async function* () {
+      const root = join(folder, 'sha256');
+      for (const part of await readdir(root).catch(() => [])) {
+        for (const name of await readdir(join(root, part)).catch(() => [])) {
+          const digest = `sha256:${name}`;
+          if (!isDigest(digest)) continue;
+          const found = await stat(fileOf(digest)).catch(() => undefined);
+          if (found !== undefined) yield { digest, size: found.size, storedAtMs: found.mtimeMs };
+        }
+      }
+    },
+    isTouchedSince: (digest, ms) => (touched.get(digest) ?? Number.NEGATIVE_INFINITY) >= ms,
+    remove: async (digest, untouchedSinceMs) => {
+      if ((touched.get(digest) ?? Number.NEGATIVE_INFINITY) >= untouchedSinceMs) return false;
+      const trash = join(folder, 'tmp', randomUUID());
+      // Question and deed in one turn of the event loop: from here on a `put` finds nothing and writes the blob anew.
+      known.delete(digest);
+      try {
+        renameSync(fileOf(digest), trash);
+      } catch {
+        return false;
+      }
+      await rm(trash, { force: true });
+      return true;
+    },
   };
 };

@@ -14,3 +14,30 @@ export interface ContentStore {
   /** Bytes from `start` to `end` inclusive. */
   stream(digest: string, start: number, end: number): Readable;
 }
+
+export interface StoredBlob {
+  digest: Digest;
+  size: number;
+  /** When its bytes came, in milliseconds since 1970. */
+  storedAtMs: number;
+}
+
+/** What the collector needs besides: it is the only one that takes blobs away. */
+export interface CollectableContent extends ContentStore {
+  list(): AsyncIterable<StoredBlob>;
+  /** Somebody stored, received or asked for this blob at or after that time: it may be about to be named by a row. */
+  isTouchedSince(digest: Digest, ms: number): boolean;
+  /** Takes a blob away unless it was touched since; answers whether it did. Nothing can come between the question and the deed. */
+  remove(digest: Digest, untouchedSinceMs: number): Promise<boolean>;
+}
+
+/** Room for uploads that come in parts. */
+export interface StagingArea {
+  open(): Promise<string>;
+  /** Bytes that an upload holds; undefined when there is none of this name (any more). */
+  size(id: string): Promise<number | undefined>;
+  /** Adds at the end; answers the new size, also after a cut, when less came than was announced. More than `sizeMax` in all is `content-too-large`. */
+  append(id: string, source: Readable, sizeMax: number): Promise<Result<number>>;
+  read(id: string): Readable;
+  drop(id: string): Promise<void>;
+}

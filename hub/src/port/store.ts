@@ -21,7 +21,8 @@ export interface RowValues {
     digest: string;
     release?: Signed<ReleaseStatement>;
   };
-  cluster: { labels: Labels; spec: ClusterSpec; deleting: boolean };
+  /** Sensitive variables stand in `spec` as redacted, and sealed in `secrets`. */
+  cluster: { labels: Labels; spec: ClusterSpec; deleting: boolean; secrets?: Record<string, string> };
   /** Looked up by its public key, never by a name in a request. */
   host: { key: string; state: 'lobby' | 'approved' | 'revoked'; serial?: string; labels: Labels; bootId: string; info?: HostInfo };
   /** What a host should be. `inputs`: digest of what the bundle was made from, so that a new engine alone changes nothing. */
@@ -33,9 +34,25 @@ export interface RowValues {
   user: { passwordHash: string; grants: Grant[] };
   apiKey: { grants: Grant[]; expiresAtMs?: number };
   session: { user: string; expiresAtMs: number };
-  macro: { value: string };
+  /** The value of a sensitive one is sealed. */
+  macro: { value: string; sensitive?: boolean };
   /** Blobs that a tenant uploaded; the bytes are in the content store. */
   blob: { size: number };
+  /** A tag of the hub's own registry; name is `repository:tag`. */
+  artifact: { repository: string; tag: string; digest: string; mediaType: string; size: number };
+  /** What a repository holds; name is `repository@digest`. Manifests have a media type, and the digests of what they need. */
+  artifactBlob: { repository: string; digest: string; size: number; mediaType?: string; needs?: string[] };
+  /** A registry of other people that a project takes charts, packs and images from. The password is sealed. */
+  registry: {
+    kind: 'oci' | 'helm' | 'pack' | 'zarf';
+    url: string;
+    username?: string;
+    sealed?: string;
+    mirrors: string[];
+    insecure: boolean;
+    ca?: string;
+    tokenHosts: string[];
+  };
   setting: { value: string };
 }
 export type Kind = keyof RowValues;

@@ -1,15 +1,12 @@
-import semver from 'semver';
 import { isSameVersion } from '@groundplane/protocol/version';
 import { ok, type Result } from '@groundplane/protocol/failure';
-import type { Fleet } from '../fleet/index.ts';
+import type { ClusterEntry, Fleet } from '../fleet/index.ts';
 import type { Assignment } from '../plan/assignments.ts';
 import type { Row, Store } from '../port/store.ts';
-import type { Bundler, BuiltBundle, ProfileInput } from '../render/bundle.ts';
+import type { Bundler, BuiltBundle } from '../render/bundle.ts';
 import type { Assigner } from './assign.ts';
+import type { ClusterInputs } from './cluster-inputs.ts';
 import type { Reconciler } from './runner.ts';
-
-/** Used for rendering while no API server has told its version yet. */
-const assumedKubernetes = 'v1.34.0';
 
 export interface ClusterReconcilerDeps {
   store: Store;
@@ -20,83 +17,6 @@ export interface ClusterReconcilerDeps {
   onAssigned: (rows: readonly Row<'desired'>[]) => void;
 }
 
-/** The version templates see: what the cluster runs; before that, the lowest that the Kubernetes layer allows. */
-export const kubeVersionFor = (profiles: readonly ProfileInput[], observed: string | undefined): string => {
-  const seen = observed === undefined ? null : semver.coerce(observed);
-  if (seen !== null) return `v${seen.version}`;
-  const range = profiles.flatMap((profile) => profile.spec.layers).find((layer) => layer.kubernetes !== undefined)?.kubernetes?.version;
-  const lowest = range === undefined || semver.validRange(range) === null ? null : semver.minVersion(range);
-  return lowest === null || lowest.major === 0 ? assumedKubernetes : `v${lowest.version}`;
-};
-
-/** Reads what a cluster's bundle is made of. Used by the reconciler, and by the plan preview with an edited spec. */
-export const createClusterInputs = (store: Store, fleet: Fleet) => {
-  const profiles = new Map<string, ProfileInput>();
-  const macros = new Map<string, Record<string, string>>();
-
-  const macrosOf = async (tenant: string, project: string): Promise<Record<string, string>> => {
-    const key = `${tenant} ${project}`;
-    const known = macros.get(key);
-    if (known !== undefined) return known;
-    const rows = await store.list('macro', tenant, { project, limit: 5_000 });
-    const values = Object.fromEntries(rows.map((row) => [row.name, row.value.value]));
-    macros.set(key, values);
-    return values;
-  };
-
-  const profileOf = async (tenant: string, project: string, name: string, version: string): Promise<Result<ProfileInput>> => {
-    const key = `${tenant} ${project} ${name}@${version}`;
-    const known = profiles.get(key);
-    if (known !== undefined) return ok(known);
-    const row = await store.byName('profile', tenant, project, `${name}@${version}`);
-    if (row === undefined)
-      return {
-        ok: false,
-        failure: {
-          kind: 'blocked',
-          code: 'profile-missing',
-          element: `profile ${name} ${version}`,
-          message: 'there is no such profile version in this project. See: gp get profiles',
-        },
-      };
-    const input: ProfileInput = { name, version, spec: row.value.spec, digest: row.value.digest };
-    if (row.value.state === 'released') profiles.set(key, input);
-    return ok(input);
-  };
-
-  return {
-    forgetMacros: (tenant: string, project: string): void => void macros.delete(`${tenant} ${project}`),
-    forgetProfile: (tenant: string, project: string, name: string): void => void profiles.delete(`${tenant} ${project} ${name}`),
-    read: async (cluster: Pick<Row<'cluster'>, 'tenant' | 'project' | 'name' | 'id'>, spec: Row<'cluster'>['value']['spec']) => {
-      const inputs: ProfileInput[] = [];
-      for (const { name, version } of spec.profiles) {
-        const profile = await profileOf(cluster.tenant, cluster.project, name, version);
-        if (!profile.ok) return profile;
-        inputs.push(profile.value);
-      }
-      const observed = spec.hosts
-        .map((name) => fleet.hostByName(cluster.tenant, cluster.project, name)?.kubernetesVersion)
-        .find((version) => version !== undefined);
-      const project = await store.get('project', cluster.tenant, cluster.project);
-      return ok({
-        cluster: cluster.id,
-        profiles: inputs,
-        variables: spec.variables,
-        macros: await macrosOf(cluster.tenant, cluster.project),
-        system: {
-          'cluster.name': cluster.name,
-          'cluster.uid': cluster.id,
-          'project.name': project?.name ?? '',
-          'project.uid': cluster.project,
-          'tenant.uid': cluster.tenant,
-        },
-        kubeVersion: kubeVersionFor(inputs, observed),
-      });
-    },
-  };
-};
-export type ClusterInputs = ReturnType<typeof createClusterInputs>;
-
 /** Makes a bundle of each cluster and hands it to its hosts; takes it away from hosts that left. */
 export const clusterReconciler = (deps: ClusterReconcilerDeps & { inputs: ClusterInputs }): Reconciler => {
   const { store, fleet, bundler, assigner, inputs } = deps;
@@ -104,7 +24,7 @@ export const clusterReconciler = (deps: ClusterReconcilerDeps & { inputs: Cluste
 
   /** An unchanged cluster keeps its stored bundle, also when a newer engine would render it differently. */
   const bundleFor = async (row: Row<'cluster'>): Promise<Result<{ built: BuiltBundle; inputs: string }>> => {
-    const input = await inputs.read(row, row.value.spec);
+    const input = await inputs.ofRow(row);
     if (!input.ok) return input;
     const digest = bundler.inputsOf(input.value);
     const first = row.value.spec.hosts
@@ -220,18 +140,19 @@ interface Memory {
 const affectedBy = (change: Change, fleet: Fleet, inputs: ClusterInputs, memory: Memory): string[] => {
   if (change.op === 'event') return [];
   const { row } = change;
-  const inProject = (): string[] =>
-    [...fleet.clusters()].filter((cluster) => cluster.tenant === row.tenant && cluster.project === row.project).map((cluster) => cluster.id);
+  const clustersWhere = (is: (cluster: ClusterEntry) => boolean): string[] => [...fleet.clusters()].filter(is).map((cluster) => cluster.id);
+  const inProject = (cluster: ClusterEntry): boolean => cluster.tenant === row.tenant && cluster.project === row.project;
   switch (row.kind) {
     case 'cluster':
       memory.members.delete(row.id);
       return [row.id];
     case 'macro':
-      inputs.forgetMacros(row.tenant, row.project);
-      return inProject();
+      inputs.forgetMacros();
+      if (row.project !== '') return clustersWhere(inProject);
+      return clustersWhere((cluster) => cluster.tenant === row.tenant || row.tenant === inputs.systemTenant);
     case 'profile':
       inputs.forgetProfile(row.tenant, row.project, row.name);
-      return inProject();
+      return clustersWhere(inProject);
     case 'host': {
       const cluster = fleet.clusterOf(row.id);
       return cluster === undefined

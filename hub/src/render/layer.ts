@@ -1,33 +1,47 @@
-import type { BundleHook, BundleLayer, BundleObject, HookEvent } from '@groundplane/protocol/bundle';
-import { hookEvents } from '@groundplane/protocol/bundle';
+import type { BundleHook, BundleLayer, BundleObject } from '@groundplane/protocol/bundle';
 import { canonicalJson } from '@groundplane/protocol/canonical';
 import { digestOf, type Digest } from '@groundplane/protocol/digest';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
+import type { Finding } from '@groundplane/protocol/finding';
 import type { KubeObject } from '@groundplane/protocol/kubernetes';
+import type { Layer } from '@groundplane/protocol/layer';
 import { limits } from '@groundplane/protocol/limits';
 import type { ResolvedLayer } from '@groundplane/protocol/resolve/profile';
 import type { ContentStore } from '../port/content.ts';
-import type { HelmRendered, HelmRenderer } from './helm/index.ts';
+import { nothing, renderChart, renderManifest, type ChartRenderer, type Collected, type RenderContext } from './chart.ts';
+import { imageRewriter, imagesOf, rewriteImages } from './images.ts';
 import { installPosition } from './kinds.ts';
-import { customScopes, parseObjects, placeObject } from './objects.ts';
+import { customApis, customScopes, parseObjects, placeObject } from './objects.ts';
+import { renderOs } from './os.ts';
+import type { NamespacePart, SourceParts } from './parts.ts';
+import { applyPatches } from './patches.ts';
+import { sourceParts } from './sources.ts';
 
-export interface LayerRenderer {
+export interface LayerRenderer extends Omit<ChartRenderer, 'usesRandom'> {
   content: ContentStore;
-  helm: HelmRenderer;
-  /** Derives the seed of a cluster's random values: no values and no revision in it, or passwords would change with each edit. */
-  seed: (cluster: string, release: string) => string;
 }
 
 export interface LayerContext {
   cluster: string;
   kubeVersion: string;
-  /** Charts whose templates used random bytes; the others are rendered once for all clusters. */
+  apiVersions: readonly string[];
   usesRandom: Map<string, boolean>;
+}
+
+/** A layer in its bundle form, with what the other layers of its bundle have to know. */
+export interface RenderedLayer {
+  layer: BundleLayer;
+  /** Namespaces to make for it; whose inventory they are in is decided for the whole bundle. */
+  namespaces: NamespacePart[];
+  /** API versions and kinds that its CRDs bring. */
+  apis: string[];
+  usedRandom: boolean;
+  warnings: Finding[];
 }
 
 const keepAnnotation = 'helm.sh/resource-policy';
 
-const store = async (content: ContentStore, object: KubeObject, element: string): Promise<Result<{ digest: Digest; size: number }>> => {
+export const storeObject = async (content: ContentStore, object: KubeObject, element: string): Promise<Result<{ digest: Digest; size: number }>> => {
   const text = canonicalJson(object);
   const size = Buffer.byteLength(text);
   if (size > limits.objectBytes)
@@ -35,183 +49,143 @@ const store = async (content: ContentStore, object: KubeObject, element: string)
   return ok({ digest: await content.put(text), size });
 };
 
-interface Collected {
-  objects: { object: KubeObject; crd?: 'apply' | 'createOnly' }[];
-  hooks: { object: KubeObject; events: HookEvent[]; weight: number; deletePolicies: BundleHook['deletePolicies'] }[];
-  notes: string;
-}
-
-const isHookEvent = (event: string): event is HookEvent => (hookEvents as readonly string[]).includes(event);
-const policies = ['before-hook-creation', 'hook-succeeded', 'hook-failed'] as const;
-
-const collectHelm = (rendered: HelmRendered, crds: 'apply' | 'createOnly' | 'skip', element: string): Result<Collected> => {
-  const collected: Collected = { objects: [], hooks: [], notes: rendered.notes };
-  for (const document of crds === 'skip' ? [] : rendered.crds) {
-    const objects = parseObjects(document.content, `${element}, ${document.source}`);
-    if (!objects.ok) return objects;
-    collected.objects.push(...objects.value.map((object) => ({ object, crd: crds === 'createOnly' ? ('createOnly' as const) : ('apply' as const) })));
-  }
-  for (const document of rendered.manifests) {
-    const objects = parseObjects(document.content, `${element}, ${document.source}`);
-    if (!objects.ok) return objects;
-    collected.objects.push(...objects.value.map((object) => ({ object })));
-  }
-  for (const hook of rendered.hooks) {
-    const objects = parseObjects(hook.content, `${element}, ${hook.source}`);
-    if (!objects.ok) return objects;
-    const events = hook.events.filter(isHookEvent);
-    const deletePolicies = policies.filter((policy) => hook.deletePolicies.includes(policy));
-    collected.hooks.push(...objects.value.map((object) => ({ object, events, weight: hook.weight, deletePolicies })));
-  }
-  return ok(collected);
-};
-
-const renderHelm = async (renderer: LayerRenderer, input: ResolvedLayer, context: LayerContext): Promise<Result<Collected & { engine: string }>> => {
-  const { layer } = input;
-  const helm = layer.helm;
-  if (helm === undefined) return ok({ objects: [], hooks: [], notes: '', engine: '' });
-  const element = `layer ${layer.name}, chart ${helm.chart.name} ${helm.chart.version}`;
-  const bytes = await renderer.content.read(helm.chart.digest);
-  if (bytes === undefined)
-    return fail(
-      'blocked',
-      'chart-missing',
-      element,
-      `the chart archive ${helm.chart.digest} is not in the content store. Run gp apply with the chart's folder or archive again`,
-    );
-  const release = helm.releaseName ?? layer.name;
-  const request = {
-    chart: { kind: 'archive' as const, bytes },
-    values: [helm.values],
-    release: { name: release, namespace: layer.namespace ?? 'default' },
-    kubeVersion: context.kubeVersion,
-    apiVersions: [],
-    nowMs: 0,
+const renderParts = async (renderer: LayerRenderer, layer: Layer, parts: SourceParts, context: LayerContext): Promise<Result<Collected>> => {
+  const element = `layer ${layer.name}`;
+  const lookup = layer.helm?.lookup === undefined ? ok([]) : parseObjects(layer.helm.lookup, `${element}, lookup`);
+  if (!lookup.ok) return lookup;
+  const apiVersions = [...new Set([...context.apiVersions, ...(layer.helm?.apiVersions ?? [])])];
+  const engine = { ...renderer, usesRandom: context.usesRandom };
+  const all = nothing();
+  const add = (more: Collected): void => {
+    all.objects.push(...more.objects);
+    all.hooks.push(...more.hooks);
+    all.usedRandom ||= more.usedRandom;
+    all.notes = [all.notes, more.notes].filter((text) => text.trim() !== '').join('\n');
   };
-  const randomKey = digestOf([helm.chart.digest, helm.values]);
-  const shared = context.usesRandom.get(randomKey) === true ? undefined : await renderer.helm.render({ ...request, seed: '' });
-  if (shared !== undefined && !shared.ok) return { ok: false, failure: { ...shared.failure, element: `${element}: ${shared.failure.element}`.slice(0, 512) } };
-  if (shared !== undefined) context.usesRandom.set(randomKey, shared.value.usedRandom);
-  const rendered =
-    shared === undefined || shared.value.usedRandom ? await renderer.helm.render({ ...request, seed: renderer.seed(context.cluster, release) }) : shared;
-  if (!rendered.ok) return { ok: false, failure: rendered.failure };
-  const collected = collectHelm(rendered.value, helm.crds, element);
-  return collected.ok ? ok({ ...collected.value, engine: rendered.value.engineVersion }) : collected;
+  for (const chart of parts.charts) {
+    const about: RenderContext = { cluster: context.cluster, kubeVersion: context.kubeVersion, apiVersions, lookup: lookup.value };
+    const rendered = await renderChart(engine, chart, layer.helm?.crds ?? 'apply', about, element);
+    if (!rendered.ok) return rendered;
+    add(placedIn(rendered.value, chart.namespace));
+  }
+  for (const manifest of parts.manifests) {
+    const rendered = await renderManifest(engine, manifest, { ...context, apiVersions, lookup: [] }, element);
+    if (!rendered.ok) return rendered;
+    add(placedIn(rendered.value, manifest.namespace));
+  }
+  return ok(all);
 };
 
-const renderObjects = async (
-  renderer: LayerRenderer,
-  input: ResolvedLayer,
-  context: LayerContext,
-): Promise<Result<Pick<BundleLayer, 'objects' | 'hooks' | 'notes'>>> => {
-  const { layer } = input;
-  const helm = await renderHelm(renderer, input, context);
-  if (!helm.ok) return helm;
-  const all = [...helm.value.objects];
-  for (const manifest of layer.manifests ?? []) {
-    const objects = parseObjects(manifest.content, `layer ${layer.name}, manifest ${manifest.name}`);
-    if (!objects.ok) return objects;
-    all.push(...objects.value.map((object) => ({ object })));
-  }
-  const scopes = customScopes(all.map((item) => item.object));
-  const namespace = layer.namespace ?? 'default';
+/** The namespace of a part is that of its objects which name none; whether they can have one is known once all CRDs are. */
+const placedIn = (collected: Collected, namespace: string): Collected => {
+  const place = <T extends { object: KubeObject }>(item: T): T => ({ ...item, namespace });
+  return { ...collected, objects: collected.objects.map(place), hooks: collected.hooks.map(place) };
+};
+
+const changeObjects = (collected: Collected, layer: Layer, parts: SourceParts): Result<Collected> => {
+  const rewrites = parts.imageRewrites;
+  const rewrite = rewrites === undefined || rewrites.size === 0 ? undefined : imageRewriter(rewrites);
+  const change = (object: KubeObject): KubeObject => (rewrite === undefined ? object : rewriteImages(object, rewrite));
+  const objects = collected.objects.map((item) => ({ ...item, object: change(item.object) }));
+  const hooks = collected.hooks.map((item) => ({ ...item, object: change(item.object) }));
+  const patches = layer.patches ?? [];
+  if (patches.length === 0) return ok({ ...collected, objects, hooks });
+  const patched = applyPatches(
+    [...objects, ...hooks].map((item) => item.object),
+    patches,
+    `layer ${layer.name}`,
+  );
+  if (!patched.ok) return patched;
+  const put = <T extends { object: KubeObject }>(items: readonly T[], from: number): T[] =>
+    items.map((item, index) => ({ ...item, object: patched.value[from + index] ?? item.object }));
+  return ok({ ...collected, objects: put(objects, 0), hooks: put(hooks, objects.length) });
+};
+
+type Stored = Pick<BundleLayer, 'objects' | 'hooks' | 'notes' | 'images'> & { apis: string[] };
+
+const storeAll = async (content: ContentStore, collected: Collected, layer: Layer, parts: SourceParts): Promise<Result<Stored>> => {
+  const element = `layer ${layer.name}`;
+  const scopes = customScopes(collected.objects.map((item) => item.object));
   const objects: BundleObject[] = [];
-  const sorted = all.toSorted(
+  const sorted = collected.objects.toSorted(
     (a, b) => Number(b.crd !== undefined) - Number(a.crd !== undefined) || installPosition(a.object.kind) - installPosition(b.object.kind),
   );
-  for (const { object, crd } of sorted) {
-    const placed = placeObject(object, namespace, scopes);
-    const stored = await store(renderer.content, placed.object, `layer ${layer.name}`);
+  for (const { object, crd, namespace } of sorted) {
+    const placed = placeObject(object, namespace ?? 'default', scopes);
+    const stored = await storeObject(content, placed.object, element);
     if (!stored.ok) return stored;
     const keep = object.metadata.annotations?.[keepAnnotation] === 'keep';
     objects.push({ ref: placed.ref, ...stored.value, ...(crd === undefined ? {} : { crd }), ...(keep ? { keep } : {}) });
   }
   const hooks: BundleHook[] = [];
-  for (const { object, ...hook } of helm.value.hooks) {
-    const placed = placeObject(object, namespace, scopes);
-    const stored = await store(renderer.content, placed.object, `layer ${layer.name}`);
+  for (const { object, namespace, ...hook } of collected.hooks) {
+    const placed = placeObject(object, namespace ?? 'default', scopes);
+    const stored = await storeObject(content, placed.object, element);
     if (!stored.ok) return stored;
     hooks.push({ ref: placed.ref, ...stored.value, ...hook });
   }
-  const notes =
-    helm.value.notes.trim() === '' ? undefined : { digest: await renderer.content.put(helm.value.notes), size: Buffer.byteLength(helm.value.notes) };
-  return ok({ objects, hooks, ...(notes === undefined ? {} : { notes }) });
+  const all = [...collected.objects, ...collected.hooks].map((item) => item.object);
+  const images = [...new Set([...parts.images, ...all.flatMap(imagesOf)])].toSorted();
+  const notes = collected.notes.trim() === '' ? undefined : { digest: await content.put(collected.notes), size: Buffer.byteLength(collected.notes) };
+  return ok({ objects, hooks, ...(images.length === 0 ? {} : { images }), ...(notes === undefined ? {} : { notes }), apis: customApis(all) });
 };
 
-const textBlob = async (content: ContentStore, text: string): Promise<{ digest: Digest; size: number }> => ({
-  digest: await content.put(text),
-  size: Buffer.byteLength(text),
-});
-
-const renderOs = async (renderer: LayerRenderer, input: ResolvedLayer): Promise<Pick<BundleLayer, 'os'>> => {
-  const os = input.layer.os;
-  if (os === undefined) return {};
-  const files = [];
-  for (const file of os.files)
-    files.push({
-      path: file.path,
-      ...(await textBlob(renderer.content, file.content)),
-      mode: file.mode.padStart(4, '0'),
-      owner: file.owner,
-      group: file.group,
-    });
-  const units = [];
-  for (const unit of os.units) {
-    const dropIns = [];
-    for (const dropIn of unit.dropIns) dropIns.push({ name: dropIn.name, ...(await textBlob(renderer.content, dropIn.content)) });
-    units.push({
-      name: unit.name,
-      ...(unit.content === undefined ? {} : { file: await textBlob(renderer.content, unit.content) }),
-      enabled: unit.enabled,
-      active: unit.active,
-      dropIns,
-    });
-  }
-  const sysctls = Object.fromEntries(
-    Object.entries(os.sysctls).map(([key, value]) => [key.replaceAll('/', '.'), String(value).trim().replaceAll(/\s+/g, ' ')]),
-  );
-  return { os: { files, sysctls, units } };
+const sourceOf = (layer: Layer): BundleLayer['pack']['source'] => {
+  if (layer.kind === 'os' || layer.kind === 'kubernetes') return layer.kind;
+  if (layer.pack?.digest !== undefined) return 'pack';
+  return layer.zarf !== undefined ? 'zarf' : layer.helm === undefined ? 'manifest' : 'helm';
 };
 
 /** What people call what runs in a layer, and where it came from. */
 const packOf = (input: ResolvedLayer): BundleLayer['pack'] => {
   const { layer, profile } = input;
-  const source = layer.kind === 'os' ? 'os' : layer.kind === 'kubernetes' ? 'kubernetes' : layer.helm === undefined ? 'manifest' : 'helm';
-  const chart = layer.helm?.chart;
-  const named =
-    layer.pack ??
-    (chart === undefined
-      ? { name: layer.kind === 'kubernetes' ? (layer.kubernetes?.distribution ?? layer.name) : layer.name, version: profile.version }
-      : { name: chart.name, version: chart.version });
-  return { ...named, source, digest: digestOf(layer) };
+  const named = layer.pack ?? layer.helm?.chart ?? layer.zarf?.package;
+  const { name, version } = named ?? { name: layer.kubernetes?.distribution ?? layer.name, version: profile.version };
+  return { name, version, source: sourceOf(layer), digest: digestOf({ ...layer, settable: undefined }) };
 };
 
+const kubernetesOf = ({ kubernetes }: Layer): Pick<BundleLayer, 'kubernetes'> =>
+  kubernetes === undefined
+    ? {}
+    : {
+        kubernetes: {
+          distribution: kubernetes.distribution,
+          ...(kubernetes.version === undefined ? {} : { version: kubernetes.version }),
+          ...(kubernetes.kubeconfigPath === undefined ? {} : { kubeconfigPath: kubernetes.kubeconfigPath }),
+        },
+      };
+
 /** Turns one resolved layer into its bundle form; every object, file and note goes into the content store by digest. */
-export const renderLayer = async (renderer: LayerRenderer, input: ResolvedLayer, context: LayerContext): Promise<Result<BundleLayer>> => {
+export const renderLayer = async (renderer: LayerRenderer, input: ResolvedLayer, context: LayerContext): Promise<Result<RenderedLayer>> => {
   const { layer } = input;
-  const isPack = layer.kind !== 'os' && layer.kind !== 'kubernetes';
-  const rendered = isPack ? await renderObjects(renderer, input, context) : ok({ objects: [], hooks: [] });
+  const parts = await sourceParts(renderer.content, layer);
+  if (!parts.ok) return parts;
+  const rendered = await renderParts(renderer, layer, parts.value, context);
   if (!rendered.ok) return rendered;
+  const changed = changeObjects(rendered.value, layer, parts.value);
+  if (!changed.ok) return changed;
+  const stored = await storeAll(renderer.content, changed.value, layer, parts.value);
+  if (!stored.ok) return stored;
+  const { apis, ...content } = stored.value;
+  const namespace = parts.value.namespace;
   return ok({
-    name: layer.name,
-    kind: layer.kind,
-    priority: layer.priority,
-    profile: input.profile,
-    pack: packOf(input),
-    ...(layer.namespace === undefined ? {} : { namespace: layer.namespace }),
-    ...(layer.replaces === undefined ? {} : { replaces: layer.replaces }),
-    adopt: layer.adopt,
-    readinessTimeoutMs: layer.readiness.timeoutSeconds * 1000,
-    ...(await renderOs(renderer, input)),
-    ...(layer.kubernetes === undefined
-      ? {}
-      : {
-          kubernetes: {
-            distribution: layer.kubernetes.distribution,
-            ...(layer.kubernetes.version === undefined ? {} : { version: layer.kubernetes.version }),
-            ...(layer.kubernetes.kubeconfigPath === undefined ? {} : { kubeconfigPath: layer.kubernetes.kubeconfigPath }),
-          },
-        }),
-    ...rendered.value,
+    layer: {
+      name: layer.name,
+      kind: layer.kind,
+      priority: layer.priority,
+      profile: input.profile,
+      pack: packOf(input),
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(layer.replaces === undefined ? {} : { replaces: layer.replaces }),
+      adopt: layer.adopt,
+      readinessTimeoutMs: layer.readiness.timeoutSeconds * 1000,
+      ...(await renderOs(renderer.content, layer)),
+      ...kubernetesOf(layer),
+      ...content,
+    },
+    namespaces: parts.value.namespaces,
+    apis,
+    usedRandom: rendered.value.usedRandom,
+    warnings: parts.value.warnings,
   });
 };

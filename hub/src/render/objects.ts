@@ -82,6 +82,21 @@ export const customScopes = (objects: readonly KubeObject[]): Map<string, boolea
   return scopes;
 };
 
+/** `group/version` and `group/version/Kind` of everything that CRDs define, as `.Capabilities.APIVersions` spells it. */
+export const customApis = (objects: readonly KubeObject[]): string[] => {
+  const apis = new Set<string>();
+  for (const object of objects) {
+    const spec = object['spec'];
+    if (object.kind !== 'CustomResourceDefinition' || !isRecord(spec) || !isRecord(spec['names']) || !Array.isArray(spec['versions'])) continue;
+    for (const version of spec['versions'] as unknown[]) {
+      if (!isRecord(version) || version['served'] === false || typeof version['name'] !== 'string' || typeof spec['group'] !== 'string') continue;
+      apis.add(`${spec['group']}/${version['name']}`);
+      if (typeof spec['names']['kind'] === 'string') apis.add(`${spec['group']}/${version['name']}/${spec['names']['kind']}`);
+    }
+  }
+  return [...apis].toSorted();
+};
+
 /** Gives every namespaced object a namespace and takes it from cluster-scoped ones, as `kubectl apply -n` does. */
 export const placeObject = (object: KubeObject, namespace: string, scopes: ReadonlyMap<string, boolean>): { object: KubeObject; ref: ObjectRef } => {
   const { namespace: own, ...metadata } = object.metadata;

@@ -7,6 +7,8 @@ export interface ChartPart {
   version: string;
   /** The chart archive (.tgz). */
   archive: Uint8Array;
+  /** Of the archive, where it is known already. */
+  digest?: string;
   /** YAML texts, later ones win, null deletes (as `helm -f` twice). */
   values: string[];
   releaseName: string;

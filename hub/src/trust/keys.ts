@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, sign as signWith, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign as signWith, type KeyObject } from 'node:crypto';
 import { chmodSync, closeSync, constants, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { digestOf, type Digest } from '@groundplane/protocol/digest';
 import { statementText, trustRoles, type RootStatement, type Signed, type TrustRole } from '@groundplane/protocol/trust';
@@ -12,12 +12,16 @@ export interface HubKeys {
   sign<T extends { schema: string }>(role: TrustRole, statement: T): Signed<T>;
   /** Signs a text that is not a statement (handshake proofs) with the time key. */
   signTime(text: string): string;
+  /** 32 bytes that secrets in the store are sealed with. */
+  sealKey: Uint8Array;
 }
 
 interface KeyFile {
   hub: string;
   keys: Record<TrustRole, string>;
   root: Signed<RootStatement>;
+  /** base64url; hubs from before have none yet. */
+  seal?: string;
 }
 
 const publicText = (key: KeyObject): string => `ed25519:${createPublicKey(key).export({ format: 'jwk' }).x}`;
@@ -38,7 +42,7 @@ const makeKeyFile = (hub: string): KeyFile => {
     roles: { root: role('root'), release: role('release'), director: role('director'), time: role('time') },
   };
   const pem = Object.fromEntries(trustRoles.map((name) => [name, keys[name].export({ type: 'pkcs8', format: 'pem' })])) as Record<TrustRole, string>;
-  return { hub, keys: pem, root: signedBy(keys.root, statement) };
+  return { hub, keys: pem, root: signedBy(keys.root, statement), seal: randomBytes(32).toString('base64url') };
 };
 
 const fromFile = (file: KeyFile): HubKeys => {
@@ -49,22 +53,30 @@ const fromFile = (file: KeyFile): HubKeys => {
     rootDigest: digestOf(file.root.signed),
     sign: (role, statement) => signedBy(keys[role], statement),
     signTime: (text) => signWith(null, Buffer.from(text), keys.time).toString('base64url'),
+    sealKey: Buffer.from(file.seal ?? '', 'base64url'),
   };
 };
 
 /** Keys for tests and simulations, nowhere on disk. */
 export const makeHubKeys = (hub: string): HubKeys => fromFile(makeKeyFile(hub));
 
+const writeKeyFile = (path: string, file: KeyFile): void => {
+  const temporary = `${path}.new`;
+  const handle = openSync(temporary, constants.O_CREAT | constants.O_TRUNC | constants.O_WRONLY, 0o600);
+  writeSync(handle, JSON.stringify(file, null, 2));
+  fsyncSync(handle);
+  closeSync(handle);
+  renameSync(temporary, path);
+};
+
 /** Reads the hub's keys, or makes them on the very first start. Losing this file means flashing every device again: it belongs into the backup. */
 export const loadHubKeys = (path: string, makeHubId: () => string): HubKeys => {
-  if (!existsSync(path)) {
-    const temporary = `${path}.new`;
-    const handle = openSync(temporary, constants.O_CREAT | constants.O_TRUNC | constants.O_WRONLY, 0o600);
-    writeSync(handle, JSON.stringify(makeKeyFile(makeHubId()), null, 2));
-    fsyncSync(handle);
-    closeSync(handle);
-    renameSync(temporary, path);
-  }
+  if (!existsSync(path)) writeKeyFile(path, makeKeyFile(makeHubId()));
   chmodSync(path, 0o600);
-  return fromFile(JSON.parse(readFileSync(path, 'utf8')) as KeyFile);
+  const file = JSON.parse(readFileSync(path, 'utf8')) as KeyFile;
+  if (file.seal === undefined) {
+    file.seal = randomBytes(32).toString('base64url');
+    writeKeyFile(path, file);
+  }
+  return fromFile(file);
 };

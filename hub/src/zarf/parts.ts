@@ -21,8 +21,8 @@ export interface ZarfPartsOptions {
   layerName: string;
   /** Puts everything into this namespace; only for packages that use a single one. */
   namespace?: string;
-  /** Of the hosts: amd64, arm64. */
-  architecture: string;
+  /** Of the hosts: amd64, arm64. Absent: that of the package. */
+  architecture?: string;
   /** The site's registry, like `registry.site:5000` or `registry.site/mirror`. Without it images stay where they are. */
   registry?: string;
 }
@@ -271,9 +271,10 @@ export const zarfParts = async (content: ContentStore, spec: ZarfSpec, options: 
   const { package: zarf, findings } = opened.value.parsed;
   const usable = firstError(findings, element);
   if (!usable.ok) return usable;
-  const architecture = checkArchitecture(zarf, options.architecture, element);
+  const hosts = options.architecture ?? (['', 'multi'].includes(zarf.architecture) ? 'amd64' : zarf.architecture);
+  const architecture = checkArchitecture(zarf, hosts, element);
   if (!architecture.ok) return architecture;
-  const selected = selectComponents(zarf, spec.components, options.architecture, element);
+  const selected = selectComponents(zarf, spec.components, hosts, element);
   if (!selected.ok) return selected;
   const { components } = selected.value;
   const placed = checkNamespace(zarf, components, options.namespace, element);

@@ -4,6 +4,8 @@ import { digestSchema } from '../digest.ts';
 import { labelsSchema, nameSchema, semverSchema } from '../ids.ts';
 import { limits } from '../limits.ts';
 import { clusterSpecSchema, profileSpecSchema } from '../profile.ts';
+import * as profileView from './profile-views.ts';
+import * as registry from './registries.ts';
 import * as view from './views.ts';
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -53,6 +55,10 @@ const route = <const P extends Parts>(method: Method, path: string, auth: Access
     status: parts.status ?? (parts.response === undefined ? 204 : 200),
   }) as Omit<Route, keyof Filled<P>> & Filled<P>;
 
+const profileRef = z.strictObject({ name: nameSchema, version: semverSchema });
+const variablesBody = z.record(z.string().max(64), z.string().max(65_536)).default({});
+const macroName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'must be letters, digits and underscores');
+const macroBody = z.strictObject({ value: z.string().max(65_536), sensitive: z.boolean().optional() });
 const credentials = z.strictObject({ name: z.string().min(1).max(128), password: z.string().min(1).max(1024) });
 
 /** The whole REST API. Server, typed client and OpenAPI derive from this table; a route without permission does not compile. */
@@ -133,6 +139,29 @@ export const routes = {
     response: view.profileDiffView,
   }),
 
+  compareProfiles: route('POST', '/projects/{project}/profile-comparison', can('profile.get'), 'Compare any two profile versions: layers, objects, images', {
+    params: z.object(project),
+    body: z.strictObject({ from: profileRef, to: profileRef, variables: variablesBody, rendered: z.boolean().default(false) }),
+    response: profileView.profileComparisonView,
+  }),
+  previewProfile: route('POST', '/projects/{project}/profile-preview', can('profile.create'), 'What a profile would make; nothing is saved', {
+    params: z.object(project),
+    body: z.strictObject({ name: nameSchema.default('preview'), spec: profileSpecSchema, variables: variablesBody }),
+    response: profileView.profilePreviewView,
+  }),
+  cloneProfile: route(
+    'POST',
+    '/projects/{project}/profiles/{name}/versions/{version}/clone',
+    can('profile.create'),
+    'Copy a profile version under another name, version or project',
+    {
+      params: z.object({ ...project, name: nameSchema, version: semverSchema }),
+      body: z.strictObject({ project: nameSchema.optional(), name: nameSchema.optional(), version: semverSchema.optional(), draft: z.boolean().default(true) }),
+      response: view.profileView,
+      status: 201,
+    },
+  ),
+
   listClusters: route('GET', '/projects/{project}/clusters', can('cluster.get'), 'Clusters of a project', {
     params: z.object(project),
     query: z.object(page),
@@ -147,6 +176,10 @@ export const routes = {
   getCluster: route('GET', '/projects/{project}/clusters/{name}', can('cluster.get'), 'A cluster with its layer stack', {
     params: z.object({ ...project, name: nameSchema }),
     response: view.clusterView,
+  }),
+  clusterValues: route('GET', '/projects/{project}/clusters/{name}/values', can('cluster.get'), 'Values of its layers and where each came from', {
+    params: z.object({ ...project, name: nameSchema }),
+    response: profileView.clusterValuesView,
   }),
   planCluster: route('POST', '/projects/{project}/clusters/{name}/plan', can('cluster.get'), 'What applying this would do; nothing is changed', {
     params: z.object({ ...project, name: nameSchema }),
@@ -210,9 +243,21 @@ export const routes = {
     response: view.pageOf(view.macroView),
   }),
   setMacro: route('PUT', '/projects/{project}/macros/{name}', can('macro.set'), 'Set a macro; every cluster that uses it follows', {
-    params: z.object({ ...project, name: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/) }),
-    body: z.strictObject({ value: z.string().max(65_536) }),
+    params: z.object({ ...project, name: macroName }),
+    body: macroBody,
     response: view.macroView,
+  }),
+  listTenantMacros: route('GET', '/macros', can('macro.get', 'tenant'), 'Macros of the tenant; those of the system tenant are for all', {
+    query: z.object(page),
+    response: view.pageOf(view.macroView),
+  }),
+  setTenantMacro: route('PUT', '/macros/{name}', can('macro.set', 'tenant'), 'Set a macro of the tenant; a project may have its own of the same name', {
+    params: z.object({ name: macroName }),
+    body: macroBody,
+    response: view.macroView,
+  }),
+  deleteTenantMacro: route('DELETE', '/macros/{name}', can('macro.set', 'tenant'), 'Delete a macro of the tenant', {
+    params: z.object({ name: z.string().max(64) }),
   }),
   deleteMacro: route('DELETE', '/projects/{project}/macros/{name}', can('macro.set'), 'Delete a macro', {
     params: z.object({ ...project, name: z.string().max(64) }),
@@ -227,6 +272,60 @@ export const routes = {
       last: z.coerce.number().int().min(1).max(limits.pageItems).optional(),
     }),
     response: view.pageOf(view.eventView),
+  }),
+
+  listRegistries: route('GET', '/projects/{project}/registries', can('registry.get'), 'Registries that a project takes charts, packs and images from', {
+    params: z.object(project),
+    query: z.object(page),
+    response: view.pageOf(registry.registryView),
+  }),
+  setRegistry: route('PUT', '/projects/{project}/registries/{name}', can('registry.set'), 'Add or change a registry; its password is never answered', {
+    params: z.object({ ...project, name: nameSchema }),
+    query: z.object({ validate: z.enum(['true', 'false']).optional() }),
+    body: registry.registryBody,
+    response: registry.registryView,
+  }),
+  deleteRegistry: route('DELETE', '/projects/{project}/registries/{name}', can('registry.set'), 'Forget a registry', {
+    params: z.object({ ...project, name: nameSchema }),
+  }),
+  validateRegistry: route('POST', '/projects/{project}/registries/{name}/validate', can('registry.get'), 'Whether a registry is there and lets us in', {
+    params: z.object({ ...project, name: nameSchema }),
+    response: registry.registryCheckView,
+  }),
+  listVersions: route('GET', '/projects/{project}/registries/{name}/versions', can('registry.get'), 'What a registry has of one artifact, or which artifacts', {
+    params: z.object({ ...project, name: nameSchema }),
+    query: z.object({ artifact: z.string().min(1).max(255).optional() }),
+    response: registry.registryListView,
+  }),
+  importArtifact: route(
+    'POST',
+    '/projects/{project}/registries/{name}/import',
+    can('content.upload'),
+    'Take a chart, pack or Zarf package into the content store; answers the digest that profiles pin',
+    {
+      params: z.object({ ...project, name: nameSchema }),
+      body: z.strictObject({ artifact: z.string().min(1).max(255), version: z.string().max(128).optional(), digest: digestSchema.optional() }),
+      response: registry.importedView,
+      status: 201,
+    },
+  ),
+  listArtifacts: route('GET', '/projects/{project}/artifacts', can('content.get'), "Tags in the hub's own registry", {
+    params: z.object(project),
+    query: z.object(page),
+    response: view.pageOf(registry.artifactView),
+  }),
+
+  clusterImages: route('GET', '/projects/{project}/clusters/{name}/images', can('cluster.get'), 'Images that a cluster runs, and the layers that name them', {
+    params: z.object({ ...project, name: nameSchema }),
+    response: registry.imagesView,
+  }),
+  clusterSbom: route('GET', '/projects/{project}/clusters/{name}/sbom', can('cluster.get'), "Bill of materials of a cluster's bundle (CycloneDX 1.6)", {
+    params: z.object({ ...project, name: nameSchema }),
+    response: registry.sbomView,
+  }),
+  clusterMedia: route('GET', '/projects/{project}/clusters/{name}/media', can('content.get'), 'What a medium for a cluster holds, by digest', {
+    params: z.object({ ...project, name: nameSchema }),
+    response: registry.mediaView,
   }),
 
   headContent: route('GET', '/content/{digest}/info', { access: 'self' }, 'Whether a blob is there, and its size', {

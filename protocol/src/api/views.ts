@@ -174,7 +174,8 @@ export const whoView = z.object({
 export const apiKeyView = z.object({ ...stamp, name: z.string(), role: z.enum(roleNames), project: z.string().optional(), expiresAtMs: z.number().optional() });
 export const newApiKeyView = apiKeyView.extend({ key: z.string() });
 
-export const macroView = z.object({ ...stamp, name: z.string(), project: z.string(), value: z.string() });
+/** `project` is empty for a macro of the tenant. The value of a sensitive one is never shown. */
+export const macroView = z.object({ ...stamp, name: z.string(), project: z.string(), value: z.string(), sensitive: z.boolean() });
 
 /** Counters of a fleet, kept up to date as reports come in. */
 export const fleetView = z.object({

@@ -50,12 +50,12 @@ const namespaceSteps = (facts: HostFacts, layer: BundleLayer): Step[] => {
 /** Brings one layer of Kubernetes objects to what it says: hooks before, CRDs and objects in install order, hooks after. Pruning comes once the layer is ready. */
 export const planPackLayer = (facts: HostFacts, layer: BundleLayer, event: Exclude<LayerEvent, 'delete'>, revision: number, installing: boolean): Step[] => {
   const owned = new Map(facts.ownedObjects.map((object) => [refKey(object.ref), object]));
-  const objects: Step[] = [];
+  const [early, objects]: [Step[], Step[]] = [[], []];
   for (const object of layer.objects) {
     const mine = owned.get(refKey(object.ref));
     const reason = applyReason(facts, object, mine) ?? (mine !== undefined && mine.layer !== layer.name ? 'changed' : undefined);
     if (reason === undefined) continue;
-    objects.push({
+    (object.early === true ? early : objects).push({
       step: 'applyObject',
       layer: layer.name,
       ref: object.ref,
@@ -66,8 +66,14 @@ export const planPackLayer = (facts: HostFacts, layer: BundleLayer, event: Exclu
       keep: object.keep === true || object.crd !== undefined,
     });
   }
-  if (!installing) return objects.length === 0 ? [] : [...namespaceSteps(facts, layer), ...objects];
-  return [...namespaceSteps(facts, layer), ...planHooks(facts, layer, revision, before[event]), ...objects, ...planHooks(facts, layer, revision, after[event])];
+  if (!installing) return early.length + objects.length === 0 ? [] : [...namespaceSteps(facts, layer), ...early, ...objects];
+  return [
+    ...namespaceSteps(facts, layer),
+    ...early,
+    ...planHooks(facts, layer, revision, before[event]),
+    ...objects,
+    ...planHooks(facts, layer, revision, after[event]),
+  ];
 };
 
 /** Delete what we made and nothing else: adopted, kept and CRD objects are left in place. */

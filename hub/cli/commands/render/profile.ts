@@ -1,0 +1,50 @@
+import { parseDocuments, type ClusterDocument, type ProfileDocument } from '../../authoring/document.ts';
+import { readInputs } from '../../authoring/read.ts';
+import type { Context } from '../../io.ts';
+import { done, trouble, usage, type Attempt, type Outcome } from '../../trouble.ts';
+import { renderBundle, type BundleTarget } from './bundle.ts';
+import { createWorkbench, type Workbench } from './engine.ts';
+import { readPairs, type RenderOptions } from './options.ts';
+
+export type ProfileOptions = Pick<RenderOptions, 'cluster' | 'name' | 'variables'>;
+
+/** The one profile of a file, with the cluster it is for, ready to be rendered; its charts and packs are in the workbench. */
+export const readProfileTarget = async (context: Context, bench: Workbench, path: string, options: ProfileOptions): Promise<Attempt<BundleTarget>> => {
+  const inputs = await readInputs(context.io, options.cluster === undefined ? [path] : [path, options.cluster]);
+  if (!inputs.ok) return inputs;
+  const parsed = await parseDocuments(inputs.value, 'default', undefined);
+  if (!parsed.ok) return parsed;
+  const profiles = parsed.value.filter((document): document is ProfileDocument => document.kind === 'Profile');
+  const cluster = parsed.value.find((document): document is ClusterDocument => document.kind === 'Cluster');
+  const [profile] = profiles;
+  if (profile === undefined) return { ok: false, trouble: trouble(path, 'holds no document of kind Profile') };
+  const names = profiles.map((item) => `${item.name}@${item.version}`).join(', ');
+  if (profiles.length > 1)
+    return { ok: false, trouble: usage(path, `holds ${profiles.length} profiles: ${names}`, 'put the one to use into a file of its own') };
+  const variables = readPairs('--var', options.variables);
+  if (!variables.ok) return variables;
+  for (const chart of profile.charts) await bench.content.put(chart.bytes);
+  const spec = cluster?.value.spec;
+  return done({
+    name: profile.name,
+    version: profile.version,
+    spec: profile.value.spec,
+    variables: { ...spec?.variables, ...variables.value },
+    macros: {},
+    ...(spec?.overrides === undefined ? {} : { overrides: spec.overrides }),
+    cluster: options.name ?? cluster?.name ?? 'example',
+  });
+};
+
+/** `gp render profile.yaml [--cluster cluster.yaml] [--var name=value]…`: what a cluster of that profile would get. */
+export const renderProfileTarget = async (context: Context, path: string, options: RenderOptions): Promise<Outcome> => {
+  if (options.values.length + options.set.length + options.setString.length > 0)
+    return usage('gp render', 'values belong to charts and packs; a profile has them in its layers', 'gp render PROFILE --var name=value');
+  const bench = createWorkbench();
+  try {
+    const target = await readProfileTarget(context, bench, path, options);
+    return target.ok ? await renderBundle(context, bench, target.value, options) : target.trouble;
+  } finally {
+    await bench.close();
+  }
+};

@@ -1,0 +1,135 @@
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { registryKinds, type RegistryKind } from '@groundplane/protocol/api/registries';
+import type { Context } from './io.ts';
+import type { RegistryFlags } from './local-registry.ts';
+import type { Outcome } from './trouble.ts';
+
+type Act = (run: (context: Context) => Promise<Outcome>) => Promise<void>;
+
+const many = (text: string, before: string[]): string[] => [...before, text];
+const count = (text: string): number => {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('Write a number from 1 to 999999.');
+  return Number(text);
+};
+const rate = (text: string): number => {
+  const [, digits = '', unit = ''] = /^(\d{1,9})([kMG]?)$/.exec(text) ?? [];
+  const bytes = Number(digits) * { '': 1, k: 1_000, M: 1_000_000, G: 1_000_000_000 }[unit as 'k']!;
+  if (digits === '' || bytes < 1_000) throw new InvalidArgumentError('Write bytes a second like 500k, 2M or 1G, at least 1k.');
+  return bytes;
+};
+
+const registryFlags = (command: Command): Command =>
+  command
+    .option('--username <name>', "user at the registry; else gp's login or Docker's config.json")
+    .option('--password-stdin', 'read its password from standard input (or set GP_REGISTRY_PASSWORD)')
+    .option('--ca <file>', 'certificate of the authority that the registry is signed by')
+    .option('--token-host <host>', 'another host that may see the password', many, [])
+    .option('--limit-rate <bytes>', 'bytes a second: 500k, 2M', rate);
+
+/** Commands of this name may be there already, made by somebody else. */
+const parentOf = (program: Command, name: string, description: string): Command =>
+  program.commands.find((command) => command.name() === name) ?? program.command(name).description(description);
+
+const packs = (program: Command, act: Act): void => {
+  const pack = parentOf(program, 'pack', 'packs: push to and pull from registries');
+  registryFlags(pack.command('push').description('push a pack folder or archive; its version becomes the tag').argument('<dir>').argument('<reference>'))
+    .option('--force', 'overwrite a version that is there with other content')
+    .action((dir: string, reference: string, options: RegistryFlags & { force?: boolean }) =>
+      act(async (context) => (await import('./commands/pack-registry.ts')).packPush(context, dir, reference, options)),
+    );
+  registryFlags(pack.command('pull').description('pull a pack into a folder, or into a .tgz').argument('<dir>').argument('<reference>'))
+    .option('--pack-version <version>', 'version or range, when the reference has no tag')
+    .action((dir: string, reference: string, options: RegistryFlags & { packVersion?: string }) =>
+      act(async (context) =>
+        (await import('./commands/pack-registry.ts')).packPull(context, dir, reference, {
+          ...options,
+          ...(options.packVersion === undefined ? {} : { version: options.packVersion }),
+        }),
+      ),
+    );
+};
+
+const media = (program: Command, act: Act): void => {
+  const parent = parentOf(program, 'media', 'everything that a cluster needs as files, for places without a network');
+  registryFlags(parent.command('export').description('write a medium for a cluster: FILE.tar, or a folder').argument('<cluster>').argument('<file>'))
+    .option('--no-images', 'leave the container images out')
+    .action((cluster: string, file: string, options: RegistryFlags & { images: boolean }) =>
+      act(async (context) => (await import('./commands/media-commands.ts')).exportMedia(context, cluster, file, options)),
+    );
+  parent
+    .command('inspect')
+    .description('list what a medium holds, check every digest, say what is missing; needs no hub')
+    .argument('<file>')
+    .action((file: string) => act(async (context) => (await import('./commands/media-commands.ts')).inspect(context, file)));
+  parent
+    .command('import')
+    .description('take a medium into the hub')
+    .argument('<file>')
+    .option('--dir <folder>', 'into a content folder instead')
+    .action((file: string, options: { dir?: string }) =>
+      act(async (context) => (await import('./commands/media-commands.ts')).importMedia(context, file, options)),
+    );
+};
+
+interface AddFlags {
+  kind?: RegistryKind;
+  username?: string;
+  passwordStdin?: boolean;
+  mirror: string[];
+  ca?: string;
+  tokenHost: string[];
+  validate: boolean;
+  plainHttp?: boolean;
+}
+
+/** `gp registry`, `gp pack push|pull`, `gp media`. */
+export const registries = (program: Command, act: Act): void => {
+  const registry = program.command('registry').description('registries that a project takes charts, packs and images from');
+  registry
+    .command('add')
+    .description('add or change one')
+    .argument('<name>')
+    .argument('<url>', 'oci://host/path, or https://host/path of a Helm repository')
+    .addOption(new Option('--kind <kind>', 'what it holds').choices([...registryKinds]))
+    .option('--username <name>', 'user at the registry')
+    .option('--password-stdin', 'read its password from standard input (or set GP_REGISTRY_PASSWORD)')
+    .option('--mirror <url>', 'asked first when reading; may be repeated', many, [])
+    .option('--ca <file>', 'certificate of the authority that it is signed by')
+    .option('--token-host <host>', 'another host that may see the password; may be repeated', many, [])
+    .option('--plain-http', 'not encrypted')
+    .option('--no-validate', 'do not try it')
+    .action((name: string, url: string, options: AddFlags) =>
+      act(async (context) =>
+        (await import('./commands/registry-commands.ts')).addRegistry(context, name, url, { ...options, insecure: options.plainHttp === true }),
+      ),
+    );
+  registry.command('list').action(() => act(async (context) => (await import('./commands/registry-commands.ts')).listRegistries(context)));
+  registry
+    .command('delete')
+    .argument('<name>')
+    .action((name: string) => act(async (context) => (await import('./commands/registry-commands.ts')).deleteRegistry(context, name)));
+  registry
+    .command('validate')
+    .description('try whether it is there and lets us in')
+    .argument('<name>')
+    .action((name: string) => act(async (context) => (await import('./commands/registry-commands.ts')).validateRegistry(context, name)));
+  registry
+    .command('import')
+    .description('take a chart, pack or Zarf package into the hub; prints the digest for profiles')
+    .argument('<name>')
+    .argument('<artifact>')
+    .argument('[version]', 'or a range like ^1.2')
+    .action((name: string, artifact: string, version: string | undefined) =>
+      act(async (context) => (await import('./commands/registry-commands.ts')).importArtifact(context, name, artifact, version)),
+    );
+  registryFlags(registry.command('sync').description('copy tags from one registry to another').argument('<from>').argument('<to>'))
+    .option('--tags <regex>', 'only tags that fit as a whole')
+    .option('--newest <count>', 'only the last ones', count)
+    .option('--overwrite', 'move tags that have other content at the target')
+    .option('--dry-run', 'only say what would be copied')
+    .action((from: string, to: string, options: RegistryFlags & { tags?: string; newest?: number; overwrite?: boolean; dryRun?: boolean }) =>
+      act(async (context) => (await import('./commands/registry-commands.ts')).syncRegistries(context, from, to, options)),
+    );
+  packs(program, act);
+  media(program, act);
+};

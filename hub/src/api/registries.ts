@@ -1,0 +1,254 @@
+import { fail, ok, type Result } from '@groundplane/protocol/failure';
+import { makeId } from '@groundplane/protocol/ids';
+import type { Row } from '../port/store.ts';
+import { createEgress, type Egress } from '../registry/egress.ts';
+import { endpointsOf } from '../registry/endpoints.ts';
+import { createHelmRepository } from '../registry/helm-repository.ts';
+import { createOciClient, type OciClient } from '../registry/oci-client.ts';
+import { parseReference, versionOfTag, type Reference } from '../registry/oci-reference.ts';
+import { fetchArtifact } from '../registry/sync.ts';
+import { pullChart, pullPack } from '../registry/units.ts';
+import { createSealers } from '../trust/sealer.ts';
+import { notFound } from './errors.ts';
+import { limitOf, page, pageQuery, stamp, type ApiDeps, type Handler } from './handler.ts';
+
+type RegistryRow = Row<'registry'>;
+const itemsMax = 1_000;
+
+const view = (row: RegistryRow, project: string) => {
+  const { sealed, ...rest } = row.value;
+  return { ...stamp(row), ...rest, name: row.name, project, hasPassword: sealed !== undefined };
+};
+
+const find = async (deps: ApiDeps, tenant: string, project: string, name: string): Promise<Result<RegistryRow>> => {
+  const row = await deps.store.byName('registry', tenant, project, name);
+  return row === undefined ? notFound(`registry ${name}`, 'See: gp registry list') : ok(row);
+};
+
+export const listRegistries: Handler<'listRegistries'> = async ({ principal, params, query, project }, deps) => {
+  const rows = await deps.store.list('registry', principal.tenant, pageQuery(query, project));
+  return ok(page(rows, limitOf(query), (row) => view(row, params.project)));
+};
+
+/** The address of an artifact below a registry's own. */
+const referenceIn = (row: RegistryRow, artifact: string): Result<Reference> =>
+  parseReference(artifact === '' ? row.value.url : `${row.value.url.replace(/\/+$/, '')}/${artifact}`);
+
+const hostOf = (row: RegistryRow): string => row.value.url.replace(/^oci:\/\//, '').split('/')[0] ?? '';
+
+interface Opened {
+  egress: Egress;
+  oci: OciClient;
+  helm: ReturnType<typeof createHelmRepository>;
+}
+
+/** Clients for one registry with its own credentials; other registries that it points to get none of them. */
+const withRegistry = async <T>(deps: ApiDeps, row: RegistryRow, act: (opened: Opened) => Promise<Result<T>>): Promise<Result<T>> => {
+  const { url, username, sealed, insecure, ca, tokenHosts, mirrors } = row.value;
+  const password = sealed === undefined ? ok('') : createSealers(deps.keys.sealKey)(row.tenant).open(sealed);
+  if (!password.ok) return password;
+  const credentials = username === undefined && sealed === undefined ? undefined : { username: username ?? '', password: password.value };
+  const egress = createEgress(deps.egress ?? { private: [] });
+  const settings = { insecure, tokenHosts, ...(ca === undefined ? {} : { ca }), ...(credentials === undefined ? {} : { credentials }) };
+  const home = hostOf(row);
+  const oci = createOciClient({
+    egress,
+    clock: deps.clock,
+    endpoints: (registry) =>
+      Promise.resolve(
+        endpointsOf(registry, registry === home ? { ...settings, mirrors: mirrors.map((text) => ({ url: text.replace(/^oci:/, 'https:') })) } : {}, undefined),
+      ),
+  });
+  const helm = createHelmRepository(
+    { egress, clock: deps.clock },
+    { url, insecure, ...(ca === undefined ? {} : { ca }), ...(credentials === undefined ? {} : { credentials }) },
+  );
+  try {
+    return await act({ egress, oci, helm });
+  } finally {
+    egress.close();
+  }
+};
+
+const check = (deps: ApiDeps, row: RegistryRow): Promise<Result<string>> =>
+  withRegistry(deps, row, async ({ oci, helm }) => {
+    if (row.value.kind === 'helm') {
+      const index = await helm.index();
+      return index.ok ? ok(`it has ${index.value.size} charts`) : index;
+    }
+    const there = await oci.ping(hostOf(row));
+    return there.ok ? ok('it is a registry, and it lets us in') : there;
+  });
+
+export const setRegistry: Handler<'setRegistry'> = async ({ principal, params, query, body, project }, deps) => {
+  const before = await deps.store.byName('registry', principal.tenant, project, params.name);
+  const { password, username, ca, ...rest } = body;
+  if (body.kind !== 'helm') {
+    const host = parseReference(`${body.url.replace(/\/+$/, '')}/x`);
+    if (!host.ok) return fail('fatal', 'request-invalid', `registry ${params.name}`, `${body.url} is no address of a registry: ${host.failure.message}`);
+  }
+  // A password goes on to the address that it was given for and to no other: whoever may change the address must not learn it that way.
+  const isMoved = before !== undefined && (before.value.url !== body.url || before.value.username !== username || body.insecure !== before.value.insecure);
+  if (password === undefined && before?.value.sealed !== undefined && isMoved)
+    return fail('fatal', 'request-invalid', `registry ${params.name}`, 'changes its address, user or encryption; give the password again');
+  const sealed =
+    password === undefined ? before?.value.sealed : password === '' ? undefined : createSealers(deps.keys.sealKey)(principal.tenant).seal(password);
+  const id = before?.id ?? makeId('registry', (length) => deps.random.bytes(length));
+  const value: RegistryRow['value'] = {
+    ...rest,
+    ...(username === undefined ? {} : { username }),
+    ...(ca === undefined ? {} : { ca }),
+    ...(sealed === undefined ? {} : { sealed }),
+  };
+  const draft: RegistryRow = { kind: 'registry', tenant: principal.tenant, id, project, name: params.name, version: 0, createdAtMs: 0, updatedAtMs: 0, value };
+  if (query.validate !== 'false') {
+    const checked = await check(deps, draft);
+    if (!checked.ok) return checked;
+  }
+  const { tenant } = principal;
+  const done = await deps.store.commit([
+    { op: 'put', kind: 'registry', tenant, id, project, name: params.name, expect: before?.version ?? 'absent', value },
+    {
+      op: 'event',
+      event: {
+        tenant,
+        project,
+        atMs: deps.clock.wallMs(),
+        type: 'normal',
+        reason: 'RegistrySet',
+        actor: principal.subject,
+        message: `registry ${params.name} is ${body.url}`,
+      },
+    },
+  ]);
+  if (!done.ok) return done;
+  const row = await deps.store.get('registry', tenant, id);
+  return row === undefined ? notFound(`registry ${params.name}`, '') : ok(view(row, params.project));
+};
+
+export const deleteRegistry: Handler<'deleteRegistry'> = async ({ principal, params, project }, deps) => {
+  const row = await find(deps, principal.tenant, project, params.name);
+  if (!row.ok) return row;
+  const done = await deps.store.commit([{ op: 'delete', kind: 'registry', tenant: principal.tenant, id: row.value.id, expect: row.value.version }]);
+  return done.ok ? ok(undefined) : done;
+};
+
+export const validateRegistry: Handler<'validateRegistry'> = async ({ principal, params, project }, deps) => {
+  const row = await find(deps, principal.tenant, project, params.name);
+  if (!row.ok) return row;
+  const checked = await check(deps, row.value);
+  return ok(
+    checked.ok
+      ? { reachable: true, message: checked.value }
+      : { reachable: false, code: checked.failure.code, message: `${checked.failure.element}: ${checked.failure.message}` },
+  );
+};
+
+export const listVersions: Handler<'listVersions'> = async ({ principal, params, query, project }, deps) => {
+  const row = await find(deps, principal.tenant, project, params.name);
+  if (!row.ok) return row;
+  const { artifact } = query;
+  const found = await withRegistry(deps, row.value, async ({ oci, helm }): Promise<Result<string[]>> => {
+    if (row.value.value.kind === 'helm') {
+      const index = await helm.index();
+      if (!index.ok) return index;
+      if (artifact === undefined) return ok([...index.value.keys()].toSorted());
+      const entries = index.value.get(artifact);
+      return entries === undefined ? notFound(`chart ${artifact}`, '') : ok(entries.map((entry) => entry.version));
+    }
+    if (artifact === undefined)
+      return fail(
+        'blocked',
+        'registry-unsupported',
+        `registry ${params.name}`,
+        'OCI registries do not say which artifacts they have; name one: ?artifact=NAME',
+      );
+    const reference = referenceIn(row.value, artifact);
+    if (!reference.ok) return reference;
+    const tags = await oci.tags(reference.value);
+    return tags.ok ? ok(tags.value.map(versionOfTag).toSorted().toReversed()) : tags;
+  });
+  if (!found.ok) return found;
+  return ok({ ...(artifact === undefined ? {} : { artifact }), items: found.value.slice(0, itemsMax), truncated: found.value.length > itemsMax });
+};
+
+interface Imported {
+  kind: 'chart' | 'pack' | 'zarf';
+  name: string;
+  version: string;
+  digest: string;
+  size: number;
+  reference: string;
+  warnings: string[];
+}
+
+const fetchUnit = (
+  deps: ApiDeps,
+  row: RegistryRow,
+  body: { artifact: string; version?: string | undefined; digest?: string | undefined },
+): Promise<Result<Imported>> =>
+  withRegistry(deps, row, async ({ oci, helm }): Promise<Result<Imported>> => {
+    const { kind, url } = row.value;
+    if (kind === 'helm') {
+      const chart = await helm.fetch(body.artifact, body.version);
+      if (!chart.ok) return chart;
+      const { name, version, bytes } = chart.value;
+      return ok({ kind: 'chart', name, version, digest: await deps.content.put(bytes), size: bytes.length, reference: `${url} ${name}`, warnings: [] });
+    }
+    const base = referenceIn(row, body.artifact);
+    if (!base.ok) return base;
+    const reference: Reference = body.digest === undefined ? base.value : { ...base.value, digest: body.digest as `sha256:${string}` };
+    if (kind === 'zarf') {
+      const tagged: Reference =
+        reference.tag === undefined && reference.digest === undefined && body.version !== undefined ? { ...reference, tag: body.version } : reference;
+      const all = await fetchArtifact(oci, tagged, deps.content);
+      const root = all.ok ? all.value.at(-1) : undefined;
+      if (!all.ok) return all;
+      if (root === undefined) return notFound(body.artifact, '');
+      return ok({ kind: 'zarf', name: body.artifact, version: tagged.tag ?? '', digest: root.digest, size: root.size, reference: body.artifact, warnings: [] });
+    }
+    const unit = kind === 'pack' ? await pullPack(oci, reference, body.version) : await pullChart(oci, reference, body.version);
+    if (!unit.ok) return unit;
+    const { name, version, bytes, provenance } = unit.value;
+    const warnings = provenance === undefined ? [] : ['the chart brings a provenance file, which is not checked: no key of its maintainer is known'];
+    const digest = await deps.content.put(bytes);
+    return ok({
+      kind: kind === 'pack' ? 'pack' : 'chart',
+      name,
+      version,
+      digest,
+      size: bytes.length,
+      reference: `${url}/${body.artifact}@${unit.value.manifest}`,
+      warnings,
+    });
+  });
+
+export const importArtifact: Handler<'importArtifact'> = async ({ principal, params, body, project }, deps) => {
+  const row = await find(deps, principal.tenant, project, params.name);
+  if (!row.ok) return row;
+  const { tenant } = principal;
+  const unit = await fetchUnit(deps, row.value, body);
+  if (!unit.ok) return unit;
+  const { digest, size, name, version } = unit.value;
+  const done = await deps.store.commit([
+    { op: 'put', kind: 'blob', tenant, id: digest, project: '', name: digest, value: { size } },
+    {
+      op: 'event',
+      event: {
+        tenant,
+        project,
+        atMs: deps.clock.wallMs(),
+        type: 'normal',
+        reason: 'ArtifactImported',
+        actor: principal.subject,
+        message: `${unit.value.kind} ${name} ${version} came from registry ${params.name}`,
+      },
+    },
+  ]);
+  return done.ok ? ok(unit.value) : done;
+};
+
+export const listArtifacts: Handler<'listArtifacts'> = async ({ principal, query, project }, deps) => {
+  const rows = await deps.store.list('artifact', principal.tenant, pageQuery(query, project));
+  return ok(page(rows, limitOf(query), (row) => ({ ...row.value, createdAtMs: row.createdAtMs })));
+};

@@ -1,0 +1,163 @@
+import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { packTgz } from '@groundplane/hub/archive/write';
+import { artifactTypes } from '@groundplane/hub/registry/units';
+import { manifestBytes, mediaTypes } from '@groundplane/hub/registry/oci-manifest';
+import { startTestHub, type TestHub } from '../cli/hub.ts';
+import { value } from '../hub/world.ts';
+import { login, reasonText, registryMissing, startRegistry, type DockerRegistry } from './docker-registry.ts';
+import { answer, faultyProxy } from './faulty-proxy.ts';
+import { blobOf, clientFor, descriptorOf, pattern, pushArtifact, ref } from './rig.ts';
+
+interface Said {
+  [key: string]: unknown;
+}
+const said = (text: string): Said => JSON.parse(text) as Said;
+
+describe.skipIf(registryMissing !== '')(`gp registry, gp pack and gp media against a hub and a real registry${reasonText}`, () => {
+  let hub: TestHub;
+  let registry: DockerRegistry;
+  const chart = packTgz([
+    { name: 'web/Chart.yaml', data: Buffer.from('apiVersion: v2\nname: web\nversion: 1.2.3\n') },
+    { name: 'web/templates/web.yaml', data: Buffer.from('apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\n') },
+  ]);
+  const run = async (...argv: string[]): Promise<{ code: number; out: string; error: string }> => hub.gp([...argv, '-o', 'json']);
+  const good = async (...argv: string[]): Promise<string> => {
+    const ran = await run(...argv);
+    if (ran.code !== 0) throw new Error(`gp ${argv.join(' ')}: ${ran.error}`);
+    return ran.out;
+  };
+
+  beforeAll(async () => {
+    hub = await startTestHub({ egressAllow: ['127.0.0.0/8'] });
+    registry = await startRegistry({ auth: true });
+    const rig = clientFor({ [registry.host]: { credentials: login } });
+    const config = Buffer.from(JSON.stringify({ name: 'web', version: '1.2.3', apiVersion: 'v2' }));
+    const target = ref(`${registry.host}/charts/web:1.2.3`);
+    for (const bytes of [chart, config]) value(await rig.client.pushBlob(target, blobOf(bytes)));
+    const manifest = manifestBytes({ config: descriptorOf(config, artifactTypes.helmConfig), layers: [descriptorOf(chart, artifactTypes.helmChart)] });
+    value(await rig.client.pushManifest(target, manifest, mediaTypes.manifest));
+    await pushArtifact(rig.client, `${registry.host}/images/web:1`, [pattern(5_000, 'image')]);
+    rig.close();
+    await mkdir(join(hub.folder, 'pack', 'manifests'), { recursive: true });
+    await writeFile(join(hub.folder, 'pack', 'pack.json'), JSON.stringify({ name: 'ingress', version: '1.0.0', layer: 'addon' }));
+    await writeFile(join(hub.folder, 'pack', 'values.yaml'), 'pack:\n  namespace: web\n');
+    await writeFile(join(hub.folder, 'pack', 'manifests', 'a.yaml'), 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n');
+    await mkdir(join(hub.folder, 'docker'));
+    const auth = Buffer.from(`${login.username}:${login.password}`).toString('base64');
+    await writeFile(join(hub.folder, 'docker', 'config.json'), JSON.stringify({ auths: { [registry.host]: { auth } } }));
+  }, 60_000);
+  afterAll(async () => {
+    await hub.close();
+    await registry.remove();
+  });
+
+  test('a registry is tried when it is added, and a wrong password is said', async () => {
+    const wrong = await hub.gp(['registry', 'add', 'charts', `oci://${registry.host}/charts`, '--username', 'anna', '--password-stdin'], { stdin: 'wrong\n' });
+    expect([wrong.code, wrong.error]).toEqual([1, expect.stringContaining('does not let us read')]);
+    const nowhere = await run('registry', 'add', 'nowhere', 'oci://127.0.0.1:1/x');
+    expect(nowhere.error).toContain('ECONNREFUSED');
+    const right = await hub.gp(['registry', 'add', 'charts', `oci://${registry.host}/charts`, '--username', 'anna', '--password-stdin', '-o', 'json'], {
+      stdin: `${login.password}\n`,
+    });
+    expect(right.error).toBe('');
+    expect(said(right.out)).toMatchObject({ name: 'charts', kind: 'oci', hasPassword: true });
+    expect(right.out + (await good('registry', 'list')) + hub.log()).not.toContain(login.password);
+    expect(await good('registry', 'validate', 'charts')).toContain('lets us in');
+  });
+
+  test('the password is sealed on disk, and does not follow a changed address', async () => {
+    for (const name of (await readdir(join(hub.folder, 'hub'))).filter((item) => item.startsWith('hub.db')))
+      expect((await readFile(join(hub.folder, 'hub', name))).includes(login.password)).toBe(false);
+    const thief = await faultyProxy();
+    thief.fault = (_, response) => answer(response, 401, '{}', { 'www-authenticate': 'Basic' });
+    const moved = await run('registry', 'add', 'charts', `oci://${thief.host}/charts`, '--username', 'anna');
+    expect([moved.code, moved.error]).toEqual([1, expect.stringContaining('give the password again')]);
+    expect(thief.seen).toEqual([]);
+    await thief.close();
+  });
+
+  test('a chart comes into the hub by name and range, and its digest is what profiles pin', async () => {
+    const imported = said(await good('registry', 'import', 'charts', 'web', '^1.2'));
+    expect(imported).toMatchObject({ kind: 'chart', name: 'web', version: '1.2.3', digest: descriptorOf(chart).digest });
+    const missing = await run('registry', 'import', 'charts', 'web', '^7');
+    expect(missing.error).toContain('there are 1.2.3');
+  });
+
+  test('a pack goes up and comes down the same, to a registry and to the hub', async () => {
+    for (const [target, env] of [
+      [`${registry.host}/packs/ingress`, { DOCKER_CONFIG: join(hub.folder, 'docker') }],
+      [`${new URL(hub.url).host}/default/packs/ingress`, {}],
+    ] as const) {
+      const pushed = await hub.gp(['pack', 'push', 'pack', target, '-o', 'json'], { env: { ...env } });
+      expect(pushed.error).toBe('');
+      expect(said(pushed.out)).toMatchObject({ reference: `${target}:1.0.0` });
+      const folder = `pulled-${target.length}-${env === undefined ? 0 : Object.keys(env).length}`;
+      const pulled = await hub.gp(['pack', 'pull', folder, `${target}:1.0.0`], { env: { ...env } });
+      expect(pulled.error).toBe('');
+      expect(await readFile(join(hub.folder, folder, 'manifests', 'a.yaml'), 'utf8')).toContain('ConfigMap');
+      const again = await hub.gp(['pack', 'pull', folder, `${target}:1.0.0`], { env: { ...env } });
+      expect(again.error).toContain('not empty');
+    }
+    await writeFile(join(hub.folder, 'pack', 'values.yaml'), 'pack:\n  namespace: other\n');
+    const taken = await run('pack', 'push', 'pack', `${new URL(hub.url).host}/default/packs/ingress`);
+    expect([taken.code, taken.error]).toEqual([1, expect.stringContaining('--force')]);
+    await good('pack', 'push', 'pack', `${new URL(hub.url).host}/default/packs/ingress`, '--force');
+  });
+
+  test('sync mirrors from the registry into the hub, and says when there is nothing to do', async () => {
+    const env = { DOCKER_CONFIG: join(hub.folder, 'docker') };
+    const argv = ['registry', 'sync', `${registry.host}/images/web`, `${new URL(hub.url).host}/default/mirror/web`, '-o', 'json'];
+    expect(said((await hub.gp([...argv, '--dry-run'], { env })).out)).toMatchObject({ copied: 0, planned: 1 });
+    const first = await hub.gp(argv, { env });
+    expect(said(first.out)).toMatchObject({ copied: 1, same: 0 });
+    expect(said((await hub.gp(argv, { env })).out)).toMatchObject({ copied: 0, same: 1 });
+  });
+
+  test('export, inspect, import elsewhere: what a cluster needs travels as one file', async () => {
+    const digest = descriptorOf(chart).digest;
+    const image = `${registry.host}/images/web:1`;
+    const pod = `apiVersion: v1\\nkind: Pod\\nmetadata: {name: p, namespace: default}\\nspec: {containers: [{name: c, image: "${image}"}]}`;
+    await writeFile(
+      join(hub.folder, 'docs.yaml'),
+      `apiVersion: groundplane.dev/v1\nkind: Profile\nmetadata: {name: shop, version: 1.0.0}\nspec:\n  type: addon\n  layers:\n  - {name: web, kind: addon, namespace: default, helm: {chart: {digest: "${digest}", name: web, version: 1.2.3}}}\n  - {name: pod, kind: addon, namespace: default, manifests: [{name: pod, content: "${pod.replaceAll('"', '\\"')}"}]}\n---\napiVersion: groundplane.dev/v1\nkind: Cluster\nmetadata: {name: shop}\nspec: {profiles: [{name: shop, version: 1.0.0}]}\n`,
+    );
+    await good('apply', '-f', 'docs.yaml');
+    const env = { DOCKER_CONFIG: join(hub.folder, 'docker') };
+    let exported = await hub.gp(['media', 'export', 'shop', 'shop.tar', '-o', 'json'], { env });
+    for (let turn = 0; exported.error.includes('try again') && turn < 100; turn += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      exported = await hub.gp(['media', 'export', 'shop', 'shop.tar', '-o', 'json'], { env });
+    }
+    expect([exported.code, said(exported.out)]).toEqual([0, expect.objectContaining({ images: 1, missing: [] })]);
+    const inspected = said((await hub.gp(['media', 'inspect', 'shop.tar', '-o', 'json'], { env: { GP_HUB: 'http://127.0.0.1:1' } })).out);
+    expect(inspected).toMatchObject({ missing: [], images: [{ reference: image }] });
+    const other = await startTestHub();
+    try {
+      const imported = await other.gp(['media', 'import', join(hub.folder, 'shop.tar'), '-o', 'json']);
+      expect(imported.error).toBe('');
+      expect(said(imported.out)).toMatchObject({ profiles: 1, images: 1 });
+      expect((await other.gp(['get', 'profiles', '-o', 'name'])).out).toBe('profile/shop@1.0.0\n');
+      const twice = said((await other.gp(['media', 'import', join(hub.folder, 'shop.tar'), '-o', 'json'])).out);
+      expect(twice).toMatchObject({ sent: 0 });
+      const folder = said((await other.gp(['media', 'import', join(hub.folder, 'shop.tar'), '--dir', 'content', '-o', 'json'])).out);
+      expect(folder['taken']).toBe(folder['blobs']);
+      expect(other.log()).toBe('');
+    } finally {
+      await other.close();
+    }
+    expect(hub.log()).toBe('');
+  }, 60_000);
+});
+
+test('a hub that was not told otherwise calls no private address', async () => {
+  const hub = await startTestHub();
+  try {
+    const refused = await hub.gp(['registry', 'add', 'meta', 'https://169.254.169.254/latest']);
+    expect([refused.code, refused.error]).toEqual([1, expect.stringContaining('private')]);
+    expect((await hub.gp(['registry', 'add', 'local', 'oci://127.0.0.1:1/x'])).error).toContain('private');
+  } finally {
+    await hub.close();
+  }
+}, 30_000);
