@@ -1,15 +1,14 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { createHelmPool, type HelmRequest, type HelmResult } from '@groundplane/hub/render/helm/index';
+import type { HelmRequest } from '@groundplane/hub/render/helm/index';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { parseAllDocuments } from 'yaml';
 import { isRequired } from '../lab/prerequisite.ts';
 import { findHelmBinary, helmVersion } from '../oracle/helm-binary.ts';
 import { family, lifecycle, old, otherWayRound, reader, requestFor, schema, single, type ChartFiles } from './helm-charts.ts';
+import { asHelmPrints, createTestPool, parsedYaml, runHelm, sourcesOf } from './helm-oracle.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 const run = promisify(execFile);
@@ -67,14 +66,7 @@ const failures: Case[] = [
   ['a bad version', { 'Chart.yaml': 'apiVersion: v2\nname: a\nversion: one\n' }],
 ];
 
-const clock = {
-  after: (delayMs: number, callback: () => void) => {
-    const abort = new AbortController();
-    void delay(delayMs, undefined, { signal: abort.signal, ref: false }).then(callback, () => {});
-    return () => abort.abort();
-  },
-};
-const pool = createHelmPool({ workers: 1, timeoutMs: 60_000, idleMs: 60_000, memoryMaxBytes: 512 * 2 ** 20, clock });
+const pool = createTestPool();
 let folder = '';
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'helm-differential-'));
@@ -84,41 +76,8 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** Runs `helm template` on the same chart with the same inputs; nothing of this machine's Helm set-up is read. */
-const byHelm = async (chart: ChartFiles, request: HelmRequest): Promise<{ stdout: string; stderr: string }> => {
-  const at = await mkdtemp(path.join(folder, 'case-'));
-  for (const [name, text] of Object.entries(chart)) {
-    await mkdir(path.dirname(path.join(at, 'chart', name)), { recursive: true });
-    await writeFile(path.join(at, 'chart', name), text);
-  }
-  const { name: release, namespace } = request.release;
-  const args = ['template', release, path.join(at, 'chart'), '--namespace', namespace, '--kube-version', request.kubeVersion, '--include-crds'];
-  for (const [index, text] of request.values.entries()) {
-    const file = path.join(at, `values-${index}.yaml`);
-    await writeFile(file, text);
-    args.push('--values', file);
-  }
-  for (const text of request.setValues ?? []) args.push('--set', text);
-  for (const text of request.apiVersions) args.push('--api-versions', text);
-  if (request.release.isUpgrade === true) args.push('--is-upgrade');
-  const env = { PATH: '/usr/bin:/bin', HOME: at, XDG_CACHE_HOME: at, XDG_CONFIG_HOME: at, XDG_DATA_HOME: at, KUBECONFIG: path.join(at, 'none') };
-  try {
-    return await run(helm, args, { env, timeout: 60_000 });
-  } catch (cause) {
-    return { stdout: '', stderr: (cause as { stderr?: string }).stderr ?? String(cause) };
-  }
-};
-
-const parsed = (text: string): unknown[] =>
-  parseAllDocuments(text)
-    .map((document) => document.toJS() as unknown)
-    .filter((object) => object !== null);
-const sourcesOf = (text: string): string[] => [...text.matchAll(/^# Source: (.+)$/gm)].map((match) => match[1] ?? '');
-const asHelmPrints = (result: HelmResult): string => {
-  if (!result.ok) throw new Error(result.failure.message);
-  const { crds, manifests, hooks } = result.value;
-  return [...crds, ...manifests, ...hooks].map(({ source, content }) => `---\n# Source: ${source}\n${content}\n`).join('');
-};
+const byHelm = (chart: ChartFiles, request: HelmRequest) => runHelm(helm, folder, chart, request);
+const parsed = parsedYaml;
 
 test('the oracle is there where it is required', () => {
   expect('missing' in oracle && isRequired('go') ? oracle.missing : '').toBe('');

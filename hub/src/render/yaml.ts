@@ -6,9 +6,18 @@ const foreign: ReadonlySet<string> = new Set(['timestamp', 'binary', 'set', 'oma
 /** JSON has no bytes: Go reads them as text. */
 const binary: ScalarTag = { tag: 'tag:yaml.org,2002:binary', resolve: (text) => Buffer.from(text, 'base64').toString('utf8') };
 
+/** YAML 1.2's spelling of octal numbers, which Go knows besides that of 1.1. */
+const octal: ScalarTag = {
+  tag: 'tag:yaml.org,2002:int',
+  default: true,
+  test: /^-?0o[0-7_]+$/,
+  resolve: (text) => Number.parseInt(text.replace('0o', '').replaceAll('_', ''), 8),
+};
+
 const kubernetesTags = (tags: Tags): Tags => [
   ...tags.filter((tag) => typeof tag === 'string' || !(foreign.has(tag.tag) || ('format' in tag && tag.format === 'TIME'))),
   binary,
+  octal,
 ];
 
 /**

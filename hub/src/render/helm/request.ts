@@ -12,9 +12,16 @@ const isPlainName = (name: string): boolean =>
   !/[\\\p{Cc}]|^[a-zA-Z]:/u.test(name) &&
   name.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
 
+/** The order in which Helm reads a folder: by name, folder by folder. CRDs are applied in it, and a chart must not depend on who listed its files. */
+const byWalk = (a: HelmFile, b: HelmFile): number => {
+  const [left, right] = [a.name.split('/'), b.name.split('/')];
+  const at = left.findIndex((part, index) => part !== right[index]);
+  return at < 0 ? left.length - right.length : right[at] === undefined ? 1 : (left[at] ?? '') < right[at] ? -1 : 1;
+};
+
 /** For each file: length of the name, name, length of the data, data; lengths are 32 bit little endian. `unframe` in the engine reads it. */
 const frame = (files: readonly HelmFile[]): Uint8Array => {
-  const parts = files.flatMap((file) => [utf8.encode(file.name), bytesOf(file.data)]);
+  const parts = files.toSorted(byWalk).flatMap((file) => [utf8.encode(file.name), bytesOf(file.data)]);
   const framed = new Uint8Array(parts.reduce((sum, part) => sum + 4 + part.length, 0));
   const view = new DataView(framed.buffer);
   let at = 0;
