@@ -5,11 +5,13 @@ import { packChart, type PackedChart } from './chart.ts';
 import { problemAt, type Path, type Problem, type Source } from './place.ts';
 import { resolvePack } from './pack.ts';
 import { readText } from './read.ts';
+import { resolveRegistrySource, type RegistryRequest } from './registry-source.ts';
 import { resolveZarf } from './zarf-source.ts';
 
 interface ResolvedSources {
   problems: Problem[];
   charts: PackedChart[];
+  imports: RegistryRequest[];
   /** Path of the resolved value → path in the file. */
   origin: (path: Path) => Path;
 }
@@ -153,9 +155,13 @@ const resolveOs = async (work: Work, path: Path, os: Plain): Promise<void> => {
 export const resolveSources = async (value: unknown, source: Source, folder: string): Promise<ResolvedSources> => {
   const work: Work = { source, folder, problems: [], charts: [], manifestOrigins: new Map() };
   const spec = isPlain(value) && isPlain(value.spec) ? value.spec : {};
+  const imports: RegistryRequest[] = [];
   for (const [index, layer] of listOf(spec.layers).entries()) {
     if (!isPlain(layer)) continue;
     const path: Path = ['spec', 'layers', index];
+    const remote = resolveRegistrySource(layer, index, source);
+    work.problems.push(...remote.problems);
+    if (remote.request !== undefined) imports.push(remote.request);
     if (isPlain(layer.pack)) {
       const { problems, charts } = await resolvePack(source, folder, [...path, 'pack'], layer.pack);
       work.problems.push(...problems);
@@ -171,5 +177,5 @@ export const resolveSources = async (value: unknown, source: Source, folder: str
     const from = typeof layer === 'number' && key === 'manifests' && typeof index === 'number' ? work.manifestOrigins.get(layer)?.[index] : undefined;
     return from === undefined ? path : [...path.slice(0, 4), from, ...rest];
   };
-  return { problems: work.problems, charts: work.charts, origin };
+  return { problems: work.problems, charts: work.charts, imports, origin };
 };
