@@ -112,6 +112,10 @@ describe('the comment', () => {
     );
     expect(withEnabledPresets('# spectrocloud.com/enabled-presets: A:b\na: 1\n', [])).toBe('a: 1\n');
     expect(withEnabledPresets('a: 1\n', [])).toBe('a: 1\n');
+    // Every other byte stays, also line breaks of two kinds and the mark at the start.
+    expect(withEnabledPresets('\uFEFF# spectrocloud.com/enabled-presets: A:b\r\na: 1\nb: 2\r\n', [{ group: 'A', name: 'c' }])).toBe(
+      '\uFEFF# spectrocloud.com/enabled-presets: A:c\r\na: 1\nb: 2\r\n',
+    );
   });
 });
 
