@@ -181,6 +181,25 @@ charts:
   });
 });
 
+describe('values that wait for a preset', () => {
+  const [preset] = presetsOf(
+    'presets:\n- name: flex\n  group: Platform\n  remove: [charts.op.csm, charts.op.class]\n  add: |\n    charts:\n      op:\n        csm:\n          # Where it goes.\n          namespace: flex\n          secret: |\n            - user: "admin"\n              mdm: "10.0.0.3,10.0.0.4"\n',
+  );
+  const rest = 'charts:\n  op:\n    size: 1\n';
+  test.each([
+    ['a key of nothing with a remark below, and no line break at the end', `${rest}    csm:\n      # Select a preset`],
+    ['a key of nothing', `${rest}    csm:\n`],
+    ['an empty map with a remark below', 'charts:\n  op: {}\n  # Select a preset'],
+    ['a map of one key that goes', 'charts:\n  op:\n    csm: {old: 1}\nother: 1\n'],
+    ['no key', rest],
+  ])('%s', (_, text) => {
+    const applied = good(applyPresets(text, preset === undefined ? [] : [preset], [{ group: 'Platform', name: 'flex' }], text)).values;
+    expect(plain(applied)).toMatchObject({ charts: { op: { csm: { namespace: 'flex', secret: '- user: "admin"\n  mdm: "10.0.0.3,10.0.0.4"\n' } } } });
+    expect(applied).toContain('# Where it goes.');
+    for (const line of text.split('\n').filter((item) => item.trim().startsWith('#') || item.includes('size'))) expect(applied).toContain(line);
+  });
+});
+
 describe('recognising', () => {
   test('the comment decides; the values say whether it still is so', () => {
     expect(good(detectPresets(values, shop))).toEqual([{ group: 'Size - hosts', name: 'one-host', by: 'comment', isUnchanged: true, isKnown: true }]);

@@ -1,4 +1,4 @@
-import { isAlias, isMap, isPair, isSeq, type Document, type Node, type Pair, type YAMLMap, type YAMLSeq } from 'yaml';
+import { isAlias, isMap, isSeq, type Document, type Node, type Pair, type YAMLMap, type YAMLSeq } from 'yaml';
 import { fail, ok, type Result } from '../failure.ts';
 import { packLimits } from './limits.ts';
 import { findPath, pathTextOf, valueAt, type ValuesPath } from './path.ts';
@@ -79,7 +79,7 @@ const rewritten = (source: PackSource, change: (document: Document) => void, wan
     'fatal',
     'values-edit-failed',
     source.file,
-    'this place cannot be changed without changing others: it is, or is reached through, an alias (*name) or a merge (<<). Write the values out and try again',
+    'this place cannot be changed alone: others refer to it (&name), or it came in by a merge (<<). Write the values out and try again',
   );
 };
 
@@ -147,7 +147,8 @@ const appendToNothing = (source: PackSource, renders: readonly Render[]): Splice
   return renders.map((render) => ({ from: at, to: at, text: `${gap}${render(0)}\n` }));
 };
 
-const setAt = (target: Target, value: unknown, copied?: Render): Result<PackSource> => {
+/** `copy` gives the lines that somebody wrote for a place, where there are some; whether they say the right thing is seen when the result is read. */
+const setAt = (target: Target, value: unknown, copy?: (place: ValuesPath) => Render | undefined): Result<PackSource> => {
   const { source, path } = target;
   const wanted = withValue(source.plain, path, value);
   if (!wanted.ok) return wanted;
@@ -165,10 +166,8 @@ const setAt = (target: Target, value: unknown, copied?: Render): Result<PackSour
   const place = path.slice(0, depth + 1);
   const made = valueAt(wanted.value, place);
   const last = place.at(-1);
-  const renders: Render[] = [
-    ...(copied === undefined || place.length !== path.length ? [] : [copied]),
-    typeof last === 'number' ? itemRender(made) : pairRender(String(last), made),
-  ];
+  const copied = copy?.(place);
+  const renders: Render[] = [...(copied === undefined ? [] : [copied]), typeof last === 'number' ? itemRender(made) : pairRender(String(last), made)];
   const root = source.document.contents;
   const isNothing = source.plain === null || (isMap(root) && root.items.length === 0 && root.flow !== true);
   const text =
@@ -252,10 +251,12 @@ const differences = (values: unknown, over: unknown, path: (string | number)[] =
 };
 
 const mergeStep = (state: Merge, path: ValuesPath, value: unknown): Result<void> => {
-  const parent = nodeIn(state.added.document, path.slice(0, -1));
-  const pair = isMap(parent) && parent.flow !== true ? findPair(parent, String(path.at(-1))) : undefined;
-  const copied = pair === undefined || !isPair(pair) || isAlias(pair.value) ? undefined : copiedPair(state.added, pair);
-  const edited = setAt({ source: state.source, path }, value, copied);
+  const copy = (place: ValuesPath): Render | undefined => {
+    const parent = nodeIn(state.added.document, place.slice(0, -1));
+    const pair = isMap(parent) && parent.flow !== true ? findPair(parent, String(place.at(-1))) : undefined;
+    return pair === undefined || isAlias(pair.value) ? undefined : copiedPair(state.added, pair);
+  };
+  const edited = setAt({ source: state.source, path }, value, copy);
   if (!edited.ok) return edited;
   state.source = edited.value;
   return ok(undefined);
