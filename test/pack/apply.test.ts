@@ -90,7 +90,7 @@ describe('a pack by path in a profile', () => {
     ['{path: ./packs/broken}', /profile\.yaml:9:20: pack\.json:1:1: error: has no version/],
     ['{path: ""}', /profile\.yaml:9:20: must be a path, like \.\/packs\/web/],
     [`{path: ./packs/shop, digest: "sha256:${'a'.repeat(64)}"}`, /give either "path" .* or "digest"/],
-    ['{path: ./packs/shop, version: 2.0.0}', /profile\.yaml:9:43: says 2\.0\.0, and the pack in path is 1\.2\.3/],
+    ['{path: ./packs/shop, version: 2.0.0}', /profile\.yaml:9:43: says "2\.0\.0", and the pack in path is 1\.2\.3/],
     ['{path: ./packs/shop, valuesFile: ./none.yaml}', /profile\.yaml:9:46: \.\/none\.yaml: there is no such file/],
     ['{path: ./packs/shop, valuesFile: ./mine.yaml, values: "a: 1"}', /give either "valuesFile" or "values"/],
     ['{path: ./packs/shop, presets: ["Size:tiny"]}', /preset Size:tiny is not one of Size:large, Size:huge/],

@@ -104,6 +104,14 @@ describe('values are edited in place', () => {
     expect(good(setValue('# only a remark', 'a.b', 1))).toBe('# only a remark\na:\n  b: 1\n');
   });
 
+  test('behind an alias a place gets values of its own; what others refer to is refused', () => {
+    const text = 'base: &base {cpu: 1, mem: 2}\nweb: *base\nmerged:\n  <<: *base\n  x: 1\n';
+    expect(plain(good(setValue(text, 'web.cpu', 9)))).toEqual({ base: { cpu: 1, mem: 2 }, web: { cpu: 9, mem: 2 }, merged: { cpu: 1, mem: 2, x: 1 } });
+    expect(good(setValue(text, 'merged.cpu', 9))).toBe(`${text}  cpu: 9\n`);
+    for (const edited of [setValue(text, 'base.cpu', 9), setValue(text, 'base', 1), deleteValue(text, 'base'), deleteValue(text, 'merged.cpu')])
+      expect(edited).toMatchObject({ ok: false, failure: { code: 'values-edit-failed' } });
+  });
+
   test('line breaks of Windows stay', () => {
     expect(good(setValue('a:\r\n  b: 1\r\nc: 2\r\n', 'a.d', { e: 1 }))).toBe('a:\r\n  b: 1\r\n  d:\r\n    e: 1\r\nc: 2\r\n');
     expect(good(setValue('a:\r\n  b: 1\r\n', 'a.b', 2))).toBe('a:\r\n  b: 2\r\n');

@@ -77,7 +77,7 @@ const checkEdited = (work: Work, files: PackFiles, values: string, key: string):
 };
 
 const fill = (work: Work, pack: Plain, key: 'name' | 'version', value: string): void => {
-  if (pack[key] !== undefined && pack[key] !== value) report(work, key, `says ${String(pack[key])}, and the pack in path is ${value}; leave it out`);
+  if (pack[key] !== undefined && pack[key] !== value) report(work, key, `says ${JSON.stringify(pack[key])}, and the pack in path is ${value}; leave it out`);
   pack[key] = value;
 };
 

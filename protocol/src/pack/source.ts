@@ -1,4 +1,4 @@
-import { isAlias, isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, type Document, type ScalarTag, type Tags } from 'yaml';
+import { isAlias, isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, Schema, type Document, type ScalarTag, type Tags } from 'yaml';
 import type { Finding } from '../finding.ts';
 import { limits } from '../limits.ts';
 import { packLimits } from './limits.ts';
@@ -36,6 +36,9 @@ const helmTags = (tags: Tags): Tags => [
     .filter((tag) => typeof tag === 'string' || !('format' in tag && tag.format === 'TIME'))
     .filter((tag) => typeof tag === 'string' || !/:(timestamp|binary|omap|pairs|set)$/.test(tag.tag)),
 ];
+
+/** Made once: making it costs as much as reading a small text. */
+const helmSchema = new Schema({ schema: 'yaml-1.1', customTags: helmTags, merge: true });
 
 /** Walks without recursion: depth is what this is about. */
 const depthOf = (root: unknown, depthMax: number): number => {
@@ -134,7 +137,7 @@ export const readSource = (text: string, file: string): ReadSource => {
       uniqueKeys: false,
       version: '1.1',
       merge: true,
-      customTags: helmTags,
+      schema: helmSchema,
       logLevel: 'error',
     }) as Document;
     const [error] = document.errors;
