@@ -23,6 +23,7 @@ import { linkPath, webSocketCarrier } from './gateway/websocket.ts';
 import type { AcceptPeer } from './port/carrier.ts';
 import type { Store } from './port/store.ts';
 import { mountRegistry } from './registry/serve.ts';
+import { startCollecting } from './reconcile/collect.ts';
 import { createHelmPool, readHelmEngineIdentity } from './render/helm/index.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { systemClock } from './system/clock.ts';
@@ -136,6 +137,7 @@ export const startHub = async (options: HubOptions) => {
   const self = await loadSelf(store, tenant, options);
   const helm = createHelmPool(helmOptions);
   const core = await createCore({ systemTenant: tenant, store, content, helm, ...self, clock: systemClock, random: systemRandom, log: options.log });
+  const collecting = startCollecting({ store, content, fleet: core.fleet, forget: core.bundler.forget, clock: systemClock, log: options.log });
   const auth = createAuth({ store, clock: systemClock, random: systemRandom });
 
   const server = createServer({ requestTimeout: 0, headersTimeout: 15_000, keepAliveTimeout: 65_000 });
@@ -180,6 +182,7 @@ export const startHub = async (options: HubOptions) => {
     newSetupLink: async (): Promise<string> => `${url}/setup#${await auth.makeSetupToken(tenant)}`,
     close: async (): Promise<void> => {
       stream.close();
+      await collecting.stop();
       await core.close();
       await webSocket.close();
       await mqtt?.close();

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { buildAgent } from '@groundplane/installer/build';
+import { deltaFigures } from './delta.ts';
 import { percentile, readProcess } from './measure.ts';
 import { startRig, type Rig } from './rig.ts';
 
@@ -161,9 +162,13 @@ const main = async (): Promise<void> => {
     allowPositionals: true,
     options: { hosts: { type: 'string', default: '1000' }, json: { type: 'boolean', default: false } },
   });
+  if (positionals[0] === 'delta') {
+    for (const figures of await deltaFigures()) process.stdout.write(`${JSON.stringify({ name: 'delta', ...figures })}\n`);
+    process.exit(0);
+  }
   const name = positionals[0] as keyof typeof benchmarks | undefined;
   if (name === undefined || !Object.hasOwn(benchmarks, name)) {
-    process.stderr.write(`npm run bench -- ${Object.keys(benchmarks).join('|')} [--hosts N] [--json]\n`);
+    process.stderr.write(`npm run bench -- ${Object.keys(benchmarks).join('|')}|delta [--hosts N] [--json]\n`);
     process.exit(2);
   }
   const hosts = name === 'agent' ? 1 : Number(values.hosts);

@@ -204,6 +204,12 @@ export const createBundler = (renderer: LayerRenderer, engine: string) => {
       // Asked again, since rendering may have found out that a chart uses random values.
       return built.ok ? ok(keep(bundles, shareKey(input), built.value, bundlesMax)) : built;
     },
+    /** Forgets what was made: blobs of it may be gone from the store, and making it again puts them back. */
+    forget: (): void => {
+      bundles.clear();
+      byDigest.clear();
+      layers.clear();
+    },
     /** A bundle that was made before, also by an earlier run of the hub. */
     load: async (digest: string): Promise<BuiltBundle | undefined> => {
       const known = byDigest.get(digest);
