@@ -28,6 +28,7 @@ import { createHelmPool, readHelmEngineIdentity } from './render/helm/index.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { systemClock } from './system/clock.ts';
 import { systemRandom } from './system/random.ts';
+import { createBlobCipher } from './trust/blob-cipher.ts';
 import { loadHubKeys } from './trust/keys.ts';
 import { dashboardApp } from './web/dashboard.ts';
 import { developmentAssets, shippedAssets } from './web/assets.ts';
@@ -132,9 +133,9 @@ const helmOptions = { workers: 2, timeoutMs: 30_000, idleMs: 60_000, memoryMaxBy
 export const startHub = async (options: HubOptions) => {
   mkdirSync(options.data, { recursive: true, mode: 0o700 });
   const store = openSqliteStore(join(options.data, 'hub.db'), systemClock);
-  const content = diskContent(join(options.data, 'content'));
   const tenant = await firstTenant(store);
   const self = await loadSelf(store, tenant, options);
+  const content = diskContent(join(options.data, 'content'), systemClock, createBlobCipher(self.keys.sealKey));
   const helm = createHelmPool(helmOptions);
   const core = await createCore({ systemTenant: tenant, store, content, helm, ...self, clock: systemClock, random: systemRandom, log: options.log });
   const collecting = startCollecting({ store, content, fleet: core.fleet, forget: core.bundler.forget, clock: systemClock, log: options.log });

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { profileSpecSchema } from '@groundplane/protocol/profile';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { codeOf, openHub, value, type HubWorld } from './world.ts';
@@ -135,6 +137,28 @@ describe('secrets', () => {
     const values = value(await hub.admin.call('clusterValues', { params: at }));
     expect(values.layers.find((layer) => layer.name === 'login')?.uses[0]).toMatchObject({ origin: { from: 'cluster' }, sensitive: true });
     expect(JSON.stringify(values)).not.toContain('other');
+  });
+
+  test('what is rendered with a secret lies sealed on the disk, and is served as it is', async () => {
+    value(await hub.admin.call('applyCluster', { params: { project: 'default', name: 'sealed' }, body: { spec: spec('canary-4711') } }));
+    const row = await hub.store.byName(
+      'cluster',
+      hub.tenant,
+      value(await hub.admin.call('listProjects', {})).items.find((item) => item.name === 'default')?.id ?? '',
+      'sealed',
+    );
+    if (row === undefined) throw new Error('the cluster is not there');
+    const built = value(await hub.core.bundler.make(value(await hub.core.inputs.ofRow(row))));
+    const object = built.bundle.layers.find((layer) => layer.name === 'login')?.objects[0];
+    expect(String(await hub.content.read(object?.digest ?? ''))).toContain('canary-4711');
+    expect(await hub.content.size(object?.digest ?? '')).toBe(object?.size);
+    const part: Buffer[] = [];
+    for await (const chunk of hub.content.stream(object?.digest ?? '', 2, 11)) part.push(Buffer.from(chunk as Uint8Array));
+    expect(Buffer.concat(part).toString()).toBe(String(await hub.content.read(object?.digest ?? '')).slice(2, 12));
+    const found: string[] = [];
+    for (const entry of readdirSync(hub.folder, { recursive: true, withFileTypes: true }))
+      if (entry.isFile() && readFileSync(join(entry.parentPath, entry.name)).includes('canary-4711')) found.push(entry.name);
+    expect(found).toEqual([]);
   });
 
   test('macros: the nearest scope wins, sensitive ones are sealed and hidden, and everybody who uses one follows', async () => {
