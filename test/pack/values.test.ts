@@ -112,6 +112,23 @@ describe('values are edited in place', () => {
       expect(edited).toMatchObject({ ok: false, failure: { code: 'values-edit-failed' } });
   });
 
+  test.each([
+    'a:\n  ca: |-\n\n\n\n',
+    'a:\n  ca: |+\n    x\n\n\n',
+    'a:\n  ca: >\n    x\n\n',
+    'a:\n  ca: |',
+    'a:\n  ca:\n\n# end',
+    'a:\n  ca: "x\n    y"  # why\n',
+  ])('keys below the text at the end of %j', (text) => {
+    const before = plain(text) as { a: Record<string, unknown> };
+    const edited = good(setValue(text, 'a.more', 1));
+    expect(plain(edited)).toEqual({ a: { ...before.a, more: 1 } });
+    expect(plain(good(deleteValue(edited, 'a.more')))).toEqual(before);
+    expect(plain(good(setValue(text, 'a.ca', 'z')))).toEqual({ a: { ca: 'z' } });
+    expect(plain(good(setValue(text, 'top', 1)))).toEqual({ ...before, top: 1 });
+    for (const remark of ['# end', '# why'].filter((item) => text.includes(item))) expect(edited).toContain(remark);
+  });
+
   test('line breaks of Windows stay', () => {
     expect(good(setValue('a:\r\n  b: 1\r\nc: 2\r\n', 'a.d', { e: 1 }))).toBe('a:\r\n  b: 1\r\n  d:\r\n    e: 1\r\nc: 2\r\n');
     expect(good(setValue('a:\r\n  b: 1\r\n', 'a.b', 2))).toBe('a:\r\n  b: 2\r\n');
