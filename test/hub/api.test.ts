@@ -64,6 +64,8 @@ const bodies: Partial<Record<RouteName, unknown>> = {
   createTicket: { name: 'new' },
   setMacro: { value: 'v' },
   createApiKey: { name: 'new', role: 'Viewer' },
+  setRegistry: { kind: 'oci', url: 'oci://127.0.0.1:1/x' },
+  importArtifact: { artifact: 'web' },
 };
 const queries: Partial<Record<RouteName, string>> = { diffProfile: '?from=1.0.0&to=1.0.0' };
 
@@ -247,7 +249,7 @@ describe('tenants', () => {
       return rows;
     };
     const before = await count();
-    const created: RouteName[] = ['createProject', 'createTicket', 'createApiKey', 'setMacro', 'applyProfile', 'applyCluster'];
+    const created: RouteName[] = ['createProject', 'createTicket', 'createApiKey', 'setMacro', 'setRegistry', 'applyProfile', 'applyCluster'];
     for (const [name, route] of table) {
       if (!/\{(name|version|digest)\}/.test(route.path) || created.includes(name)) continue;
       const response = await send(name, { headers: bearer(stranger.key), given: { digest } });
