@@ -15,6 +15,7 @@ import { customApis, customScopes, parseObjects, placeObject } from './objects.t
 import { renderOs } from './os.ts';
 import type { NamespacePart, SourceParts } from './parts.ts';
 import { applyPatches } from './patches.ts';
+import { withReadyChecks } from './ready-checks.ts';
 import { sourceParts } from './sources.ts';
 
 export interface LayerRenderer extends Omit<ChartRenderer, 'usesRandom'> {
@@ -38,6 +39,9 @@ export interface RenderedLayer {
   usedRandom: boolean;
   warnings: Finding[];
 }
+
+/** A layer that says nothing waits as long as its pack does. */
+const defaultTimeoutSeconds = 300;
 
 const keepAnnotation = 'helm.sh/resource-policy';
 
@@ -175,6 +179,7 @@ export const renderLayer = async (renderer: LayerRenderer, input: ResolvedLayer,
   const stored = await storeAll(renderer.content, changed.value, layer, parts.value, secret);
   if (!stored.ok) return stored;
   const { apis, ...content } = stored.value;
+  const checked = withReadyChecks(content.objects, parts.value.readiness ?? []);
   const namespace = parts.value.namespace;
   return ok({
     layer: {
@@ -186,14 +191,18 @@ export const renderLayer = async (renderer: LayerRenderer, input: ResolvedLayer,
       ...(namespace === undefined ? {} : { namespace }),
       ...(layer.replaces === undefined ? {} : { replaces: layer.replaces }),
       adopt: layer.adopt,
-      readinessTimeoutMs: layer.readiness.timeoutSeconds * 1000,
+      readinessTimeoutMs:
+        (layer.readiness.timeoutSeconds === defaultTimeoutSeconds
+          ? (parts.value.readinessTimeoutSeconds ?? defaultTimeoutSeconds)
+          : layer.readiness.timeoutSeconds) * 1000,
       ...(await renderOs(renderer.content, layer, secret)),
       ...kubernetesOf(layer),
       ...content,
+      objects: checked.objects,
     },
     namespaces: parts.value.namespaces,
     apis,
     usedRandom: rendered.value.usedRandom,
-    warnings: parts.value.warnings,
+    warnings: [...parts.value.warnings, ...checked.warnings],
   });
 };
