@@ -155,23 +155,35 @@ const agent = async (rig: Rig): Promise<Figures> => {
 };
 
 const benchmarks = { enrol, change, idle, agent } as const;
+/** Benchmarks that need no hub and no fleet. */
+const alone: Readonly<Record<string, () => Promise<Figures>>> = {
+  render: async () => (await import('./render.ts')).render(),
+};
+
+const show = (figures: Figures, isJson: boolean): void => {
+  if (!isJson) for (const [key, value] of Object.entries(figures)) process.stdout.write(`${key.padEnd(28)} ${value}\n`);
+  process.stdout.write(`${JSON.stringify(figures)}\n`);
+};
 
 const main = async (): Promise<void> => {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: { hosts: { type: 'string', default: '1000' }, json: { type: 'boolean', default: false } },
   });
+  const single = Object.hasOwn(alone, positionals[0] ?? '') ? alone[positionals[0] ?? ''] : undefined;
+  if (single !== undefined) {
+    show({ name: positionals[0] ?? '', ...(await single()) }, values.json);
+    process.exit(0);
+  }
   const name = positionals[0] as keyof typeof benchmarks | undefined;
   if (name === undefined || !Object.hasOwn(benchmarks, name)) {
-    process.stderr.write(`npm run bench -- ${Object.keys(benchmarks).join('|')} [--hosts N] [--json]\n`);
+    process.stderr.write(`npm run bench -- ${[...Object.keys(benchmarks), ...Object.keys(alone)].join('|')} [--hosts N] [--json]\n`);
     process.exit(2);
   }
   const hosts = name === 'agent' ? 1 : Number(values.hosts);
   const rig = await startRig();
   try {
-    const figures = { name, hosts, ...(await benchmarks[name](rig, hosts)) };
-    if (!values.json) for (const [key, value] of Object.entries(figures)) process.stdout.write(`${key.padEnd(28)} ${value}\n`);
-    process.stdout.write(`${JSON.stringify(figures)}\n`);
+    show({ name, hosts, ...(await benchmarks[name](rig, hosts)) }, values.json);
   } finally {
     await rig.stop();
   }
