@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { buildAgent } from '@groundplane/installer/build';
-import { deltaFigures } from './delta.ts';
 import { percentile, readProcess } from './measure.ts';
 import { startRig, type Rig } from './rig.ts';
 
@@ -156,27 +155,38 @@ const agent = async (rig: Rig): Promise<Figures> => {
 };
 
 const benchmarks = { enrol, change, idle, agent } as const;
+/** Benchmarks that need no hub and no fleet. */
+const alone: Readonly<Record<string, () => Promise<readonly Figures[]>>> = {
+  render: async () => [await (await import('./render.ts')).render()],
+  resolve: async () => [await (await import('./resolve.ts')).resolve()],
+  delta: async () => (await import('./delta.ts')).deltaFigures(),
+};
+
+const isFleetBenchmark = (name: string): name is keyof typeof benchmarks => Object.hasOwn(benchmarks, name);
+
+const show = (figures: Figures, isJson: boolean): void => {
+  if (!isJson) for (const [key, value] of Object.entries(figures)) process.stdout.write(`${key.padEnd(28)} ${value}\n`);
+  process.stdout.write(`${JSON.stringify(figures)}\n`);
+};
 
 const main = async (): Promise<void> => {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: { hosts: { type: 'string', default: '1000' }, json: { type: 'boolean', default: false } },
   });
-  if (positionals[0] === 'delta') {
-    for (const figures of await deltaFigures()) process.stdout.write(`${JSON.stringify({ name: 'delta', ...figures })}\n`);
+  const name = positionals[0] ?? '';
+  if (Object.hasOwn(alone, name)) {
+    for (const figures of (await alone[name]?.()) ?? []) show({ name, ...figures }, values.json);
     process.exit(0);
   }
-  const name = positionals[0] as keyof typeof benchmarks | undefined;
-  if (name === undefined || !Object.hasOwn(benchmarks, name)) {
-    process.stderr.write(`npm run bench -- ${Object.keys(benchmarks).join('|')}|delta [--hosts N] [--json]\n`);
+  if (!isFleetBenchmark(name)) {
+    process.stderr.write(`npm run bench -- ${[...Object.keys(benchmarks), ...Object.keys(alone)].join('|')} [--hosts N] [--json]\n`);
     process.exit(2);
   }
   const hosts = name === 'agent' ? 1 : Number(values.hosts);
   const rig = await startRig();
   try {
-    const figures = { name, hosts, ...(await benchmarks[name](rig, hosts)) };
-    if (!values.json) for (const [key, value] of Object.entries(figures)) process.stdout.write(`${key.padEnd(28)} ${value}\n`);
-    process.stdout.write(`${JSON.stringify(figures)}\n`);
+    show({ name, hosts, ...(await benchmarks[name](rig, hosts)) }, values.json);
   } finally {
     await rig.stop();
   }

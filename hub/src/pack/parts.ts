@@ -23,7 +23,7 @@ export interface PackPartsOptions {
   manifests?: readonly { name: string; content: string }[];
 }
 
-export interface PackParts extends SourceParts {
+export interface PackParts extends Omit<SourceParts, 'readiness'> {
   facts: PackFacts;
   header: PackHeader;
   /** Of the header; 0 when it says nothing. */
