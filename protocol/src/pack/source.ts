@@ -131,7 +131,8 @@ export const readSource = (text: string, file: string): ReadSource => {
     return { line: Math.max(line, 1), column: Math.max(col, 1) };
   };
   try {
-    const document = parseDocument(maskTemplates(text), {
+    const masked = maskTemplates(text);
+    const document = parseDocument(masked, {
       lineCounter: lines,
       prettyErrors: false,
       uniqueKeys: false,
@@ -144,7 +145,8 @@ export const readSource = (text: string, file: string): ReadSource => {
     if (error !== undefined)
       return broken(error.code === 'TAB_AS_INDENT' ? 'a tab indents this line; YAML wants spaces' : unmask(firstLine(error)), at(error.pos[0]));
     if (depthOf(document.contents, packLimits.yamlDepth) > packLimits.yamlDepth) return broken(`is nested more than ${packLimits.yamlDepth} deep`);
-    const plain = unmaskPlain(document.toJS({ maxAliasCount: limits.yamlAliases }) ?? null);
+    const read: unknown = document.toJS({ maxAliasCount: limits.yamlAliases }) ?? null;
+    const plain = masked === text ? read : unmaskPlain(read);
     const twice = oddKeys(document).map(({ key, isTwice, offset }): Finding => ({
       severity: isTwice ? 'warning' : 'error',
       code: isTwice ? 'key-twice' : 'key-invalid',
