@@ -113,6 +113,13 @@ const listen = async (server: Server, options: HubOptions): Promise<number> => {
   return (server.address() as AddressInfo).port;
 };
 
+const closeServer = async (server: Server): Promise<void> => {
+  const closed = Promise.withResolvers<void>();
+  server.close(() => closed.resolve());
+  server.closeAllConnections();
+  await closed.promise;
+};
+
 /** Everything that answers over HTTP: health, OpenAPI, content, events, the API, and the dashboard for every other path. */
 const webApp = (deps: ApiDeps, core: Core, options: HubOptions): { app: Hono; stream: { close: () => void } } => {
   const app = new Hono();
@@ -187,10 +194,7 @@ export const startHub = async (options: HubOptions) => {
       await core.close();
       await webSocket.close();
       await mqtt?.close();
-      const closed = Promise.withResolvers<void>();
-      server.close(() => closed.resolve());
-      server.closeAllConnections();
-      await closed.promise;
+      await closeServer(server);
       await helm.close();
       await store.close();
     },

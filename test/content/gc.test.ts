@@ -141,6 +141,8 @@ describe('collector on a real folder', () => {
   });
 });
 
+const descriptor = (digest: string, size: number) => ({ mediaType: 'application/octet-stream', digest, size });
+
 test('everything that a cluster needs is named by something', async () => {
   const hub = await openHub();
   try {
@@ -158,6 +160,15 @@ test('everything that a cluster needs is named by something', async () => {
     const { roots, refs } = await gatherRoots(deps);
     const alive = reachable(roots, refs);
     const built = await hub.core.bundler.load(cluster.bundle ?? '');
+    const layer = await hub.content.put('a layer');
+    const packageManifest = JSON.stringify({ schemaVersion: 2, config: descriptor(await hub.content.put('{}'), 2), layers: [descriptor(layer, 7)] });
+    const imported = await hub.content.put(packageManifest);
+    const row = { op: 'put', kind: 'blob', tenant: hub.tenant, id: imported, project: '', name: imported, value: { size: packageManifest.length } } as const;
+    await hub.store.commit([row]);
+    const later = await gatherRoots({ ...deps, clock: fakeClock(Date.now()) });
+    expect(reachable(later.roots, later.refs).has(layer)).toBe(true);
+    const muchLater = await gatherRoots({ ...deps, clock: fakeClock(Date.now() + 31 * 86_400_000) });
+    expect(reachable(muchLater.roots, muchLater.refs).has(layer)).toBe(false);
     expect(built?.blobs.size).toBeGreaterThan(0);
     for (const digest of [cluster.bundle ?? '', ...(built?.blobs.keys() ?? [])]) expect(alive.has(digest)).toBe(true);
   } finally {

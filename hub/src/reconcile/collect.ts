@@ -4,6 +4,7 @@ import type { Fleet } from '../fleet/index.ts';
 import type { Clock } from '../port/clock.ts';
 import type { CollectableContent } from '../port/content.ts';
 import type { Store, Write } from '../port/store.ts';
+import { registryLimits } from '../registry/limits.ts';
 import { childrenOf, parseManifest } from '../registry/oci-manifest.ts';
 
 /** A blob that nobody names any more stays this long. */
@@ -59,7 +60,12 @@ export const gatherRoots = async (deps: CollectDeps): Promise<{ roots: Set<strin
       refs.set(row.value.digest, row.value.needs ?? []);
     } else if (clock.wallMs() - row.updatedAtMs < uploadGraceMs) roots.add(row.value.digest);
   }
-  for await (const row of store.scan('blob')) if (clock.wallMs() - row.updatedAtMs < uploadGraceMs) roots.add(row.id);
+  for await (const row of store.scan('blob')) {
+    if (clock.wallMs() - row.updatedAtMs >= uploadGraceMs) continue;
+    roots.add(row.id);
+    // A Zarf package that no profile uses yet is a small manifest with large layers.
+    if (row.value.size <= registryLimits.manifestBytes) await manifestRefs(content, row.id, refs);
+  }
   return { roots, refs };
 };
 
