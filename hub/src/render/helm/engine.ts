@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { z } from 'zod';
-import { helmLimits } from './limits.ts';
+import { globalPrefix, helmLimits } from './limits.ts';
 import type { HelmEngineIdentity } from './types.ts';
 
 const inflate = promisify(zstdDecompress);
@@ -72,6 +72,43 @@ export const capMemory = (wasm: Uint8Array, memoryMaxBytes: number): Uint8Array<
   throw new RangeError('the WebAssembly module has no memory section');
 };
 
+interface Section {
+  id: number;
+  at: number;
+  start: number;
+  end: number;
+}
+
+const sectionsOf = (wasm: Uint8Array): Section[] => {
+  const sections: Section[] = [];
+  for (let at = 8; at < wasm.length;) {
+    const { value: size, next: start } = readLeb(wasm, at + 1);
+    sections.push({ id: wasm[at] ?? 0, at, start, end: start + size });
+    at = start + size;
+  }
+  return sections;
+};
+
+/**
+ * Exports the module's own globals (Go's stack pointer and registers) as `global0`, `global1`, …, so that a started instance can be copied: its state is its
+ * memory and these. The module imports none, which is checked by WebAssembly itself: a wrong index does not compile.
+ */
+export const exportGlobals = (wasm: Uint8Array): Uint8Array<ArrayBuffer> => {
+  const sections = sectionsOf(wasm);
+  const globals = sections.find((section) => section.id === 6);
+  const exports = sections.find((section) => section.id === 7);
+  if (globals === undefined || exports === undefined) throw new RangeError('the WebAssembly module has no globals or no exports');
+  const count = readLeb(wasm, globals.start).value;
+  const had = readLeb(wasm, exports.start);
+  const added = Array.from({ length: count }, (_, index) => {
+    const name = Buffer.from(`${globalPrefix}${index}`);
+    return [...leb(name.length), ...name, 3, ...leb(index)];
+  }).flat();
+  const payload = [...leb(had.value + count), ...wasm.subarray(had.next, exports.end), ...added];
+  const section = Uint8Array.from([7, ...leb(payload.length), ...payload]);
+  return new Uint8Array(Buffer.concat([wasm.subarray(0, exports.at), section, wasm.subarray(exports.end)]));
+};
+
 /** Who the engine is, from the provenance beside the artefact (`helm-engine.json`), without loading it. */
 export const readHelmEngineIdentity = async (artefactUrl: URL = defaultArtefactUrl): Promise<Result<HelmEngineIdentity & { bytes: number }>> => {
   try {
@@ -97,7 +134,7 @@ export const loadHelmEngine = async (options: { artefactUrl?: URL | undefined; m
       const message = `${artefactUrl.pathname} has SHA-256 ${found}, expected ${digest}. Reinstall the hub.`;
       return fail('blocked', 'render-engine-damaged', 'Helm engine', message);
     }
-    return ok({ module: await WebAssembly.compile(capMemory(wasm, options.memoryMaxBytes)), identity: { version, digest } });
+    return ok({ module: await WebAssembly.compile(exportGlobals(capMemory(wasm, options.memoryMaxBytes))), identity: { version, digest } });
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     return fail('blocked', 'render-engine-damaged', 'Helm engine', `${artefactUrl.pathname} cannot be loaded: ${why}. Reinstall the hub.`);

@@ -19,3 +19,6 @@ export const helmLimits = {
   memoryMinBytes: 96 * 1024 * 1024,
   memoryMaxBytes: 4 * 1024 * 1024 * 1024 - 65_536,
 } as const;
+
+/** Names under which the engine's globals are exported for copying a started instance. */
+export const globalPrefix = 'global';

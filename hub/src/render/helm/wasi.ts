@@ -17,6 +17,8 @@ export interface WasiHost {
   /** Set when the program ended itself, which a reactor only does when it is broken or out of memory. */
   exitCode(): number | undefined;
   stderr(): string;
+  /** What the counting clock says. */
+  monotonicNs(): bigint;
 }
 
 /** An endless byte sequence that depends on the key only: HMAC-SHA-256 over a counter. */
@@ -40,6 +42,7 @@ interface Process {
   write(chunk: Uint8Array): void;
   exit(code: number): never;
   nowNs: bigint;
+  monotonicNs: bigint;
 }
 
 /**
@@ -47,7 +50,6 @@ interface Process {
  * There are no files: `fd_prestat_get` says so, and everything else is "not supported".
  */
 const syscalls = (self: Process): Record<string, Syscall> => {
-  let monotonicNs = 1n;
   const empty = (count: number, size: number): number => {
     self.view().setUint32(count, 0, true);
     self.view().setUint32(size, 0, true);
@@ -67,8 +69,8 @@ const syscalls = (self: Process): Record<string, Syscall> => {
     environ_sizes_get: empty,
     environ_get: () => errno.success,
     clock_time_get: (id: number, _precision: bigint, out: number) => {
-      monotonicNs += monotonicStepNs;
-      self.view().setBigUint64(out, id === 0 ? self.nowNs : monotonicNs, true);
+      self.monotonicNs += monotonicStepNs;
+      self.view().setBigUint64(out, id === 0 ? self.nowNs : self.monotonicNs, true);
       return errno.success;
     },
     random_get: (at: number, size: number) => {
@@ -93,7 +95,7 @@ const syscalls = (self: Process): Record<string, Syscall> => {
       for (let index = 0; index < count; index += 1) {
         const from = subscriptions + 48 * index;
         const isClock = view.getUint8(from + 8) === 0;
-        if (isClock && (view.getUint16(from + 40, true) & 1) === 0) monotonicNs += view.getBigUint64(from + 24, true);
+        if (isClock && (view.getUint16(from + 40, true) & 1) === 0) self.monotonicNs += view.getBigUint64(from + 24, true);
         view.setBigUint64(events + 32 * index, view.getBigUint64(from, true), true);
         view.setUint16(events + 32 * index + 8, errno.success, true);
         view.setUint8(events + 32 * index + 10, view.getUint8(from + 8));
@@ -111,7 +113,7 @@ const syscalls = (self: Process): Record<string, Syscall> => {
  * no environment. What the module writes to any descriptor is kept up to a bound.
  * Go seeds its own generator (order of maps, hashes) when it starts; that seed is a constant, or equal charts would differ by cluster.
  */
-export const createWasiHost = (module: WebAssembly.Module, options: { seed: string; nowMs: number }): WasiHost => {
+export const createWasiHost = (module: WebAssembly.Module, options: { seed: string; nowMs: number; monotonicNs?: bigint }): WasiHost => {
   let memory: WebAssembly.Memory | undefined;
   let rendering = false;
   let usedRandom = false;
@@ -123,7 +125,7 @@ export const createWasiHost = (module: WebAssembly.Module, options: { seed: stri
     if (memory === undefined) throw new Error('the module called its host before it had a memory');
     return memory.buffer;
   };
-  const calls = syscalls({
+  const process: Process = {
     view: () => new DataView(buffer()),
     bytes: (at, size) => new Uint8Array(buffer(), at >>> 0, size >>> 0),
     random: (target) => {
@@ -141,7 +143,9 @@ export const createWasiHost = (module: WebAssembly.Module, options: { seed: stri
       throw new Error(`the engine ended itself with code ${code}`);
     },
     nowNs: BigInt(Math.trunc(options.nowMs)) * 1_000_000n,
-  });
+    monotonicNs: options.monotonicNs ?? 1n,
+  };
+  const calls = syscalls(process);
   const imports: WebAssembly.ModuleImports = {};
   for (const { module: from, name } of WebAssembly.Module.imports(module)) {
     if (from === 'wasi_snapshot_preview1') imports[name] = calls[name] ?? ((): number => errno.notSupported);
@@ -157,5 +161,6 @@ export const createWasiHost = (module: WebAssembly.Module, options: { seed: stri
     usedRandom: () => usedRandom,
     exitCode: () => exitCode,
     stderr: () => stderr,
+    monotonicNs: () => process.monotonicNs,
   };
 };
