@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { registryKinds, type RegistryKind } from '@groundplane/protocol/api/registries';
+import { registryKinds, type RegistryKind } from '@groundplane/protocol/registry-kinds';
 import type { Context } from './io.ts';
 import type { RegistryFlags } from './local-registry.ts';
 import type { Outcome } from './trouble.ts';
