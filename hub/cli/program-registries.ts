@@ -125,9 +125,13 @@ export const registries = (program: Command, act: Act): void => {
         (await import('./commands/registry-commands.ts')).addRegistry(context, name, url, { ...options, insecure: options.plainHttp === true }),
       ),
     );
-  registry.command('list').action(() => act(async (context) => (await import('./commands/registry-commands.ts')).listRegistries(context)));
+  registry
+    .command('list')
+    .description('those of the project')
+    .action(() => act(async (context) => (await import('./commands/registry-commands.ts')).listRegistries(context)));
   registry
     .command('delete')
+    .description('forget one')
     .argument('<name>')
     .action((name: string) => act(async (context) => (await import('./commands/registry-commands.ts')).deleteRegistry(context, name)));
   registry
