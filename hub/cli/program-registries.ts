@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { registryKinds, type RegistryKind } from '@groundplane/protocol/api/registries';
+import { registryKinds, type RegistryKind } from '@groundplane/protocol/registry-kinds';
 import type { Context } from './io.ts';
 import type { RegistryFlags } from './local-registry.ts';
 import type { Outcome } from './trouble.ts';
@@ -50,6 +50,27 @@ const packs = (program: Command, act: Act): void => {
     );
 };
 
+const profiles = (program: Command, act: Act): void => {
+  const profile = parentOf(program, 'profile', 'profiles: push to and pull from registries');
+  registryFlags(
+    profile.command('push').description('push a released version with all that it names').argument('<name>', 'NAME@VERSION').argument('<reference>'),
+  )
+    .option('--force', 'overwrite a version that is there with other content')
+    .action((name: string, reference: string, options: RegistryFlags & { force?: boolean }) =>
+      act(async (context) => (await import('./commands/profile-registry.ts')).profilePush(context, name, reference, options)),
+    );
+  registryFlags(profile.command('pull').description('take a profile from a registry into the hub').argument('<reference>'))
+    .option('--profile-version <version>', 'version or range, when the reference has no tag')
+    .action((reference: string, options: RegistryFlags & { profileVersion?: string }) =>
+      act(async (context) =>
+        (await import('./commands/profile-registry.ts')).profilePull(context, reference, {
+          ...options,
+          ...(options.profileVersion === undefined ? {} : { version: options.profileVersion }),
+        }),
+      ),
+    );
+};
+
 const media = (program: Command, act: Act): void => {
   const parent = parentOf(program, 'media', 'everything that a cluster needs as files, for places without a network');
   registryFlags(parent.command('export').description('write a medium for a cluster: FILE.tar, or a folder').argument('<cluster>').argument('<file>'))
@@ -83,7 +104,7 @@ interface AddFlags {
   plainHttp?: boolean;
 }
 
-/** `gp registry`, `gp pack push|pull`, `gp media`. */
+/** `gp registry`, `gp pack push|pull`, `gp profile push|pull`, `gp media`. */
 export const registries = (program: Command, act: Act): void => {
   const registry = program.command('registry').description('registries that a project takes charts, packs and images from');
   registry
@@ -104,9 +125,13 @@ export const registries = (program: Command, act: Act): void => {
         (await import('./commands/registry-commands.ts')).addRegistry(context, name, url, { ...options, insecure: options.plainHttp === true }),
       ),
     );
-  registry.command('list').action(() => act(async (context) => (await import('./commands/registry-commands.ts')).listRegistries(context)));
+  registry
+    .command('list')
+    .description('those of the project')
+    .action(() => act(async (context) => (await import('./commands/registry-commands.ts')).listRegistries(context)));
   registry
     .command('delete')
+    .description('forget one')
     .argument('<name>')
     .action((name: string) => act(async (context) => (await import('./commands/registry-commands.ts')).deleteRegistry(context, name)));
   registry
@@ -132,5 +157,6 @@ export const registries = (program: Command, act: Act): void => {
       act(async (context) => (await import('./commands/registry-commands.ts')).syncRegistries(context, from, to, options)),
     );
   packs(program, act);
+  profiles(program, act);
   media(program, act);
 };

@@ -135,6 +135,11 @@ describe.skipIf(registryMissing !== '')(`gp registry, gp pack and gp media again
     expect(inspected).toMatchObject({ missing: [], images: [{ reference: image }] });
     const other = await startTestHub();
     try {
+      const pushed = await hub.gp(['profile', 'push', 'shop@1.0.0', `${registry.host}/profiles/shop`, '-o', 'json'], { env });
+      expect([pushed.error, said(pushed.out)]).toEqual(['', expect.objectContaining({ reference: `${registry.host}/profiles/shop:1.0.0` })]);
+      const pulled = await other.gp(['profile', 'pull', `${registry.host}/profiles/shop`, '--profile-version', '^1', '-o', 'json'], { env });
+      expect([pulled.error, said(pulled.out)]).toEqual(['', expect.objectContaining({ name: 'shop', version: '1.0.0' })]);
+      expect((await other.gp(['get', 'profiles', '-o', 'name'])).out).toBe('profile/shop@1.0.0\n');
       const imported = await other.gp(['media', 'import', join(hub.folder, 'shop.tar'), '-o', 'json']);
       expect(imported.error).toBe('');
       expect(said(imported.out)).toMatchObject({ profiles: 1, images: 1 });

@@ -48,7 +48,8 @@ async function* download(connection: Connection, path: string, size: number): As
   }
 }
 
-const blobStream = (connection: Connection, path: string, size: number): Readable => Readable.from(download(connection, path, size), { objectMode: false });
+export const blobStream = (connection: Connection, path: string, size: number): Readable =>
+  Readable.from(download(connection, path, size), { objectMode: false });
 
 const imagePuller = (context: Context, flags: RegistryFlags) => {
   const opened = new Map<string, LocalRegistry>();

@@ -12,7 +12,7 @@ import { systemClock } from '../system/clock.ts';
 
 /** Digests whose presence was checked in this run; saves a `stat` for each object of each bundle. */
 const knownMax = 100_000;
-const touchedMax = 1_000_000;
+const touchedMax = 200_000;
 
 /** Writes a stream to a file and checks it on the way; the file is only good when this is. */
 export const receiveFile = async (file: string, digest: string, source: Readable, sizeMax: number): Promise<Result<number>> => {
@@ -51,14 +51,19 @@ export const diskContent = (folder: string, clock: Pick<Clock, 'wallMs'> = syste
   const remember = (digest: string): void => {
     if (known.size < knownMax) known.add(digest);
   };
+  /** Latest touch that was forgotten for want of room: of a blob that is not in the map no earlier one can be told. */
+  let forgottenMs = Number.NEGATIVE_INFINITY;
   const touch = (digest: string): void => {
     if (touched.size >= touchedMax) {
-      // The oldest go; the collector's grace is long past for them on any hub that sees so many blobs.
-      for (const key of [...touched.keys()].slice(0, touchedMax / 10)) touched.delete(key);
+      for (const [key, atMs] of [...touched].slice(0, touchedMax / 10)) {
+        touched.delete(key);
+        forgottenMs = Math.max(forgottenMs, atMs);
+      }
     }
     touched.delete(digest);
     touched.set(digest, clock.wallMs());
   };
+  const touchedAtMs = (digest: string): number => touched.get(digest) ?? forgottenMs;
   mkdirSync(join(folder, 'tmp'), { recursive: true });
 
   const sizeOf = async (digest: string): Promise<number | undefined> => {
@@ -136,9 +141,9 @@ export const diskContent = (folder: string, clock: Pick<Clock, 'wallMs'> = syste
         }
       }
     },
-    isTouchedSince: (digest, ms) => (touched.get(digest) ?? Number.NEGATIVE_INFINITY) >= ms,
+    isTouchedSince: (digest, ms) => touchedAtMs(digest) >= ms,
     remove: async (digest, untouchedSinceMs) => {
-      if ((touched.get(digest) ?? Number.NEGATIVE_INFINITY) >= untouchedSinceMs) return false;
+      if (touchedAtMs(digest) >= untouchedSinceMs) return false;
       const trash = join(folder, 'tmp', randomUUID());
       // Question and deed in one turn of the event loop: from here on a `put` finds nothing and writes the blob anew.
       known.delete(digest);
