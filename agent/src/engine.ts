@@ -1,4 +1,5 @@
 import { acceptDesired, type Acceptance } from '@groundplane/protocol/accept';
+import { patchBases } from '@groundplane/protocol/delta';
 import { bundleBlobs, type Version } from '@groundplane/protocol/bundle';
 import { digestBytes, type Digest } from '@groundplane/protocol/digest';
 import { fail, ok, type Failure, type Result } from '@groundplane/protocol/failure';
@@ -11,6 +12,7 @@ import { createFactFinder, type OpenCluster } from './engine-facts.ts';
 import { hostStatus } from './engine-status.ts';
 import { executeStep } from './execute/table.ts';
 import type { Outbox } from './link/outbox.ts';
+import { patchBase } from './link/patch.ts';
 import { sleep, type Clock } from './port/clock.ts';
 import type { ContentSource } from './port/content.ts';
 import type { Host } from './port/host.ts';
@@ -111,9 +113,11 @@ export const createEngine = (deps: EngineDeps) => {
   const stage = async (): Promise<Result<void>> => {
     const candidate = state.slot('candidate');
     if (candidate === undefined) return ok(undefined);
+    const before = state.slot('current');
+    const bases = candidate.bundle === undefined || before?.bundle === undefined ? undefined : patchBases(before.bundle, candidate.bundle);
     for (const [digest, size] of candidate.bundle === undefined ? [] : bundleBlobs(candidate.bundle)) {
       if (state.hasContent(digest as Digest)) continue;
-      const text = await deps.content.fetch(digest as Digest, size);
+      const text = await deps.content.fetch(digest as Digest, size, patchBase(state, bases?.get(digest), before?.desired.bundle));
       if (!text.ok) return text;
       if (digestBytes(text.value) !== digest)
         return fail('retry', 'content-missing', digest, 'the content that came has another digest; it will be fetched again');

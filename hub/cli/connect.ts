@@ -130,7 +130,7 @@ export const connectTo = (io: Io, target: Pick<Target, 'hub' | 'credential' | 'p
       try {
         const response = await fetchLimited(`${target.hub}${path}`, { headers: { ...headers(), ...more } });
         if (!response.ok || response.body === null) return await rawFailure(response);
-        return { ok: true, value: { status: response.status, body: response.body as ReadableStream<Uint8Array> } };
+        return { ok: true, value: { status: response.status, body: response.body } };
       } catch (error) {
         const { failure } = fail('retry', 'hub-unreachable', `hub ${target.hub}`, `cannot be reached: ${(error as Error).message}`);
         return { ok: false, failure: { ...failure, status: 0 } };

@@ -11,9 +11,10 @@ const count = (text: string): number => {
   if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('Write a number from 1 to 999999.');
   return Number(text);
 };
+const units: Readonly<Record<string, number>> = { k: 1_000, M: 1_000_000, G: 1_000_000_000 };
 const rate = (text: string): number => {
   const [, digits = '', unit = ''] = /^(\d{1,9})([kMG]?)$/.exec(text) ?? [];
-  const bytes = Number(digits) * { '': 1, k: 1_000, M: 1_000_000, G: 1_000_000_000 }[unit as 'k']!;
+  const bytes = Number(digits) * (units[unit] ?? 1);
   if (digits === '' || bytes < 1_000) throw new InvalidArgumentError('Write bytes a second like 500k, 2M or 1G, at least 1k.');
   return bytes;
 };

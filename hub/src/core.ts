@@ -55,7 +55,7 @@ export const createCore = async (deps: CoreDeps) => {
     deps.engine,
   );
   const sealers = createSealers(keys.sealKey);
-  const inputs = createClusterInputs(store, fleet, deps.systemTenant, sealers);
+  const inputs = createClusterInputs({ store, fleet, content, systemTenant: deps.systemTenant, sealers });
   const delivery = createDelivery({ store, content, bundler });
   const assigner = createAssigner({ store, fleet, keys, epoch, clock });
   const gateway = createGateway({

@@ -23,10 +23,12 @@ import { linkPath, webSocketCarrier } from './gateway/websocket.ts';
 import type { AcceptPeer } from './port/carrier.ts';
 import type { Store } from './port/store.ts';
 import { mountRegistry } from './registry/serve.ts';
+import { startCollecting } from './reconcile/collect.ts';
 import { createHelmPool, readHelmEngineIdentity } from './render/helm/index.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { systemClock } from './system/clock.ts';
 import { systemRandom } from './system/random.ts';
+import { createBlobCipher } from './trust/blob-cipher.ts';
 import { loadHubKeys } from './trust/keys.ts';
 import { dashboardApp } from './web/dashboard.ts';
 import { developmentAssets, shippedAssets } from './web/assets.ts';
@@ -111,6 +113,13 @@ const listen = async (server: Server, options: HubOptions): Promise<number> => {
   return (server.address() as AddressInfo).port;
 };
 
+const closeServer = async (server: Server): Promise<void> => {
+  const closed = Promise.withResolvers<void>();
+  server.close(() => closed.resolve());
+  server.closeAllConnections();
+  await closed.promise;
+};
+
 /** Everything that answers over HTTP: health, OpenAPI, content, events, the API, and the dashboard for every other path. */
 const webApp = (deps: ApiDeps, core: Core, options: HubOptions): { app: Hono; stream: { close: () => void } } => {
   const app = new Hono();
@@ -131,11 +140,12 @@ const helmOptions = { workers: 2, timeoutMs: 30_000, idleMs: 60_000, memoryMaxBy
 export const startHub = async (options: HubOptions) => {
   mkdirSync(options.data, { recursive: true, mode: 0o700 });
   const store = openSqliteStore(join(options.data, 'hub.db'), systemClock);
-  const content = diskContent(join(options.data, 'content'));
   const tenant = await firstTenant(store);
   const self = await loadSelf(store, tenant, options);
+  const content = diskContent(join(options.data, 'content'), systemClock, createBlobCipher(self.keys.sealKey));
   const helm = createHelmPool(helmOptions);
   const core = await createCore({ systemTenant: tenant, store, content, helm, ...self, clock: systemClock, random: systemRandom, log: options.log });
+  const collecting = startCollecting({ store, content, fleet: core.fleet, forget: core.bundler.forget, clock: systemClock, log: options.log });
   const auth = createAuth({ store, clock: systemClock, random: systemRandom });
 
   const server = createServer({ requestTimeout: 0, headersTimeout: 15_000, keepAliveTimeout: 65_000 });
@@ -180,13 +190,11 @@ export const startHub = async (options: HubOptions) => {
     newSetupLink: async (): Promise<string> => `${url}/setup#${await auth.makeSetupToken(tenant)}`,
     close: async (): Promise<void> => {
       stream.close();
+      await collecting.stop();
       await core.close();
       await webSocket.close();
       await mqtt?.close();
-      const closed = Promise.withResolvers<void>();
-      server.close(() => closed.resolve());
-      server.closeAllConnections();
-      await closed.promise;
+      await closeServer(server);
       await helm.close();
       await store.close();
     },

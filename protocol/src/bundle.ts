@@ -23,6 +23,14 @@ export const hookEvents = [
 ] as const;
 export type HookEvent = (typeof hookEvents)[number];
 
+/** What an object has to say besides being ready by the usual rules. */
+export const readyCheckSchema = z.object({
+  condition: z.object({ type: z.string().max(316), status: z.string().max(64) }).optional(),
+  /** Dotted path into the object: `status.phase`. */
+  field: z.object({ path: z.string().max(512), value: z.string().max(512) }).optional(),
+});
+export type ReadyCheck = z.infer<typeof readyCheckSchema>;
+
 export const bundleObjectSchema = z.object({
   ref: objectRefSchema,
   ...blob,
@@ -32,6 +40,8 @@ export const bundleObjectSchema = z.object({
   keep: z.boolean().optional(),
   /** Made before the hooks: a namespace that the layer asked for. */
   early: z.boolean().optional(),
+  /** Readiness checks that the pack asks for; all have to hold. */
+  ready: z.array(readyCheckSchema).max(20).optional(),
 });
 export type BundleObject = z.infer<typeof bundleObjectSchema>;
 

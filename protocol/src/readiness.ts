@@ -1,3 +1,4 @@
+import type { ReadyCheck } from './bundle.ts';
 import type { KubeObject } from './kubernetes.ts';
 
 /** How far an object is. `failed` will not become ready by waiting. */
@@ -150,11 +151,35 @@ const rules: Record<string, (object: KubeObject) => Readiness> = {
   'apiextensions.k8s.io/CustomResourceDefinition': customResourceDefinition,
 };
 
+/** The text of a field by dotted path; lists by index. Undefined where there is none. */
+const fieldText = (object: KubeObject, path: string): string | undefined => {
+  let at: unknown = object;
+  for (const key of path.replace(/^\./, '').split('.')) {
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, key)) return undefined;
+    at = (at as Record<string, unknown>)[key];
+  }
+  return typeof at === 'string' ? at : typeof at === 'number' || typeof at === 'boolean' ? String(at) : undefined;
+};
+
+const checkReady = (object: KubeObject, check: ReadyCheck): Readiness => {
+  if (check.condition !== undefined) {
+    const { type, status } = check.condition;
+    const found = conditions(object).find((c) => c.type === type);
+    if (found?.status !== status) return progressing(`condition ${type} is ${found?.status ?? 'not set'}, and the pack waits for ${status}`);
+  }
+  if (check.field !== undefined) {
+    const { path, value } = check.field;
+    const found = fieldText(object, path);
+    if (found !== value) return progressing(`${path} is ${found ?? 'not set'}, and the pack waits for ${value}`);
+  }
+  return ready;
+};
+
 /**
  * Judges one live object by Kubernetes' own conventions (API conventions on status, kstatus' rules, `kubectl rollout status`).
  * A status that speaks of an older generation than the object's is never believed.
  */
-export const readinessOf = (object: KubeObject): Readiness => {
+export const readinessOf = (object: KubeObject, checks: readonly ReadyCheck[] = []): Readiness => {
   if (object.metadata.deletionTimestamp !== undefined) return progressing('is being deleted');
   const observed = record(object['status'])['observedGeneration'];
   if (typeof observed === 'number' && object.metadata.generation !== undefined && observed < object.metadata.generation) {
@@ -162,5 +187,7 @@ export const readinessOf = (object: KubeObject): Readiness => {
   }
   const slash = object.apiVersion.indexOf('/');
   const group = slash < 0 ? '' : object.apiVersion.slice(0, slash);
-  return (rules[`${group}/${object.kind}`] ?? generic)(object);
+  const usual = (rules[`${group}/${object.kind}`] ?? generic)(object);
+  if (usual.state !== 'ready') return usual;
+  return checks.map((check) => checkReady(object, check)).find((item) => item.state !== 'ready') ?? usual;
 };

@@ -156,9 +156,13 @@ const agent = async (rig: Rig): Promise<Figures> => {
 
 const benchmarks = { enrol, change, idle, agent } as const;
 /** Benchmarks that need no hub and no fleet. */
-const alone: Readonly<Record<string, () => Promise<Figures>>> = {
-  render: async () => (await import('./render.ts')).render(),
+const alone: Readonly<Record<string, () => Promise<readonly Figures[]>>> = {
+  render: async () => [await (await import('./render.ts')).render()],
+  resolve: async () => [await (await import('./resolve.ts')).resolve()],
+  delta: async () => (await (await import('./delta.ts')).deltaFigures()).map((figures) => ({ ...figures })),
 };
+
+const isFleetBenchmark = (name: string): name is keyof typeof benchmarks => Object.hasOwn(benchmarks, name);
 
 const show = (figures: Figures, isJson: boolean): void => {
   if (!isJson) for (const [key, value] of Object.entries(figures)) process.stdout.write(`${key.padEnd(28)} ${value}\n`);
@@ -170,13 +174,12 @@ const main = async (): Promise<void> => {
     allowPositionals: true,
     options: { hosts: { type: 'string', default: '1000' }, json: { type: 'boolean', default: false } },
   });
-  const single = Object.hasOwn(alone, positionals[0] ?? '') ? alone[positionals[0] ?? ''] : undefined;
-  if (single !== undefined) {
-    show({ name: positionals[0] ?? '', ...(await single()) }, values.json);
+  const name = positionals[0] ?? '';
+  if (Object.hasOwn(alone, name)) {
+    for (const figures of (await alone[name]?.()) ?? []) show({ name, ...figures }, values.json);
     process.exit(0);
   }
-  const name = positionals[0] as keyof typeof benchmarks | undefined;
-  if (name === undefined || !Object.hasOwn(benchmarks, name)) {
+  if (!isFleetBenchmark(name)) {
     process.stderr.write(`npm run bench -- ${[...Object.keys(benchmarks), ...Object.keys(alone)].join('|')} [--hosts N] [--json]\n`);
     process.exit(2);
   }

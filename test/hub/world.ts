@@ -12,6 +12,7 @@ import type { ApiDeps } from '@groundplane/hub/api/handler';
 import { apiRouter } from '@groundplane/hub/api/router';
 import { mountStream } from '@groundplane/hub/api/stream';
 import { diskContent } from '@groundplane/hub/content/disk';
+import { createBlobCipher } from '@groundplane/hub/trust/blob-cipher';
 import { diskStaging } from '@groundplane/hub/content/staging';
 import { mountRegistry } from '@groundplane/hub/registry/serve';
 import { createCore, type Core } from '@groundplane/hub/core';
@@ -83,7 +84,7 @@ export const openHub = async (options: HubWorldOptions = {}): Promise<HubWorld> 
   const keys = options.keys ?? makeHubKeys('hub-test');
   const epoch = options.epoch ?? 'epoch1';
   const store = openSqliteStore(join(folder, 'hub.db'), clock);
-  const content = diskContent(join(folder, 'content'));
+  const content = diskContent(join(folder, 'content'), clock, createBlobCipher(keys.sealKey));
   const log: string[] = [];
   const tenant = await makeTenant(store, 'default');
   const helm = { render: () => Promise.resolve(fail('fatal', 'no-helm', 'chart', 'there is no Helm in this test')), close: () => Promise.resolve() };

@@ -52,7 +52,7 @@ describe('values are read as Helm reads them', () => {
     const rendered = await pool.render(requestFor(chart, { values: [written] }));
     if (!rendered.ok) throw new Error(rendered.failure.message);
     // Helm drops what is null at the top; everything below has to be the same.
-    const { empty, ...ours } = readSource(written, 'values.yaml').source?.plain as Record<string, unknown>;
+    const { empty, ...ours } = (readSource(written, 'values.yaml').source?.plain ?? {}) as Record<string, unknown>;
     expect(empty).toBeNull();
     const { empty: _theirs, ...theirs } = rendered.value.values;
     expect(ours).toEqual(theirs);

@@ -31,6 +31,11 @@ describe('gp pack lint', () => {
       { ...without(plainPack(), 'charts/web-1.0.0.tgz'), 'charts/web/Chart.yaml': 'apiVersion: v2\nname: web\nversion: 1.0.0\n' },
       ['warning chart-folder-used pack.json'],
     ],
+    [
+      'a chart that is there unpacked and says nothing',
+      { ...without(plainPack(), 'charts/web-1.0.0.tgz'), 'charts/web/Chart.yaml': 'version: 1.0.0\n' },
+      ['error chart-unreadable charts/web/Chart.yaml', 'warning chart-folder-used pack.json'],
+    ],
     ['a chart that is there twice, packed and not', plainPack({ 'charts/web/Chart.yaml': 'name: web\nversion: 1.0.0\n' }), []],
     ['a chart that is not listed', plainPack({ 'charts/old-0.1.0.tgz': chartOf('old', '0.1.0') }), ['warning chart-unreferenced charts/old-0.1.0.tgz']],
     [

@@ -104,6 +104,22 @@ describe('pack.json', () => {
     expect(codes(text)).toEqual(found);
   });
 
+  test.each([
+    [{ name: '../../etc' }, ['error pack-name-invalid']],
+    [{ name: 'a/b' }, ['error pack-name-invalid']],
+    [{ name: 'a\u0000' }, ['error pack-name-invalid']],
+    [{ name: 'x'.repeat(129) }, ['error pack-name-invalid']],
+    [{ name: 'x'.repeat(128) }, []],
+    [{ name: 'Shop_1' }, ['warning pack-name-odd']],
+    [{ version: '1.0.0/../..' }, ['error pack-name-invalid', 'warning version-not-semver']],
+    [{ version: '1.0.0%2f\r\nX: y' }, ['error pack-name-invalid', 'warning version-not-semver']],
+    [{ version: '0.30.0-5.5.2026' }, []],
+    [{ version: '3-canary' }, ['warning version-not-semver']],
+  ])('names that could lead elsewhere: %j', (value, found) => {
+    expect(codesOf(value)).toEqual(found);
+    expect(parsePackJson(JSON.stringify({ ...least, ...value })).facts === undefined).toBe(found.includes('error pack-name-invalid'));
+  });
+
   test('a mark at the start and a comma at the end are put up with', () => {
     expect(codes(`\uFEFF${JSON.stringify(least)}`)).toEqual([]);
     expect(codes(`${JSON.stringify(least).slice(0, -1)},}`)).toEqual(['warning pack-json-loose']);

@@ -78,6 +78,17 @@ charts: {web: {}}
     expect(codes(parts)).toEqual(['namespace-differs']);
   });
 
+  test('namespaces of Kubernetes itself are no part of a layer, unless it labels them', async () => {
+    const system = (labels: string) =>
+      partsOf(plainPack({ 'values.yaml': `pack:\n  namespace: kube-system\n  additionalNamespaces: [kube-public, jobs]\n${labels}charts: {web: {}}\n` }));
+    expect((await system('')).namespaces.map((item) => item.name)).toEqual(['jobs']);
+    expect((await system('  namespaceLabels: {kube-system: "a=b"}\n')).namespaces).toEqual([
+      { name: 'kube-system', labels: { a: 'b' }, annotations: {} },
+      { name: 'jobs', labels: {}, annotations: {} },
+    ]);
+    expect((await system('')).charts[0]?.namespace).toBe('kube-system');
+  });
+
   test('several charts get what is under their names in Chart.yaml', async () => {
     const parts = await partsOf(
       plainPack({

@@ -112,6 +112,10 @@ describe('the comment', () => {
     );
     expect(withEnabledPresets('# spectrocloud.com/enabled-presets: A:b\na: 1\n', [])).toBe('a: 1\n');
     expect(withEnabledPresets('a: 1\n', [])).toBe('a: 1\n');
+    // Every other byte stays, also line breaks of two kinds and the mark at the start.
+    expect(withEnabledPresets('\uFEFF# spectrocloud.com/enabled-presets: A:b\r\na: 1\nb: 2\r\n', [{ group: 'A', name: 'c' }])).toBe(
+      '\uFEFF# spectrocloud.com/enabled-presets: A:c\r\na: 1\nb: 2\r\n',
+    );
   });
 });
 
@@ -174,6 +178,25 @@ charts:
     expect(parseChoice('many hosts', shop)).toEqual({ ok: true, value: { group: 'Size - hosts', name: 'many hosts' } });
     expect(parseChoice('size - hosts:ONE-host', shop)).toEqual({ ok: true, value: { group: 'Size - hosts', name: 'one-host' } });
     expect(parseChoice('x', [])).toMatchObject({ ok: false, failure: { message: 'the pack has no presets' } });
+  });
+});
+
+describe('values that wait for a preset', () => {
+  const [preset] = presetsOf(
+    'presets:\n- name: flex\n  group: Platform\n  remove: [charts.op.csm, charts.op.class]\n  add: |\n    charts:\n      op:\n        csm:\n          # Where it goes.\n          namespace: flex\n          secret: |\n            - user: "admin"\n              mdm: "10.0.0.3,10.0.0.4"\n',
+  );
+  const rest = 'charts:\n  op:\n    size: 1\n';
+  test.each([
+    ['a key of nothing with a remark below, and no line break at the end', `${rest}    csm:\n      # Select a preset`],
+    ['a key of nothing', `${rest}    csm:\n`],
+    ['an empty map with a remark below', 'charts:\n  op: {}\n  # Select a preset'],
+    ['a map of one key that goes', 'charts:\n  op:\n    csm: {old: 1}\nother: 1\n'],
+    ['no key', rest],
+  ])('%s', (_, text) => {
+    const applied = good(applyPresets(text, preset === undefined ? [] : [preset], [{ group: 'Platform', name: 'flex' }], text)).values;
+    expect(plain(applied)).toMatchObject({ charts: { op: { csm: { namespace: 'flex', secret: '- user: "admin"\n  mdm: "10.0.0.3,10.0.0.4"\n' } } } });
+    expect(applied).toContain('# Where it goes.');
+    for (const line of text.split('\n').filter((item) => item.trim().startsWith('#') || item.includes('size'))) expect(applied).toContain(line);
   });
 });
 

@@ -104,6 +104,31 @@ describe('values are edited in place', () => {
     expect(good(setValue('# only a remark', 'a.b', 1))).toBe('# only a remark\na:\n  b: 1\n');
   });
 
+  test('behind an alias a place gets values of its own; what others refer to is refused', () => {
+    const text = 'base: &base {cpu: 1, mem: 2}\nweb: *base\nmerged:\n  <<: *base\n  x: 1\n';
+    expect(plain(good(setValue(text, 'web.cpu', 9)))).toEqual({ base: { cpu: 1, mem: 2 }, web: { cpu: 9, mem: 2 }, merged: { cpu: 1, mem: 2, x: 1 } });
+    expect(good(setValue(text, 'merged.cpu', 9))).toBe(`${text}  cpu: 9\n`);
+    for (const edited of [setValue(text, 'base.cpu', 9), setValue(text, 'base', 1), deleteValue(text, 'base'), deleteValue(text, 'merged.cpu')])
+      expect(edited).toMatchObject({ ok: false, failure: { code: 'values-edit-failed' } });
+  });
+
+  test.each([
+    'a:\n  ca: |-\n\n\n\n',
+    'a:\n  ca: |+\n    x\n\n\n',
+    'a:\n  ca: >\n    x\n\n',
+    'a:\n  ca: |',
+    'a:\n  ca:\n\n# end',
+    'a:\n  ca: "x\n    y"  # why\n',
+  ])('keys below the text at the end of %j', (text) => {
+    const before = plain(text) as { a: Record<string, unknown> };
+    const edited = good(setValue(text, 'a.more', 1));
+    expect(plain(edited)).toEqual({ a: { ...before.a, more: 1 } });
+    expect(plain(good(deleteValue(edited, 'a.more')))).toEqual(before);
+    expect(plain(good(setValue(text, 'a.ca', 'z')))).toEqual({ a: { ca: 'z' } });
+    expect(plain(good(setValue(text, 'top', 1)))).toEqual({ ...before, top: 1 });
+    for (const remark of ['# end', '# why'].filter((item) => text.includes(item))) expect(edited).toContain(remark);
+  });
+
   test('line breaks of Windows stay', () => {
     expect(good(setValue('a:\r\n  b: 1\r\nc: 2\r\n', 'a.d', { e: 1 }))).toBe('a:\r\n  b: 1\r\n  d:\r\n    e: 1\r\nc: 2\r\n');
     expect(good(setValue('a:\r\n  b: 1\r\n', 'a.b', 2))).toBe('a:\r\n  b: 2\r\n');

@@ -3,13 +3,16 @@ import { request as secureRequest, Agent as SecureAgent } from 'node:https';
 import { digestBytes } from '@groundplane/protocol/digest';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { limits } from '@groundplane/protocol/limits';
-import type { ContentSource } from '../port/content.ts';
+import { patchType } from '@groundplane/protocol/delta';
+import type { ContentSource, PatchBase } from '../port/content.ts';
+import { patched } from './patch.ts';
 
 const timeoutMs = 30_000;
 const resumesMax = 5;
 
 interface Part {
   status: number;
+  type: string;
   bytes: Buffer;
   /** Everything that was announced has come. */
   isWhole: boolean;
@@ -19,7 +22,8 @@ const readPart = (response: IncomingMessage, sizeMax: number): Promise<Part> => 
   const { promise, resolve } = Promise.withResolvers<Part>();
   const chunks: Buffer[] = [];
   let size = 0;
-  const end = (isWhole: boolean): void => resolve({ status: response.statusCode ?? 0, bytes: Buffer.concat(chunks), isWhole });
+  const end = (isWhole: boolean): void =>
+    resolve({ status: response.statusCode ?? 0, type: response.headers['content-type'] ?? '', bytes: Buffer.concat(chunks), isWhole });
   response.on('data', (chunk: Buffer) => {
     size += chunk.length;
     if (size > sizeMax) response.destroy();
@@ -39,10 +43,10 @@ export const httpContent = (base: string, options: { token: () => string; caPem?
     : new PlainAgent({ keepAlive: true, maxSockets: 4 });
   const send = isSecure ? secureRequest : plainRequest;
 
-  const get = (digest: string, from: number, sizeMax: number): Promise<Result<Part>> => {
+  const get = (digest: string, from: number, sizeMax: number, query = ''): Promise<Result<Part>> => {
     const { promise, resolve } = Promise.withResolvers<Result<Part>>();
     const headers: RequestOptions['headers'] = { authorization: `Bearer ${options.token()}`, ...(from === 0 ? {} : { range: `bytes=${from}-` }) };
-    const request = send(new URL(`/api/v1/content/${digest}`, base), { agent, headers, timeout: timeoutMs }, (response) => {
+    const request = send(new URL(`/api/v1/content/${digest}${query}`, base), { agent, headers, timeout: timeoutMs }, (response) => {
       readPart(response, sizeMax).then(
         (part) => resolve(ok(part)),
         () => undefined,
@@ -54,10 +58,21 @@ export const httpContent = (base: string, options: { token: () => string; caPem?
     return promise;
   };
 
+  /** What changed since the bundle before. Whatever is odd about it, the whole blob is asked for afterwards. */
+  const getPatched = async (digest: string, sizeBytes: number, from: PatchBase): Promise<string | undefined> => {
+    const part = await get(digest, 0, sizeBytes, `?from=${from.digest}&bundle=${from.bundle}`);
+    if (!part.ok || part.value.status !== 200 || !part.value.isWhole) return undefined;
+    const { bytes, type } = part.value;
+    const made = type === patchType ? patched(from.text, bytes, sizeBytes) : bytes;
+    return made !== undefined && digestBytes(made) === digest && Buffer.byteLength(made.toString('utf8')) === made.length ? made.toString('utf8') : undefined;
+  };
+
   return {
-    fetch: async (digest, sizeBytes) => {
+    fetch: async (digest, sizeBytes, from) => {
       if (sizeBytes > limits.contentBlobBytes)
         return fail('fatal', 'content-wrong', digest, `is announced with ${sizeBytes} bytes, more than ${limits.contentBlobBytes}`);
+      const text = from === undefined ? undefined : await getPatched(digest, sizeBytes, from);
+      if (text !== undefined) return ok(text);
       let have: Buffer = Buffer.alloc(0);
       for (let turn = 0; turn < resumesMax; turn += 1) {
         const part = await get(digest, have.length, sizeBytes - have.length);

@@ -1,4 +1,4 @@
-import type { BundleLayer } from '@groundplane/protocol/bundle';
+import type { BundleLayer, ReadyCheck } from '@groundplane/protocol/bundle';
 import type { Digest } from '@groundplane/protocol/digest';
 import { ok, type Result } from '@groundplane/protocol/failure';
 import { refKey, type KubeObject, type ObjectRef } from '@groundplane/protocol/kubernetes';
@@ -41,6 +41,8 @@ const refOf = (object: KubeObject): ObjectRef => ({
  */
 export const createObjectView = (cluster: Cluster, state: State, onChange: () => void) => {
   const seen = new Map<string, Seen | 'missing'>();
+  /** What packs wait for, by object; of the layers looked at last. */
+  const checks = new Map<string, readonly ReadyCheck[]>();
   const kinds = new Map<string, WatchedKind>();
   const selector = `${managedLabel}=true`;
 
@@ -48,7 +50,7 @@ export const createObjectView = (cluster: Cluster, state: State, onChange: () =>
     uid: object.metadata.uid ?? '',
     ours: object.metadata.labels?.[managedLabel] === 'true',
     projection: record === undefined ? undefined : projectionDigest(object, record.fields),
-    ready: readinessOf(object),
+    ready: readinessOf(object, checks.get(refKey(refOf(object)))),
   });
 
   const note = (object: KubeObject, gone: boolean): void => {
@@ -100,8 +102,23 @@ export const createObjectView = (cluster: Cluster, state: State, onChange: () =>
     return { state: same ? 'same' : 'drifted', ready: item.ready };
   };
 
+  /** An object whose checks changed is looked at anew. */
+  const noteChecks = (layers: readonly BundleLayer[]): void => {
+    const wanted = new Map(
+      layers.flatMap((layer) => layer.objects.flatMap((object) => (object.ready === undefined ? [] : [[refKey(object.ref), object.ready] as const]))),
+    );
+    for (const key of new Set([...checks.keys(), ...wanted.keys()])) {
+      const next = wanted.get(key);
+      if (JSON.stringify(checks.get(key)) === JSON.stringify(next)) continue;
+      if (next === undefined) checks.delete(key);
+      else checks.set(key, next);
+      seen.delete(key);
+    }
+  };
+
   /** Starts watches for new kinds, reads what is not fresh, and asks by name for what no list showed. */
   const observe = async (layers: readonly BundleLayer[]): Promise<Result<Map<string, ObservedObject>>> => {
+    noteChecks(layers);
     const records = state.objects();
     const refs = new Map<string, ObjectRef>(records.map((record) => [refKey(record.ref), record.ref]));
     for (const layer of layers) {

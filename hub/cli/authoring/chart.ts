@@ -8,8 +8,10 @@ import { readArchive } from '../../src/archive/read.ts';
 import { packTgz, type TarFile } from '../../src/archive/write.ts';
 import { parseHelmIgnore, type Ignore } from './helmignore.ts';
 
-/** A chart archive, ready to be uploaded. */
+/** A chart or pack archive, ready to be uploaded. */
 export interface PackedChart {
+  /** What people call it in messages; a chart when nothing is said. */
+  kind?: 'chart' | 'pack';
   digest: Digest;
   name: string;
   version: string;

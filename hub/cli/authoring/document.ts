@@ -8,6 +8,7 @@ import { explain } from './explain.ts';
 import { nearest } from './nearest.ts';
 import { problemAt, problemText, type Problem, type Source } from './place.ts';
 import type { InputFile } from './read.ts';
+import type { RegistryRequest } from './registry-source.ts';
 import { resolveSources } from './sources.ts';
 
 interface Base {
@@ -16,7 +17,13 @@ interface Base {
   /** `file:line`, for messages. */
   from: string;
 }
-export type ProfileDocument = Base & { kind: 'Profile'; version: string; value: z.output<typeof profileDocumentSchema>; charts: readonly PackedChart[] };
+export type ProfileDocument = Base & {
+  kind: 'Profile';
+  version: string;
+  value: z.output<typeof profileDocumentSchema>;
+  charts: readonly PackedChart[];
+  imports: readonly RegistryRequest[];
+};
 export type ClusterDocument = Base & { kind: 'Cluster'; value: z.output<typeof clusterDocumentSchema> };
 export type AnyDocument = ProfileDocument | ClusterDocument;
 
@@ -109,7 +116,10 @@ const parseOne = async (source: Source, input: InputFile, defaultProject: string
   const { metadata } = parsed.data;
   const base = { name: metadata.name, project: metadata.project ?? defaultProject, from: `${input.name}:${problemAt(source, ['kind'], '').line}` };
   if (parsed.data.kind === 'Profile')
-    return { ok: true, document: { kind: 'Profile', ...base, version: parsed.data.metadata.version, value: parsed.data, charts: sources.charts } };
+    return {
+      ok: true,
+      document: { kind: 'Profile', ...base, version: parsed.data.metadata.version, value: parsed.data, charts: sources.charts, imports: sources.imports },
+    };
   return { ok: true, document: { kind: 'Cluster', ...base, value: parsed.data } };
 };
 

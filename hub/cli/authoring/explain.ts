@@ -6,8 +6,9 @@ type Issue = z.core.$ZodIssue;
 
 /** What files may say beyond the schema, since gp replaces it before the hub sees it. */
 const conveniences: readonly (readonly [RegExp, readonly string[]])[] = [
-  [/^spec\.layers\[\d+\]\.helm$/, ['path', 'valuesFile']],
-  [/^spec\.layers\[\d+\]\.zarf$/, ['path', 'publicKey']],
+  [/^spec\.layers\[\d+\]\.helm$/, ['path', 'valuesFile', 'registry']],
+  [/^spec\.layers\[\d+\]\.zarf$/, ['path', 'publicKey', 'registry']],
+  [/^spec\.layers\[\d+\]\.pack$/, ['path', 'valuesFile', 'presets']],
   [/^spec\.layers\[\d+\]\.manifests\[\d+\]$/, ['path']],
   [/^spec\.layers\[\d+\]\.os\.files\[\d+\]$/, ['source']],
 ];

@@ -3,12 +3,15 @@ import { basename, join, resolve } from 'node:path';
 import { limits } from '@groundplane/protocol/limits';
 import { packChart, type PackedChart } from './chart.ts';
 import { problemAt, type Path, type Problem, type Source } from './place.ts';
+import { resolvePack } from './pack.ts';
 import { readText } from './read.ts';
+import { resolveRegistrySource, type RegistryRequest } from './registry-source.ts';
 import { resolveZarf } from './zarf-source.ts';
 
 interface ResolvedSources {
   problems: Problem[];
   charts: PackedChart[];
+  imports: RegistryRequest[];
   /** Path of the resolved value → path in the file. */
   origin: (path: Path) => Path;
 }
@@ -146,15 +149,24 @@ const resolveOs = async (work: Work, path: Path, os: Plain): Promise<void> => {
 };
 
 /**
- * Replaces what a file says by path (charts, values, manifests, files of the OS layer) by what is there, in place. Paths count from the folder of the file;
+ * Replaces what a file says by path (charts, packs, values, manifests, files of the OS layer) by what is there, in place. Paths count from the folder of the file;
  * they may lead out of it, since these are files of whoever runs gp.
  */
 export const resolveSources = async (value: unknown, source: Source, folder: string): Promise<ResolvedSources> => {
   const work: Work = { source, folder, problems: [], charts: [], manifestOrigins: new Map() };
   const spec = isPlain(value) && isPlain(value.spec) ? value.spec : {};
+  const imports: RegistryRequest[] = [];
   for (const [index, layer] of listOf(spec.layers).entries()) {
     if (!isPlain(layer)) continue;
     const path: Path = ['spec', 'layers', index];
+    const remote = resolveRegistrySource(layer, index, source);
+    work.problems.push(...remote.problems);
+    if (remote.request !== undefined) imports.push(remote.request);
+    if (isPlain(layer.pack)) {
+      const { problems, charts } = await resolvePack(source, folder, [...path, 'pack'], layer.pack);
+      work.problems.push(...problems);
+      work.charts.push(...charts);
+    }
     if (isPlain(layer.helm)) await resolveHelm(work, [...path, 'helm'], layer.helm);
     if (Array.isArray(layer.manifests)) layer.manifests = await resolveManifests(work, index, layer.manifests as unknown[]);
     if (isPlain(layer.zarf)) await resolveZarfLayer(work, [...path, 'zarf'], layer.zarf);
@@ -165,5 +177,5 @@ export const resolveSources = async (value: unknown, source: Source, folder: str
     const from = typeof layer === 'number' && key === 'manifests' && typeof index === 'number' ? work.manifestOrigins.get(layer)?.[index] : undefined;
     return from === undefined ? path : [...path.slice(0, 4), from, ...rest];
   };
-  return { problems: work.problems, charts: work.charts, origin };
+  return { problems: work.problems, charts: work.charts, imports, origin };
 };

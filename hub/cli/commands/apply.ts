@@ -3,6 +3,7 @@ import type { ApiResult } from '@groundplane/protocol/api/client';
 import { limits } from '@groundplane/protocol/limits';
 import type { PackedChart } from '../authoring/chart.ts';
 import { documentName, parseDocuments, type AnyDocument, type ClusterDocument, type ProfileDocument } from '../authoring/document.ts';
+import { importSources } from '../authoring/import-sources.ts';
 import { readInputs } from '../authoring/read.ts';
 import { connect, defaultProject, type Connection } from '../connect.ts';
 import { notice, type Context } from '../io.ts';
@@ -45,9 +46,9 @@ const uploadCharts = async (context: Context, connection: Connection, charts: re
     const known = await connection.client.call('headContent', { params: { digest: chart.digest } });
     if (known.ok) continue;
     if (known.failure.status !== 404) return known;
-    await notice(context, `uploading chart ${chart.name} ${chart.version} (${Math.ceil(chart.bytes.length / 1024)} KiB)`);
+    await notice(context, `uploading ${chart.kind ?? 'chart'} ${chart.name} ${chart.version} (${Math.ceil(chart.bytes.length / 1024)} KiB)`);
     const sent = await connection.raw('PUT', `/api/v1/content/${chart.digest}`, chart.bytes);
-    if (!sent.ok) return { ok: false, failure: { ...sent.failure, element: `chart ${chart.name} ${chart.version}` } };
+    if (!sent.ok) return { ok: false, failure: { ...sent.failure, element: `${chart.kind ?? 'chart'} ${chart.name} ${chart.version}` } };
   }
   return { ok: true, value: undefined };
 };
@@ -79,7 +80,10 @@ const appliedOf = (document: AnyDocument, result: Applied['result'], state: stri
   state,
 });
 
-const applyProfile = async (context: Context, connection: Connection, document: ProfileDocument, options: ApplyOptions): Promise<Applied> => {
+const applyProfile = async (context: Context, connection: Connection, given: ProfileDocument, options: ApplyOptions): Promise<Applied> => {
+  const imported = await importSources(context, connection, given);
+  if (!imported.ok) return failedOf(given, imported.trouble);
+  const document = imported.value;
   const params = { project: document.project, name: document.name, version: document.version };
   const { labels } = document.value.metadata;
   const before = await connection.client.call('getProfile', { params });

@@ -1,6 +1,7 @@
 import type { PlanView, ProfileView } from '@groundplane/protocol/api/views';
 import { digestOf } from '@groundplane/protocol/digest';
 import { documentName, type ClusterDocument, type ProfileDocument } from '../authoring/document.ts';
+import { importSources } from '../authoring/import-sources.ts';
 import { connect, type Connection } from '../connect.ts';
 import { notice, type Context } from '../io.ts';
 import { formatOf, jsonText, yamlText } from '../output/print.ts';
@@ -36,7 +37,10 @@ export const compareLayerLists = async (before: ProfileView['spec']['layers'], a
 };
 
 /** A profile of a file against the same version at the hub, or against the newest one when the version is new. */
-const diffProfileFile = async (connection: Connection, document: ProfileDocument): Promise<Found> => {
+const diffProfileFile = async (context: Context, connection: Connection, given: ProfileDocument): Promise<Found> => {
+  const imported = await importSources(context, connection, given);
+  if (!imported.ok) return imported;
+  const document = imported.value;
   const { project, name, version } = document;
   const of = documentName(document);
   const same = await connection.client.call('getProfile', { params: { project, name, version } });
@@ -114,7 +118,8 @@ export const diffFiles = async (context: Context, files: readonly string[]): Pro
   const unseen: string[] = [];
   let exit: number = exits.ok;
   for (const document of documents.value) {
-    const result = document.kind === 'Profile' ? await diffProfileFile(connection.value, document) : await diffClusterFile(connection.value, document, unseen);
+    const result =
+      document.kind === 'Profile' ? await diffProfileFile(context, connection.value, document) : await diffClusterFile(connection.value, document, unseen);
     if (!result.ok) {
       exit = result.trouble.exit;
       await context.io.stderr.write(troubleText(result.trouble, (text) => painter(context, context.io.stderr)('bad', text)));

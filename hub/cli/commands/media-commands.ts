@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { parse as parseYaml } from 'yaml';
 import type { Digest } from '@groundplane/protocol/digest';
-import { FailureError, fail, ok, type Failure, type Result } from '@groundplane/protocol/failure';
+import { FailureError, fail, ok, type Result } from '@groundplane/protocol/failure';
 import { limits } from '@groundplane/protocol/limits';
 import { profileDocumentSchema } from '@groundplane/protocol/profile';
 import { apiBase } from '@groundplane/protocol/api/routes';
@@ -169,7 +169,7 @@ const importIntoHub = async (
       if (there.ok) return ok(undefined);
       const put = await connection.value.raw('PUT', `${apiBase}/content/${digest}`, bytes.value);
       sent += 1;
-      return put.ok ? ok(undefined) : { ok: false, failure: put.failure as Failure };
+      return put.ok ? ok(undefined) : { ok: false, failure: put.failure };
     },
   );
   if (!walked.ok) return walked;

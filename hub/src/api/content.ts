@@ -5,6 +5,8 @@ import { fail } from '@groundplane/protocol/failure';
 import { limits } from '@groundplane/protocol/limits';
 import { apiBase } from '@groundplane/protocol/api/routes';
 import type { Context, Hono } from 'hono';
+import { patchType } from '@groundplane/protocol/delta';
+import { createPatcher, type Patcher } from '../content/delta.ts';
 import type { Delivery } from '../gateway/delivery.ts';
 import { invalid, notFound } from './errors.ts';
 import type { ApiDeps } from './handler.ts';
@@ -38,13 +40,44 @@ const mayRead = async (context: Context, digest: `sha256:${string}`, deps: ApiDe
   return (await deps.store.get('blob', principal.tenant, digest)) !== undefined;
 };
 
-const download = async (context: Context, deps: ApiDeps, delivery: Delivery): Promise<Response> => {
+/**
+ * Whether the caller holds the old blob anyway, so that a patch against it tells nothing new. People may read it; a host names the bundle that it had before,
+ * which must name the blob and be of the same profiles as the one it has now.
+ */
+const mayPatchFrom = async (context: Context, from: `sha256:${string}`, deps: ApiDeps, delivery: Delivery): Promise<boolean> => {
+  if ((await mayRead(context, from, deps, delivery)) === true) return true;
+  const host = deps.gateway.hostByToken(context.req.header('authorization')?.replace(/^Bearer /, '') ?? '');
+  const now = host === undefined ? undefined : deps.fleet.host(host)?.bundle;
+  const claimed = context.req.query('bundle') ?? '';
+  // The host names it, and it may name anything: no bundle is large, and what is none is none.
+  if (now === undefined || !isDigest(claimed) || ((await deps.content.size(claimed)) ?? Number.POSITIVE_INFINITY) > limits.apiBodyBytes) return false;
+  const [earlier, current] = [await deps.bundler.load(claimed).catch(() => undefined), await deps.bundler.load(now)];
+  if (earlier === undefined || current === undefined || !earlier.blobs.has(from)) return false;
+  const names = new Set(current.bundle.profiles.map((profile) => profile.name));
+  return earlier.bundle.profiles.some((profile) => names.has(profile.name));
+};
+
+const patchFor = async (context: Context, digest: `sha256:${string}`, deps: ApiDeps, delivery: Delivery, patcher: Patcher): Promise<Buffer | undefined> => {
+  const from = context.req.query('from') ?? '';
+  if (!isDigest(from) || from === digest || context.req.header('range') !== undefined || context.req.method === 'HEAD') return undefined;
+  return (await mayPatchFrom(context, from, deps, delivery)) ? patcher.patch(from, digest) : undefined;
+};
+
+const download = async (context: Context, deps: ApiDeps, delivery: Delivery, patcher: Patcher): Promise<Response> => {
   const digest = context.req.param('digest') ?? '';
   if (!isDigest(digest)) return failureResponse(context, invalid('digest', 'must be sha256: and 64 hex digits').failure);
   const allowed = await mayRead(context, digest, deps, delivery);
   if (allowed === undefined) return failureResponse(context, fail('fatal', 'unauthenticated', 'content', 'needs a session of a host, or an API key').failure);
   const size = allowed ? await deps.content.size(digest) : undefined;
   if (size === undefined) return failureResponse(context, notFound(`content ${digest}`, '').failure);
+  const patch = await patchFor(context, digest, deps, delivery, patcher);
+  if (patch !== undefined)
+    return context.body(new Uint8Array(patch), 200, {
+      'content-type': patchType,
+      'content-length': String(patch.length),
+      'cache-control': 'private',
+      'x-content-type-options': 'nosniff',
+    });
   const range = parseRange(context.req.header('range'), size);
   const headers: Record<string, string> = {
     'content-type': 'application/octet-stream',
@@ -87,6 +120,7 @@ const upload = async (context: Context, deps: ApiDeps): Promise<Response> => {
 
 /** Content is outside of the route table, since its bodies are bytes. */
 export const mountContent = (app: Hono, deps: ApiDeps, delivery: Delivery): void => {
-  app.get(`${apiBase}/content/:digest`, (context) => download(context, deps, delivery));
+  const patcher = createPatcher(deps.content);
+  app.get(`${apiBase}/content/:digest`, (context) => download(context, deps, delivery, patcher));
   app.put(`${apiBase}/content/:digest`, (context) => upload(context, deps));
 };

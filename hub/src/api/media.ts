@@ -1,5 +1,6 @@
 import type { MediaView } from '@groundplane/protocol/api/registries';
-import { apiVersion } from '@groundplane/protocol/profile';
+import { apiVersion, type ProfileSpec } from '@groundplane/protocol/profile';
+import { childrenOf, parseManifest } from '../registry/oci-manifest.ts';
 import { canonicalJson } from '@groundplane/protocol/canonical';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { isDigest } from '@groundplane/protocol/digest';
@@ -50,6 +51,31 @@ export const clusterSbom: Handler<'clusterSbom'> = async ({ principal, params, p
   return ok(bundleSbom({ name: params.name, version: built.digest }, built.bundle, await readImages(deps, built, podImages)));
 };
 
+interface Unit {
+  kind: 'chart' | 'pack' | 'zarf';
+  name: string;
+  version: string;
+  digest: string;
+}
+
+/** What the layers of a profile name by digest; of a Zarf package also the layers that its manifest names. */
+const unitsOf = async (deps: ApiDeps, spec: ProfileSpec): Promise<Unit[]> => {
+  const units: Unit[] = [];
+  for (const { helm, pack, zarf } of spec.layers) {
+    if (helm !== undefined) units.push({ kind: 'chart', ...helm.chart });
+    if (pack?.digest !== undefined) units.push({ kind: 'pack', name: pack.name, version: pack.version, digest: pack.digest });
+    if (zarf === undefined) continue;
+    units.push({ kind: 'zarf', ...zarf.package });
+    const bytes = await deps.content.read(zarf.package.digest);
+    const parsed = bytes === undefined ? undefined : parseManifest(bytes, undefined, `zarf package ${zarf.package.name}`);
+    if (parsed?.ok === true)
+      units.push(
+        ...childrenOf(parsed.value).map((child) => ({ kind: 'zarf' as const, name: zarf.package.name, version: zarf.package.version, digest: child.digest })),
+      );
+  }
+  return units;
+};
+
 /** Everything that a cluster needs, by digest: its profiles as documents, their units, the bundle and its blobs, and the images that it names. */
 export const clusterMedia: Handler<'clusterMedia'> = async ({ principal, params, project }, deps) => {
   const { tenant } = principal;
@@ -68,11 +94,7 @@ export const clusterMedia: Handler<'clusterMedia'> = async ({ principal, params,
     if (profile === undefined) return notFound(`profile ${name}@${version}`, '');
     const document = { apiVersion, kind: 'Profile', metadata: { name, version, labels: profile.value.labels }, spec: profile.value.spec };
     const added = [await add('profile', name, await deps.content.put(canonicalJson(document)), version)];
-    for (const layer of profile.value.spec.layers) {
-      if (layer.helm !== undefined) added.push(await add('chart', layer.helm.chart.name, layer.helm.chart.digest, layer.helm.chart.version));
-      if (layer.pack?.digest !== undefined) added.push(await add('pack', layer.pack.name, layer.pack.digest, layer.pack.version));
-      if (layer.zarf !== undefined) added.push(await add('zarf', layer.zarf.package.name, layer.zarf.package.digest, layer.zarf.package.version));
-    }
+    for (const unit of await unitsOf(deps, profile.value.spec)) added.push(await add(unit.kind, unit.name, unit.digest, unit.version));
     const bad = added.find((item) => !item.ok);
     if (bad !== undefined && !bad.ok) return bad;
   }

@@ -5,6 +5,7 @@ import { refText } from '@groundplane/protocol/kubernetes';
 import { resolveProfiles } from '@groundplane/protocol/resolve/profile';
 import { kubeVersionFor } from '../reconcile/cluster-inputs.ts';
 import type { BundleInput, BuiltBundle, ProfileInput } from '../render/bundle.ts';
+import { withPackValues } from '../render/hydrate.ts';
 import { compareBundles } from '../render/compare.ts';
 import { compareSpecs } from './compare-specs.ts';
 import { notFound } from './errors.ts';
@@ -59,7 +60,9 @@ export const previewProfile: Handler<'previewProfile'> = async ({ principal, bod
   const present = await missingContent(deps, principal.tenant, body.spec);
   if (!present.ok) return present;
   const profile: ProfileInput = { name: body.name, version: '0.0.0', spec: body.spec, digest: digestOf(body.spec) };
-  const input = await inputFor(deps, principal.tenant, project, profile, body.variables);
+  const full = await withPackValues(deps.content, body.spec);
+  if (!full.ok) return full;
+  const input = await inputFor(deps, principal.tenant, project, { ...profile, spec: full.value }, body.variables);
   const resolved = resolveProfiles(input);
   if (!resolved.ok) return resolved;
   const built = await deps.bundler.make(input);

@@ -1,13 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream, createWriteStream, mkdirSync, renameSync } from 'node:fs';
+import { createReadStream, createWriteStream, existsSync, mkdirSync, renameSync } from 'node:fs';
 import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { Transform, type Readable } from 'node:stream';
+import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { isDigest, type Digest } from '@groundplane/protocol/digest';
 import { fail, ok, FailureError, type Result } from '@groundplane/protocol/failure';
 import type { Clock } from '../port/clock.ts';
-import type { CollectableContent } from '../port/content.ts';
+import type { BlobCipher, CollectableContent } from '../port/content.ts';
 import { systemClock } from '../system/clock.ts';
 
 /** Digests whose presence was checked in this run; saves a `stat` for each object of each bundle. */
@@ -37,11 +37,17 @@ export const receiveFile = async (file: string, digest: string, source: Readable
 };
 
 /** Files named by their digest, in 256 folders. Written aside, synced, renamed: a reader never sees half a blob. */
-export const diskContent = (folder: string, clock: Pick<Clock, 'wallMs'> = systemClock): CollectableContent => {
+export const diskContent = (folder: string, clock: Pick<Clock, 'wallMs'> = systemClock, cipher?: BlobCipher): CollectableContent => {
   const known = new Set<string>();
   /** When somebody last showed interest in a blob; in memory, since who asked before a restart asks again. */
   const touched = new Map<string, number>();
   const fileOf = (digest: string): string => join(folder, 'sha256', digest.slice(7, 9), digest.slice(7));
+  /** Secrets lie beside the others, sealed; they are small, so that they are opened whole. */
+  const sealedFileOf = (digest: string): string => `${fileOf(digest)}.sealed`;
+  const openSealed = async (digest: string): Promise<Buffer | undefined> => {
+    const sealed = cipher === undefined ? undefined : await readFile(sealedFileOf(digest)).catch(() => undefined);
+    return sealed === undefined ? undefined : cipher?.open(digest, sealed);
+  };
   const remember = (digest: string): void => {
     if (known.size < knownMax) known.add(digest);
   };
@@ -58,23 +64,28 @@ export const diskContent = (folder: string, clock: Pick<Clock, 'wallMs'> = syste
   const sizeOf = async (digest: string): Promise<number | undefined> => {
     if (!isDigest(digest)) return undefined;
     touch(digest);
-    return stat(fileOf(digest)).then(
-      (found) => found.size,
-      () => undefined,
-    );
+    const sizeAt = (file: string): Promise<number | undefined> =>
+      stat(file).then(
+        (found) => found.size,
+        () => undefined,
+      );
+    const plain = await sizeAt(fileOf(digest));
+    if (plain !== undefined || cipher === undefined) return plain;
+    const sealed = await sizeAt(sealedFileOf(digest));
+    return sealed === undefined ? undefined : sealed - cipher.overheadBytes;
   };
 
-  const place = async (temporary: string, digest: string): Promise<void> => {
+  const place = async (temporary: string, digest: string, file = fileOf(digest)): Promise<void> => {
     const handle = await open(temporary, 'r+');
     await handle.sync();
     await handle.close();
-    mkdirSync(dirname(fileOf(digest)), { recursive: true });
-    await rename(temporary, fileOf(digest));
+    mkdirSync(dirname(file), { recursive: true });
+    await rename(temporary, file);
     remember(digest);
   };
 
   return {
-    put: async (data) => {
+    put: async (data, options = {}) => {
       const digest: Digest = `sha256:${createHash('sha256').update(data).digest('hex')}`;
       touch(digest);
       if (known.has(digest) || (await sizeOf(digest)) !== undefined) {
@@ -83,9 +94,10 @@ export const diskContent = (folder: string, clock: Pick<Clock, 'wallMs'> = syste
       }
       const temporary = join(folder, 'tmp', randomUUID());
       const handle = await open(temporary, 'wx', 0o600);
-      await handle.writeFile(data);
+      const isSealed = options.secret === true && cipher !== undefined;
+      await handle.writeFile(isSealed ? cipher.seal(digest, Buffer.from(data)) : data);
       await handle.close();
-      await place(temporary, digest);
+      await place(temporary, digest, isSealed ? sealedFileOf(digest) : fileOf(digest));
       return digest;
     },
     receive: async (digest, source, sizeMax) => {
@@ -101,16 +113,25 @@ export const diskContent = (folder: string, clock: Pick<Clock, 'wallMs'> = syste
         await rm(temporary, { force: true });
       }
     },
-    read: async (digest) => (isDigest(digest) ? readFile(fileOf(digest)).catch(() => undefined) : undefined),
+    read: async (digest) => (isDigest(digest) ? ((await readFile(fileOf(digest)).catch(() => undefined)) ?? openSealed(digest)) : undefined),
     size: sizeOf,
-    stream: (digest, start, end) => createReadStream(fileOf(digest), { start, end }),
+    stream: (digest, start, end) =>
+      cipher === undefined || existsSync(fileOf(digest))
+        ? createReadStream(fileOf(digest), { start, end })
+        : Readable.from(
+            (async function* () {
+              const opened = await openSealed(digest);
+              if (opened === undefined) throw new Error(`${digest} is gone, or was sealed with another key`);
+              yield opened.subarray(start, end + 1);
+            })(),
+          ),
     list: async function* () {
       const root = join(folder, 'sha256');
       for (const part of await readdir(root).catch(() => [])) {
         for (const name of await readdir(join(root, part)).catch(() => [])) {
-          const digest = `sha256:${name}`;
+          const digest = `sha256:${name.replace(/\.sealed$/, '')}`;
           if (!isDigest(digest)) continue;
-          const found = await stat(fileOf(digest)).catch(() => undefined);
+          const found = await stat(join(root, part, name)).catch(() => undefined);
           if (found !== undefined) yield { digest, size: found.size, storedAtMs: found.mtimeMs };
         }
       }
@@ -121,11 +142,16 @@ export const diskContent = (folder: string, clock: Pick<Clock, 'wallMs'> = syste
       const trash = join(folder, 'tmp', randomUUID());
       // Question and deed in one turn of the event loop: from here on a `put` finds nothing and writes the blob anew.
       known.delete(digest);
-      try {
-        renameSync(fileOf(digest), trash);
-      } catch {
-        return false;
-      }
+      const move = (file: string): boolean => {
+        try {
+          renameSync(file, trash);
+          return true;
+        } catch {
+          return false;
+        }
+      };
+      const moved = [move(fileOf(digest)), move(sealedFileOf(digest))];
+      if (!moved.includes(true)) return false;
       await rm(trash, { force: true });
       return true;
     },

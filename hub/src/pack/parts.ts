@@ -23,7 +23,7 @@ export interface PackPartsOptions {
   manifests?: readonly { name: string; content: string }[];
 }
 
-export interface PackParts extends SourceParts {
+export interface PackParts extends Omit<SourceParts, 'readiness'> {
   facts: PackFacts;
   header: PackHeader;
   /** Of the header; 0 when it says nothing. */
@@ -124,15 +124,15 @@ const manifestPart = (making: Making, { name, file }: ChosenManifest): ManifestP
   return { name, content: text, namespace, values: isPlainMap(held) ? held : {} };
 };
 
+/** Always there, and never a layer's to make or to take away. Packs put drivers into kube-system. */
+const ofKubernetes = new Set(['default', 'kube-system', 'kube-public', 'kube-node-lease']);
+
 const namespaceParts = ({ header, namespace }: Making): NamespacePart[] => {
-  const wanted = [
-    ...(namespace === 'default' ? [] : [namespace]),
-    ...header.additionalNamespaces,
-    ...Object.keys(header.namespaceLabels),
-    ...Object.keys(header.namespaceAnnotations),
-  ];
+  const wanted = [namespace, ...header.additionalNamespaces, ...Object.keys(header.namespaceLabels), ...Object.keys(header.namespaceAnnotations)];
   const texts = (map: Record<string, Record<string, string>>, name: string): Record<string, string> => (Object.hasOwn(map, name) ? (map[name] ?? {}) : {});
-  return [...new Set(wanted)].map((name) => ({ name, labels: texts(header.namespaceLabels, name), annotations: texts(header.namespaceAnnotations, name) }));
+  return [...new Set(wanted)]
+    .map((name) => ({ name, labels: texts(header.namespaceLabels, name), annotations: texts(header.namespaceAnnotations, name) }))
+    .filter(({ name, labels, annotations }) => !ofKubernetes.has(name) || Object.keys({ ...labels, ...annotations }).length > 0);
 };
 
 /** Values against the pack's rules. A rule about a place that the pack itself does not have is a slip of the pack, not of the values. */

@@ -4,8 +4,8 @@ import type { Readable } from 'node:stream';
 
 /** Blobs by digest. A blob is there whole and verified, or not at all. */
 export interface ContentStore {
-  /** Stores text or bytes under their own digest; costs nothing when it is there already. */
-  put(data: Uint8Array | string): Promise<Digest>;
+  /** Stores text or bytes under their own digest; costs nothing when it is there already. `secret`: it lies sealed, where the store can do that. */
+  put(data: Uint8Array | string, options?: { secret?: boolean }): Promise<Digest>;
   /** Takes a stream of announced digest; refuses other bytes (`content-wrong`, fatal) and more than `sizeMax` (`content-too-large`, fatal). */
   receive(digest: Digest, source: Readable, sizeMax: number): Promise<Result<number>>;
   /** Whole blob in memory; undefined when missing. For small ones. */
@@ -13,6 +13,13 @@ export interface ContentStore {
   size(digest: string): Promise<number | undefined>;
   /** Bytes from `start` to `end` inclusive. */
   stream(digest: string, start: number, end: number): Readable;
+}
+
+/** Seals blobs at rest. `open` answers undefined for other bytes, another blob's, or another key's. */
+export interface BlobCipher {
+  overheadBytes: number;
+  seal(digest: string, bytes: Uint8Array): Buffer;
+  open(digest: string, sealed: Uint8Array): Buffer | undefined;
 }
 
 export interface StoredBlob {

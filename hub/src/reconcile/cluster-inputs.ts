@@ -3,9 +3,11 @@ import { ok, type Result } from '@groundplane/protocol/failure';
 import type { ClusterSpec } from '@groundplane/protocol/profile';
 import type { MacroValue } from '@groundplane/protocol/resolve/references';
 import type { Fleet } from '../fleet/index.ts';
+import type { ContentStore } from '../port/content.ts';
 import type { SealerFor } from '../port/sealer.ts';
 import type { Kind, Row, Store } from '../port/store.ts';
 import type { BundleInput, ProfileInput } from '../render/bundle.ts';
+import { withPackValues } from '../render/hydrate.ts';
 import { openSecrets } from '../trust/cluster-secrets.ts';
 
 /** Used for rendering while no API server has told its version yet. */
@@ -44,8 +46,16 @@ const systemValues = (cluster: Pick<Row<'cluster'>, 'tenant' | 'project' | 'name
   'kubernetes.version': kubeVersion.replace(/^v/, ''),
 });
 
+export interface ClusterInputsDeps {
+  store: Store;
+  fleet: Fleet;
+  content: ContentStore;
+  systemTenant: string;
+  sealers: SealerFor;
+}
+
 /** Reads what a cluster's bundle is made of. Used by the reconciler, and by the plan preview with an edited spec. */
-export const createClusterInputs = (store: Store, fleet: Fleet, systemTenant: string, sealers: SealerFor) => {
+export const createClusterInputs = ({ store, fleet, content, systemTenant, sealers }: ClusterInputsDeps) => {
   const profiles = new Map<string, ProfileInput>();
   const macros = new Map<string, Record<string, MacroValue>>();
 
@@ -87,7 +97,9 @@ export const createClusterInputs = (store: Store, fleet: Fleet, systemTenant: st
           message: 'there is no such profile version in this project. See: gp get profiles',
         },
       };
-    const input: ProfileInput = { name, version, spec: row.value.spec, digest: row.value.digest };
+    const spec = await withPackValues(content, row.value.spec);
+    if (!spec.ok) return spec;
+    const input: ProfileInput = { name, version, spec: spec.value, digest: row.value.digest };
     if (row.value.state === 'released') profiles.set(key, input);
     return ok(input);
   };

@@ -186,8 +186,9 @@ export const createHelmRepository = (deps: { egress: Egress; clock: Clock }, rep
       }
       const hex = createHash('sha256').update(bytes.value).digest('hex');
       // Most repositories have the digest; those without are taken, and their digest is what the profile then pins.
-      if (entry.digest != null && entry.digest !== '' && entry.digest.replace(/^sha256:/, '').toLowerCase() !== hex)
-        return fail('fatal', 'content-wrong', element, `what came has the digest ${hex}, and the index says ${entry.digest.slice(0, 80)}`);
+      const announced = entry.digest ?? '';
+      if (announced !== '' && announced.replace(/^sha256:/, '').toLowerCase() !== hex)
+        return fail('fatal', 'content-wrong', element, `what came has the digest ${hex}, and the index says ${announced.slice(0, 80)}`);
       return ok({ name: entry.name, version: entry.version, bytes: bytes.value, digest: `sha256:${hex}` });
     }
     return last;

@@ -31,7 +31,7 @@ const begin = async (context: Context, repository: Repository, deps: RegistryDep
     if (received.ok) return holdBlob(context, repository, digest, received.value);
     return refuse(context, received.failure.code === 'content-wrong' ? 'DIGEST_INVALID' : 'BLOB_UPLOAD_INVALID', received.failure.message);
   }
-  const id = `${await deps.staging.open()}`;
+  const id = await deps.staging.open();
   return context.body(null, 202, { location: keyOf(repository, id), range: '0-0', 'docker-upload-uuid': id });
 };
 

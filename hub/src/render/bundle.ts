@@ -10,6 +10,7 @@ import type { MacroValue } from '@groundplane/protocol/resolve/references';
 import { findTwice } from './objects.ts';
 import { sha256 } from '../content/digest.ts';
 import type { ContentStore } from '../port/content.ts';
+import { withPackValues } from './hydrate.ts';
 import { renderLayer, storeObject, type LayerContext, type LayerRenderer, type RenderedLayer } from './layer.ts';
 import { planNamespaces } from './namespaces.ts';
 
@@ -189,12 +190,25 @@ export const createBundler = (renderer: LayerRenderer, engine: string) => {
 
   return {
     inputsOf,
-    make: async (input: BundleInput): Promise<Result<BuiltBundle>> => {
+    make: async (given: BundleInput): Promise<Result<BuiltBundle>> => {
+      const profiles: ProfileInput[] = [];
+      for (const profile of given.profiles) {
+        const spec = await withPackValues(renderer.content, profile.spec);
+        if (!spec.ok) return spec;
+        profiles.push(spec.value === profile.spec ? profile : { ...profile, spec: spec.value });
+      }
+      const input = { ...given, profiles };
       const known = bundles.get(shareKey(input));
       if (known !== undefined) return ok(known);
       const built = await build(input);
       // Asked again, since rendering may have found out that a chart uses random values.
       return built.ok ? ok(keep(bundles, shareKey(input), built.value, bundlesMax)) : built;
+    },
+    /** Forgets what was made: blobs of it may be gone from the store, and making it again puts them back. */
+    forget: (): void => {
+      bundles.clear();
+      byDigest.clear();
+      layers.clear();
     },
     /** A bundle that was made before, also by an earlier run of the hub. */
     load: async (digest: string): Promise<BuiltBundle | undefined> => {

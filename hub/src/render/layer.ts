@@ -15,6 +15,7 @@ import { customApis, customScopes, parseObjects, placeObject } from './objects.t
 import { renderOs } from './os.ts';
 import type { NamespacePart, SourceParts } from './parts.ts';
 import { applyPatches } from './patches.ts';
+import { withReadyChecks } from './ready-checks.ts';
 import { sourceParts } from './sources.ts';
 
 export interface LayerRenderer extends Omit<ChartRenderer, 'usesRandom'> {
@@ -39,14 +40,22 @@ export interface RenderedLayer {
   warnings: Finding[];
 }
 
+/** A layer that says nothing waits as long as its pack does. */
+const defaultTimeoutSeconds = 300;
+
 const keepAnnotation = 'helm.sh/resource-policy';
 
-export const storeObject = async (content: ContentStore, object: KubeObject, element: string): Promise<Result<{ digest: Digest; size: number }>> => {
+export const storeObject = async (
+  content: ContentStore,
+  object: KubeObject,
+  element: string,
+  secret = false,
+): Promise<Result<{ digest: Digest; size: number }>> => {
   const text = canonicalJson(object);
   const size = Buffer.byteLength(text);
   if (size > limits.objectBytes)
     return fail('fatal', 'object-too-large', element, `${object.kind} ${object.metadata.name ?? ''} has ${size} bytes; at most ${limits.objectBytes}`);
-  return ok({ digest: await content.put(text), size });
+  return ok({ digest: await content.put(text, { secret: secret || object.kind === 'Secret' }), size });
 };
 
 const renderParts = async (renderer: LayerRenderer, layer: Layer, parts: SourceParts, context: LayerContext): Promise<Result<Collected>> => {
@@ -103,7 +112,7 @@ const changeObjects = (collected: Collected, layer: Layer, parts: SourceParts): 
 
 type Stored = Pick<BundleLayer, 'objects' | 'hooks' | 'notes' | 'images'> & { apis: string[] };
 
-const storeAll = async (content: ContentStore, collected: Collected, layer: Layer, parts: SourceParts): Promise<Result<Stored>> => {
+const storeAll = async (content: ContentStore, collected: Collected, layer: Layer, parts: SourceParts, secret: boolean): Promise<Result<Stored>> => {
   const element = `layer ${layer.name}`;
   const scopes = customScopes(collected.objects.map((item) => item.object));
   const objects: BundleObject[] = [];
@@ -112,7 +121,7 @@ const storeAll = async (content: ContentStore, collected: Collected, layer: Laye
   );
   for (const { object, crd, namespace } of sorted) {
     const placed = placeObject(object, namespace ?? 'default', scopes);
-    const stored = await storeObject(content, placed.object, element);
+    const stored = await storeObject(content, placed.object, element, secret);
     if (!stored.ok) return stored;
     const keep = object.metadata.annotations?.[keepAnnotation] === 'keep';
     objects.push({ ref: placed.ref, ...stored.value, ...(crd === undefined ? {} : { crd }), ...(keep ? { keep } : {}) });
@@ -120,13 +129,14 @@ const storeAll = async (content: ContentStore, collected: Collected, layer: Laye
   const hooks: BundleHook[] = [];
   for (const { object, namespace, ...hook } of collected.hooks) {
     const placed = placeObject(object, namespace ?? 'default', scopes);
-    const stored = await storeObject(content, placed.object, element);
+    const stored = await storeObject(content, placed.object, element, secret);
     if (!stored.ok) return stored;
     hooks.push({ ref: placed.ref, ...stored.value, ...hook });
   }
   const all = [...collected.objects, ...collected.hooks].map((item) => item.object);
   const images = [...new Set([...parts.images, ...all.flatMap(imagesOf)])].toSorted();
-  const notes = collected.notes.trim() === '' ? undefined : { digest: await content.put(collected.notes), size: Buffer.byteLength(collected.notes) };
+  const notes =
+    collected.notes.trim() === '' ? undefined : { digest: await content.put(collected.notes, { secret }), size: Buffer.byteLength(collected.notes) };
   return ok({ objects, hooks, ...(images.length === 0 ? {} : { images }), ...(notes === undefined ? {} : { notes }), apis: customApis(all) });
 };
 
@@ -162,11 +172,14 @@ export const renderLayer = async (renderer: LayerRenderer, input: ResolvedLayer,
   if (!parts.ok) return parts;
   const rendered = await renderParts(renderer, layer, parts.value, context);
   if (!rendered.ok) return rendered;
+  // Where a secret went is not known after rendering: everything of such a layer lies sealed.
+  const secret = input.uses.some((use) => use.sensitive);
   const changed = changeObjects(rendered.value, layer, parts.value);
   if (!changed.ok) return changed;
-  const stored = await storeAll(renderer.content, changed.value, layer, parts.value);
+  const stored = await storeAll(renderer.content, changed.value, layer, parts.value, secret);
   if (!stored.ok) return stored;
   const { apis, ...content } = stored.value;
+  const checked = withReadyChecks(content.objects, parts.value.readiness ?? []);
   const namespace = parts.value.namespace;
   return ok({
     layer: {
@@ -178,14 +191,18 @@ export const renderLayer = async (renderer: LayerRenderer, input: ResolvedLayer,
       ...(namespace === undefined ? {} : { namespace }),
       ...(layer.replaces === undefined ? {} : { replaces: layer.replaces }),
       adopt: layer.adopt,
-      readinessTimeoutMs: layer.readiness.timeoutSeconds * 1000,
-      ...(await renderOs(renderer.content, layer)),
+      readinessTimeoutMs:
+        (layer.readiness.timeoutSeconds === defaultTimeoutSeconds
+          ? (parts.value.readinessTimeoutSeconds ?? defaultTimeoutSeconds)
+          : layer.readiness.timeoutSeconds) * 1000,
+      ...(await renderOs(renderer.content, layer, secret)),
       ...kubernetesOf(layer),
       ...content,
+      objects: checked.objects,
     },
     namespaces: parts.value.namespaces,
     apis,
     usedRandom: rendered.value.usedRandom,
-    warnings: parts.value.warnings,
+    warnings: [...parts.value.warnings, ...checked.warnings],
   });
 };

@@ -1,3 +1,4 @@
+import type { ReadinessCheck } from '@groundplane/protocol/pack/readiness';
 import type { Finding } from '@groundplane/protocol/finding';
 
 /** One Helm chart that a layer brings, with everything its render depends on besides the cluster. */
@@ -39,5 +40,9 @@ export interface SourceParts {
   images: string[];
   /** Rewrites of image references, applied to the rendered objects: from → to, both as written in a pod. */
   imageRewrites?: ReadonlyMap<string, string>;
+  /** Objects that have to say something before the layer counts as ready. */
+  readiness?: readonly ReadinessCheck[];
+  /** How long the source itself wants to be waited for. */
+  readinessTimeoutSeconds?: number;
   warnings: Finding[];
 }

@@ -38,6 +38,8 @@ const join = (parts: readonly SourceParts[]): SourceParts => ({
   namespaces: parts.flatMap((part) => part.namespaces),
   images: [...new Set(parts.flatMap((part) => part.images))],
   imageRewrites: new Map(parts.flatMap((part) => [...(part.imageRewrites ?? [])])),
+  readiness: parts.flatMap((part) => part.readiness ?? []),
+  ...(parts[0]?.readinessTimeoutSeconds === undefined ? {} : { readinessTimeoutSeconds: parts[0].readinessTimeoutSeconds }),
   warnings: parts.flatMap((part) => part.warnings),
 });
 
@@ -64,7 +66,15 @@ const packSource = async (content: ContentStore, layer: Layer, digest: string, e
   const own = pack?.values ?? files.value.files.find((file) => file.name === 'values.yaml')?.data.toString('utf8') ?? '';
   const values = mergedValues(own, pack?.valuesLayers ?? [], at);
   if (!values.ok) return values;
-  return packParts(files.value, { layerName: layer.name, values: values.value, ...(layer.namespace === undefined ? {} : { namespace: layer.namespace }) });
+  const parts = await packParts(files.value, {
+    layerName: layer.name,
+    values: values.value,
+    ...(layer.namespace === undefined ? {} : { namespace: layer.namespace }),
+  });
+  if (!parts.ok) return parts;
+  const { readiness, ...rest } = parts.value;
+  const timeout = readiness?.timeoutSeconds;
+  return ok({ ...rest, readiness: readiness?.checks ?? [], ...(timeout === undefined ? {} : { readinessTimeoutSeconds: timeout }) });
 };
 
 const ownParts = (

@@ -288,7 +288,7 @@ export const routes = {
   deleteRegistry: route('DELETE', '/projects/{project}/registries/{name}', can('registry.set'), 'Forget a registry', {
     params: z.object({ ...project, name: nameSchema }),
   }),
-  validateRegistry: route('POST', '/projects/{project}/registries/{name}/validate', can('registry.get'), 'Whether a registry is there and lets us in', {
+  validateRegistry: route('POST', '/projects/{project}/registries/{name}/validate', can('registry.set'), 'Whether a registry is there and lets us in', {
     params: z.object({ ...project, name: nameSchema }),
     response: registry.registryCheckView,
   }),

@@ -64,6 +64,7 @@ const folderFor = (laying: Laying, listed: string): string | undefined => {
 
 const chosen = (laying: Laying, listed: string, file: string, isFolder: boolean): ChosenChart => {
   const facts = laying.charts.get(file);
+  if (isFolder && facts === undefined) report(laying, 'error', 'chart-unreadable', `${file}/Chart.yaml`, 'has no name, or cannot be read');
   return { listed, file, isFolder, ...(facts === undefined ? {} : { facts }) };
 };
 
@@ -84,16 +85,17 @@ const chooseListed = (laying: Laying, listed: string): ChosenChart | undefined =
   return chosen(laying, listed, folder, true);
 };
 
-const unlisted = (laying: Laying): ChosenChart[] => {
+/** Everything that lies in charts/: archives, and folders of charts that no archive has. */
+const present = (laying: Laying): { file: string; isFolder: boolean }[] => {
   const archives = [...laying.files].filter((file) => archivePattern.test(file)).toSorted();
   const names = new Set(archives.map((file) => laying.charts.get(file)?.name ?? withoutVersion(baseName(file))));
   const unpacked = folders(laying.files).filter((folder) => !names.has(laying.charts.get(folder)?.name ?? baseName(folder)));
-  return [...archives.map((file) => chosen(laying, file, file, false)), ...unpacked.toSorted().map((folder) => chosen(laying, folder, folder, true))];
+  return [...archives.map((file) => ({ file, isFolder: false })), ...unpacked.toSorted().map((file) => ({ file, isFolder: true }))];
 };
 
 const chooseCharts = (laying: Laying, isListing: boolean): ChosenChart[] => {
   if (!isListing) {
-    const all = unlisted(laying);
+    const all = present(laying).map(({ file, isFolder }) => chosen(laying, file, file, isFolder));
     for (const chart of all)
       report(laying, 'warning', 'chart-not-listed', 'pack.json', `lists no charts and no manifests; ${chart.file} is taken because it is there`);
     return all;
@@ -107,9 +109,9 @@ const chooseCharts = (laying: Laying, isListing: boolean): ChosenChart[] => {
     else charts.push(chart);
   }
   const names = new Set(charts.map((chart) => chart.facts?.name ?? withoutVersion(baseName(chart.file))));
-  for (const chart of unlisted(laying))
-    if (!charts.some((other) => other.file === chart.file) && !(chart.isFolder && names.has(chart.facts?.name ?? baseName(chart.file))))
-      report(laying, 'warning', 'chart-unreferenced', chart.file, 'is in the pack, but pack.json does not list it; it is not installed');
+  for (const { file, isFolder } of present(laying))
+    if (!charts.some((other) => other.file === file) && !(isFolder && names.has(laying.charts.get(file)?.name ?? baseName(file))))
+      report(laying, 'warning', 'chart-unreferenced', file, 'is in the pack, but pack.json does not list it; it is not installed');
   return charts;
 };
 
@@ -119,9 +121,9 @@ const contentsOf = (values: unknown, name: string): string | undefined => {
 };
 
 const chooseManifests = (laying: Laying, isListing: boolean, values: unknown): ChosenManifest[] => {
-  const present = [...laying.files].filter((file) => manifestPattern.test(file)).toSorted();
+  const lying = [...laying.files].filter((file) => manifestPattern.test(file)).toSorted();
   const manifests: ChosenManifest[] = [];
-  for (const listed of isListing ? laying.facts.kubeManifests : present) {
+  for (const listed of isListing ? laying.facts.kubeManifests : lying) {
     const name = baseName(listed);
     if (!isInside(listed)) report(laying, 'error', 'path-outside', 'pack.json', `the manifest ${listed.slice(0, 200)} leads out of the pack`);
     else if (manifests.some((other) => other.file === listed || (other.file === undefined && other.name === name)))
@@ -132,7 +134,7 @@ const chooseManifests = (laying: Laying, isListing: boolean, values: unknown): C
     else manifests.push({ name });
   }
   const taken = new Set(manifests.map((manifest) => manifest.file));
-  for (const file of present) {
+  for (const file of lying) {
     if (!isListing) report(laying, 'warning', 'manifest-not-listed', 'pack.json', `lists no charts and no manifests; ${file} is taken because it is there`);
     else if (!taken.has(file)) report(laying, 'warning', 'manifest-unreferenced', file, 'is in the pack, but pack.json does not list it; it is not installed');
   }
@@ -192,7 +194,8 @@ export const valuesOfChart = (values: unknown, chart: ChosenChart, layout: Pick<
   const known = chart.facts?.valueKeys ?? [];
   const isAlone = layout.charts.length === 1;
   const stem = withoutVersion(baseName(chart.listed));
-  if (isPlainMap(held) && isPlainMap(own(held, stem)))
+  const isOthers = layout.charts.some((other) => other.facts?.name === stem);
+  if (isPlainMap(held) && !isOthers && isPlainMap(own(held, stem)))
     return told(
       `charts.${stem}`,
       held[stem],

@@ -241,6 +241,22 @@ const checkStrict = (reading: Reading, text: string): void => {
   }
 };
 
+/** Names and versions become parts of references, paths and labels later on, so what could lead elsewhere there stops here. */
+const checkName = (reading: Reading, key: 'name' | 'version', value: string): boolean => {
+  if (value === '') {
+    report(reading, 'error', 'pack-json-field', [], `has no ${key}`);
+    return false;
+  }
+  const isGood = key === 'name' ? /^[A-Za-z0-9][\w. -]{0,127}$/.test(value) : /^[A-Za-z0-9][\w.+-]{0,127}$/.test(value);
+  if (!isGood || value.includes('..')) {
+    report(reading, 'error', 'pack-name-invalid', [key], `${key} may have letters, digits, dots, dashes and underscores, at most 128 of them`);
+    return false;
+  }
+  if (key === 'name' && !/^[a-z0-9][a-z0-9.-]*$/.test(value))
+    report(reading, 'warning', 'pack-name-odd', [key], `the name ${value} is usually written in lower-case letters, digits and dashes`);
+  return true;
+};
+
 export interface ReadFacts {
   /** Absent when there is no name or version, or no JSON at all; the findings say why. */
   facts?: PackFacts;
@@ -261,8 +277,7 @@ export const parsePackJson = (given: string, file = 'pack.json'): ReadFacts => {
   checkStrict(reading, text);
   const name = textAt(reading, root, ['name']) ?? '';
   const version = textAt(reading, root, ['version']) ?? '';
-  if (name === '') report(reading, 'error', 'pack-json-field', [], 'has no name');
-  if (version === '') report(reading, 'error', 'pack-json-field', [], 'has no version');
+  const isNamed = [checkName(reading, 'name', name), checkName(reading, 'version', version)].every(Boolean);
   const displayName = textAt(reading, root, ['displayName']) ?? '';
   if (displayName === '') report(reading, 'warning', 'pack-json-field', [], 'has no displayName; the name is shown instead');
   const layer = textAt(reading, root, ['layer']) ?? '';
@@ -291,5 +306,5 @@ export const parsePackJson = (given: string, file = 'pack.json'): ReadFacts => {
     unknown: Object.keys(root).filter((key) => !documented.has(key)),
   };
   checkWords(reading, facts);
-  return name === '' || version === '' ? { findings: reading.findings } : { facts, findings: reading.findings };
+  return isNamed ? { facts, findings: reading.findings } : { findings: reading.findings };
 };

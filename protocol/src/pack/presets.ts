@@ -117,15 +117,21 @@ export const parsePresets = (given: string, file = 'presets.yaml'): { presets: P
 /** The comment that says which presets are enabled. It is data: it is read and written, and it stands above the first key. */
 const marker = /^[ \t]*#[ \t]*spectrocloud\.com\/enabled-presets[ \t]*:(.*)$/;
 
-/** The lines before the first that is no comment, blank or `---`. */
-const commentLine = (values: string): { index: number; list: string } | undefined => {
-  for (const [index, line] of values
-    .replace(/^\uFEFF/, '')
-    .split(/\r?\n/)
-    .entries()) {
-    const found = marker.exec(line)?.[1];
-    if (found !== undefined) return { index, list: found };
-    if (!/^\s*(#.*|---\s*)?$/.test(line)) return undefined;
+interface CommentLine {
+  /** Offsets of the line, without its line break. */
+  from: number;
+  to: number;
+  list: string;
+}
+
+/** Looks at the lines before the first that is no comment, blank or `---`. */
+const commentLine = (values: string): CommentLine | undefined => {
+  for (const match of values.matchAll(/[^\r\n]*(?:\r?\n|$)/g)) {
+    const line = match[0].replace(/\r?\n$/, '');
+    const from = match.index + (line.startsWith('\uFEFF') ? 1 : 0);
+    const found = marker.exec(values.slice(from, match.index + line.length))?.[1];
+    if (found !== undefined) return { from, to: match.index + line.length, list: found };
+    if (!/^\uFEFF?\s*(#.*|---\s*)?$/.test(line)) return undefined;
   }
   return undefined;
 };
@@ -144,16 +150,14 @@ export const enabledPresets = (values: string): PresetChoice[] | undefined => {
     });
 };
 
-/** Values with the comment saying exactly these; without one when there are none. */
+/** Values with the comment saying exactly these; without one when there are none. Nothing else of the text changes. */
 export const withEnabledPresets = (values: string, choices: readonly PresetChoice[]): string => {
   const eol = values.includes('\r\n') ? '\r\n' : '\n';
-  const lines = values.split(/\r?\n/);
   const line = commentLine(values);
   const written = `# spectrocloud.com/enabled-presets: ${choices.map(choiceText).join(',')}`;
   if (line === undefined) return choices.length === 0 ? values : `${written}${eol}${values}`;
-  if (choices.length === 0) lines.splice(line.index, 1);
-  else lines[line.index] = written;
-  return lines.join(eol);
+  if (choices.length > 0) return values.slice(0, line.from) + written + values.slice(line.to);
+  return values.slice(0, line.from) + values.slice(line.to).replace(/^\r?\n/, '');
 };
 
 /** Whether values are as this preset leaves them: nothing of what it removes, everything that it adds. */

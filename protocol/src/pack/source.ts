@@ -1,4 +1,4 @@
-import { isAlias, isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, type Document, type ScalarTag, type Tags } from 'yaml';
+import { isAlias, isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, Schema, type Document, type ScalarTag, type Tags } from 'yaml';
 import type { Finding } from '../finding.ts';
 import { limits } from '../limits.ts';
 import { packLimits } from './limits.ts';
@@ -36,6 +36,9 @@ const helmTags = (tags: Tags): Tags => [
     .filter((tag) => typeof tag === 'string' || !('format' in tag && tag.format === 'TIME'))
     .filter((tag) => typeof tag === 'string' || !/:(timestamp|binary|omap|pairs|set)$/.test(tag.tag)),
 ];
+
+/** Made once: making it costs as much as reading a small text. */
+const helmSchema = new Schema({ schema: 'yaml-1.1', customTags: helmTags, merge: true });
 
 /** Walks without recursion: depth is what this is about. */
 const depthOf = (root: unknown, depthMax: number): number => {
@@ -128,20 +131,22 @@ export const readSource = (text: string, file: string): ReadSource => {
     return { line: Math.max(line, 1), column: Math.max(col, 1) };
   };
   try {
-    const document = parseDocument(maskTemplates(text), {
+    const masked = maskTemplates(text);
+    const document = parseDocument(masked, {
       lineCounter: lines,
       prettyErrors: false,
       uniqueKeys: false,
       version: '1.1',
       merge: true,
-      customTags: helmTags,
+      schema: helmSchema,
       logLevel: 'error',
     }) as Document;
     const [error] = document.errors;
     if (error !== undefined)
       return broken(error.code === 'TAB_AS_INDENT' ? 'a tab indents this line; YAML wants spaces' : unmask(firstLine(error)), at(error.pos[0]));
     if (depthOf(document.contents, packLimits.yamlDepth) > packLimits.yamlDepth) return broken(`is nested more than ${packLimits.yamlDepth} deep`);
-    const plain = unmaskPlain(document.toJS({ maxAliasCount: limits.yamlAliases }) ?? null);
+    const read: unknown = document.toJS({ maxAliasCount: limits.yamlAliases }) ?? null;
+    const plain = masked === text ? read : unmaskPlain(read);
     const twice = oddKeys(document).map(({ key, isTwice, offset }): Finding => ({
       severity: isTwice ? 'warning' : 'error',
       code: isTwice ? 'key-twice' : 'key-invalid',

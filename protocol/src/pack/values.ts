@@ -1,4 +1,4 @@
-import { isAlias, isMap, isPair, isSeq, type Document, type Node, type Pair, type YAMLMap, type YAMLSeq } from 'yaml';
+import { isAlias, isMap, isSeq, type Document, type Node, type Pair, type YAMLMap, type YAMLSeq } from 'yaml';
 import { fail, ok, type Result } from '../failure.ts';
 import { packLimits } from './limits.ts';
 import { findPath, pathTextOf, valueAt, type ValuesPath } from './path.ts';
@@ -53,24 +53,24 @@ const walk = ({ source, path }: Target): { node: unknown; flow?: { node: YAMLMap
 };
 
 /** The first way that reads back as what is wanted. */
-const firstThat = (source: PackSource, splices: readonly Splice[], wanted: unknown): string | undefined => {
+const firstThat = (source: PackSource, splices: readonly Splice[], wanted: unknown): PackSource | undefined => {
   for (const splice of splices) {
     const text = spliced(source.text, splice);
     const after = readSource(text, source.file).source;
-    if (after !== undefined && isSame(after.plain, wanted)) return text;
+    if (after !== undefined && isSame(after.plain, wanted)) return after;
   }
   return undefined;
 };
 
 /** Changes the tree itself and prints all of it. */
-const rewritten = (source: PackSource, change: (document: Document) => void, wanted: unknown): Result<string> => {
+const rewritten = (source: PackSource, change: (document: Document) => void, wanted: unknown): Result<PackSource> => {
   const copy = readSource(source.text, source.file).source;
   if (copy !== undefined) {
     try {
       change(copy.document);
       const text = unmask(copy.document.toString({ lineWidth: 0 }));
       const after = readSource(text, source.file).source;
-      if (after !== undefined && isSame(after.plain, wanted)) return ok(text);
+      if (after !== undefined && isSame(after.plain, wanted)) return ok(after);
     } catch {
       // An alias whose anchor went away; told below like everything else that cannot be done.
     }
@@ -79,7 +79,7 @@ const rewritten = (source: PackSource, change: (document: Document) => void, wan
     'fatal',
     'values-edit-failed',
     source.file,
-    'this place cannot be changed without changing others: it is, or is reached through, an alias (*name) or a merge (<<). Write the values out and try again',
+    'this place cannot be changed alone: others refer to it (&name), or it came in by a merge (<<). Write the values out and try again',
   );
 };
 
@@ -147,13 +147,14 @@ const appendToNothing = (source: PackSource, renders: readonly Render[]): Splice
   return renders.map((render) => ({ from: at, to: at, text: `${gap}${render(0)}\n` }));
 };
 
-const setAt = (target: Target, value: unknown, copied?: Render): Result<string> => {
+/** `copy` gives the lines that somebody wrote for a place, where there are some; whether they say the right thing is seen when the result is read. */
+const setAt = (target: Target, value: unknown, copy?: (place: ValuesPath) => Render | undefined): Result<PackSource> => {
   const { source, path } = target;
   const wanted = withValue(source.plain, path, value);
   if (!wanted.ok) return wanted;
-  if (isSame(wanted.value, source.plain) && valueAt(source.plain, path) !== undefined) return ok(source.text);
+  if (isSame(wanted.value, source.plain) && valueAt(source.plain, path) !== undefined) return ok(source);
   const { flow } = walk({ source, path: path.slice(0, -1) });
-  const whole = (): Result<string> => {
+  const whole = (): Result<PackSource> => {
     const [length, made] = [standing(target), valueAt(wanted.value, path.slice(0, standing(target) + 1))];
     return rewritten(source, (document) => putNode(document, path.slice(0, length + 1), made), wanted.value);
   };
@@ -165,10 +166,8 @@ const setAt = (target: Target, value: unknown, copied?: Render): Result<string> 
   const place = path.slice(0, depth + 1);
   const made = valueAt(wanted.value, place);
   const last = place.at(-1);
-  const renders: Render[] = [
-    ...(copied === undefined || place.length !== path.length ? [] : [copied]),
-    typeof last === 'number' ? itemRender(made) : pairRender(String(last), made),
-  ];
+  const copied = copy?.(place);
+  const renders: Render[] = [...(copied === undefined ? [] : [copied]), typeof last === 'number' ? itemRender(made) : pairRender(String(last), made)];
   const root = source.document.contents;
   const isNothing = source.plain === null || (isMap(root) && root.items.length === 0 && root.flow !== true);
   const text =
@@ -177,9 +176,9 @@ const setAt = (target: Target, value: unknown, copied?: Render): Result<string> 
   return text === undefined ? whole() : ok(text);
 };
 
-const deleteAt = ({ source, path }: Target): Result<string> => {
+const deleteAt = ({ source, path }: Target): Result<PackSource> => {
   const last = path.at(-1);
-  if (last === undefined || valueAt(source.plain, path) === undefined) return ok(source.text);
+  if (last === undefined || valueAt(source.plain, path) === undefined) return ok(source);
   const parentPath = path.slice(0, -1);
   const parent = nodeIn(source.document, parentPath);
   const wanted = withoutValue(source.plain, path);
@@ -222,22 +221,24 @@ const asPlainKeys = (source: PackSource, path: ValuesPath): ValuesPath => {
   });
 };
 
+const textOf = (edited: Result<PackSource>): Result<string> => (edited.ok ? ok(edited.value.text) : edited);
+
 /** Values with something set at a path. Maps on the way are made; a list takes `[n]` of an element and of the place behind the last one. */
 export const setValue = (text: string, path: string | ValuesPath, value: unknown): Result<string> => {
   const target = located(text, path);
-  return target.ok ? setAt(target.value, value) : target;
+  return target.ok ? textOf(setAt(target.value, value)) : target;
 };
 
 /** Values without what is at a path; the same text when nothing is there. */
 export const deleteValue = (text: string, path: string | ValuesPath): Result<string> => {
   const target = located(text, path);
-  return target.ok ? deleteAt(target.value) : target;
+  return target.ok ? textOf(deleteAt(target.value)) : target;
 };
 
 interface Merge {
-  text: string;
+  /** As far as it is merged. */
+  source: PackSource;
   added: PackSource;
-  left: number;
 }
 
 /** What has to be set so that maps are merged and everything else is replaced. */
@@ -250,14 +251,14 @@ const differences = (values: unknown, over: unknown, path: (string | number)[] =
 };
 
 const mergeStep = (state: Merge, path: ValuesPath, value: unknown): Result<void> => {
-  const source = read(state.text);
-  if (!source.ok) return source;
-  const parent = nodeIn(state.added.document, path.slice(0, -1));
-  const pair = isMap(parent) && parent.flow !== true ? findPair(parent, String(path.at(-1))) : undefined;
-  const copied = pair === undefined || !isPair(pair) || isAlias(pair.value) ? undefined : copiedPair(state.added, pair);
-  const text = setAt({ source: source.value, path }, value, copied);
-  if (!text.ok) return text;
-  state.text = text.value;
+  const copy = (place: ValuesPath): Render | undefined => {
+    const parent = nodeIn(state.added.document, place.slice(0, -1));
+    const pair = isMap(parent) && parent.flow !== true ? findPair(parent, String(place.at(-1))) : undefined;
+    return pair === undefined || isAlias(pair.value) ? undefined : copiedPair(state.added, pair);
+  };
+  const edited = setAt({ source: state.source, path }, value, copy);
+  if (!edited.ok) return edited;
+  state.source = edited.value;
   return ok(undefined);
 };
 
@@ -274,14 +275,12 @@ export const mergeValues = (text: string, add: string): Result<string> => {
   const steps = differences(source.value.plain ?? {}, over);
   if (steps.length > packLimits.edits)
     return fail('fatal', 'values-edit-too-large', 'what is added', `changes ${steps.length} places; at most ${packLimits.edits}`);
-  const state: Merge = { text, added: added.source, left: packLimits.edits };
+  const state: Merge = { source: source.value, added: added.source };
   for (const { path, value } of steps) {
     const step = mergeStep(state, path, value);
     if (!step.ok) return step;
   }
-  const after = read(state.text);
-  if (!after.ok) return after;
-  return isSame(after.value.plain, merged(source.value.plain ?? {}, over))
-    ? ok(state.text)
+  return isSame(state.source.plain, merged(source.value.plain ?? {}, over))
+    ? ok(state.source.text)
     : fail('fatal', 'values-edit-failed', 'values.yaml', `could not be merged at ${pathTextOf(steps[0]?.path ?? [])}`);
 };

@@ -1,4 +1,3 @@
-import { parse } from 'yaml';
 import { compareLayers, type Layer } from '../layer.ts';
 import { fail, ok, type Result } from '../failure.ts';
 import { limits } from '../limits.ts';
@@ -136,12 +135,9 @@ const overrideLayer = (layer: Layer, values: string): Result<Layer> => {
   const { helm, pack } = layer;
   const isPack = pack?.digest !== undefined;
   if (helm === undefined && !isPack) return fail('fatal', 'override-invalid', element, 'only layers made of a chart or a pack have values to override');
-  let parsed: unknown;
-  try {
-    parsed = parse(values, { maxAliasCount: limits.yamlAliases, uniqueKeys: true }) as unknown;
-  } catch (error) {
-    return fail('fatal', 'override-invalid', element, `is not YAML: ${error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)}`);
-  }
+  const { source, findings } = readSource(values, 'override');
+  if (source === undefined) return fail('fatal', 'override-invalid', element, `is not YAML: ${findings[0]?.message ?? ''}`);
+  const parsed = source.plain;
   if (parsed === null || parsed === undefined) return ok(layer);
   if (typeof parsed !== 'object' || Array.isArray(parsed)) return fail('fatal', 'override-invalid', element, 'must be a map of values');
   const settable = layer.settable ?? [];

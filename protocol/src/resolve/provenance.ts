@@ -1,5 +1,5 @@
-import { parse } from 'yaml';
 import { limits } from '../limits.ts';
+import { readSource } from '../pack/source.ts';
 
 /** One text of values and who wrote it, weakest first. */
 export interface ValuesSource {
@@ -31,11 +31,8 @@ const leaves = (value: unknown, at: string, depth: number, found: Map<string, un
 
 const fieldsOf = (text: string): Map<string, unknown> => {
   const found = new Map<string, unknown>();
-  try {
-    leaves(parse(text, { version: '1.1', merge: true, uniqueKeys: false, maxAliasCount: limits.yamlAliases, logLevel: 'silent' }), '', 0, found);
-  } catch {
-    // A text that cannot be read has no fields; rendering says what is wrong with it.
-  }
+  // A text that cannot be read has no fields; rendering says what is wrong with it.
+  leaves(readSource(text, 'values.yaml').source?.plain, '', 0, found);
   return found;
 };
 

@@ -1,6 +1,8 @@
 import { isCollection, isScalar, parseAllDocuments, visit, type Scalar } from 'yaml';
 import { fail, ok, type Result } from '../failure.ts';
 import { limits } from '../limits.ts';
+import { readSource } from '../pack/source.ts';
+import { unmask } from '../pack/template.ts';
 import { isLaidOut, runAction, scanActions, tooLarge, type Action, type Lookup } from './template.ts';
 
 /** Letters that mean nothing to YAML wherever they stand, so that no parsing is needed to put them in. */
@@ -144,30 +146,18 @@ export interface Readable {
   scalarAt(path: readonly string[]): { text: string; actions: readonly Action[] } | undefined;
 }
 
-/** Reads the first document. Undefined when it is no YAML. */
+/** Reads it as Helm would. Undefined when it is no YAML. */
 export const readWithReferences = (text: string): Readable | undefined => {
-  const actions = scanActions(text, '');
-  if (!actions.ok) return undefined;
-  const masked = mask(text, actions.value);
-  const documents = parseAllDocuments(masked.text, { uniqueKeys: false, version: '1.1', merge: true });
-  const document = Array.isArray(documents) ? documents[0] : undefined;
-  if (document === undefined || document.errors.length > 0) return undefined;
-  const unmask = (found: string): { text: string; actions: Action[] } => {
-    let result = found;
-    const used: Action[] = [];
-    for (const [index, action] of actions.value.entries()) {
-      if (!result.includes(masked.word(index))) continue;
-      result = result.replaceAll(masked.word(index), () => action.raw);
-      used.push(action);
-    }
-    return { text: result, actions: used };
-  };
+  const { source } = readSource(text, 'values.yaml');
+  if (source === undefined) return undefined;
   return {
     scalarAt: (path) => {
-      const node = nodeAt(document.contents, path);
+      const node = nodeAt(source.document.contents, path);
       if (!isScalar(node)) return undefined;
       const plain = node.type === undefined || node.type === 'PLAIN' ? (node.source ?? '') : String(node.value);
-      return unmask(node.value === null ? '' : plain);
+      const found = unmask(node.value === null ? '' : plain);
+      const actions = scanActions(found, '');
+      return actions.ok ? { text: found, actions: actions.value } : undefined;
     },
   };
 };

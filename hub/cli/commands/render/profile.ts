@@ -1,4 +1,5 @@
 import { parseDocuments, type ClusterDocument, type ProfileDocument } from '../../authoring/document.ts';
+import { refuseImports } from '../../authoring/import-sources.ts';
 import { readInputs } from '../../authoring/read.ts';
 import type { Context } from '../../io.ts';
 import { done, trouble, usage, type Attempt, type Outcome } from '../../trouble.ts';
@@ -21,6 +22,8 @@ export const readProfileTarget = async (context: Context, bench: Workbench, path
   const names = profiles.map((item) => `${item.name}@${item.version}`).join(', ');
   if (profiles.length > 1)
     return { ok: false, trouble: usage(path, `holds ${profiles.length} profiles: ${names}`, 'put the one to use into a file of its own') };
+  const local = refuseImports(profile);
+  if (!local.ok) return local;
   const variables = readPairs('--var', options.variables);
   if (!variables.ok) return variables;
   for (const chart of profile.charts) await bench.content.put(chart.bytes);
