@@ -86,7 +86,8 @@ const takePack = async (work: Work, pack: Plain, name: string): Promise<void> =>
   if (!read.ok) return report(work, 'path', `${read.failure.element}: ${read.failure.message}`);
   const errors = (await lintPackFiles(read.value)).filter((finding) => finding.severity === 'error');
   const built = packFiles(read.value);
-  if (errors.length > 0 || !built.ok) return reportFindings(work, 'path', errors);
+  if (errors.length > 0) return reportFindings(work, 'path', errors);
+  if (!built.ok) return report(work, 'path', `${built.failure.element}: ${built.failure.message}`);
   const key = Object.hasOwn(pack, 'valuesFile') ? 'valuesFile' : Object.hasOwn(pack, 'presets') ? 'presets' : 'values';
   const given = await valuesOf(work, pack);
   const values = withPresets(work, pack, read.value, given);
