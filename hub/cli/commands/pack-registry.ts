@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { fail, ok, type Failure, type Result } from '@groundplane/protocol/failure';
 import { readArchive } from '../../src/archive/read.ts';
 import { packTgz, type TarFile } from '../../src/archive/write.ts';
+import { requireFetched } from '../../src/pack/upstream.ts';
 import { registryLimits } from '../../src/registry/limits.ts';
 import { parseReference, referenceText } from '../../src/registry/oci-reference.ts';
 import { packArchiveLimits, pullPack, pushPack } from '../../src/registry/units.ts';
@@ -56,6 +57,8 @@ export const packPack = async (path: string): Promise<Result<Buffer>> => {
   const walked = await collect(root, root, 0, files, { bytes: 0 });
   if (!walked.ok) return walked;
   if (!files.some((file) => file.name === 'pack.json')) return fail('fatal', 'pack-invalid', path, 'has no pack.json, so it is not the folder of a pack');
+  const fetched = requireFetched({ from: path, files: files.map(({ name, data }) => ({ name, data: Buffer.from(data) })) });
+  if (!fetched.ok) return fetched;
   return ok(packTgz(files));
 };
 
