@@ -361,6 +361,7 @@ export type RouteName = keyof Routes;
 export const apiBase = '/api/v1';
 export const rawRoutes = {
   content: `${apiBase}/content/{digest}`,
+  chunks: `${apiBase}/content/{digest}/chunks`,
   stream: `${apiBase}/stream`,
   openapi: `${apiBase}/openapi.json`,
 } as const;
