@@ -32,12 +32,14 @@ export const registerProfile = (program: Command, act: (run: (context: Context) 
     .option('--rendered', 'also every object and image')
     .option('--cluster <file>', 'the cluster that both are rendered for')
     .option('--var <name=value>', 'a variable; may be repeated', more, [])
+    .option('--macro <name=value>', 'a macro; may be repeated', more, [])
     .option('--kube-version <version>', 'version that templates see')
-    .action((before: string, after: string, options: { rendered?: boolean; cluster?: string; var: string[]; kubeVersion?: string }) =>
+    .action((before: string, after: string, options: { rendered?: boolean; cluster?: string; var: string[]; macro: string[]; kubeVersion?: string }) =>
       act(async (context) =>
         (await import('./commands/profile/diff.ts')).diffProfiles(context, before, after, {
           cluster: options.cluster,
           variables: options.var,
+          macros: options.macro,
           kubeVersion: options.kubeVersion,
           rendered: options.rendered === true,
         }),

@@ -38,6 +38,11 @@ const packs = (program: Command, act: Act): void => {
     .action((dir: string, reference: string, options: RegistryFlags & { force?: boolean }) =>
       act(async (context) => (await import('./commands/pack-registry.ts')).packPush(context, dir, reference, options)),
     );
+  registryFlags(pack.command('fetch').description('download the charts that upstream.yaml names into the pack; a wrong digest is refused').argument('<dir>'))
+    .option('--pin', 'write the digests that were not known into upstream.yaml')
+    .action((dir: string, flags: RegistryFlags & { pin?: boolean }) =>
+      act(async (context) => (await import('./commands/pack/fetch.ts')).packFetch(context, dir, flags)),
+    );
   registryFlags(pack.command('pull').description('pull a pack into a folder, or into a .tgz').argument('<dir>').argument('<reference>'))
     .option('--pack-version <version>', 'version or range, when the reference has no tag')
     .action((dir: string, reference: string, options: RegistryFlags & { packVersion?: string }) =>

@@ -25,6 +25,7 @@ export const registerRender = (program: Command, act: (run: (context: Context) =
     .option('-s, --show-only <template>', 'only what this template makes, like templates/service.yaml; may be repeated', more, [])
     .option('--notes', "the chart's notes on stderr")
     .option('--var <name=value>', 'a variable of a profile or Zarf package; may be repeated', more, [])
+    .option('--macro <name=value>', 'a macro of a profile; may be repeated', more, [])
     .option('--cluster <file>', 'a YAML file with the cluster that a profile is rendered for')
     .option('--seed <text>', 'what random values of charts are made from', 'gp render')
     .action((target: string, options: Record<string, unknown>) =>
@@ -47,6 +48,7 @@ export const registerRender = (program: Command, act: (run: (context: Context) =
           showOnly: list('showOnly'),
           notes: options['notes'] === true,
           variables: list('var'),
+          macros: list('macro'),
           cluster: text('cluster'),
           seed: text('seed') ?? '',
         });

@@ -100,6 +100,12 @@ describe.skipIf(registryMissing !== '')(`gp registry, gp pack and gp media again
       const again = await hub.gp(['pack', 'pull', folder, `${target}:1.0.0`], { env: { ...env } });
       expect(again.error).toContain('not empty');
     }
+    const values = join(hub.folder, 'pack', 'values.yaml');
+    const before = await readFile(values, 'utf8');
+    await writeFile(values, 'pack: [\n');
+    const broken = await run('pack', 'push', 'pack', `${new URL(hub.url).host}/default/packs/ingress`, '--force');
+    expect([broken.code, broken.error]).toEqual([1, expect.stringContaining('nothing was pushed')]);
+    await writeFile(values, before);
     await writeFile(join(hub.folder, 'pack', 'values.yaml'), 'pack:\n  namespace: other\n');
     const taken = await run('pack', 'push', 'pack', `${new URL(hub.url).host}/default/packs/ingress`);
     expect([taken.code, taken.error]).toEqual([1, expect.stringContaining('--force')]);

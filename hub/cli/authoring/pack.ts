@@ -17,6 +17,8 @@ interface Work {
   source: Source;
   folder: string;
   at: Path;
+  /** An OS or Kubernetes layer takes name, version and values of a pack; the pack installs nothing there. */
+  isMachine: boolean;
   problems: Problem[];
   charts: PackedChart[];
 }
@@ -86,26 +88,34 @@ const takePack = async (work: Work, pack: Plain, name: string): Promise<void> =>
   if (!read.ok) return report(work, 'path', `${read.failure.element}: ${read.failure.message}`);
   const errors = (await lintPackFiles(read.value)).filter((finding) => finding.severity === 'error');
   const built = packFiles(read.value);
-  if (errors.length > 0 || !built.ok) return reportFindings(work, 'path', errors);
+  if (errors.length > 0) return reportFindings(work, 'path', errors);
+  if (!built.ok) return report(work, 'path', `${built.failure.element}: ${built.failure.message}`);
   const key = Object.hasOwn(pack, 'valuesFile') ? 'valuesFile' : Object.hasOwn(pack, 'presets') ? 'presets' : 'values';
   const given = await valuesOf(work, pack);
   const values = withPresets(work, pack, read.value, given);
   if (values !== undefined) {
     pack.values = values;
     checkEdited(work, read.value, values, key);
-  }
+  } else if (work.isMachine) pack.values = textOf(read.value, 'values.yaml') ?? '';
   fill(work, pack, 'name', built.value.name);
   fill(work, pack, 'version', built.value.version);
+  if (work.isMachine) return;
   pack.digest = built.value.digest;
   work.charts.push({ kind: 'pack', ...built.value });
 };
 
 /**
  * Replaces `pack: {path, valuesFile, presets}` by the pack itself: name, version, digest, values. A pack without a path is a label, or one that was uploaded
- * before, and stays as it is.
+ * before, and stays as it is. In an OS or Kubernetes layer (`isMachine`) name, version and values are taken, and nothing is uploaded.
  */
-export const resolvePack = async (source: Source, folder: string, at: Path, pack: Plain): Promise<{ problems: Problem[]; charts: PackedChart[] }> => {
-  const work: Work = { source, folder, at, problems: [], charts: [] };
+export const resolvePack = async (
+  source: Source,
+  folder: string,
+  at: Path,
+  pack: Plain,
+  isMachine = false,
+): Promise<{ problems: Problem[]; charts: PackedChart[] }> => {
+  const work: Work = { source, folder, at, isMachine, problems: [], charts: [] };
   if (!Object.hasOwn(pack, 'path')) {
     for (const key of ['valuesFile', 'presets']) {
       if (!Object.hasOwn(pack, key)) continue;
@@ -125,6 +135,6 @@ export const resolvePack = async (source: Source, folder: string, at: Path, pack
   delete pack.presets;
   pack.name ??= 'unknown';
   pack.version ??= '0.0.0';
-  pack.digest ??= `sha256:${'0'.repeat(64)}`;
+  if (!isMachine) pack.digest ??= `sha256:${'0'.repeat(64)}`;
   return { problems: work.problems, charts: work.charts };
 };

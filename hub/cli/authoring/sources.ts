@@ -163,7 +163,7 @@ export const resolveSources = async (value: unknown, source: Source, folder: str
     work.problems.push(...remote.problems);
     if (remote.request !== undefined) imports.push(remote.request);
     if (isPlain(layer.pack)) {
-      const { problems, charts } = await resolvePack(source, folder, [...path, 'pack'], layer.pack);
+      const { problems, charts } = await resolvePack(source, folder, [...path, 'pack'], layer.pack, layer.kind === 'os' || layer.kind === 'kubernetes');
       work.problems.push(...problems);
       work.charts.push(...charts);
     }

@@ -1,74 +1,41 @@
-import { mkdir, readdir, readFile, realpath, stat, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
-import { fail, ok, type Failure, type Result } from '@groundplane/protocol/failure';
+import type { Failure } from '@groundplane/protocol/failure';
 import { readArchive } from '../../src/archive/read.ts';
-import { packTgz, type TarFile } from '../../src/archive/write.ts';
-import { registryLimits } from '../../src/registry/limits.ts';
+import { lintPackFiles } from '../../src/pack/lint.ts';
+import { readPack } from '../../src/pack/read.ts';
+import { packFiles } from '../../src/pack/write.ts';
 import { parseReference, referenceText } from '../../src/registry/oci-reference.ts';
 import { packArchiveLimits, pullPack, pushPack } from '../../src/registry/units.ts';
 import { localRegistry, type RegistryFlags } from '../local-registry.ts';
 import type { Context } from '../io.ts';
 import { printOne } from '../output/print.ts';
 import { exits, trouble, type Outcome, type Trouble } from '../trouble.ts';
+import { findingLines } from './pack/source.ts';
 
 export const failureTrouble = (failure: Failure): Trouble => ({
   ...trouble(failure.element, failure.message),
   ...(failure.code === 'registry-denied' ? { exit: exits.denied } : {}),
 });
 
-const filesMax = 20_000;
-const depthMax = 20;
-
-const collect = async (root: string, folder: string, depth: number, files: TarFile[], size: { bytes: number }): Promise<Result<void>> => {
-  if (depth > depthMax) return fail('fatal', 'pack-invalid', folder, `folders are nested more than ${depthMax} deep`);
-  for (const name of (await readdir(folder)).toSorted()) {
-    if (name === '.git' || name === '.DS_Store') continue;
-    const path = join(folder, name);
-    const real = await realpath(path).catch(() => undefined);
-    if (real === undefined || (real !== root && !real.startsWith(root + sep)))
-      return fail('fatal', 'pack-invalid', path, 'is a link that leads out of the pack, or to nothing; copy the file into it');
-    const info = await stat(real);
-    if (info.isDirectory()) {
-      const below = await collect(root, path, depth + 1, files, size);
-      if (!below.ok) return below;
-      continue;
-    }
-    if (!info.isFile()) return fail('fatal', 'pack-invalid', path, 'is neither a file nor a folder');
-    size.bytes += info.size;
-    if (files.length >= filesMax || size.bytes > registryLimits.packBytes)
-      return fail('fatal', 'pack-too-large', root, `a pack has at most ${filesMax} files and ${registryLimits.packBytes} bytes`);
-    files.push({ name: relative(root, path).split(sep).join('/'), data: await readFile(real) });
-  }
-  return ok(undefined);
-};
-
-/** A pack folder as an archive whose bytes depend on its files only; an archive is taken as it is. */
-export const packPack = async (path: string): Promise<Result<Buffer>> => {
-  const info = await stat(path).catch(() => undefined);
-  if (info === undefined) return fail('fatal', 'pack-missing', path, 'there is no such folder or archive');
-  if (info.isFile())
-    return info.size > registryLimits.packBytes
-      ? fail('fatal', 'pack-too-large', path, `has more than ${registryLimits.packBytes} bytes`)
-      : ok(await readFile(path));
-  const root = await realpath(path);
-  const files: TarFile[] = [];
-  const walked = await collect(root, root, 0, files, { bytes: 0 });
-  if (!walked.ok) return walked;
-  if (!files.some((file) => file.name === 'pack.json')) return fail('fatal', 'pack-invalid', path, 'has no pack.json, so it is not the folder of a pack');
-  return ok(packTgz(files));
-};
-
-/** `gp pack push DIR REF`. */
+/** `gp pack push DIR REF`. The same bytes as `gp pack build`; a pack with errors is not pushed. */
 export const packPush = async (context: Context, path: string, text: string, flags: RegistryFlags & { force?: boolean }): Promise<Outcome> => {
   const reference = parseReference(text);
   if (!reference.ok) return failureTrouble(reference.failure);
-  const archive = await packPack(resolve(context.io.cwd, path));
-  if (!archive.ok) return failureTrouble(archive.failure);
+  const pack = await readPack(resolve(context.io.cwd, path));
+  if (!pack.ok) return failureTrouble(pack.failure);
+  const errors = (await lintPackFiles(pack.value)).filter((finding) => finding.severity === 'error');
+  if (errors.length > 0) {
+    await context.io.stderr.write(findingLines(context, errors, true));
+    return trouble(path, `the pack has ${errors.length} errors; nothing was pushed`, `gp pack lint ${path}`);
+  }
+  const built = packFiles(pack.value);
+  if (!built.ok) return failureTrouble(built.failure);
   const registry = await localRegistry(context, reference.value.registry, flags);
   if (!registry.ok) return failureTrouble(registry.failure);
   try {
-    const pushed = await pushPack(registry.value.client, reference.value, archive.value, { force: flags.force === true });
+    const pushed = await pushPack(registry.value.client, reference.value, Buffer.from(built.value.bytes), { force: flags.force === true });
     if (!pushed.ok) return failureTrouble(pushed.failure);
     const answer = { reference: referenceText(pushed.value.reference), digest: pushed.value.digest };
     await printOne(context, answer, answer.reference, () => `${answer.reference}@${answer.digest}\n`);

@@ -232,9 +232,9 @@ export const importArtifact: Handler<'importArtifact'> = async ({ principal, par
   const { tenant } = principal;
   const unit = await fetchUnit(deps, row.value, body);
   if (!unit.ok) return unit;
-  const { digest, size, name, version } = unit.value;
+  const { kind, digest, size, name, version } = unit.value;
   const done = await deps.store.commit([
-    { op: 'put', kind: 'blob', tenant, id: digest, project: '', name: digest, value: { size } },
+    { op: 'put', kind: 'blob', tenant, id: digest, project: '', name: digest, value: { size, unit: { kind, name, version, project, registry: params.name } } },
     {
       op: 'event',
       event: {

@@ -8,6 +8,7 @@ import { parsePackJson, type PackFacts } from '@groundplane/protocol/pack/pack-j
 import { parseReadiness, type PackReadiness } from '@groundplane/protocol/pack/readiness';
 import { checkValues, misplacedRules, parseSchema } from '@groundplane/protocol/pack/schema';
 import { isPlainMap, own, readSource, type PackSource } from '@groundplane/protocol/pack/source';
+import { parseUpstream, upstreamFile } from '@groundplane/protocol/pack/upstream';
 import type { ChartPart, ManifestPart, NamespacePart, SourceParts } from '../render/parts.ts';
 import { archiveOf, readCharts } from './charts.ts';
 import { textOf, type PackFiles } from './read.ts';
@@ -211,6 +212,7 @@ export const packParts = async (pack: PackFiles, options: PackPartsOptions): Pro
     pack.files.map((file) => file.name),
     charts,
     read.source.plain,
+    parseUpstream(textOf(pack, upstreamFile) ?? 'charts: []').charts,
   );
   const readiness = parseReadiness(read.source);
   const sifted = sift(element, [...header.findings, ...findings, ...layout.findings, ...readiness.findings], warnings);

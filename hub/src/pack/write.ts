@@ -4,6 +4,7 @@ import { limits } from '@groundplane/protocol/limits';
 import { parsePackJson } from '@groundplane/protocol/pack/pack-json';
 import { packTgz } from '../archive/write.ts';
 import { readPack, textOf, type PackFiles } from './read.ts';
+import { requireFetched } from './upstream.ts';
 
 /** A pack as one archive. Equal files give equal bytes, wherever and whenever it is built. */
 export interface BuiltPack {
@@ -18,6 +19,8 @@ export const packFiles = (pack: PackFiles): Result<BuiltPack> => {
   const { facts, findings } = parsePackJson(textOf(pack, 'pack.json') ?? '');
   if (facts === undefined)
     return fail('fatal', 'pack-invalid', `${pack.from}, pack.json`, findings.find((finding) => finding.severity === 'error')?.message ?? 'cannot be read');
+  const fetched = requireFetched(pack);
+  if (!fetched.ok) return fetched;
   const files = pack.files.toSorted((a, b) => Number(b.name === 'pack.json') - Number(a.name === 'pack.json') || (a.name < b.name ? -1 : 1));
   const bytes = packTgz(files);
   if (bytes.length > limits.contentBlobBytes)

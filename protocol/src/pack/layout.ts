@@ -2,6 +2,7 @@ import type { Finding } from '../finding.ts';
 import { packLimits } from './limits.ts';
 import type { PackFacts } from './pack-json.ts';
 import { isPlainMap, own } from './source.ts';
+import type { UpstreamChart } from './upstream.ts';
 
 /** What Chart.yaml of a chart in the pack says. */
 export interface PackChartFacts {
@@ -46,6 +47,8 @@ interface Laying {
   facts: PackFacts;
   files: ReadonlySet<string>;
   charts: ReadonlyMap<string, PackChartFacts>;
+  /** By file. */
+  upstream: ReadonlyMap<string, UpstreamChart>;
   findings: Finding[];
 }
 
@@ -77,6 +80,12 @@ const chooseListed = (laying: Laying, listed: string): ChosenChart | undefined =
   if (laying.files.has(path)) return chosen(laying, listed, path, false);
   if (laying.files.has(`${path}/Chart.yaml`)) return chosen(laying, listed, path, true);
   const folder = folderFor(laying, path);
+  const upstream = laying.upstream.get(path);
+  if (folder === undefined && upstream !== undefined) {
+    const { name, version, repository } = upstream;
+    report(laying, 'error', 'chart-not-fetched', 'pack.json', `${listed} is not in the pack; it is ${name} ${version} of ${repository}. Get it: gp pack fetch`);
+    return { listed, file: path, isFolder: false, facts: { file: path, name, version, valueKeys: [] } };
+  }
   if (folder === undefined) {
     report(laying, 'error', 'chart-missing', 'pack.json', `lists the chart ${listed}, which is not in the pack`);
     return undefined;
@@ -149,10 +158,23 @@ const chooseManifests = (laying: Laying, isListing: boolean, values: unknown): C
 
 /**
  * What a pack installs. The rule, from public packs: when pack.json lists any chart or manifest, exactly those; unpacked copies beside archives are for readers.
- * When it lists none, everything in charts/ and manifests/. Manifests that the values hold as `contents` count as listed.
+ * When it lists none, everything in charts/ and manifests/. Manifests that the values hold as `contents` count as listed. A listed chart that is not there and
+ * that `upstream` knows keeps its place, with the error `chart-not-fetched`.
  */
-export const planLayout = (facts: PackFacts, files: readonly string[], charts: readonly PackChartFacts[], values: unknown): PackLayout => {
-  const laying: Laying = { facts, files: new Set(files), charts: new Map(charts.map((chart) => [chart.file, chart])), findings: [] };
+export const planLayout = (
+  facts: PackFacts,
+  files: readonly string[],
+  charts: readonly PackChartFacts[],
+  values: unknown,
+  upstream: readonly UpstreamChart[] = [],
+): PackLayout => {
+  const laying: Laying = {
+    facts,
+    files: new Set(files),
+    charts: new Map(charts.map((chart) => [chart.file, chart])),
+    upstream: new Map(upstream.map((chart) => [chart.file, chart])),
+    findings: [],
+  };
   const isListing = facts.charts.length > 0 || facts.kubeManifests.length > 0;
   const layout = { charts: chooseCharts(laying, isListing), manifests: chooseManifests(laying, isListing, values), findings: laying.findings };
   if (layout.charts.length > packLimits.charts) report(laying, 'error', 'pack-too-large', 'pack.json', `has more than ${packLimits.charts} charts`);

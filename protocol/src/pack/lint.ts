@@ -10,6 +10,7 @@ import { choiceText, detectPresets, enabledPresets, parsePresets, type Preset } 
 import { parseReadiness } from './readiness.ts';
 import { checkValues, misplacedRules, parseSchema } from './schema.ts';
 import { isPlainMap, own, placeOf, readSource, type PackSource } from './source.ts';
+import { parseUpstream, unlistedUpstream, upstreamFile, type UpstreamChart } from './upstream.ts';
 
 /** One file of a pack. Archives and pictures come with their size only. */
 export interface LintFile {
@@ -224,6 +225,15 @@ const lintFacts = (linting: Linting, facts: PackFacts, header: PackHeader): void
     linting.findings.push(told('info', 'logo-missing', 'logo.png', 'is missing'));
 };
 
+/** A chart that is still at its upstream is no fault of the pack: only what needs it stops. */
+const lintUpstream = (linting: Linting, facts: PackFacts): UpstreamChart[] => {
+  const text = linting.files.get(upstreamFile)?.text;
+  if (text === undefined) return [];
+  const { charts, findings } = parseUpstream(text);
+  linting.findings.push(...findings, ...unlistedUpstream(charts, facts.charts));
+  return charts;
+};
+
 const lintValues = (linting: Linting, facts: PackFacts, charts: readonly PackChartFacts[]): void => {
   const file = linting.files.get('values.yaml');
   const read = readSource(file?.text ?? '', 'values.yaml');
@@ -233,8 +243,8 @@ const lintValues = (linting: Linting, facts: PackFacts, charts: readonly PackCha
   if (values === undefined) return;
   const header = parseHeader(values);
   if (read.source !== undefined && file !== undefined) linting.findings.push(...header.findings, ...parseReadiness(values).findings);
-  const layout = planLayout(facts, [...linting.files.keys()], charts, values.plain);
-  linting.findings.push(...layout.findings);
+  const layout = planLayout(facts, [...linting.files.keys()], charts, values.plain, lintUpstream(linting, facts));
+  linting.findings.push(...layout.findings.map((finding) => (finding.code === 'chart-not-fetched' ? { ...finding, severity: 'warning' as const } : finding)));
   if (
     layout.charts.length === 0 &&
     layout.manifests.length === 0 &&

@@ -17,6 +17,7 @@ export interface ProfileDiffOptions {
   cluster: string | undefined;
   variables: string[];
   kubeVersion: string | undefined;
+  macros: string[];
   rendered: boolean;
 }
 
@@ -39,7 +40,7 @@ export const diffProfiles = async (context: Context, before: string, after: stri
   if (!kubeVersion.ok) return kubeVersion.trouble;
   const bench = createWorkbench();
   try {
-    const about = { cluster: options.cluster, name: undefined, variables: options.variables };
+    const about = { cluster: options.cluster, name: undefined, variables: options.variables, macros: options.macros };
     const old = await readProfileTarget(context, bench, before, about);
     if (!old.ok) return old.trouble;
     const next = await readProfileTarget(context, bench, after, about);

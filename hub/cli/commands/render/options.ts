@@ -22,6 +22,7 @@ export interface RenderOptions {
   showOnly: string[];
   notes: boolean;
   variables: string[];
+  macros: string[];
   cluster: string | undefined;
   seed: string;
 }

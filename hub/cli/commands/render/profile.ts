@@ -7,7 +7,29 @@ import { renderBundle, type BundleTarget } from './bundle.ts';
 import { createWorkbench, type Workbench } from './engine.ts';
 import { readPairs, type RenderOptions } from './options.ts';
 
-export type ProfileOptions = Pick<RenderOptions, 'cluster' | 'name' | 'variables'>;
+export type ProfileOptions = Pick<RenderOptions, 'cluster' | 'name' | 'variables' | 'macros'>;
+
+/** What a cluster says to this profile. One that uses several says things to the others too; they are not here, so those are left out. */
+const forProfile = ({ value: { spec } }: ClusterDocument, profile: ProfileDocument): Pick<BundleTarget, 'variables' | 'overrides'> => {
+  const { variables = [], layers } = profile.value.spec;
+  const isAlone = spec.profiles.length < 2;
+  const kept = <T>(given: Record<string, T> | undefined, known: readonly string[]): Record<string, T> =>
+    Object.fromEntries(Object.entries(given ?? {}).filter(([key]) => isAlone || known.includes(key)));
+  return {
+    variables: kept(
+      spec.variables,
+      variables.map((item) => item.name),
+    ),
+    ...(spec.overrides === undefined
+      ? {}
+      : {
+          overrides: kept(
+            spec.overrides,
+            layers.map((layer) => layer.name),
+          ),
+        }),
+  };
+};
 
 /** The one profile of a file, with the cluster it is for, ready to be rendered; its charts and packs are in the workbench. */
 export const readProfileTarget = async (context: Context, bench: Workbench, path: string, options: ProfileOptions): Promise<Attempt<BundleTarget>> => {
@@ -27,14 +49,16 @@ export const readProfileTarget = async (context: Context, bench: Workbench, path
   const variables = readPairs('--var', options.variables);
   if (!variables.ok) return variables;
   for (const chart of profile.charts) await bench.content.put(chart.bytes);
-  const spec = cluster?.value.spec;
+  const macros = readPairs('--macro', options.macros);
+  if (!macros.ok) return macros;
+  const said = cluster === undefined ? undefined : forProfile(cluster, profile);
   return done({
     name: profile.name,
     version: profile.version,
     spec: profile.value.spec,
-    variables: { ...spec?.variables, ...variables.value },
-    macros: {},
-    ...(spec?.overrides === undefined ? {} : { overrides: spec.overrides }),
+    variables: { ...said?.variables, ...variables.value },
+    macros: macros.value,
+    ...(said?.overrides === undefined ? {} : { overrides: said.overrides }),
     cluster: options.name ?? cluster?.name ?? 'example',
   });
 };

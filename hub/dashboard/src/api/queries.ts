@@ -18,6 +18,10 @@ export const keys = {
   profileOf: (project: string, name: string) => ['profile', project, name],
   tickets: (project: string) => ['tickets', project],
   events: (project: string) => ['events', project],
+  registries: (project: string) => ['registries', project],
+  units: (project: string) => ['units', project],
+  macros: (project: string) => ['macros', project],
+  tenantMacros: ['tenant-macros'],
 } satisfies Record<string, QueryKey | ((...parts: string[]) => QueryKey)>;
 
 /** The first read shows each page as it comes; later reads replace the list in one go, so that rows do not vanish for a moment. */
