@@ -76,13 +76,6 @@ export const profilesQuery = (project: string) =>
 export const profileQuery = (project: string, name: string, version: string) =>
   queryOptions({ queryKey: keys.profile(project, name, version), queryFn: () => ask('getProfile', { params: { project, name, version } }) });
 
-export const profileDiffQuery = (project: string, name: string, from: string, to: string) =>
-  queryOptions({
-    queryKey: [...keys.profileOf(project, name), 'diff', from, to],
-    queryFn: () => ask('diffProfile', { params: { project, name }, query: { from, to } }),
-    enabled: from !== '' && to !== '',
-  });
-
 export const ticketsQuery = (project: string) =>
   queryOptions({
     queryKey: keys.tickets(project),

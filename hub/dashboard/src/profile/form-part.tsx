@@ -47,7 +47,7 @@ const FieldRow = ({ field, commit, list }: { field: FormField; commit: (text: st
 /** The values as fields. Each change is one cut in the text of the values: comments and everything else stay as they are. */
 export const FormPart = ({ layer, unit, guide }: PartProps): ReactElement => {
   const list = useId();
-  const { text, write } = useValues(layer, unit);
+  const { text, write, isReady } = useValues(layer, unit);
   const form = useMemo(() => formOf(text, guide), [text, guide]);
   const problems = useMemo(() => checkLayerValues(text, guide), [text, guide]);
   const [failure, setFailure] = useState<Failure | undefined>(undefined);
@@ -58,6 +58,7 @@ export const FormPart = ({ layer, unit, guide }: PartProps): ReactElement => {
     setFailure(done.ok ? undefined : done.failure);
     if (done.ok) write(done.value);
   };
+  if (!isReady) return <p className="quiet">The pack's own values are not here yet.</p>;
   if (form === undefined) return <p className="note">The values have a mistake in their YAML, so they make no form. Mend it under Values.</p>;
   const fields = form.fields.filter((field) => field.label.toLowerCase().includes(wanted.trim().toLowerCase()));
   return (

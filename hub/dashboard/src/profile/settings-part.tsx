@@ -84,13 +84,14 @@ const ZarfFields = ({ layer }: { layer: LayerSketch }): ReactElement => {
 
 /** The display name of a pack stands in its values. */
 const PackFields = ({ layer, unit }: Pick<PartProps, 'layer' | 'unit'>): ReactElement => {
-  const { text, write } = useValues(layer, unit);
+  const { text, write, isReady } = useValues(layer, unit);
   const [failure, setFailure] = useState<Failure | undefined>(undefined);
   const held = own(own(readSource(text, 'values.yaml').source?.plain, 'pack'), 'spectrocloud.com/display-name');
   return (
     <>
       <Field
         label="Display name"
+        isReadOnly={!isReady}
         value={typeof held === 'string' ? held : ''}
         placeholder={layer.unit?.name ?? ''}
         hint="Tells two layers of one pack apart; its releases are named after it. Stands in the values."

@@ -1,5 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import type { UnitView } from '@groundplane/protocol/api/packs';
+import type { RegistryView } from '@groundplane/protocol/api/registries';
 import { useState, type ReactElement } from 'react';
 import { Link } from 'wouter';
 import { ask } from '../api/client.ts';
@@ -132,9 +133,16 @@ const Versions = ({ registry, artifact, choose }: { registry: string; artifact: 
   );
 };
 
-const Artifacts = ({ registry, artifact, set }: { registry: string; artifact: string; set: (artifact: string) => void }): ReactElement => {
+interface ArtifactsProps {
+  registry: RegistryView;
+  artifact: string;
+  set: (artifact: string) => void;
+}
+
+/** Only Helm repositories say what they have; OCI registries are asked for one name. */
+const Artifacts = ({ registry, artifact, set }: ArtifactsProps): ReactElement => {
   const { project } = useScope();
-  const list = useQuery(versionsQuery(project, registry, undefined));
+  const list = useQuery({ ...versionsQuery(project, registry.name, undefined), enabled: registry.kind === 'helm' });
   return (
     <>
       <Field
@@ -145,7 +153,7 @@ const Artifacts = ({ registry, artifact, set }: { registry: string; artifact: st
         commit={(text) => set(text.trim())}
         hint={
           list.data === undefined
-            ? 'This registry does not list what it has; write the name.'
+            ? 'Write the name; registries of this kind do not list what they have.'
             : `${list.data.items.length} to choose from; type a part of the name.`
         }
       />
@@ -167,8 +175,8 @@ export const FromRegistry = ({ choose, registry: fixed }: { choose: (unit: Unit)
   return (
     <Answer of={registries} what="registries">
       {({ items }) => {
-        const registry = fixed ?? (named === '' ? (items[0]?.name ?? '') : named);
-        if (items.length === 0)
+        const registry = items.find((item) => item.name === (fixed ?? named)) ?? items[0];
+        if (registry === undefined)
           return (
             <p>
               There is no registry yet. <Link href={paths.registries(project)}>Add one</Link>, then come back.
@@ -177,10 +185,15 @@ export const FromRegistry = ({ choose, registry: fixed }: { choose: (unit: Unit)
         return (
           <div className="stack">
             {fixed === undefined && (
-              <Choice label="Registry" value={registry} options={items.map((item) => [item.name, `${item.name} (${item.kind})`] as const)} commit={setNamed} />
+              <Choice
+                label="Registry"
+                value={registry.name}
+                options={items.map((item) => [item.name, `${item.name} (${item.kind})`] as const)}
+                commit={setNamed}
+              />
             )}
-            <Artifacts key={registry} registry={registry} artifact={artifact} set={setArtifact} />
-            {artifact !== '' && <Versions key={`${registry}/${artifact}`} registry={registry} artifact={artifact} choose={choose} />}
+            <Artifacts key={registry.name} registry={registry} artifact={artifact} set={setArtifact} />
+            {artifact !== '' && <Versions key={`${registry.name}/${artifact}`} registry={registry.name} artifact={artifact} choose={choose} />}
           </div>
         );
       }}

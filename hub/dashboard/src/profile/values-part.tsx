@@ -19,16 +19,25 @@ export interface PartProps {
 }
 
 /** What the values of a layer are now, and how to write them. */
-export const useValues = (
-  layer: LayerSketch,
-  unit: PackView | undefined,
-): { text: string; isOwn: boolean; write: (text: string) => void; drop: () => void } => {
+interface Values {
+  text: string;
+  /** The profile has them; otherwise they are the unit's own. */
+  isOwn: boolean;
+  /** False while the pack's own values are not here: an edit would be of nothing, and would take their place. */
+  isReady: boolean;
+  write: (text: string) => void;
+  drop: () => void;
+}
+
+/** What the values of a layer are now, and how to write them. */
+export const useValues = (layer: LayerSketch, unit: PackView | undefined): Values => {
   const edit = useLayerEdit(layer);
   const own = ownValues(layer);
   const path = valuesPath[layer.source] ?? [];
   return {
     text: own ?? (layer.source === 'pack' ? (unit?.values ?? '') : ''),
     isOwn: own !== undefined,
+    isReady: own !== undefined || layer.source !== 'pack' || unit !== undefined,
     write: (text) => edit.set(path, text),
     drop: () => edit.remove(path),
   };

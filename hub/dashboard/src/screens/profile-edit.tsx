@@ -155,7 +155,7 @@ const Actions = ({ profile, document, text, replace, children }: ActionsProps): 
   return (
     <>
       {profile !== undefined && (
-        <CopyMenu cli={`gp get profile ${profile.name} --version ${profile.version} --project ${project}`} yaml={() => profileDocument(profile)} />
+        <CopyMenu cli={`gp get profile ${profile.name}@${profile.version} --project ${project}`} yaml={() => profileDocument(profile)} />
       )}
       <TransferMenu document={document} text={text} openImport={() => setOpen('import')} openClone={profile && (() => setOpen('clone'))} />
       {profile !== undefined && <LinkButton href={paths.profileDiff(project, profile.name, '', profile.version)}>Diff</LinkButton>}
