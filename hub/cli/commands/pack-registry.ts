@@ -1,11 +1,11 @@
-import { mkdir, readdir, readFile, realpath, stat, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { fail, ok, type Failure, type Result } from '@groundplane/protocol/failure';
 import { readArchive } from '../../src/archive/read.ts';
-import { packTgz, type TarFile } from '../../src/archive/write.ts';
+import { readPack } from '../../src/pack/read.ts';
 import { requireFetched } from '../../src/pack/upstream.ts';
-import { registryLimits } from '../../src/registry/limits.ts';
+import { buildPack } from '../../src/pack/write.ts';
 import { parseReference, referenceText } from '../../src/registry/oci-reference.ts';
 import { packArchiveLimits, pullPack, pushPack } from '../../src/registry/units.ts';
 import { localRegistry, type RegistryFlags } from '../local-registry.ts';
@@ -18,48 +18,18 @@ export const failureTrouble = (failure: Failure): Trouble => ({
   ...(failure.code === 'registry-denied' ? { exit: exits.denied } : {}),
 });
 
-const filesMax = 20_000;
-const depthMax = 20;
-
-const collect = async (root: string, folder: string, depth: number, files: TarFile[], size: { bytes: number }): Promise<Result<void>> => {
-  if (depth > depthMax) return fail('fatal', 'pack-invalid', folder, `folders are nested more than ${depthMax} deep`);
-  for (const name of (await readdir(folder)).toSorted()) {
-    if (name === '.git' || name === '.DS_Store') continue;
-    const path = join(folder, name);
-    const real = await realpath(path).catch(() => undefined);
-    if (real === undefined || (real !== root && !real.startsWith(root + sep)))
-      return fail('fatal', 'pack-invalid', path, 'is a link that leads out of the pack, or to nothing; copy the file into it');
-    const info = await stat(real);
-    if (info.isDirectory()) {
-      const below = await collect(root, path, depth + 1, files, size);
-      if (!below.ok) return below;
-      continue;
-    }
-    if (!info.isFile()) return fail('fatal', 'pack-invalid', path, 'is neither a file nor a folder');
-    size.bytes += info.size;
-    if (files.length >= filesMax || size.bytes > registryLimits.packBytes)
-      return fail('fatal', 'pack-too-large', root, `a pack has at most ${filesMax} files and ${registryLimits.packBytes} bytes`);
-    files.push({ name: relative(root, path).split(sep).join('/'), data: await readFile(real) });
-  }
-  return ok(undefined);
-};
-
-/** A pack folder as an archive whose bytes depend on its files only; an archive is taken as it is. */
-export const packPack = async (path: string): Promise<Result<Buffer>> => {
+/** The archive that is pushed: of a folder what `gp pack build` makes, so that both have one digest; an archive is taken as it is. */
+const packPack = async (path: string): Promise<Result<Buffer>> => {
   const info = await stat(path).catch(() => undefined);
   if (info === undefined) return fail('fatal', 'pack-missing', path, 'there is no such folder or archive');
-  if (info.isFile())
-    return info.size > registryLimits.packBytes
-      ? fail('fatal', 'pack-too-large', path, `has more than ${registryLimits.packBytes} bytes`)
-      : ok(await readFile(path));
-  const root = await realpath(path);
-  const files: TarFile[] = [];
-  const walked = await collect(root, root, 0, files, { bytes: 0 });
-  if (!walked.ok) return walked;
-  if (!files.some((file) => file.name === 'pack.json')) return fail('fatal', 'pack-invalid', path, 'has no pack.json, so it is not the folder of a pack');
-  const fetched = requireFetched({ from: path, files: files.map(({ name, data }) => ({ name, data: Buffer.from(data) })) });
-  if (!fetched.ok) return fetched;
-  return ok(packTgz(files));
+  if (info.isDirectory()) {
+    const built = await buildPack(path);
+    return built.ok ? ok(Buffer.from(built.value.bytes)) : built;
+  }
+  const pack = await readPack(path);
+  if (!pack.ok) return pack;
+  const fetched = requireFetched(pack.value);
+  return fetched.ok ? ok(await readFile(path)) : fetched;
 };
 
 /** `gp pack push DIR REF`. */
