@@ -1,6 +1,9 @@
+import { createClient } from '@groundplane/protocol/api/client';
 import { describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
+import { startTestHub } from '../cli/hub.ts';
 import { explainGoFailure } from './build.ts';
+import { labProject, prepareLab } from './demo.ts';
 import { firstObjects, kubeconfigText } from './files.ts';
 import { isGoEnough, missingForLab } from './prerequisite.ts';
 import { moduleFile, programs, recipeDigest } from './recipe.ts';
@@ -84,3 +87,23 @@ describe('what a lab begins with', () => {
     expect(kinds).toEqual(['ClusterRoleBinding', 'ClusterRoleBinding', 'Node', 'Node']);
   });
 });
+
+test('the lab installs packs of the library; a second start changes nothing', async () => {
+  const hub = await startTestHub();
+  try {
+    const made = await hub.gp(['create', 'api-key', 'lab', '--role', 'TenantAdmin', '-o', 'json']);
+    const { key } = JSON.parse(made.out) as { key: string };
+    const client = createClient({ baseUrl: hub.url, fetch, headers: () => ({ authorization: `Bearer ${key}` }) });
+    const first = await prepareLab({ client, url: hub.url, key });
+    const profile = await client.call('getProfile', { params: { project: labProject, name: 'store', version: '1.0.0' } });
+    if (!profile.ok) throw new Error(profile.failure.message);
+    const packs = profile.value.spec.layers.map((layer) => layer.pack?.name);
+    expect([first.layers, packs]).toEqual([6, ['debian-os', 'kubeadm', 'site-baseline', undefined, 'shop', 'monitor']]);
+    await prepareLab({ client, url: hub.url, key });
+    const again = await client.call('getProfile', { params: { project: labProject, name: 'store', version: '1.0.0' } });
+    expect(again.ok && again.value.digest).toBe(profile.value.digest);
+    expect(hub.log()).toBe('');
+  } finally {
+    await hub.close();
+  }
+}, 60_000);

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createClient } from '@groundplane/protocol/api/client';
 import { startChild, type Child } from './children.ts';
-import { labProfile, labProject, prepareLab } from './demo.ts';
+import { labProject, prepareLab } from './demo.ts';
 import { startLight } from './light.ts';
 import { missingForLab } from './prerequisite.ts';
 
@@ -52,7 +52,7 @@ const main = async (): Promise<void> => {
   const url = String(ready['url']);
   const key = readFileSync(keyFile, 'utf8');
   const client = createClient({ baseUrl: url, fetch, headers: () => ({ authorization: `Bearer ${key}` }) });
-  const { ticket } = await prepareLab(client);
+  const { ticket, layers } = await prepareLab({ client, url, key });
   // The lab must not change this machine: files go below its folder, and kernel settings into plain files.
   const sys = join(data, 'host-sys');
   for (const [name, value] of [
@@ -97,7 +97,7 @@ const main = async (): Promise<void> => {
   if (typeof ready['setupLink'] === 'string') say(`set-up      ${ready['setupLink']}   (works once)`);
   say(`agent       ${local}   (its local page)`);
   say(`kubeconfig  ${light.value.kubeconfigPath}   (real API server; nodes are simulated by kwok)`);
-  say(`cluster     ${siteName} in project ${labProject}, ${labProfile('1.0').layers.length} layers`);
+  say(`cluster     ${siteName} in project ${labProject}, ${layers} layers`);
   say(`try         kubectl --kubeconfig ${light.value.kubeconfigPath} -n shop scale deployment web --replicas=0   and watch it come back`);
 };
 

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createClient, type Client } from '@groundplane/protocol/api/client';
 import { startChild, type Child } from './children.ts';
-import { createLabClusters, labProject, labSites, prepareLab } from './demo.ts';
+import { createLabClusters, labProject, labSites, prepareLab, type LabHub } from './demo.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
@@ -20,8 +20,9 @@ const waitForHosts = async (client: Client, names: readonly string[]): Promise<v
 };
 
 /** Three hosts of the lab, each an agent in a process of its own; the state of each is in its folder. */
-const startLab = async (data: string, client: Client): Promise<Child[]> => {
-  const { ticket } = await prepareLab(client);
+const startLab = async (data: string, hub: LabHub): Promise<Child[]> => {
+  const { client } = hub;
+  const { ticket } = await prepareLab(hub);
   const children = labSites.map((site) => {
     const folder = join(data, 'lab', site.name);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -101,11 +102,11 @@ const main = async (): Promise<void> => {
   const client = createClient({ baseUrl: url, fetch, headers: () => ({ authorization: `Bearer ${key}` }) });
   if (!values['no-lab']) {
     say('lab       starting three simulated sites …');
-    running.push(...(await startLab(data, client)));
+    running.push(...(await startLab(data, { client, url, key })));
     say(`lab       ${labSites.map((site) => site.name).join(', ')} in project ${labProject} (simulated)`);
   }
   if (values.fleet !== undefined) {
-    const { ticket } = await prepareLab(client);
+    const { ticket } = await prepareLab({ client, url, key });
     running.push(startFleet(Number(values.fleet), ticket));
     say(`fleet     ${values.fleet} simulated hosts are enrolling`);
   }

@@ -31,6 +31,10 @@ const packOf = (name: string): LibraryPack => {
   if (pack === undefined) throw new Error(`there is no pack ${name}`);
   return pack;
 };
+const dataOf = (objects: readonly Record<string, unknown>[]): Record<string, string> => {
+  const map = objects.find((object) => object['kind'] === 'ConfigMap');
+  return (map === undefined ? {} : map['data']) as Record<string, string>;
+};
 const edited = (pack: LibraryPack, ...changes: [string, string][]): string => {
   let text = packText(pack, 'values.yaml');
   for (const [from, to] of changes) {
@@ -57,8 +61,7 @@ describe('packs that carry everything', () => {
   test('the bridge writes a network that the runtime can read', async () => {
     const configOf = async (...changes: [string, string][]): Promise<Record<string, unknown>> => {
       const { objects } = await render(packOf('bridge-cni'), edited(packOf('bridge-cni'), ...changes));
-      const data = objects.find((object) => object['kind'] === 'ConfigMap')?.['data'] as Record<string, string>;
-      return JSON.parse(data['10-bridge.conflist'] ?? '') as Record<string, unknown>;
+      return JSON.parse(dataOf(objects)['10-bridge.conflist'] ?? '') as Record<string, unknown>;
     };
     expect(await configOf()).toMatchObject({
       plugins: [{ type: 'bridge', bridge: 'cni0', ipMasq: true, ipam: { ranges: [[{ subnet: '10.244.0.0/16' }]] } }, { type: 'portmap' }],
@@ -100,7 +103,7 @@ describe('packs that carry everything', () => {
   test('text that people type does not become part of the page', async () => {
     const pack = packOf('status-page');
     const { objects } = await render(pack, edited(pack, ['Call support before you change anything here.', '"<script>alert(1)</script>"']));
-    const page = (objects.find((object) => object['kind'] === 'ConfigMap')?.['data'] as Record<string, string>)['index.html'] ?? '';
+    const page = dataOf(objects)['index.html'] ?? '';
     expect(page).toContain('&lt;script&gt;');
     expect(page).not.toContain('<script>');
     expect(page).toContain('<title>site-1</title>');

@@ -7,7 +7,7 @@ import { createHelmRepository } from '../registry/helm-repository.ts';
 import { createOciClient, type OciClient } from '../registry/oci-client.ts';
 import { parseReference, versionOfTag, type Reference } from '../registry/oci-reference.ts';
 import { fetchArtifact } from '../registry/sync.ts';
-import { pullChart, pullPack } from '../registry/units.ts';
+import { pullChart, pullPack, type PulledUnit } from '../registry/units.ts';
 import { createSealers } from '../trust/sealer.ts';
 import { notFound } from './errors.ts';
 import { limitOf, page, pageQuery, stamp, type ApiDeps, type Handler } from './handler.ts';
@@ -185,6 +185,33 @@ interface Imported {
   warnings: string[];
 }
 
+/**
+ * The digest that profiles pin is the one of the archive; whoever has the one of the manifest may give that. Anything else is refused before it is stored:
+ * a tag or an index that was changed must not change what a profile is.
+ */
+const checkPin = (element: string, wanted: string | undefined, unit: { digest: string; manifest?: string }): Result<void> =>
+  wanted === undefined || wanted === unit.digest || wanted === unit.manifest
+    ? ok(undefined)
+    : fail('fatal', 'content-wrong', element, `has the digest ${unit.digest}, and ${wanted} is pinned; nothing was taken`);
+
+/** By version; only a digest without a version is looked up as that of a manifest. */
+const pullUnit = async (
+  oci: OciClient,
+  kind: 'pack' | 'oci',
+  base: Reference,
+  body: { version?: string | undefined; digest?: string | undefined },
+): Promise<Result<PulledUnit>> => {
+  const pull = kind === 'pack' ? pullPack : pullChart;
+  if (body.digest !== undefined && body.version === undefined) {
+    const exact = await pull(oci, { ...base, digest: body.digest as `sha256:${string}` });
+    if (exact.ok) return exact;
+  }
+  const unit = await pull(oci, base, body.version);
+  if (!unit.ok) return unit;
+  const checked = checkPin(`${kind === 'pack' ? 'pack' : 'chart'} ${unit.value.name} ${unit.value.version}`, body.digest, unit.value);
+  return checked.ok ? unit : checked;
+};
+
 const fetchUnit = (
   deps: ApiDeps,
   row: RegistryRow,
@@ -196,6 +223,8 @@ const fetchUnit = (
       const chart = await helm.fetch(body.artifact, body.version);
       if (!chart.ok) return chart;
       const { name, version, bytes } = chart.value;
+      const checked = checkPin(`chart ${name} ${version}`, body.digest, chart.value);
+      if (!checked.ok) return checked;
       return ok({ kind: 'chart', name, version, digest: await deps.content.put(bytes), size: bytes.length, reference: `${url} ${name}`, warnings: [] });
     }
     const base = referenceIn(row, body.artifact);
@@ -210,7 +239,7 @@ const fetchUnit = (
       if (root === undefined) return notFound(body.artifact, '');
       return ok({ kind: 'zarf', name: body.artifact, version: tagged.tag ?? '', digest: root.digest, size: root.size, reference: body.artifact, warnings: [] });
     }
-    const unit = kind === 'pack' ? await pullPack(oci, reference, body.version) : await pullChart(oci, reference, body.version);
+    const unit = await pullUnit(oci, kind, base.value, body);
     if (!unit.ok) return unit;
     const { name, version, bytes, provenance } = unit.value;
     const warnings = provenance === undefined ? [] : ['the chart brings a provenance file, which is not checked: no key of its maintainer is known'];

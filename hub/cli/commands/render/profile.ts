@@ -11,7 +11,7 @@ export type ProfileOptions = Pick<RenderOptions, 'cluster' | 'name' | 'variables
 
 /** What a cluster says to this profile. One that uses several says things to the others too; they are not here, so those are left out. */
 const forProfile = ({ value: { spec } }: ClusterDocument, profile: ProfileDocument): Pick<BundleTarget, 'variables' | 'overrides'> => {
-  const { variables = [], layers } = profile.value.spec;
+  const { variables, layers } = profile.value.spec;
   const isAlone = spec.profiles.length < 2;
   const kept = <T>(given: Record<string, T> | undefined, known: readonly string[]): Record<string, T> =>
     Object.fromEntries(Object.entries(given ?? {}).filter(([key]) => isAlone || known.includes(key)));
