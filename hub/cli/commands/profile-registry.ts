@@ -13,6 +13,7 @@ import type { Context } from '../io.ts';
 import { localRegistry, type RegistryFlags } from '../local-registry.ts';
 import { printOne, yamlText } from '../output/print.ts';
 import { apiTrouble, exits, trouble, usage, type Outcome } from '../trouble.ts';
+import { uploadBlob } from '../upload.ts';
 import { parseProfileName } from './kinds.ts';
 import { blobStream } from './media-commands.ts';
 import { failureTrouble } from './pack-registry.ts';
@@ -79,7 +80,8 @@ export const profilePull = (context: Context, source: string, flags: RegistryFla
       const { metadata, spec } = profileDocumentSchema.parse(parseYaml(pulled.value.document));
       for (const digest of profileBlobs(spec)) {
         if ((await client.call('headContent', { params: { digest } })).ok) continue;
-        const put = await connection.value.raw('PUT', `${apiBase}/content/${digest}`, (await store.read(digest)) ?? new Uint8Array());
+        const size = (await store.size(digest)) ?? 0;
+        const put = await uploadBlob(context, connection.value, { digest, size, body: store.stream(digest, 0, Math.max(0, size - 1)), name: digest });
         if (!put.ok) return apiTrouble(put.failure);
       }
       const { name, version, labels } = metadata;

@@ -33,11 +33,12 @@ const mayRead = async (context: Context, digest: `sha256:${string}`, deps: ApiDe
   if (host !== undefined) return delivery.mayRead(deps.fleet.host(host)?.bundle, digest);
   const principal = await authenticate(context, deps);
   if (principal === undefined) return undefined;
-  const [projectName, cluster] = [context.req.query('project'), context.req.query('cluster')];
-  if (projectName !== undefined && cluster !== undefined) {
+  const [projectName, cluster, profile] = [context.req.query('project'), context.req.query('cluster'), context.req.query('profile')];
+  const subject = cluster !== undefined ? { cluster } : profile !== undefined ? { profile } : undefined;
+  if (projectName !== undefined && subject !== undefined) {
     const project = await deps.store.byName('project', principal.tenant, '', projectName);
     return (
-      project !== undefined && isAllowed(principal.grants, 'content.get', project.id) && (await isInMedia(deps, principal.tenant, project.id, cluster, digest))
+      project !== undefined && isAllowed(principal.grants, 'content.get', project.id) && (await isInMedia(deps, principal.tenant, project.id, subject, digest))
     );
   }
   if (!isAllowed(principal.grants, 'content.get', undefined)) return false;

@@ -338,6 +338,14 @@ export const routes = {
     response: registry.mediaView,
   }),
 
+  profileMedia: route(
+    'GET',
+    '/projects/{project}/profiles/{name}/versions/{version}/media',
+    can('content.get'),
+    'What a medium for a profile version holds, by digest',
+    { params: z.object({ ...project, name: nameSchema, version: semverSchema }), response: registry.mediaView },
+  ),
+
   headContent: route('GET', '/content/{digest}/info', { access: 'self' }, 'Whether a blob is there, and its size', {
     params: z.object({ digest: digestSchema }),
     response: z.object({ digest: digestSchema, size: z.int() }),
