@@ -1,5 +1,6 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { registryKinds, type RegistryKind, type RegistryView } from '@groundplane/protocol/registry-kinds';
+import type { RegistryView } from '@groundplane/protocol/api/registries';
+import { registryKinds, type RegistryKind } from '@groundplane/protocol/registry-kinds';
 import { useState, type ReactElement, type SyntheticEvent } from 'react';
 import { ask } from '../api/client.ts';
 import { keys } from '../api/queries.ts';
