@@ -64,7 +64,7 @@ const mutateFiles = (chart: ChartFiles, { below, pick }: Numbers): ChartFiles =>
   return files;
 };
 
-const archive = (chart: ChartFiles, { below, pick }: Numbers): Uint8Array => {
+const archive = (chart: ChartFiles, { below }: Numbers): Uint8Array => {
   const packed = gzipSync(packTar(Object.entries(chart).map(([name, text]) => ({ name: `chart/${name}`, data: Buffer.from(text) }))));
   if (below(10) < 7) return packed;
   const broken = Buffer.from(packed);
