@@ -323,6 +323,10 @@ const spoil = (world: World, atMs: number): void => {
         spec: { ...profile.spec, description: text },
         usedBy: [text],
       });
+    for (const registry of makeRegistries(atMs, project).slice(0, 1))
+      world.registries.set(text, { ...registry, id: idOf('reg', 900 + index), name: text, url: text, username: text, mirrors: [text] });
+    for (const macro of macrosOf(atMs, project).slice(0, 1)) world.macros.set(text, { ...macro, id: idOf('mac', 900 + index), name: text, value: text });
+    for (const artifact of makeArtifacts(atMs)) world.artifacts.push({ ...artifact, repository: text, tag: text });
     world.tickets.set(text, { ...makeTicket(atMs), id: idOf('tic', 900 + index), name: text });
   });
 };

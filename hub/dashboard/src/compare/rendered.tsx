@@ -49,10 +49,14 @@ const Values = ({
 
 const Objects = ({ of, sides }: { of: Rendered; sides: readonly [string, string] }): ReactElement => {
   const [wanted, setWanted] = useUrlState('object');
-  if (of.objects.length === 0) return <Empty title={of.hidden > 0 ? 'Only hidden data of secrets differs' : 'Clusters get the same objects from both'} />;
+  if (of.objects.length === 0) return <Empty title="Clusters get the same objects from both" />;
   return (
     <>
-      {of.hidden > 0 && <p className="note">{of.hidden === 1 ? 'One secret differs' : `${of.hidden} secrets differ`} in data that is not shown.</p>}
+      {of.hidden > 0 && (
+        <p className="note">
+          The first {of.objects.length} are shown; {of.hidden} more differ. See all of them: gp profile diff --rendered.
+        </p>
+      )}
       <ChosenText
         title={`Objects (${of.objects.length})`}
         items={of.objects.map((object) => ({ ...object, key: `${object.layer}/${object.object}`, group: `layer ${object.layer}`, name: object.object }))}

@@ -38,9 +38,10 @@ const wantedOf = (from: From, unit: Unit | undefined, name: string, kind: LayerK
       ? { layer, why: undefined }
       : { layer: undefined, why: 'Write one layer as YAML: a map with name and kind.' };
   }
+  if (from === 'unit' && unit === undefined) return { layer: undefined, why: 'Choose what the layer brings first.' };
   if (!isName(name)) return { layer: undefined, why: `The name ${nameRule}.` };
   if (from === 'manifests') return { layer: { name, kind, manifests: [{ name, content: text }] }, why: undefined };
-  return unit === undefined ? { layer: undefined, why: 'Choose what the layer brings first.' } : { layer: { name, kind, ...unitFields(unit) }, why: undefined };
+  return { layer: { name, kind, ...(unit === undefined ? {} : unitFields(unit)) }, why: undefined };
 };
 
 interface AddLayerProps {
@@ -58,7 +59,7 @@ export const AddLayer = ({ onClose, onAdded }: AddLayerProps): ReactElement => {
   const [texts, setTexts] = useState(starters);
   const facts = useQuery({ ...packQuery(project, unit?.digest ?? ''), enabled: unit !== undefined && unit.kind !== 'zarf' }).data;
   const kind = (asked ?? unitLayers.find((each) => each === facts?.layer) ?? 'addon') as LayerKind;
-  const name = named ?? freeName(from === 'unit' && unit !== undefined ? plainName(unit.name) : 'manifests', layers);
+  const name = named ?? (from !== 'unit' ? freeName('manifests', layers) : unit === undefined ? '' : freeName(plainName(unit.name), layers));
   const { layer, why } = wantedOf(from, unit, name, kind, from === 'yaml' ? texts.yaml : texts.manifests);
   const added = textIn(layer, 'name') ?? '';
   const taken = layers.some((each) => each.name === added) ? `There is a layer ${added} already; names are unique in a profile.` : undefined;
