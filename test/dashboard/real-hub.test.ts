@@ -74,7 +74,11 @@ describe.skipIf(reason !== undefined)(`profiles, packs and registries with a rea
   const profileOf = async (version: string) => value(await client.call('getProfile', { params: { project: 'default', name: 'hello', version } }));
   const upload = async (bytes: Buffer): Promise<string> => {
     const digest = digestBytes(bytes);
-    const response = await fetch(`${hub.url}/api/v1/content/${digest}`, { method: 'PUT', body: new Uint8Array(bytes), headers: { authorization: `Bearer ${key}` } });
+    const response = await fetch(`${hub.url}/api/v1/content/${digest}`, {
+      method: 'PUT',
+      body: new Uint8Array(bytes),
+      headers: { authorization: `Bearer ${key}` },
+    });
     expect(response.status).toBe(204);
     return digest;
   };
