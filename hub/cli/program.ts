@@ -140,9 +140,10 @@ const acting: Register = (program, act) => {
     .argument('[host]')
     .option('--words <words>', 'the four words on the console of the device')
     .option('--rename <name>', 'give it another name')
+    .option('--replace', 'it takes the place of the host with its serial number: name, labels, cluster')
     .option('--all', 'everybody who waits')
     .option('-y, --yes', 'do not ask')
-    .action((host: string | undefined, options: { words?: string; rename?: string; all?: boolean; yes?: boolean }) =>
+    .action((host: string | undefined, options: { words?: string; rename?: string; replace?: boolean; all?: boolean; yes?: boolean }) =>
       act(async (context) =>
         (await import('./commands/approve.ts')).approve(context, host, { ...options, all: options.all === true, yes: options.yes === true }),
       ),
@@ -215,14 +216,16 @@ const making: Register = (program, act) => {
   ticket
     .command('create')
     .argument('<name>')
-    .option('--uses <count>', 'how many hosts may use it', whole(1, 100_000), 1)
+    .option('--uses <count>', 'how many hosts may use it; one, or as many as a list names', whole(1, 100_000))
+    .option('--serials <file>', 'only these devices: a serial number a line, maybe with a name, like SN-4711,till-1')
     .option('--ttl <duration>', 'how long it lasts', duration, 86_400_000)
     .option('--label <key=value>', 'label for its hosts; may be repeated', labels, {})
     .option('--auto-approve', 'hosts do not wait in the lobby')
-    .action((name: string, options: { uses: number; ttl: number; label: Record<string, string>; autoApprove?: boolean }) =>
+    .action((name: string, options: { uses?: number; serials?: string; ttl: number; label: Record<string, string>; autoApprove?: boolean }) =>
       act(async (context) =>
         (await import('./commands/ticket.ts')).createTicket(context, name, {
           uses: options.uses,
+          serials: options.serials,
           ttlMs: options.ttl,
           labels: options.label,
           autoApprove: options.autoApprove === true,

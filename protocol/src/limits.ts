@@ -14,6 +14,7 @@ export const limits = {
   variablesPerProfile: 500,
   objectsPerLayer: 5_000,
   objectBytes: 3 * 1024 * 1024,
+  ticketSerials: 10_000,
   hostsPerCluster: 1_000,
   profilesPerCluster: 20,
   outboxEvents: 5_000,

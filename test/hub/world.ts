@@ -287,7 +287,7 @@ export const greet = async (hub: Pick<HubWorld, 'core'>, device: Device, change:
 
 export const makeTicket = async (
   client: Client,
-  fields: Partial<{ name: string; uses: number; ttlSeconds: number; autoApprove: boolean; project: string }> = {},
+  fields: Partial<{ name: string; uses: number; ttlSeconds: number; autoApprove: boolean; project: string; serials: Record<string, string> }> = {},
 ): Promise<string> => {
   const { project = 'default', name = `t-${Buffer.from(systemRandom.bytes(4)).toString('hex')}`, ...rest } = fields;
   return value(await client.call('createTicket', { params: { project }, body: { name, ...rest } })).ticket;

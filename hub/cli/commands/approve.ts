@@ -12,6 +12,8 @@ import { badName } from './kinds.ts';
 interface ApproveOptions {
   words?: string;
   rename?: string;
+  /** Takes the place of the host with its serial number. */
+  replace?: boolean;
   all: boolean;
   yes: boolean;
 }
@@ -37,6 +39,11 @@ const approveOne = async (context: Context, connection: Connection, name: string
     await print(context, [host.value], false);
     return exits.ok;
   }
+  if (host.value.replaces !== undefined && options.replace !== true)
+    await notice(
+      context,
+      `host ${printable(name)} has the serial number of ${printable(host.value.replaces)}; --replace lets it take that one's place instead`,
+    );
   const isTerminal = context.io.stdin.isTTY && context.io.stderr.isTTY;
   if (options.words === undefined && isTerminal) {
     await context.io.stderr.write(`The console of the device shows four words. The key that waits here has:\n\n    ${printable(host.value.words)}\n\n`);
@@ -44,7 +51,11 @@ const approveOne = async (context: Context, connection: Connection, name: string
     if (refused !== undefined) return refused;
   } else if (options.words === undefined)
     await notice(context, `host ${printable(name)}: the words were not compared (${printable(host.value.words)}); --words "…" does that`);
-  const body = { ...(options.words === undefined ? {} : { words: options.words }), ...(options.rename === undefined ? {} : { rename: options.rename }) };
+  const body = {
+    ...(options.words === undefined ? {} : { words: options.words }),
+    ...(options.rename === undefined ? {} : { rename: options.rename }),
+    ...(options.replace === true ? { replace: true } : {}),
+  };
   const answer = await connection.client.call('approveHost', { params, body });
   if (!answer.ok) return apiTrouble(answer.failure);
   await print(context, [answer.value], false);
@@ -100,8 +111,8 @@ export const approve = async (context: Context, name: string | undefined, option
       name === undefined ? 'say which host' : 'give a host or --all, not both',
       'gp get hosts --state lobby, then: gp approve HOST --words "…"',
     );
-  if (options.all && (options.words !== undefined || options.rename !== undefined))
-    return usage('approve --all', 'words and new names belong to one host', 'gp approve HOST --words "…"');
+  if (options.all && (options.words !== undefined || options.rename !== undefined || options.replace === true))
+    return usage('approve --all', 'words, new names and --replace belong to one host', 'gp approve HOST --words "…"');
   const bad = name === undefined ? undefined : badName('host', name);
   if (bad !== undefined) return bad;
   const connection = await connect(context);

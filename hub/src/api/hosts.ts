@@ -32,6 +32,11 @@ const find = async (deps: ApiDeps, tenant: string, project: string, name: string
   return row === undefined || entry === undefined ? notFound(`host ${name}`, 'See: gp get hosts') : ok({ row, entry });
 };
 
+const replacedBy = (deps: ApiDeps, row: Row<'host'>): { replaces?: string } => {
+  const old = row.value.replaces === undefined || row.value.state !== 'lobby' ? undefined : deps.fleet.host(row.value.replaces);
+  return old === undefined ? {} : { replaces: old.name };
+};
+
 const view = async (deps: ApiDeps, row: Row<'host'>, entry: HostEntry, project: string): Promise<HostView> => {
   const observed = await deps.store.get('observed', row.tenant, row.id);
   return {
@@ -40,6 +45,7 @@ const view = async (deps: ApiDeps, row: Row<'host'>, entry: HostEntry, project: 
     key: row.value.key,
     words: keyWords(row.value.key, deps.keys.hub),
     ...(row.value.serial === undefined ? {} : { serial: row.value.serial }),
+    ...replacedBy(deps, row),
     ...(row.value.info === undefined ? {} : { info: row.value.info }),
     ...(observed === undefined ? {} : { status: observed.value.status, reportedAtMs: observed.value.reportedAtMs }),
     ...(entry.desired === undefined ? {} : { desired: entry.desired }),
@@ -75,6 +81,7 @@ export const approveHost: Handler<'approveHost'> = async ({ principal, params, b
     );
   }
   if (row.value.state === 'revoked') return fail('blocked', 'host-revoked', `host ${params.name}`, 'was revoked; enrol it again with a new key');
+  if (body.replace === true) return replaceHost(deps, principal.subject, row, params.project);
   const name = body.rename ?? row.name;
   const done = await deps.store.commit([
     {
@@ -105,6 +112,50 @@ export const approveHost: Handler<'approveHost'> = async ({ principal, params, b
   if (!done.ok) return done;
   const after = await find(deps, principal.tenant, project, name);
   return after.ok ? ok(await view(deps, after.value.row, after.value.entry, params.project)) : after;
+};
+
+/** The newcomer's key takes the place of the old one: same host, same name, same cluster, which brings it to what it should be. */
+const replaceHost = async (deps: ApiDeps, actor: string, row: Row<'host'>, project: string): Promise<Result<HostView>> => {
+  const old = row.value.replaces === undefined ? undefined : await deps.store.get('host', row.tenant, row.value.replaces);
+  if (row.value.state !== 'lobby' || old === undefined || old.value.state !== 'approved')
+    return fail(
+      'blocked',
+      'nothing-replaced',
+      `host ${row.name}`,
+      'has the serial number of no approved host of this project. Let it in as a new one: leave --replace out',
+    );
+  const { replaces: _, ...value } = row.value;
+  const done = await deps.store.commit([
+    { op: 'delete', kind: 'host', tenant: row.tenant, id: row.id, expect: row.version },
+    {
+      op: 'put',
+      kind: 'host',
+      tenant: old.tenant,
+      id: old.id,
+      project: old.project,
+      name: old.name,
+      lookup: value.key,
+      expect: old.version,
+      value: { ...value, state: 'approved', labels: old.value.labels },
+    },
+    {
+      op: 'event',
+      event: {
+        tenant: old.tenant,
+        project: old.project,
+        host: old.name,
+        atMs: deps.clock.wallMs(),
+        type: 'warning',
+        reason: 'HostReplaced',
+        actor,
+        message: `a device with the same serial number took the place of ${old.name}; the old key is worth nothing any more`,
+      },
+    },
+  ]);
+  if (!done.ok) return done;
+  deps.gateway.replaced(old.id);
+  const after = await find(deps, old.tenant, old.project, old.name);
+  return after.ok ? ok(await view(deps, after.value.row, after.value.entry, project)) : after;
 };
 
 /** The key is remembered, so that no ticket brings it back; the name is free again. */

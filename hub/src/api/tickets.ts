@@ -13,6 +13,7 @@ const view = (row: Row<'ticket'>, project: string) => ({
   usesLeft: row.value.usesLeft,
   labels: row.value.labels,
   autoApprove: row.value.autoApprove,
+  ...(row.value.serials === undefined ? {} : { serials: Object.keys(row.value.serials).length }),
 });
 
 export const createTicket: Handler<'createTicket'> = async ({ principal, params, body, project }, deps) => {
@@ -34,6 +35,7 @@ export const createTicket: Handler<'createTicket'> = async ({ principal, params,
         usesLeft: body.uses,
         labels: body.labels ?? {},
         autoApprove: body.autoApprove,
+        ...(body.serials === undefined ? {} : { serials: body.serials }),
       },
     },
     {

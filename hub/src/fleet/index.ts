@@ -11,6 +11,7 @@ export interface HostEntry {
   project: string;
   name: string;
   key: string;
+  serial: string | undefined;
   state: 'lobby' | 'approved' | 'revoked';
   simulated: boolean;
   labels: Readonly<Record<string, string>>;
@@ -121,11 +122,13 @@ export const createFleet = (store: Store) => {
       project: row.project,
       name: row.name,
       key: row.value.key,
+      serial: row.value.serial,
       state: row.value.state,
       simulated: row.value.info?.simulated ?? false,
       labels: row.value.labels,
     };
     if (before !== undefined) byName.delete(nameKey(before.tenant, before.project, before.name));
+    if (before !== undefined && before.key !== row.value.key && byKey.get(before.key) === before) byKey.delete(before.key);
     hosts.set(row.id, entry);
     byKey.set(entry.key, entry);
     byName.set(nameKey(entry.tenant, entry.project, entry.name), entry);

@@ -4,6 +4,7 @@ import { makeId, nameSchema } from '@groundplane/protocol/ids';
 import { limits } from '@groundplane/protocol/limits';
 import { ticketText, type Hello } from '@groundplane/protocol/messages';
 import { keyWords } from '@groundplane/protocol/words';
+import type { Fleet, HostEntry } from '../fleet/index.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Random } from '../port/random.ts';
 import type { Row, Store } from '../port/store.ts';
@@ -20,8 +21,10 @@ const checkMac = (row: Row<'ticket'>, hello: Hello, challenge: { hub: string; no
   return given.length === expected.length && timingSafeEqual(given, expected);
 };
 
+/** The list's name for this device, else its own wish; a taken one gets an ending. */
 const freeName = async (store: Store, ticket: Row<'ticket'>, hello: Hello, salt: string): Promise<string> => {
-  const wished = nameSchema.safeParse(hello.name);
+  const listed = hello.serial === undefined ? undefined : ticket.value.serials?.[hello.serial];
+  const wished = nameSchema.safeParse(listed === undefined || listed === '' ? hello.name : listed);
   const base = wished.success ? wished.data.slice(0, 56) : 'host';
   const isTaken = !wished.success || (await store.byName('host', ticket.tenant, ticket.project, base)) !== undefined;
   return isTaken ? `${base}-${salt}` : base;
@@ -29,6 +32,7 @@ const freeName = async (store: Store, ticket: Row<'ticket'>, hello: Hello, salt:
 
 interface EnrolDeps {
   store: Store;
+  fleet: Fleet;
   clock: Clock;
   random: Random;
   hub: string;
@@ -57,6 +61,26 @@ export const createEnrolment = (deps: EnrolDeps): ((hello: Hello, challenge: { h
   };
 };
 
+/** Whether a ticket still lets somebody in, and this device among them. */
+const admits = (ticket: Row<'ticket'>, hello: Hello, nowMs: number): Result<void> => {
+  if (ticket.value.expiresAtMs < nowMs) return refused(`ticket ${ticket.name} has expired`);
+  const listed = ticket.value.serials;
+  if (listed !== undefined && (hello.serial === undefined || !Object.hasOwn(listed, hello.serial)))
+    return refused(
+      `ticket ${ticket.name} is for listed devices, and this one ${hello.serial === undefined ? 'says no serial number' : `says ${hello.serial}`}`,
+    );
+  if (ticket.value.usesLeft < 1) return refused(`ticket ${ticket.name} is used up`);
+  return ok(undefined);
+};
+
+/** An approved host of the same project with this serial number: the same hardware, set up anew, or a board that was changed. */
+const placeOf = ({ fleet }: EnrolDeps, ticket: Row<'ticket'>, serial: string | undefined): HostEntry | undefined =>
+  serial === undefined
+    ? undefined
+    : [...fleet.hosts()].find(
+        (host) => host.serial === serial && host.state === 'approved' && host.tenant === ticket.tenant && host.project === ticket.project,
+      );
+
 const enrol = async (deps: EnrolDeps, hello: Hello, challenge: { hub: string; nonce: string }): Promise<Result<Row<'host'>>> => {
   const { store, clock, random } = deps;
   if (hello.ticket === undefined) return refused('this key is unknown and brings no ticket');
@@ -65,11 +89,13 @@ const enrol = async (deps: EnrolDeps, hello: Hello, challenge: { hub: string; no
     if (ticket === undefined || !checkMac(ticket, hello, challenge)) return refused('there is no such ticket');
     const earlier = await store.byLookup('host', hello.key);
     if (earlier !== undefined) return ok(earlier);
-    if (ticket.value.expiresAtMs < clock.wallMs()) return refused(`ticket ${ticket.name} has expired`);
-    if (ticket.value.usesLeft < 1) return refused(`ticket ${ticket.name} is used up`);
+    const admitted = admits(ticket, hello, clock.wallMs());
+    if (!admitted.ok) return admitted;
     const id = makeId('host', (length) => random.bytes(length));
     const name = await freeName(store, ticket, hello, id.slice(-6));
-    const state = ticket.value.autoApprove ? 'approved' : 'lobby';
+    const replaces = placeOf(deps, ticket, hello.serial);
+    // A device that says it is one that we know already waits for a person, whatever the ticket says.
+    const state = ticket.value.autoApprove && replaces === undefined ? 'approved' : 'lobby';
     const words = keyWords(hello.key, deps.hub);
     const done = await store.commit([
       {
@@ -92,7 +118,14 @@ const enrol = async (deps: EnrolDeps, hello: Hello, challenge: { hub: string; no
         name,
         lookup: hello.key,
         expect: 'absent',
-        value: { key: hello.key, state, labels: ticket.value.labels, bootId: hello.bootId, ...(hello.serial === undefined ? {} : { serial: hello.serial }) },
+        value: {
+          key: hello.key,
+          state,
+          labels: ticket.value.labels,
+          bootId: hello.bootId,
+          ...(hello.serial === undefined ? {} : { serial: hello.serial }),
+          ...(replaces === undefined ? {} : { replaces: replaces.id }),
+        },
       },
       {
         op: 'event',
@@ -103,7 +136,7 @@ const enrol = async (deps: EnrolDeps, hello: Hello, challenge: { hub: string; no
           atMs: clock.wallMs(),
           type: 'normal',
           reason: state === 'approved' ? 'HostApproved' : 'HostWaiting',
-          message: `host ${name} (${words}) came with ticket ${ticket.name}${state === 'approved' ? ' and was let in by its rule' : ' and waits for approval'}`,
+          message: `host ${name} (${words}) came with ticket ${ticket.name}${state === 'approved' ? ' and was let in by its rule' : ` and waits for approval${replaces === undefined ? '' : `; it has the serial number of ${replaces.name}, whose place it can take`}`}`,
         },
       },
     ]);

@@ -1,4 +1,3 @@
-import type { Version } from '@groundplane/protocol/bundle';
 import { parseAgentFrame, writeFrame } from '@groundplane/protocol/frame';
 import { limits } from '@groundplane/protocol/limits';
 import {
@@ -12,7 +11,6 @@ import {
   type Report,
 } from '@groundplane/protocol/messages';
 import type { Verify } from '@groundplane/protocol/trust';
-import { isSameVersion } from '@groundplane/protocol/version';
 import { keyWords } from '@groundplane/protocol/words';
 import type { Fleet, HostEntry } from '../fleet/index.ts';
 import type { AcceptPeer, Peer } from '../port/carrier.ts';
@@ -23,6 +21,8 @@ import type { HubKeys } from '../trust/keys.ts';
 import type { Assigner } from '../reconcile/assign.ts';
 import { createDoor, isSigned } from './door.ts';
 import type { Delivery } from './delivery.ts';
+import { createAdoption } from './adopt.ts';
+import { createCloneWatch } from './clones.ts';
 import { createEnrolment } from './enrol.ts';
 
 export interface GatewayDeps {
@@ -70,7 +70,9 @@ export const createGateway = (deps: GatewayDeps) => {
   const sessions = new Map<string, Session>();
   const tokens = new Map<string, Session>();
   const mayEnter = createDoor(clock);
-  const enrol = createEnrolment({ store, clock, random, hub: keys.hub });
+  const enrol = createEnrolment({ store, fleet, clock, random, hub: keys.hub });
+  const clones = createCloneWatch({ store, clock });
+  const adopt = createAdoption({ store, fleet, assigner: deps.assigner, clock });
   let closing = false;
 
   const send = (peer: Peer, message: HubMessage): void => peer.send(writeFrame(message));
@@ -161,46 +163,12 @@ export const createGateway = (deps: GatewayDeps) => {
     }
   };
 
-  /**
-   * The host is ahead of us, or of another history: this hub was restored from an older backup. It keeps what it has, and we go on above it. When we know
-   * nothing that it should be, it is left as it is: losing our memory is no reason to take its workloads away.
-   */
-  const adopt = async (host: HostEntry, theirs: Version | undefined): Promise<void> => {
-    const ours = host.desired;
-    if (theirs === undefined || host.state !== 'approved') return;
-    if (isSameVersion(ours, theirs) || (ours?.epoch === theirs.epoch && theirs.generation < ours.generation)) return;
-    const row = ours === undefined ? undefined : await store.get('desired', host.tenant, host.id);
-    if (row === undefined) fleet.noteHeld(host.id, theirs);
-    else {
-      const { desired, inputs } = row.value;
-      await deps.assigner.assign(
-        [{ tenant: host.tenant, host: host.id, cluster: desired.cluster, bundle: desired.bundle, inputs }],
-        new Map([[host.id, theirs]]),
-      );
-    }
-    await store.commit([
-      {
-        op: 'event',
-        event: {
-          tenant: host.tenant,
-          project: host.project,
-          host: host.name,
-          atMs: clock.wallMs(),
-          type: 'warning',
-          reason: 'HostAhead',
-          message: `host ${host.name} holds generation ${theirs.generation} (epoch ${theirs.epoch}), ahead of this hub; its next generation is above that`,
-        },
-      },
-    ]);
-  };
-
   const open = async (peer: Peer, hello: Hello, host: HostEntry): Promise<Session | undefined> => {
     await adopt(host, hello.resume.version);
     // From here to `sessions.set` nothing waits: of many connections with one key the last one wins, and none of the others stays open unseen.
     if (fleet.host(host.id)?.state !== 'approved') return void peer.close();
     const other = sessions.get(host.id);
     if (other !== undefined) {
-      if (other.bootId !== hello.bootId) deps.log(`gateway: host ${host.name} came twice, with boots ${other.bootId} and ${hello.bootId}`);
       send(other.peer, { t: 'goodbye', retryMs: lobbyRetryMs, reason: 'another connection with the same key came later' });
       tokens.delete(other.token);
       other.peer.close();
@@ -257,7 +225,11 @@ export const createGateway = (deps: GatewayDeps) => {
     const host = fleet.hostByKey(hello.key);
     if (host === undefined || host.state === 'revoked')
       return reject('host-revoked', 'this device was revoked. To bring it back, remove its key and enrol it again', limits.backoffMaxMs);
-    if (host.state === 'approved') return open(peer, hello, host);
+    const isClone = host.state === 'approved' && clones.isClone(host.id, hello.bootId);
+    if (isClone) {
+      await clones.quarantine(host);
+      dismiss(host.id, 'another machine says that it is this one', lobbyRetryMs);
+    } else if (host.state === 'approved') return open(peer, hello, host);
     const timeMs = clock.wallMs();
     fleet.setOnline(host.id, false, timeMs);
     send(peer, {
@@ -280,6 +252,14 @@ export const createGateway = (deps: GatewayDeps) => {
     fleet.setOnline(session.host, false, lastSeenMs);
     if (!closing)
       void store.commit([{ op: 'put', kind: 'presence', tenant: session.tenant, id: session.host, project: '', name: session.host, value: { lastSeenMs } }]);
+  };
+
+  const dismiss = (id: string, reason: string, retryMs: number): void => {
+    const session = sessions.get(id);
+    if (session === undefined) return;
+    send(session.peer, { t: 'goodbye', retryMs, reason });
+    session.peer.close();
+    leave(session);
   };
 
   const accept: AcceptPeer = (peer) => {
@@ -359,13 +339,9 @@ export const createGateway = (deps: GatewayDeps) => {
       send(session.peer, { t: 'retry', version });
       await deliver(session, true);
     },
-    revoke: (id: string): void => {
-      const session = sessions.get(id);
-      if (session === undefined) return;
-      send(session.peer, { t: 'goodbye', retryMs: limits.backoffMaxMs, reason: 'this device was revoked' });
-      session.peer.close();
-      leave(session);
-    },
+    revoke: (id: string): void => dismiss(id, 'this device was revoked', limits.backoffMaxMs),
+    /** The key of this host changed; whoever still has the old one is nobody any more. */
+    replaced: (id: string): void => dismiss(id, 'another device took the place of this one', limits.backoffMaxMs),
     /** The host behind a content token. */
     hostByToken: (token: string): string | undefined => tokens.get(token)?.host,
     online: (): number => sessions.size,

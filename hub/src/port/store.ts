@@ -34,13 +34,30 @@ export interface RowValues {
   /** Sensitive variables stand in `spec` as redacted, and sealed in `secrets`. */
   cluster: { labels: Labels; spec: ClusterSpec; deleting: boolean; secrets?: Record<string, string> };
   /** Looked up by its public key, never by a name in a request. */
-  host: { key: string; state: 'lobby' | 'approved' | 'revoked'; serial?: string; labels: Labels; bootId: string; info?: HostInfo };
+  host: {
+    key: string;
+    state: 'lobby' | 'approved' | 'revoked';
+    serial?: string;
+    labels: Labels;
+    bootId: string;
+    info?: HostInfo;
+    /** In the lobby: id of an approved host with the same serial number, whose place it may take. */
+    replaces?: string;
+  };
   /** What a host should be. `inputs`: digest of what the bundle was made from, so that a new engine alone changes nothing. */
   desired: { version: Version; desired: Desired; inputs: string; proof: MerkleProof; director: string; adopted?: Version };
   observed: { status: HostStatus; reportedAtMs: number };
   presence: { lastSeenMs: number };
   director: Signed<DirectorStatement>;
-  ticket: { keyHash: string; expiresAtMs: number; usesLeft: number; labels: Labels; autoApprove: boolean };
+  ticket: {
+    keyHash: string;
+    expiresAtMs: number;
+    usesLeft: number;
+    labels: Labels;
+    autoApprove: boolean;
+    /** Only these devices, by serial number; the name that each gets, or nothing. */
+    serials?: Record<string, string>;
+  };
   user: { passwordHash: string; grants: Grant[] };
   apiKey: { grants: Grant[]; expiresAtMs?: number };
   session: { user: string; expiresAtMs: number };

@@ -60,6 +60,9 @@ const profileRef = z.strictObject({ name: nameSchema, version: semverSchema });
 const variablesBody = z.record(z.string().max(64), z.string().max(65_536)).default({});
 const macroName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'must be letters, digits and underscores');
 const macroBody = z.strictObject({ value: z.string().max(65_536), sensitive: z.boolean().optional() });
+const serialList = z
+  .record(z.string().min(1).max(128), z.union([nameSchema, z.literal('')]))
+  .refine((list) => Object.keys(list).length > 0 && Object.keys(list).length <= limits.ticketSerials, `a list has 1 to ${limits.ticketSerials} serial numbers`);
 const credentials = z.strictObject({ name: z.string().min(1).max(128), password: z.string().min(1).max(1024) });
 
 /** The whole REST API. Server, typed client and OpenAPI derive from this table; a route without permission does not compile. */
@@ -215,7 +218,13 @@ export const routes = {
   }),
   approveHost: route('POST', '/projects/{project}/hosts/{name}/approve', can('host.approve'), 'Let a host in from the lobby', {
     params: z.object({ ...project, name: nameSchema }),
-    body: z.strictObject({ words: z.string().max(128).optional(), rename: nameSchema.optional(), labels: labelsSchema.optional() }),
+    body: z.strictObject({
+      words: z.string().max(128).optional(),
+      rename: nameSchema.optional(),
+      labels: labelsSchema.optional(),
+      /** It takes the place of the host with its serial number: name, labels, cluster. The old key is worth nothing from then on. */
+      replace: z.boolean().optional(),
+    }),
     response: view.hostView,
   }),
   revokeHost: route('DELETE', '/projects/{project}/hosts/{name}', can('host.delete'), "Revoke a host's key and forget it", {
@@ -239,6 +248,8 @@ export const routes = {
         .default(24 * 3600),
       labels: labelsSchema.optional(),
       autoApprove: z.boolean().default(false),
+      /** Only devices with these serial numbers; each with the name that it gets, or an empty text. */
+      serials: serialList.optional(),
     }),
     response: view.newTicketView,
     status: 201,

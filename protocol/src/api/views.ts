@@ -104,6 +104,8 @@ export const hostView = hostSummaryView.extend({
   key: z.string(),
   words: z.string(),
   serial: z.string().optional(),
+  /** Name of the approved host with the same serial number, whose place it can take. */
+  replaces: z.string().optional(),
   info: hostInfoSchema.optional(),
   status: hostStatusSchema.optional(),
   desired: versionSchema.optional(),
@@ -119,6 +121,8 @@ export const ticketView = z.object({
   usesLeft: z.int(),
   labels: labelsSchema,
   autoApprove: z.boolean(),
+  /** How many devices it is limited to; absent: any. */
+  serials: z.int().optional(),
 });
 /** The only time the secret is shown. `ticket` is the text that goes onto the device. */
 export const newTicketView = ticketView.extend({ ticket: z.string() });
