@@ -8,7 +8,7 @@ import { pushPack } from '@groundplane/hub/registry/units';
 import { createClient, type Client } from '@groundplane/protocol/api/client';
 import { digestBytes } from '@groundplane/protocol/digest';
 import { packTgz } from '../../hub/src/archive/write.ts';
-import { value } from '../hub/world.ts';
+import { until, value } from '../hub/world.ts';
 import { jsonOf, plainPack } from '../pack/packs.ts';
 import { clientFor, ref } from '../registry/rig.ts';
 import { isBrowserRequired, openBrowser, openPage, whyNoBrowser } from './browser.ts';
@@ -57,7 +57,7 @@ describe.skipIf(reason !== undefined)(`profiles, packs and registries with a rea
     const watched = await openPage(browser, hub.url, 'light', { width: 1280, height: 860 });
     ({ page, complaints } = watched);
     // The page is built when it is first asked for; until then the hub says so.
-    await expect.poll(async () => (await fetch(hub.url)).status, { timeout: 60_000 }).toBe(200);
+    await until(async () => (await fetch(hub.url)).status === 200, 'the page is built', 60_000);
     await page.goto((await hub.setupLink()) ?? '/');
     await page.getByLabel('Password', { exact: true }).fill('four quiet words here');
     await page.getByLabel('Password again').fill('four quiet words here');

@@ -16,6 +16,7 @@ export const paths = {
   profiles: (project: string, query = '') => `/p/${part(project)}/profiles${query === '' ? '' : `?q=${part(query)}`}`,
   profile: (project: string, name: string, version: string) => `/p/${part(project)}/profiles/${part(name)}/${part(version)}`,
   profileCreate: (project: string) => `/p/${part(project)}/create/profile`,
+  profileImport: (project: string) => `/p/${part(project)}/create/profile?open=import`,
   profileDiff: (project: string, name: string, from: string, to: string) => `/p/${part(project)}/profiles/${part(name)}/diff?from=${part(from)}&to=${part(to)}`,
   registries: (project: string) => `/p/${part(project)}/registries`,
   macros: (project: string) => `/p/${part(project)}/macros`,

@@ -53,7 +53,13 @@ const SetMacro = ({ of, held, onClose }: { of: Of; held: MacroView | undefined; 
     event.preventDefault();
     save.mutate();
   };
-  const why = !nameForm.test(name) ? 'The name has letters, digits and underscores.' : save.isPending ? 'It is on its way.' : undefined;
+  const why = !nameForm.test(name)
+    ? 'The name has letters, digits and underscores.'
+    : sensitive && value === ''
+      ? 'Type the value; the one that is kept is never shown.'
+      : save.isPending
+        ? 'It is on its way.'
+        : undefined;
   return (
     <Dialog
       open

@@ -150,8 +150,8 @@ interface ActionsProps {
 
 const Actions = ({ profile, document, text, replace, children }: ActionsProps): ReactElement => {
   const { project } = useScope();
-  const [open, setOpen] = useState<'import' | 'clone' | undefined>(undefined);
-  const close = (): void => setOpen(undefined);
+  const [open, setOpen] = useUrlState('open');
+  const close = (): void => setOpen('');
   return (
     <>
       {profile !== undefined && (

@@ -120,10 +120,15 @@ export const Profiles = (): ReactElement => {
   const rows = useMemo(() => filterRows(all, text, profileSubject), [all, text]);
   const groups = useMemo(() => groupProfiles(rows), [rows]);
   const create = (
-    <LinkButton href={paths.profileCreate(project)} kind="primary" why={whyNot('profile.create')}>
-      <Icon name="plus" />
-      Create profile
-    </LinkButton>
+    <>
+      <LinkButton href={paths.profileImport(project)} why={whyNot('profile.create')}>
+        Import
+      </LinkButton>
+      <LinkButton href={paths.profileCreate(project)} kind="primary" why={whyNot('profile.create')}>
+        <Icon name="plus" />
+        Create profile
+      </LinkButton>
+    </>
   );
   return (
     <Page
