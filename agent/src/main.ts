@@ -18,6 +18,7 @@ import { openSqliteStore } from './store/sqlite.ts';
 import { systemClock } from './system/clock.ts';
 import { bootId, serialNumber, systemInfo } from './system/info.ts';
 import { linuxHost } from './system/linux.ts';
+import { findPackages } from './system/packages/find.ts';
 import { systemRandom } from './system/random.ts';
 
 export const agentVersion = '0.1.0';
@@ -87,7 +88,7 @@ const main = async (): Promise<void> => {
   const store = openSqliteStore(join(values.data, 'agent.db'));
   const agent = createAgent({
     store,
-    host: linuxHost({ root: values.root, sysctlRoot: values.sysctl, systemctl: values.systemctl, info }),
+    host: linuxHost({ root: values.root, sysctlRoot: values.sysctl, systemctl: values.systemctl, info, packages: await findPackages(values.root) }),
     openCluster: openFrom(values.kubeconfig),
     links: wanted.map((url) => linkFor(url, ticket.value.caPem)),
     content: (token) => httpContent(ticket.value.content, { token, caPem: ticket.value.caPem }),

@@ -14,7 +14,7 @@ export interface Connection {
   hub: string;
   project: string;
   /** For what the route table does not have: content and the OpenAPI document. A refusal is a failure, the answer's text is its message's base. */
-  raw(method: string, path: string, body?: Uint8Array): Promise<ApiResult<void>>;
+  raw(method: string, path: string, body?: Uint8Array, headers?: Record<string, string>): Promise<ApiResult<{ status: number; text: string }>>;
   /** A download as a stream: whole, or with a range the rest. */
   open(path: string, headers: Record<string, string>): Promise<ApiResult<{ status: number; body: ReadableStream<Uint8Array> }>>;
 }
@@ -136,14 +136,15 @@ export const connectTo = (io: Io, target: Pick<Target, 'hub' | 'credential' | 'p
         return { ok: false, failure: { ...failure, status: 0 } };
       }
     },
-    raw: async (method, path, body) => {
+    raw: async (method, path, body, more) => {
       try {
         const response = await fetchLimited(`${target.hub}${path}`, {
           method,
-          headers: { ...headers(), ...(body === undefined ? {} : { 'content-type': 'application/octet-stream' }) },
+          headers: { ...headers(), ...(body === undefined ? {} : { 'content-type': 'application/octet-stream' }), ...more },
           ...(body === undefined ? {} : { body: body as Uint8Array<ArrayBuffer> }),
         });
-        return response.ok ? { ok: true, value: undefined } : await rawFailure(response);
+        if (!response.ok) return await rawFailure(response);
+        return { ok: true, value: { status: response.status, text: (await response.text()).slice(0, 16_384) } };
       } catch (error) {
         return {
           ok: false,

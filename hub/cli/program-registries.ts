@@ -1,8 +1,9 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { registryKinds, type RegistryKind } from '@groundplane/protocol/api/registries';
+import { registryKinds, type RegistryKind } from '@groundplane/protocol/registry-kinds';
 import type { Context } from './io.ts';
 import type { RegistryFlags } from './local-registry.ts';
-import type { Outcome } from './trouble.ts';
+import type { ExportSubject } from './commands/media-commands.ts';
+import { usage, type Outcome } from './trouble.ts';
 
 type Act = (run: (context: Context) => Promise<Outcome>) => Promise<void>;
 
@@ -55,26 +56,73 @@ const packs = (program: Command, act: Act): void => {
     );
 };
 
+const profiles = (program: Command, act: Act): void => {
+  const profile = parentOf(program, 'profile', 'profiles: push to and pull from registries');
+  registryFlags(
+    profile.command('push').description('push a released version with all that it names').argument('<name>', 'NAME@VERSION').argument('<reference>'),
+  )
+    .option('--force', 'overwrite a version that is there with other content')
+    .action((name: string, reference: string, options: RegistryFlags & { force?: boolean }) =>
+      act(async (context) => (await import('./commands/profile-registry.ts')).profilePush(context, name, reference, options)),
+    );
+  registryFlags(profile.command('pull').description('take a profile from a registry into the hub').argument('<reference>'))
+    .option('--profile-version <version>', 'version or range, when the reference has no tag')
+    .action((reference: string, options: RegistryFlags & { profileVersion?: string }) =>
+      act(async (context) =>
+        (await import('./commands/profile-registry.ts')).profilePull(context, reference, {
+          ...options,
+          ...(options.profileVersion === undefined ? {} : { version: options.profileVersion }),
+        }),
+      ),
+    );
+};
+
 const media = (program: Command, act: Act): void => {
   const parent = parentOf(program, 'media', 'everything that a cluster needs as files, for places without a network');
-  registryFlags(parent.command('export').description('write a medium for a cluster: FILE.tar, or a folder').argument('<cluster>').argument('<file>'))
+  registryFlags(
+    parent
+      .command('export')
+      .description('write a medium, FILE.tar or a folder: for a cluster, or for a profile version without images')
+      .usage('CLUSTER FILE | profile NAME@VERSION FILE')
+      .argument('<subject...>', 'CLUSTER FILE, or profile NAME@VERSION FILE'),
+  )
     .option('--no-images', 'leave the container images out')
-    .action((cluster: string, file: string, options: RegistryFlags & { images: boolean }) =>
-      act(async (context) => (await import('./commands/media-commands.ts')).exportMedia(context, cluster, file, options)),
+    .option('--sign <key>', 'sign it with an Ed25519 key, KEY.pem')
+    .action((words: string[], options: RegistryFlags & { images: boolean; sign?: string }) =>
+      act(async (context) => {
+        const subject = exportSubject(words);
+        if (subject === undefined)
+          return usage('gp media export', 'takes a cluster and a file, or a profile version and a file', 'gp media export profile web@1.0.0 web.tar');
+        return (await import('./commands/media-commands.ts')).exportMedia(context, subject.of, subject.file, options);
+      }),
     );
   parent
     .command('inspect')
     .description('list what a medium holds, check every digest, say what is missing; needs no hub')
     .argument('<file>')
-    .action((file: string) => act(async (context) => (await import('./commands/media-commands.ts')).inspect(context, file)));
+    .option('--key <file>', 'public key, PUB.pem, that it must be signed with')
+    .action((file: string, options: { key?: string }) =>
+      act(async (context) => (await import('./commands/media-commands.ts')).inspect(context, file, options)),
+    );
   parent
     .command('import')
     .description('take a medium into the hub')
     .argument('<file>')
     .option('--dir <folder>', 'into a content folder instead')
-    .action((file: string, options: { dir?: string }) =>
-      act(async (context) => (await import('./commands/media-commands.ts')).importMedia(context, file, options)),
+    .option('--key <file>', 'public key, PUB.pem, that it must be signed with')
+    .option('--receipt <file>', 'write down which digests are there now')
+    .action((file: string, options: { dir?: string; key?: string; receipt?: string }) =>
+      act(async (context) => (await import('./commands/media-import.ts')).importMedia(context, file, options)),
     );
+};
+
+/** `CLUSTER FILE`, `cluster CLUSTER FILE` or `profile NAME@VERSION FILE`. */
+const exportSubject = (words: readonly string[]): { of: ExportSubject; file: string } | undefined => {
+  const [kind, name, file] = words.length === 2 ? ['cluster', ...words] : words;
+  if (name === undefined || file === undefined || words.length > 3) return undefined;
+  if (kind === 'cluster') return { of: { cluster: name }, file };
+  const [, profile, version] = /^([^@]+)@(.+)$/.exec(name) ?? [];
+  return kind === 'profile' && profile !== undefined && version !== undefined ? { of: { profile, version }, file } : undefined;
 };
 
 interface AddFlags {
@@ -88,7 +136,7 @@ interface AddFlags {
   plainHttp?: boolean;
 }
 
-/** `gp registry`, `gp pack push|pull`, `gp media`. */
+/** `gp registry`, `gp pack push|pull`, `gp profile push|pull`, `gp media`. */
 export const registries = (program: Command, act: Act): void => {
   const registry = program.command('registry').description('registries that a project takes charts, packs and images from');
   registry
@@ -109,9 +157,13 @@ export const registries = (program: Command, act: Act): void => {
         (await import('./commands/registry-commands.ts')).addRegistry(context, name, url, { ...options, insecure: options.plainHttp === true }),
       ),
     );
-  registry.command('list').action(() => act(async (context) => (await import('./commands/registry-commands.ts')).listRegistries(context)));
+  registry
+    .command('list')
+    .description('those of the project')
+    .action(() => act(async (context) => (await import('./commands/registry-commands.ts')).listRegistries(context)));
   registry
     .command('delete')
+    .description('forget one')
     .argument('<name>')
     .action((name: string) => act(async (context) => (await import('./commands/registry-commands.ts')).deleteRegistry(context, name)));
   registry
@@ -137,5 +189,6 @@ export const registries = (program: Command, act: Act): void => {
       act(async (context) => (await import('./commands/registry-commands.ts')).syncRegistries(context, from, to, options)),
     );
   packs(program, act);
+  profiles(program, act);
   media(program, act);
 };

@@ -94,7 +94,10 @@ const reading: Register = (program, act) => {
   program
     .command('get')
     .description('list things, or show one')
-    .argument('<kind>', 'profiles, clusters, hosts, projects, tickets, events, macros, api-keys; or cluster NAME, host NAME, profile NAME@VERSION')
+    .argument(
+      '<kind>',
+      'profiles, clusters, hosts, projects, tickets, events, macros, api-keys; or cluster NAME, host NAME, profile NAME@VERSION, values CLUSTER',
+    )
     .argument('[name]')
     .addOption(new Option('--state <state>', 'of hosts').choices(['lobby', 'approved', 'revoked']))
     .option('--cluster <name>', 'events of this cluster')
@@ -102,7 +105,11 @@ const reading: Register = (program, act) => {
     .option('--last <count>', 'newest events to show', whole(1, 500))
     .option('--export', 'a document that gp apply takes')
     .action((kind: string, name: string | undefined, options: object) =>
-      act(async (context) => (await import('./commands/get.ts')).get(context, kind, name, options)),
+      act(async (context) =>
+        kind === 'values'
+          ? (await import('./commands/values.ts')).showValues(context, name)
+          : (await import('./commands/get.ts')).get(context, kind, name, options),
+      ),
     );
   program
     .command('describe')
@@ -228,13 +235,28 @@ const making: Register = (program, act) => {
     .argument('<name>')
     .option('-y, --yes', 'do not ask')
     .action((name: string, options: { yes?: boolean }) => act((context) => removeOne(context, 'ticket', name, options)));
-  program
-    .command('macro')
-    .description('macros of a project')
+  const macro = program.command('macro').description('macros of a project or of the tenant');
+  macro
     .command('set')
     .argument('<name>')
-    .argument('<value>')
-    .action((name: string, value: string) => act(async (context) => (await import('./commands/change.ts')).setMacro(context, name, value)));
+    .argument('[value]')
+    .option('--tenant', 'for all projects that have no own one of this name')
+    .option('--sensitive', 'sealed, and never shown again')
+    .option('--value-stdin', 'read the value from standard input, since others see command lines')
+    .action((name: string, value: string | undefined, options: { tenant?: boolean; sensitive?: boolean; valueStdin?: boolean }) =>
+      act(async (context) =>
+        (await import('./commands/macro.ts')).setMacro(context, name, value, {
+          tenant: options.tenant === true,
+          sensitive: options.sensitive,
+          stdin: options.valueStdin === true,
+        }),
+      ),
+    );
+  macro
+    .command('delete')
+    .description('delete one of the tenant; those of a project: gp delete macro NAME')
+    .argument('<name>')
+    .action((name: string) => act(async (context) => (await import('./commands/macro.ts')).deleteTenantMacro(context, name)));
 };
 
 const packs: Register = (program, act) => {

@@ -138,6 +138,8 @@ func attempt(requestJSON, bundle []byte, a *answer) (f *failure) {
 	}
 	if q.MemoryBytes > 0 {
 		debug.SetMemoryLimit(q.MemoryBytes / 4 * 3)
+		// An instance renders once: collecting early only costs time. Near the limit above, the collector runs whatever this says.
+		debug.SetGCPercent(400)
 	}
 	return renderChart(q, bundle, a)
 }

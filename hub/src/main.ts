@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
 import { makeId } from '@groundplane/protocol/ids';
+import { limits } from '@groundplane/protocol/limits';
 import { openapi } from '@groundplane/protocol/api/openapi';
 import { rawRoutes } from '@groundplane/protocol/api/routes';
 import { createAuth } from './api/auth.ts';
@@ -17,11 +18,13 @@ import { apiRouter } from './api/router.ts';
 import { mountStream } from './api/stream.ts';
 import { diskContent } from './content/disk.ts';
 import { diskStaging } from './content/staging.ts';
+import { createThrottle } from './content/throttle.ts';
 import { createCore, type Core } from './core.ts';
 import { mqttCarrier } from './gateway/mqtt.ts';
 import { linkPath, webSocketCarrier } from './gateway/websocket.ts';
 import type { AcceptPeer } from './port/carrier.ts';
 import type { Store } from './port/store.ts';
+import { registryLimits } from './registry/limits.ts';
 import { mountRegistry } from './registry/serve.ts';
 import { startCollecting } from './reconcile/collect.ts';
 import { createHelmPool, readHelmEngineIdentity } from './render/helm/index.ts';
@@ -48,6 +51,10 @@ export interface HubOptions {
   newEpoch?: boolean;
   /** Private networks (CIDR) in which the hub may call registries. */
   egressAllow?: readonly string[];
+  /** Bytes of the largest blob that may be streamed in; 16 GiB when absent. */
+  contentBlobMax?: number;
+  /** Bytes a second of all downloads of content together; unlimited when absent. */
+  contentRate?: number;
   log: (text: string) => void;
 }
 
@@ -127,7 +134,7 @@ const webApp = (deps: ApiDeps, core: Core, options: HubOptions): { app: Hono; st
   const description = JSON.stringify(openapi(hubVersion));
   app.get(rawRoutes.openapi, (context) => context.body(description, 200, { 'content-type': 'application/json' }));
   mountContent(app, deps, core.delivery);
-  mountRegistry(app, { content: deps.content, staging: diskStaging(join(options.data, 'uploads'), systemClock), catalogue: hubCatalogue(deps) });
+  mountRegistry(app, { content: deps.content, ...deps.transfers, catalogue: hubCatalogue(deps) });
   const stream = mountStream(app, deps);
   app.route('/', apiRouter(deps, options.log));
   app.route('/', dashboardApp({ assetsDir: assetsFor(options) }));
@@ -158,6 +165,11 @@ export const startHub = async (options: HubOptions) => {
   const deps: ApiDeps = {
     store,
     content,
+    transfers: {
+      staging: diskStaging(join(options.data, 'uploads'), systemClock),
+      blobBytesMax: options.contentBlobMax ?? registryLimits.blobBytes,
+      ...(options.contentRate === undefined ? {} : { throttle: createThrottle(systemClock, options.contentRate) }),
+    },
     sealers: core.sealers,
     auth,
     keys: self.keys,
@@ -202,6 +214,14 @@ export const startHub = async (options: HubOptions) => {
 };
 export type Hub = Awaited<ReturnType<typeof startHub>>;
 
+/** A flag whose value is a whole number within bounds, as one option of the hub; nothing when it was not given. */
+const numberFlag = <K extends string>(key: K, flag: string, text: string | undefined, min: number, max: number): Partial<Record<K, number>> => {
+  if (text === undefined) return {};
+  const value = Number(text);
+  if (!/^\d{1,15}$/.test(text) || value < min || value > max) throw new Error(`${flag} ${text}: write a whole number of bytes from ${min} to ${max}`);
+  return { [key]: value } as Record<K, number>;
+};
+
 const main = async (): Promise<void> => {
   const { values } = parseArgs({
     options: {
@@ -216,6 +236,8 @@ const main = async (): Promise<void> => {
       'new-epoch': { type: 'boolean', default: false },
       'key-file': { type: 'string' },
       'egress-allow': { type: 'string', multiple: true, default: [] },
+      'content-blob-max': { type: 'string' },
+      'content-rate': { type: 'string' },
     },
   });
   const hub = await startHub({
@@ -227,6 +249,8 @@ const main = async (): Promise<void> => {
     publicMqttUrl: values['public-mqtt-url'],
     newEpoch: values['new-epoch'],
     egressAllow: values['egress-allow'],
+    ...numberFlag('contentBlobMax', '--content-blob-max', values['content-blob-max'], limits.contentBlobBytes, registryLimits.blobBytesMax),
+    ...numberFlag('contentRate', '--content-rate', values['content-rate'], 1_000, 1e12),
     log: (text) => process.stderr.write(`${text}\n`),
   });
   if (values['key-file'] !== undefined) await writeServiceKey(hub, values['key-file']);

@@ -66,6 +66,11 @@ export const buildAgent = async (out: string): Promise<void> => {
   });
 };
 
+/** Charts are rendered by whoever has a renderer: the hub, and gp without one. */
+const copyEngine = (out: string): void => {
+  for (const file of ['helm-engine.wasm.zst', 'helm-engine.json']) cpSync(join(root, 'hub/helm-engine', file), join(out, file));
+};
+
 export const buildHub = async (out: string): Promise<void> => {
   await build({
     ...common,
@@ -77,7 +82,7 @@ export const buildHub = async (out: string): Promise<void> => {
     chunkNames: 'hub-[hash]',
     external: ['bufferutil', 'utf-8-validate', '*/dashboard/build.ts'],
   });
-  for (const file of ['helm-engine.wasm.zst', 'helm-engine.json']) cpSync(join(root, 'hub/helm-engine', file), join(out, file));
+  copyEngine(out);
   const { buildDashboard } = (await import(join(root, 'hub/dashboard/build.ts'))) as { buildDashboard: (out: string) => Promise<unknown> };
   await buildDashboard(join(out, 'dashboard'));
 };
@@ -86,12 +91,14 @@ export const buildCli = async (out: string): Promise<void> => {
   await build({
     ...common,
     plugins: [englishOnly],
-    entryPoints: { gp: 'hub/cli/main.ts' },
+    entryPoints: { gp: 'hub/cli/main.ts', worker: 'hub/src/render/helm/worker.ts' },
     outdir: out,
     outExtension: { '.js': '.mjs' },
     splitting: true,
     chunkNames: 'gp-[hash]',
+    external: ['bufferutil', 'utf-8-validate'],
   });
+  copyEngine(out);
 };
 
 const describe = (file: string): string => {

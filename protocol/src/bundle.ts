@@ -66,6 +66,9 @@ export const bundleOsSchema = z.object({
       dropIns: z.array(z.object({ name: z.string(), ...blob })),
     }),
   ),
+  packages: z.array(z.object({ name: z.string(), version: z.string().optional() })).optional(),
+  modules: z.array(z.string()).optional(),
+  users: z.array(z.object({ name: z.string(), groups: z.array(z.string()), shell: z.string() })).optional(),
 });
 export type BundleOs = z.infer<typeof bundleOsSchema>;
 

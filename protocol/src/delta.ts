@@ -1,4 +1,5 @@
 import type { Bundle } from './bundle.ts';
+import { limits } from './limits.ts';
 
 /** What both ends of a patch agree on. */
 export const patchType = 'application/vnd.groundplane.patch.v1+zstd';
@@ -13,17 +14,17 @@ export const deltaWindowLog = (bytes: number): number => Math.min(29, Math.max(1
 
 type Parts = Pick<Bundle, 'layers'>;
 
-/** Digest of each blob of a bundle that is worth a patch, by what it is: an object of a layer, a file of the OS. */
+/** Digest of each blob of a bundle that is worth asking for by difference (a patch, or chunks above `deltaBytesMax`), by what it is: an object of a layer, a file of the OS. */
 const blobsByRole = ({ layers }: Parts): Map<string, string> => {
   const found = new Map<string, string>();
   for (const layer of layers) {
     for (const item of [...layer.objects, ...layer.hooks]) {
       const { apiVersion, kind, namespace, name } = item.ref;
-      if (item.size >= deltaBytesMin && item.size <= deltaBytesMax)
+      if (item.size >= deltaBytesMin && item.size <= limits.contentBlobBytes)
         found.set(`${layer.name} ${apiVersion.split('/')[0] ?? ''} ${kind} ${namespace ?? ''} ${name}`, item.digest);
     }
     for (const file of layer.os?.files ?? [])
-      if (file.size >= deltaBytesMin && file.size <= deltaBytesMax) found.set(`${layer.name} ${file.path}`, file.digest);
+      if (file.size >= deltaBytesMin && file.size <= limits.contentBlobBytes) found.set(`${layer.name} ${file.path}`, file.digest);
   }
   return found;
 };

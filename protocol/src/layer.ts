@@ -40,6 +40,37 @@ export const osUnitSchema = z.strictObject({
     .default([]),
 });
 
+/** Names of Debian, RPM and SUSE packages; with an architecture where the distribution has several (`libc6:arm64`). */
+const packageName = z
+  .string()
+  .max(200)
+  .regex(/^[A-Za-z0-9][A-Za-z0-9+._-]*(:[a-z0-9]+)?$/, 'not a package name');
+
+export const osPackageSchema = z.strictObject({
+  name: packageName,
+  /** Exactly this version, held so that nobody else upgrades it. Absent: any version, installed when missing. */
+  version: z
+    .string()
+    .max(200)
+    .regex(/^[A-Za-z0-9][A-Za-z0-9.+:~_^-]*$/, 'not a package version')
+    .optional(),
+});
+
+const sshKey = z
+  .string()
+  .max(16_384)
+  .regex(/^[^\n\r]+$/, 'must be one line, as in authorized_keys');
+
+export const osUserSchema = z.strictObject({
+  name: accountName,
+  groups: z.array(accountName).max(50).default([]),
+  shell: absolutePath.default('/bin/bash'),
+  /** Lines of authorized_keys. They replace what is there. */
+  sshKeys: z.array(sshKey).max(100).default([]),
+});
+
+const moduleName = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'not the name of a kernel module');
+
 /** OS layer in package mode: what an existing Linux host gets, without owning the whole image. */
 export const osSpecSchema = z.strictObject({
   mode: z.literal('package', { error: 'the OS layer knows the mode "package"' }).default('package'),
@@ -48,6 +79,12 @@ export const osSpecSchema = z.strictObject({
     .record(z.string().regex(/^[a-z0-9_]+([./][A-Za-z0-9_*-]+)+$/, 'not a sysctl name like vm.swappiness'), z.union([z.string().max(512), z.number()]))
     .default({}),
   units: z.array(osUnitSchema).max(100).default([]),
+  /** Packages of the distribution, pinned where a version is given. */
+  packages: z.array(osPackageSchema).max(500).optional(),
+  /** Kernel modules, loaded now and at each boot. */
+  modules: z.array(moduleName).max(100).optional(),
+  /** Accounts that the host must have. The password stays locked; people come by key. */
+  users: z.array(osUserSchema).max(100).optional(),
 });
 
 /** Kubernetes layer. `existing` uses a cluster that is already there, through a kubeconfig on the host. */

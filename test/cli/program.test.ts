@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { buildCli } from '@groundplane/hub/cli/build';
+import { buildCli } from '@groundplane/installer/build';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseDuration } from '../../hub/cli/duration.ts';
 import { isRequired } from '../lab/prerequisite.ts';
@@ -111,11 +111,11 @@ describe('completion', () => {
   test.skipIf(missing('fish'))(`fish takes the script${shells.fish ? '' : ' (needs fish)'}`, () => execute('fish', ['--no-execute', join(folder, 'fish')]));
 });
 
-describe('as one file', () => {
+describe('built', () => {
   let folder = '';
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'gp-bundle-'));
-    await buildCli(join(folder, 'gp.mjs'));
+    await buildCli(folder);
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
   const env = { PATH: process.env.PATH ?? '', XDG_CONFIG_HOME: '/nonexistent' };
@@ -130,6 +130,15 @@ describe('as one file', () => {
       stderr: expect.stringContaining('did you mean Profile?'),
     });
     await expect(node('status')).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('next: gp login URL') });
+  });
+
+  test('it renders: the engine lies beside it', async () => {
+    await mkdir(join(folder, 'web/templates'), { recursive: true });
+    await writeFile(join(folder, 'web/Chart.yaml'), 'apiVersion: v2\nname: web\nversion: 1.0.0\n');
+    await writeFile(join(folder, 'web/templates/a.yaml'), 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}}\n');
+    expect((await node('render', 'web', '--name', 'mine')).stdout).toBe(
+      '---\n# Source: web/templates/a.yaml\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: mine}\n\n',
+    );
   });
 
   test('a pipe that is closed early ends it quietly', async () => {

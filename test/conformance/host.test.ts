@@ -19,6 +19,7 @@ hostConformance('in memory', () => {
     addUnit: (unit, state) => void (host.state.units[unit] = state),
     breakUnit: (unit) => host.failNext('setUnit', { kind: 'blocked', code: 'unit-failed', element: unit, message: 'exit 1' }),
     remove: () => undefined,
+    prepareAccounts: () => true,
   };
 });
 
@@ -55,6 +56,18 @@ interface Linux extends HostUnderTest {
   state: string;
 }
 
+/** What shadow-utils need of a machine. */
+const accountFiles = {
+  passwd: 'root:x:0:0:root:/root:/bin/bash\n',
+  group: 'root:x:0:\n',
+  shadow: 'root:*:19000:0:99999:7:::\n',
+  gshadow: 'root:*::\n',
+  'login.defs': 'UID_MIN 1000\nGID_MIN 1000\nUID_MAX 60000\nGID_MAX 60000\n',
+  subuid: '',
+  subgid: '',
+};
+const isRoot = process.getuid?.() === 0;
+
 const makeLinux = (): Linux => {
   const folder = mkdtempSync(join(tmpdir(), 'gp-host-'));
   const [root, sysctls, state] = [join(folder, 'root'), join(folder, 'sys'), join(folder, 'units')];
@@ -82,13 +95,16 @@ const makeLinux = (): Linux => {
       mark(unit, 'active', is.active);
     },
     breakUnit: (unit) => mark(unit, 'broken', true),
+    prepareAccounts: () => {
+      for (const [name, text] of Object.entries(accountFiles)) writeFileSync(join(root, 'etc', name), text);
+      return isRoot;
+    },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
 };
 
 hostConformance('Linux', makeLinux);
 
-const isRoot = process.getuid?.() === 0;
 const needsRoot = !isRoot && !isRequired('root');
 
 describe('Host: Linux, what only a real one has', () => {

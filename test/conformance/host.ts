@@ -11,6 +11,8 @@ export interface HostUnderTest {
   /** The unit's program ends with an error from now on. */
   breakUnit(unit: string): void;
   remove(): void;
+  /** Makes the files that accounts live in; false where that is not possible. */
+  prepareAccounts(): boolean;
 }
 
 const file = (path: string, content: string, fields: Partial<FileToWrite> = {}): FileToWrite => ({
@@ -104,6 +106,28 @@ export const hostConformance = (name: string, make: () => HostUnderTest): void =
       expect(good(await host.readUnit('ours.service'))).toEqual({ enabled: false, active: false });
       good(await host.setUnit('ours.service', { enabled: true, active: true, restart: true }));
       expect(good(await host.readUnit('ours.service'))).toEqual({ enabled: true, active: true });
+    });
+
+    test('accounts come with a home and locked, get groups, and go; groups of others stay', async () => {
+      if (!under.prepareAccounts()) return;
+      expect(good(await host.readAccount('gp-ops'))).toBe('absent');
+      good(await host.setAccount('gp-ops', { groups: ['gp-one'], shell: '/bin/sh' }));
+      good(await host.setAccount('gp-ops', { groups: ['gp-two'], shell: '/bin/bash' }));
+      good(await host.setAccount('gp-ops', { groups: [], shell: '/bin/bash' }));
+      const state = good(await host.readAccount('gp-ops'));
+      expect(state === 'absent' ? state : { ...state, groups: state.groups.toSorted() }).toEqual({
+        groups: ['gp-one', 'gp-ops', 'gp-two'],
+        shell: '/bin/bash',
+      });
+      good(await host.removeAccount('gp-ops'));
+      good(await host.removeAccount('gp-ops'));
+      expect(good(await host.readAccount('gp-ops'))).toBe('absent');
+    });
+
+    test('a module that is not loaded is absent, and one that no kernel has is refused by name', async () => {
+      expect(good(await host.readModule('gp_no_such_module'))).toBe('absent');
+      expect((await host.loadModule('gp_no_such_module')).ok).toBe(false);
+      good(await host.unloadModule('gp_no_such_module'));
     });
 
     test('a unit that does not start is a failure with its name', async () => {

@@ -31,6 +31,27 @@ const screens: readonly (readonly [string, string, string])[] = [
   ['profile editor, draft', inProject('profiles/edge-base/1.3.0-rc.1'), 'Affects 0 clusters'],
   ['profile editor, released', inProject('profiles/edge-base/1.2.0'), 'is released and never changes'],
   ['profile creation', inProject('create/profile'), 'Layers'],
+  ['profile editor, values', inProject('profiles/shop/0.9.0?layer=web'), 'The web shop'],
+  ['profile editor, form', inProject('profiles/shop/0.9.0?layer=web&part=form'), 'How many pods serve the shop'],
+  ['profile editor, form without a schema', inProject('profiles/shop/0.9.0?layer=cache&part=form'), 'replica.replicaCount'],
+  ['profile editor, presets', inProject('profiles/shop/0.9.0?layer=web&part=presets'), 'Reached from outside'],
+  ['profile editor, manifests', inProject('profiles/shop/0.9.0?layer=banner'), 'Name of the manifest'],
+  ['profile editor, settings', inProject('profiles/shop/0.9.0?layer=web&part=settings'), 'Settable by clusters'],
+  ['profile editor, layer as YAML', inProject('profiles/shop/0.9.0?layer=web&part=yaml'), 'settable:'],
+  ['profile editor, variables', inProject('profiles/shop/0.9.0?tab=variables'), 'Password of the administrator'],
+  ['profile editor, about', inProject('profiles/shop/0.9.0?tab=about'), 'Profile version'],
+  ['profile editor, whole YAML', inProject('profiles/shop/0.9.0?tab=yaml'), 'No problems'],
+  ['diff of different profiles', inProject('profiles/shop/diff?with=edge-base'), 'layers differ'],
+  ['diff, rendered', inProject('profiles/edge-base/diff?from=1.1.0&to=1.2.0&tab=rendered'), 'Objects (1)'],
+  ['diff, images', inProject('profiles/edge-base/diff?from=1.1.0&to=1.2.0&tab=images'), '4 images are in both'],
+  ['registries', inProject('registries'), 'kept sealed'],
+  ['registries, a Helm repository', inProject('registries?name=stable'), '2 to choose from'],
+  ['registries, imported', inProject('registries?tab=units'), 'Used by'],
+  ['registries, own', inProject('registries?tab=own'), 'retail/web-shop'],
+  ['macros', inProject('macros'), 'sensitive, sealed'],
+  ['macros of the tenant', inProject('macros?of=tenant'), 'No macro yet'],
+  ['cluster, values', inProject('clusters/store-000?tab=values'), 'charts.till.image.tag'],
+  ['cluster, images', inProject('clusters/store-000?tab=images'), 'Download SBOM'],
   ['diff', inProject('profiles/edge-base/diff?from=1.1.0&to=1.2.0'), '1 of 4 layers differ'],
   ['events', inProject('events'), 'DriftHealed'],
   ['unknown page', inProject('moon'), 'no such page'],
@@ -70,7 +91,7 @@ describe.skipIf(reason !== undefined)(`dashboard in Chromium${reason === undefin
   });
 
   describe.each(['light', 'dark'] as const)('%s', (theme) => {
-    test('every screen is accessible and within its policy', { timeout: 180_000 }, async () => {
+    test('every screen is accessible and within its policy', { timeout: 300_000 }, async () => {
       const server = await start({ hosts: 60 });
       const { context, page, complaints } = await openPage(browser, server.url, theme);
       await context.addInitScript({ path: axePath });
@@ -125,7 +146,7 @@ describe.skipIf(reason !== undefined)(`dashboard in Chromium${reason === undefin
     await context.close();
   });
 
-  test('open menus and dialogs are accessible too', { timeout: 60_000 }, async () => {
+  test('open menus and dialogs are accessible too', { timeout: 120_000 }, async () => {
     const server = await start({ hosts: 12 });
     const { context, page, complaints } = await openPage(browser, server.url);
     await context.addInitScript({ path: axePath });
@@ -146,18 +167,60 @@ describe.skipIf(reason !== undefined)(`dashboard in Chromium${reason === undefin
     await page.getByRole('button', { name: 'Create ticket' }).click();
     await page.getByRole('dialog').waitFor();
     expect.soft(await findings(page), 'ticket').toEqual([]);
+    for (const [path, opener, dialog] of [
+      ['profiles/shop/0.9.0?layer=web', 'Add a layer', 'Add layer'],
+      ['profiles/shop/0.9.0?layer=web', 'Swap', 'Swap layer web'],
+      ['profiles/shop/0.9.0?layer=web', 'Duplicate', 'Duplicate layer web'],
+      ['registries', 'Add registry', 'Add registry'],
+      ['registries', 'Change', 'Change registry packs'],
+      ['macros', 'Add macro', 'Add macro'],
+    ] as const) {
+      await page.goto(inProject(path));
+      await page.getByRole('button', { name: opener, exact: true }).click();
+      await page.getByRole('dialog', { name: dialog }).waitFor();
+      expect.soft(await findings(page), dialog).toEqual([]);
+    }
+    for (const item of ['Import…', 'Clone…']) {
+      await page.goto(inProject('profiles/shop/0.9.0'));
+      await page.getByRole('button', { name: /^More/ }).click();
+      await page.getByRole('menuitem', { name: item }).click();
+      await page.getByRole('dialog').waitFor();
+      expect.soft(await findings(page), item).toEqual([]);
+    }
     expect(complaints).toEqual([]);
     await context.close();
   });
 
-  test('hostile names and texts stay text', { timeout: 120_000 }, async () => {
+  test('hostile names and texts stay text', { timeout: 240_000 }, async () => {
     const server = await start({ hosts: 12, isHostile: true });
     const { context, page, complaints } = await openPage(browser, server.url);
     await logIn(page, server.credentials);
     const part = encodeURIComponent;
-    const visits = ['fleet', 'clusters', 'hosts', 'lobby', 'lobby?tab=tickets', 'profiles', 'events', 'create/cluster', 'fleet?group=site'];
+    const visits = [
+      'fleet',
+      'clusters',
+      'hosts',
+      'lobby',
+      'lobby?tab=tickets',
+      'profiles',
+      'events',
+      'create/cluster',
+      'registries',
+      'registries?tab=units',
+      'registries?tab=own',
+      'macros',
+      'fleet?group=site',
+    ];
     for (const text of Object.values(hostile))
-      visits.push(`clusters/${part(text)}`, `hosts/${part(text)}`, `clusters/${part(text)}/edit`, `profiles/${part(text)}/1.0.0`, `clusters?q=${part(text)}`);
+      visits.push(
+        `clusters/${part(text)}?tab=values`,
+        `profiles/${part(text)}/diff`,
+        `clusters/${part(text)}`,
+        `hosts/${part(text)}`,
+        `clusters/${part(text)}/edit`,
+        `profiles/${part(text)}/1.0.0`,
+        `clusters?q=${part(text)}`,
+      );
     for (const visit of visits) {
       await page.goto(inProject(visit));
       await page.getByRole('main').waitFor();
@@ -218,6 +281,10 @@ describe.skipIf(reason !== undefined)(`dashboard in Chromium${reason === undefin
       ['profiles', 'No profile yet'],
       ['events', 'Nothing has happened'],
       ['lobby?tab=tickets', 'No ticket'],
+      ['registries', 'No registry yet'],
+      ['registries?tab=units', 'Nothing is imported yet'],
+      ['registries?tab=own', "Nothing is in the hub's own registry"],
+      ['macros', 'No macro yet'],
     ] as const) {
       await page.goto(inProject(path));
       await page.getByText(text).first().waitFor();

@@ -6,6 +6,7 @@ import type { RouteName, Routes } from '@groundplane/protocol/api/routes';
 import type { ClusterSummaryView, ClusterView, HostSummaryView, PlanView, ProfileSummaryView, ProfileView, WhoView } from '@groundplane/protocol/api/views';
 import type { ClusterSpec } from '@groundplane/protocol/profile';
 import type { z } from 'zod';
+import { contentAnswers } from './fixture-content-answers.ts';
 import { newId, project, type World } from './fixture-data.ts';
 
 export type Answer<T> = { ok: true; value: T } | { ok: false; failure: Failure; status: 400 | 401 | 403 | 404 | 409 };
@@ -26,12 +27,12 @@ export interface Fixture {
   projects: string[];
 }
 
-const yes = <T>(value: T): { ok: true; value: T } => ({ ok: true, value });
+export const yes = <T>(value: T): { ok: true; value: T } => ({ ok: true, value });
 export const no = (status: 400 | 401 | 403 | 404 | 409, code: string, element: string, message: string) =>
   ({ ...fail('fatal', code, element, message), status }) as const;
-const missing = (what: string, name: string) => no(404, 'not-found', `${what} ${name}`, 'does not exist in this project');
+export const missing = (what: string, name: string) => no(404, 'not-found', `${what} ${name}`, 'does not exist in this project');
 
-const pageOf = <T extends { name: string }>(items: readonly T[], query: { after?: string | undefined; limit?: number | undefined }) => {
+export const pageOf = <T extends { name: string }>(items: readonly T[], query: { after?: string | undefined; limit?: number | undefined }) => {
   const sorted = items.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const start = query.after === undefined ? 0 : Number(query.after);
   const end = start + (query.limit ?? 100);
@@ -315,4 +316,5 @@ export const answersOf = (fixture: Fixture): Answers => ({
   ...clusterAnswers(fixture),
   ...hostAnswers(fixture),
   ...otherAnswers(fixture),
+  ...contentAnswers(fixture),
 });

@@ -3,6 +3,9 @@ import type { ClusterView, EventView, HostView, ProfileView, TicketView } from '
 import { profileSpecSchema } from '@groundplane/protocol/profile';
 import type { HostPhase, LayerState, LayerStatus } from '@groundplane/protocol/observed';
 import type { LayerKind } from '@groundplane/protocol/layer';
+import type { Output } from '@groundplane/protocol/api/client';
+import type { ArtifactView, RegistryView } from '@groundplane/protocol/api/registries';
+import { macrosOf, makeArtifacts, makeRegistries, shopSpec } from './fixture-content.ts';
 
 export const project = 'retail';
 const minute = 60_000;
@@ -229,9 +232,10 @@ export const makeProfiles = (atMs: number): ProfileView[] => {
       ...one(4, 'till', '2.7.0', 'released', ['store-000', 'store-001']),
       spec: profileSpecSchema.parse({
         type: 'addon',
-        layers: [{ name: 'till', kind: 'addon', namespace: 'shop', manifests: [{ name: 'till', content: 'kind: ConfigMap\n' }] }],
+        layers: [{ name: 'till', kind: 'addon', namespace: 'shop', settable: ['*'], manifests: [{ name: 'till', content: 'kind: ConfigMap\n' }] }],
       }),
     },
+    { ...one(5, 'shop', '0.9.0', 'draft', []), spec: shopSpec },
   ];
 };
 
@@ -271,6 +275,10 @@ export interface World {
   profiles: Map<string, ProfileView>;
   tickets: Map<string, TicketView>;
   events: EventView[];
+  registries: Map<string, RegistryView>;
+  artifacts: ArtifactView[];
+  macros: Map<string, Output<'setMacro'>>;
+  tenantMacros: Map<string, Output<'setMacro'>>;
 }
 
 export interface WorldOptions {
@@ -315,13 +323,27 @@ const spoil = (world: World, atMs: number): void => {
         spec: { ...profile.spec, description: text },
         usedBy: [text],
       });
+    for (const registry of makeRegistries(atMs, project).slice(0, 1))
+      world.registries.set(text, { ...registry, id: idOf('reg', 900 + index), name: text, url: text, username: text, mirrors: [text] });
+    for (const macro of macrosOf(atMs, project).slice(0, 1)) world.macros.set(text, { ...macro, id: idOf('mac', 900 + index), name: text, value: text });
+    for (const artifact of makeArtifacts(atMs)) world.artifacts.push({ ...artifact, repository: text, tag: text });
     world.tickets.set(text, { ...makeTicket(atMs), id: idOf('tic', 900 + index), name: text });
   });
 };
 
 /** A fleet as the hub would tell it. */
 export const makeWorld = (options: WorldOptions, atMs: number): World => {
-  const world: World = { hosts: new Map(), clusters: new Map(), profiles: new Map(), tickets: new Map(), events: [] };
+  const world: World = {
+    hosts: new Map(),
+    clusters: new Map(),
+    profiles: new Map(),
+    tickets: new Map(),
+    events: [],
+    registries: new Map(),
+    artifacts: [],
+    macros: new Map(),
+    tenantMacros: new Map(),
+  };
   if (options.isEmpty === true) return world;
   const hosts = Array.from({ length: options.hosts }, (_, number) => makeHost(number, atMs));
   for (const host of hosts) world.hosts.set(host.name, host);
@@ -349,6 +371,9 @@ export const makeWorld = (options: WorldOptions, atMs: number): World => {
   for (const profile of makeProfiles(atMs)) world.profiles.set(`${profile.name}@${profile.version}`, profile);
   world.tickets.set('batch-november', makeTicket(atMs));
   world.events = makeEvents(atMs);
+  for (const registry of makeRegistries(atMs, project)) world.registries.set(registry.name, registry);
+  for (const macro of macrosOf(atMs, project)) world.macros.set(macro.name, macro);
+  world.artifacts = makeArtifacts(atMs);
   if (options.isHostile === true) spoil(world, atMs);
   return world;
 };

@@ -205,7 +205,7 @@ describe.skipIf(reason !== undefined)(`journeys in Chromium${reason === undefine
   test('the editor marks mistakes by line and explains a released version', { timeout: 60_000 }, async () => {
     const { page, server, complaints } = await visit();
     await logIn(page, server.credentials);
-    await page.goto('/p/retail/profiles/edge-base/1.2.0');
+    await page.goto('/p/retail/profiles/edge-base/1.2.0?tab=yaml');
     await expect.poll(() => page.getByRole('button', { name: 'Release', exact: true }).getAttribute('title')).toContain('is released and never changes');
     await page.getByRole('button', { name: 'Continue as 1.3.0' }).click();
     await page.getByText('is released and never changes').waitFor({ state: 'detached' });

@@ -1,16 +1,24 @@
 import { digestBytes } from '@groundplane/protocol/digest';
 import { fail, ok, type Failure, type Result } from '@groundplane/protocol/failure';
 import type { HostInfo } from '@groundplane/protocol/observed';
-import type { FileToWrite, Host, UnitState } from '@groundplane/agent/port/host';
+import type { AccountState, FileToWrite, Host, PackageState, UnitState } from '@groundplane/agent/port/host';
 
 export interface FakeHostState {
   files: Record<string, FileToWrite>;
   sysctls: Record<string, string>;
   /** `known` units exist without a file of ours. */
   units: Record<string, UnitState>;
+  packages?: Record<string, PackageState>;
+  /** Loaded ones. */
+  modules?: string[];
+  accounts?: Record<string, AccountState>;
 }
 
-type Operation = Exclude<keyof Host, 'info'>;
+/** What the repositories of the simulated machine have, oldest first. */
+export const fakeRepository: Readonly<Record<string, readonly string[]>> = { chrony: ['4.5-1', '4.6-1'], curl: ['8.5-1', '8.9-2'], nfs: ['2.6-1'] };
+const fakeModules = ['overlay', 'br_netfilter', 'nf_conntrack'];
+
+type Operation = Exclude<keyof Host, 'info' | 'packages'> | 'readPackages' | 'installPackages' | 'removePackages';
 
 /** A Linux machine in memory. */
 export interface FakeHost extends Host {
@@ -50,6 +58,9 @@ export const fakeHost = (state: FakeHostState = emptyHostState(), info: HostInfo
     const failure = faults.get(operation)?.shift();
     return failure === undefined ? undefined : { ok: false, failure };
   };
+  const packages = (state.packages ??= {});
+  const modules = (state.modules ??= []);
+  const accounts = (state.accounts ??= {});
   const hasUnit = (unit: string): boolean => Object.hasOwn(state.units, unit) || Object.hasOwn(state.files, `/etc/systemd/system/${unit}`);
   const run = <T>(operation: Operation, work: () => Result<T>): Promise<Result<T>> => Promise.resolve(fault(operation) ?? work());
   return {
@@ -98,5 +109,60 @@ export const fakeHost = (state: FakeHostState = emptyHostState(), info: HostInfo
         log.push('reload');
         return ok(undefined);
       }),
+    readModule: (name) => run('readModule', () => ok(modules.includes(name) ? 'loaded' : 'absent')),
+    loadModule: (name) =>
+      run('loadModule', () => {
+        if (!fakeModules.includes(name)) return fail('blocked', 'module-unknown', `module ${name}`, 'this kernel has no such module');
+        if (!modules.includes(name)) modules.push(name);
+        log.push(`modprobe ${name}`);
+        return ok(undefined);
+      }),
+    unloadModule: (name) =>
+      run('unloadModule', () => {
+        if (modules.includes(name)) modules.splice(modules.indexOf(name), 1);
+        return ok(undefined);
+      }),
+    readAccount: (name) => run('readAccount', () => ok(accounts[name] ?? 'absent')),
+    setAccount: (name, next) =>
+      run('setAccount', () => {
+        const before = accounts[name]?.groups ?? [name];
+        accounts[name] = { groups: [...new Set([...before, ...next.groups])], shell: next.shell };
+        log.push(`account ${name}`);
+        return ok(undefined);
+      }),
+    removeAccount: (name) =>
+      run('removeAccount', () => {
+        delete accounts[name];
+        log.push(`no account ${name}`);
+        return ok(undefined);
+      }),
+    packages: {
+      name: 'fake',
+      read: (names) => run('readPackages', () => ok(new Map(names.map((name) => [name, packages[name] ?? ('absent' as const)])))),
+      install: (wishes) =>
+        run('installPackages', () => {
+          const unknown = wishes.find(({ name, version }) => {
+            const versions = fakeRepository[name] ?? [];
+            return version === undefined
+              ? versions.length === 0 && packages[name] === undefined
+              : !versions.includes(version) && packages[name]?.version !== version;
+          });
+          if (unknown !== undefined)
+            return fail('blocked', 'package-unknown', `packages ${unknown.name}`, `no repository has ${unknown.name} ${unknown.version ?? ''}`);
+          for (const { name, version, held } of wishes)
+            packages[name] = {
+              version: version ?? packages[name]?.version ?? fakeRepository[name]?.at(-1) ?? '',
+              held: version !== undefined && held !== false,
+            };
+          log.push(`install ${wishes.map((item) => item.name).join(' ')}`);
+          return ok(undefined);
+        }),
+      remove: (names) =>
+        run('removePackages', () => {
+          for (const name of names) delete packages[name];
+          log.push(`uninstall ${names.join(' ')}`);
+          return ok(undefined);
+        }),
+    },
   };
 };

@@ -20,7 +20,7 @@ interface DeltaFigures {
 }
 
 /** The same numbers at each run. */
-const dice = (): ((max: number) => number) => {
+export const dice = (): ((max: number) => number) => {
   let state = 12_345;
   return (max) => {
     state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
@@ -72,7 +72,8 @@ const binary = (): Buffer => {
   return readFileSync(file).subarray(0, 10 * 1024 * 1024);
 };
 
-const zstdBytes = (from: Buffer, to: Buffer): number | undefined => {
+/** What `zstd --patch-from` makes of it at a level; undefined without the command. */
+export const zstdBytes = (from: Buffer, to: Buffer, options: readonly string[] = ['-19', '--long=27']): number | undefined => {
   if (!['/usr/bin/zstd', '/usr/local/bin/zstd', '/bin/zstd'].some((path) => existsSync(path))) return undefined;
   const folder = mkdtempSync(join(tmpdir(), 'gp-delta-'));
   try {
@@ -81,7 +82,7 @@ const zstdBytes = (from: Buffer, to: Buffer): number | undefined => {
       ['new', to],
     ] as const)
       writeFileSync(join(folder, name), bytes);
-    execFileSync('zstd', ['-19', '-q', '--long=27', `--patch-from=${join(folder, 'old')}`, join(folder, 'new'), '-o', join(folder, 'patch')], {
+    execFileSync('zstd', [...options, '-q', `--patch-from=${join(folder, 'old')}`, join(folder, 'new'), '-o', join(folder, 'patch')], {
       stdio: 'ignore',
     });
     return statSync(join(folder, 'patch')).size;

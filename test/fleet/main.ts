@@ -159,7 +159,10 @@ const benchmarks = { enrol, change, idle, agent } as const;
 const alone: Readonly<Record<string, () => Promise<readonly Figures[]>>> = {
   render: async () => [await (await import('./render.ts')).render()],
   resolve: async () => [await (await import('./resolve.ts')).resolve()],
-  delta: async () => (await (await import('./delta.ts')).deltaFigures()).map((figures) => ({ ...figures })),
+  delta: async () => [
+    ...(await (await import('./delta.ts')).deltaFigures()).map((figures) => ({ ...figures })),
+    ...(await (await import('./chunks.ts')).chunkFigures()).map((figures) => ({ ...figures })),
+  ],
 };
 
 const isFleetBenchmark = (name: string): name is keyof typeof benchmarks => Object.hasOwn(benchmarks, name);

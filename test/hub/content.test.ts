@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rawRoutes } from '@groundplane/protocol/api/routes';
 import { digestBytes } from '@groundplane/protocol/digest';
-import { limits } from '@groundplane/protocol/limits';
+import { registryLimits } from '@groundplane/hub/registry/limits';
 import { applyCluster, applyProfile, enrolledHost, openHub, until, type HubWorld } from './world.ts';
 
 const bytes = Buffer.from(Array.from({ length: 1_000 }, (_, index) => index % 251));
@@ -118,7 +118,7 @@ describe('upload', () => {
   });
 
   test('more than the limit is refused before it is read, when it says so', async () => {
-    const response = await put(digest, 'x', { 'content-length': String(limits.contentBlobBytes + 1) });
+    const response = await put(digest, 'x', { 'content-length': String(registryLimits.blobBytes + 1) });
     expect(response.status).toBe(413);
   });
 

@@ -12,6 +12,8 @@ import type { ApiDeps } from '@groundplane/hub/api/handler';
 import { apiRouter } from '@groundplane/hub/api/router';
 import { mountStream } from '@groundplane/hub/api/stream';
 import { diskContent } from '@groundplane/hub/content/disk';
+import type { Throttle } from '@groundplane/hub/content/throttle';
+import { registryLimits } from '@groundplane/hub/registry/limits';
 import { createBlobCipher } from '@groundplane/hub/trust/blob-cipher';
 import { diskStaging } from '@groundplane/hub/content/staging';
 import { mountRegistry } from '@groundplane/hub/registry/serve';
@@ -62,6 +64,8 @@ export interface HubWorldOptions {
   /** People reach this hub by https. */
   isSecure?: boolean;
   egress?: ApiDeps['egress'];
+  blobBytesMax?: number;
+  throttle?: Throttle;
 }
 
 const newId = (kind: Parameters<typeof makeId>[0]): string => makeId(kind, (length) => systemRandom.bytes(length));
@@ -105,6 +109,11 @@ export const openHub = async (options: HubWorldOptions = {}): Promise<HubWorld> 
   const deps: ApiDeps = {
     store,
     content,
+    transfers: {
+      staging: diskStaging(join(folder, 'uploads'), clock),
+      blobBytesMax: options.blobBytesMax ?? registryLimits.blobBytes,
+      ...(options.throttle === undefined ? {} : { throttle: options.throttle }),
+    },
     sealers: core.sealers,
     auth,
     keys,
@@ -121,7 +130,7 @@ export const openHub = async (options: HubWorldOptions = {}): Promise<HubWorld> 
   };
   const app = new Hono();
   mountContent(app, deps, core.delivery);
-  mountRegistry(app, { content, staging: diskStaging(join(folder, 'uploads'), clock), catalogue: hubCatalogue(deps) });
+  mountRegistry(app, { content, ...deps.transfers, catalogue: hubCatalogue(deps) });
   const stream = mountStream(app, deps);
   app.route(
     '/',

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import { podImages } from '@groundplane/hub/media/pod-images';
 import { bundleSbom, imagePurl, imagesOfBundle } from '@groundplane/hub/media/sbom';
 import type { Bundle } from '@groundplane/protocol/bundle';
 import { digestBytes } from '@groundplane/protocol/digest';
@@ -19,17 +18,6 @@ const layer = (name: string, objects: string[]): Bundle['layers'][number] => ({
 });
 const bundle: Bundle = { schema: 'groundplane.dev/bundle/1', engine: 'test', profiles: [], layers: [layer('web', ['a', 'b']), layer('db', ['b'])] };
 
-test('images wherever a pod template lies, init and ephemeral ones too', () => {
-  const pod = {
-    containers: [{ name: 'c', image: ' nginx:1 ' }],
-    initContainers: [{ name: 'i', image: 'busybox' }],
-    ephemeralContainers: [{ name: 'e', image: 'debug' }],
-  };
-  expect(podImages({ kind: 'CronJob', spec: { jobTemplate: { spec: { template: { spec: pod } } } } })).toEqual(['busybox', 'debug', 'nginx:1']);
-  expect(podImages({ items: [{ spec: pod }, { spec: pod }] })).toHaveLength(3);
-  for (const odd of [null, 3, 'x', { containers: [null, 3, {}, { image: '' }, { image: 7 }] }, { containers: 'x' }]) expect(podImages(odd)).toEqual([]);
-});
-
 test('package URLs', () => {
   expect(imagePurl('nginx')).toBe('pkg:oci/nginx?repository_url=docker.io%2Flibrary%2Fnginx&tag=latest');
   expect(imagePurl(`registry.example:5000/a/web@${digest}`)).toBe(`pkg:oci/web@${digest}?repository_url=registry.example:5000%2Fa%2Fweb`);
@@ -47,6 +35,10 @@ test('layers, images, and which needs which; equal bundles give equal bytes', ()
   expect(images).toEqual([
     { reference: 'nginx:1', layers: ['db', 'web'] },
     { reference: 'redis:7', layers: ['db', 'web'] },
+  ]);
+  const listed = { layers: [{ ...layer('web', ['a']), images: ['redis:8'] }, layer('db', ['b'])] };
+  expect(imagesOfBundle(listed, new Map([[digestBytes('a'), ['nginx:1']]])), 'a layer that lists its images is believed').toEqual([
+    { reference: 'redis:8', layers: ['web'] },
   ]);
   const made = bundleSbom({ name: 'shop', version: '1' }, bundle, images);
   expect(JSON.stringify(bundleSbom({ name: 'shop', version: '1' }, bundle, images))).toBe(JSON.stringify(made));

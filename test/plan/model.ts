@@ -17,7 +17,15 @@ import type { Step, StepArgs, StepKind } from '@groundplane/protocol/plan/steps'
 
 type FileState = { digest: Digest; mode: string; owner: string; group: string };
 type UnitState = { enabled: boolean; active: boolean };
-type BeforeImage = { file: FileState | 'absent' } | { sysctl: string } | { unit: UnitState | 'absent' };
+type PackageState = { version: string; held: boolean };
+type UserState = { groups: readonly string[]; shell: string };
+type BeforeImage =
+  | { file: FileState | 'absent' }
+  | { sysctl: string }
+  | { unit: UnitState | 'absent' }
+  | { package: PackageState | 'absent' }
+  | { module: boolean }
+  | { user: UserState | 'absent' };
 
 /**
  * A host, its Kubernetes and the agent's memory, as small as they can be: maps and nothing else. It says what each step does to the world, a second time and in
@@ -27,6 +35,9 @@ export interface ModelWorld {
   files: Map<string, FileState>;
   sysctls: Map<string, string>;
   units: Map<string, UnitState>;
+  packages: Map<string, PackageState>;
+  modules: Set<string>;
+  users: Map<string, UserState>;
   /** Live objects: what content they hold, and whether our label is on them. */
   live: Map<string, { ref: ObjectRef; digest: Digest; ours: boolean; ready: boolean }>;
   records: Map<string, LayerRecord>;
@@ -48,6 +59,9 @@ export const emptyWorld = (): ModelWorld => ({
     ['net.ipv4.ip_forward', '0'],
   ]),
   units: new Map([['ssh.service', { enabled: true, active: true }]]),
+  packages: new Map([['curl', { version: '8.5-1', held: false }]]),
+  modules: new Set(['overlay']),
+  users: new Map([['root', { groups: ['root'], shell: '/bin/bash' }]]),
   live: new Map(),
   records: new Map(),
   owned: new Map(),
@@ -94,6 +108,7 @@ export const factsOf = (world: ModelWorld, bundle: Bundle | undefined, options: 
     ...layers.flatMap(({ layer }) => (layer.os === undefined ? [] : wantedFiles(layer.os).map((file) => file.path))),
   ]);
   const units = new Set([...world.units.keys(), ...layers.flatMap(({ layer }) => (layer.os?.units ?? []).map((unit) => unit.name))]);
+  const osOf = layers.flatMap(({ layer }) => (layer.os === undefined ? [] : [layer.os]));
   return {
     target: {
       version: versionOf(bundle, options.generation),
@@ -110,6 +125,18 @@ export const factsOf = (world: ModelWorld, bundle: Bundle | undefined, options: 
       files: new Map([...files].map((path) => [path, world.files.get(path) ?? 'absent'])),
       sysctls: new Map(world.sysctls),
       units: new Map([...units].map((unit) => [unit, world.units.get(unit) ?? 'absent'])),
+      packages: new Map(
+        [...world.packages.keys(), ...osOf.flatMap((os) => (os.packages ?? []).map((item) => item.name))].map((name) => [
+          name,
+          world.packages.get(name) ?? 'absent',
+        ]),
+      ),
+      modules: new Map(
+        [...world.modules, ...osOf.flatMap((os) => os.modules ?? [])].map((module) => [module, world.modules.has(module) ? 'loaded' : 'absent']),
+      ),
+      users: new Map(
+        [...world.users.keys(), ...osOf.flatMap((os) => (os.users ?? []).map((user) => user.name))].map((user) => [user, world.users.get(user) ?? 'absent']),
+      ),
     },
     kubernetes: world.kubernetes,
     objects: world.kubernetes.state === 'reachable' ? new Map([...refs].map(([key, ref]) => [key, observe(world, ref)])) : new Map(),
@@ -192,6 +219,36 @@ const effects: Effects = {
     giveBack(world, step.layer, 'unit', step.unit, (before) => {
       if (!('unit' in before) || before.unit === 'absent') world.units.delete(step.unit);
       else world.units.set(step.unit, before.unit);
+    }),
+  setPackages: (world, step) => {
+    for (const { name, version } of step.packages) {
+      const before = world.packages.get(name);
+      takeOs(world, step.layer, 'package', name, { package: before ?? 'absent' });
+      world.packages.set(name, { version: version ?? before?.version ?? 'newest', held: version !== undefined });
+    }
+  },
+  restorePackages: (world, step) => {
+    for (const name of step.names)
+      giveBack(world, step.layer, 'package', name, (before) => {
+        if (!('package' in before) || before.package === 'absent') world.packages.delete(name);
+        else world.packages.set(name, before.package);
+      });
+  },
+  loadModule: (world, step) => {
+    takeOs(world, step.layer, 'module', step.module, { module: world.modules.has(step.module) });
+    world.modules.add(step.module);
+  },
+  restoreModule: (world, step) =>
+    giveBack(world, step.layer, 'module', step.module, (before) => void ('module' in before && !before.module && world.modules.delete(step.module))),
+  setUser: (world, step) => {
+    const before = world.users.get(step.user);
+    takeOs(world, step.layer, 'user', step.user, { user: before ?? 'absent' });
+    world.users.set(step.user, { groups: [...new Set([...(before?.groups ?? []), ...step.groups])], shell: step.shell });
+  },
+  restoreUser: (world, step) =>
+    giveBack(world, step.layer, 'user', step.user, (before) => {
+      if (!('user' in before) || before.user === 'absent') world.users.delete(step.user);
+      else world.users.set(step.user, { ...world.users.get(step.user), ...before.user });
     }),
   ensureNamespace: (world, step) => {
     const ref = namespaceRef(step.namespace);
@@ -279,7 +336,10 @@ export const hook = (
 /** An OS layer of files (`/etc/motd = text`), settings and units. */
 export const osLayer = (
   name: string,
-  os: { files?: string[]; sysctls?: Record<string, string>; units?: NonNullable<BundleLayer['os']>['units'] },
+  os: { files?: string[]; sysctls?: Record<string, string>; units?: NonNullable<BundleLayer['os']>['units'] } & Pick<
+    NonNullable<BundleLayer['os']>,
+    'packages' | 'modules' | 'users'
+  >,
 ): BundleLayer =>
   layer(name, {
     kind: 'os',
@@ -287,6 +347,9 @@ export const osLayer = (
       files: (os.files ?? []).map((text) => ({ path: text.split(' = ')[0] ?? '', ...content(text), mode: '0644', owner: 'root', group: 'root' })),
       sysctls: os.sysctls ?? {},
       units: os.units ?? [],
+      ...(os.packages === undefined ? {} : { packages: os.packages }),
+      ...(os.modules === undefined ? {} : { modules: os.modules }),
+      ...(os.users === undefined ? {} : { users: os.users }),
     },
   });
 

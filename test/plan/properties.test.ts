@@ -61,12 +61,20 @@ const os = fc
     files: fc.subarray(['/etc/a = 1', '/etc/b = 1', '/etc/b = 2', '/etc/c = 1']),
     sysctls: fc.dictionary(fc.constantFrom('vm.swappiness', 'net.ipv4.ip_forward'), fc.constantFrom('1', '7')),
     active: fc.boolean(),
+    packages: fc.uniqueArray(fc.record({ name: fc.constantFrom('curl', 'chrony'), version: fc.constantFrom(undefined, '8.5-1', '9.0-1') }), {
+      selector: (item) => item.name,
+    }),
+    modules: fc.subarray(['overlay', 'br_netfilter']),
+    users: fc.subarray(['ops', 'root']),
   })
   .map((item) =>
     osLayer(item.name, {
       files: [...new Map(item.files.map((text) => [text.split(' = ')[0], text])).values()],
       sysctls: { ...item.sysctls },
       units: [{ name: 'app.service', file: { digest: digestBytes('unit'), size: 4 }, enabled: true, active: item.active, dropIns: [] }],
+      packages: item.packages.map(({ name, version }) => ({ name, ...(version === undefined ? {} : { version }) })),
+      modules: item.modules,
+      users: item.users.map((name) => ({ name, groups: name === 'root' ? [] : ['sudo'], shell: '/bin/bash' })),
     }),
   );
 
@@ -243,6 +251,9 @@ describe('planning', () => {
         expect(Object.fromEntries(end.world.sysctls)).toEqual({ 'vm.swappiness': '60', 'net.ipv4.ip_forward': '0' });
         expect([...end.world.files.keys()]).toEqual([]);
         expect(Object.fromEntries(end.world.units)).toEqual({ 'ssh.service': { enabled: true, active: true } });
+        expect(Object.fromEntries(end.world.packages)).toEqual({ curl: { version: '8.5-1', held: false } });
+        expect([...end.world.modules]).toEqual(['overlay']);
+        expect(Object.fromEntries(end.world.users)).toEqual({ root: { groups: ['root'], shell: '/bin/bash' } });
       }),
       { numRuns: 300 },
     );

@@ -47,6 +47,34 @@ export const scenarios: Record<string, [string, (t: Teller) => void]> = {
       t.plan();
     },
   ],
+  'os-packages': [
+    'Packages, modules and accounts come, drift, change and go',
+    (t) => {
+      const first = osLayer('base', {
+        files: ['/etc/chrony.conf = x'],
+        packages: [{ name: 'chrony', version: '4.5-1' }, { name: 'curl' }],
+        modules: ['overlay', 'br_netfilter'],
+        users: [{ name: 'ops', groups: ['sudo'], shell: '/bin/bash' }],
+      });
+      t.want('base with a pinned package, one of any version that is there, two modules and an account', bundleOf(first));
+      t.plan();
+      t.apply();
+      t.happens('somebody upgrades the pinned package, unloads a module and takes the account away', (w) => {
+        w.packages.set('chrony', { version: '4.6-1', held: false });
+        w.modules.delete('br_netfilter');
+        w.users.delete('ops');
+      });
+      t.plan();
+      t.apply();
+      t.want('base with a newer pinned package and nothing else', bundleOf(osLayer('base', { packages: [{ name: 'chrony', version: '4.6-1' }] })));
+      t.plan();
+      t.apply();
+      t.want('nothing', undefined);
+      t.plan();
+      t.apply();
+      t.plan();
+    },
+  ],
   'upgrade-os': [
     'The OS layer changes: files, settings and units come, change and go',
     (t) => {

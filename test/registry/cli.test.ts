@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -14,6 +15,34 @@ interface Said {
   [key: string]: unknown;
 }
 const said = (text: string): Said => JSON.parse(text) as Said;
+
+/** A profile version travels signed; the key is asked for and told apart, and the receipt says what came. */
+const signedMedia = async (hub: TestHub, other: TestHub): Promise<void> => {
+  const file = (name: string): string => join(hub.folder, name);
+  const pair = generateKeyPairSync('ed25519');
+  await writeFile(file('key.pem'), pair.privateKey.export({ type: 'pkcs8', format: 'pem' }));
+  await writeFile(file('pub.pem'), pair.publicKey.export({ type: 'spki', format: 'pem' }));
+  await writeFile(file('other.pem'), generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }));
+  const exported = await hub.gp(['media', 'export', 'profile', 'shop@1.0.0', 'profile.tar', '--sign', 'key.pem', '-o', 'json']);
+  expect([exported.error, said(exported.out)]).toEqual(['', expect.objectContaining({ blobs: 2, images: 0, missing: [], signed: true })]);
+  const inspected = async (...more: string[]): Promise<{ code: number; out: string; error: string }> => hub.gp(['media', 'inspect', ...more, '-o', 'json']);
+  expect(said((await inspected('profile.tar')).out)).toMatchObject({ subject: { profile: 'shop@1.0.0' }, signature: { state: 'unchecked' } });
+  expect(said((await inspected('profile.tar', '--key', 'pub.pem')).out)).toMatchObject({ signature: { state: 'verified' } });
+  expect((await inspected('profile.tar', '--key', 'other.pem')).error).toContain('was not made with the key');
+  expect((await inspected('profile.tar', '--key', 'gone.pem')).error).toContain('gone.pem');
+  expect((await inspected('shop.tar', '--key', 'pub.pem')).error).toContain('is not signed, and a key was given');
+  const refused = await other.gp(['media', 'import', file('shop.tar'), '--key', file('pub.pem')]);
+  expect([refused.code, refused.error]).toEqual([1, expect.stringContaining('is not signed')]);
+  expect((await other.gp(['media', 'import', file('profile.tar')])).error).toContain('which was not checked');
+  const taken = await other.gp(['media', 'import', file('profile.tar'), '--key', file('pub.pem'), '--receipt', 'receipt.json', '-o', 'json']);
+  expect(taken.error).toBe('');
+  const receipt = said(await readFile(join(other.folder, 'receipt.json'), 'utf8'));
+  expect(receipt).toMatchObject({ schema: 'groundplane.dev/media-receipt/1', profiles: ['shop@1.0.0'], medium: { signature: { state: 'verified' } } });
+  expect(receipt['digests']).toHaveLength(2);
+  expect(said(taken.out)['receipt']).toEqual(receipt);
+  expect((await hub.gp(['media', 'export', 'profile', 'shop', 'x.tar'])).error).toContain('takes a cluster and a file');
+  expect((await hub.gp(['media', 'export', 'profile', 'shop@9.9.9', 'x.tar'])).error).toContain('shop@9.9.9');
+};
 
 describe.skipIf(registryMissing !== '')(`gp registry, gp pack and gp media against a hub and a real registry${reasonText}`, () => {
   let hub: TestHub;
@@ -100,6 +129,12 @@ describe.skipIf(registryMissing !== '')(`gp registry, gp pack and gp media again
       const again = await hub.gp(['pack', 'pull', folder, `${target}:1.0.0`], { env: { ...env } });
       expect(again.error).toContain('not empty');
     }
+    const values = join(hub.folder, 'pack', 'values.yaml');
+    const before = await readFile(values, 'utf8');
+    await writeFile(values, 'pack: [\n');
+    const broken = await run('pack', 'push', 'pack', `${new URL(hub.url).host}/default/packs/ingress`, '--force');
+    expect([broken.code, broken.error]).toEqual([1, expect.stringContaining('nothing was pushed')]);
+    await writeFile(values, before);
     await writeFile(join(hub.folder, 'pack', 'values.yaml'), 'pack:\n  namespace: other\n');
     const taken = await run('pack', 'push', 'pack', `${new URL(hub.url).host}/default/packs/ingress`);
     expect([taken.code, taken.error]).toEqual([1, expect.stringContaining('--force')]);
@@ -135,6 +170,11 @@ describe.skipIf(registryMissing !== '')(`gp registry, gp pack and gp media again
     expect(inspected).toMatchObject({ missing: [], images: [{ reference: image }] });
     const other = await startTestHub();
     try {
+      const pushed = await hub.gp(['profile', 'push', 'shop@1.0.0', `${registry.host}/profiles/shop`, '-o', 'json'], { env });
+      expect([pushed.error, said(pushed.out)]).toEqual(['', expect.objectContaining({ reference: `${registry.host}/profiles/shop:1.0.0` })]);
+      const pulled = await other.gp(['profile', 'pull', `${registry.host}/profiles/shop`, '--profile-version', '^1', '-o', 'json'], { env });
+      expect([pulled.error, said(pulled.out)]).toEqual(['', expect.objectContaining({ name: 'shop', version: '1.0.0' })]);
+      expect((await other.gp(['get', 'profiles', '-o', 'name'])).out).toBe('profile/shop@1.0.0\n');
       const imported = await other.gp(['media', 'import', join(hub.folder, 'shop.tar'), '-o', 'json']);
       expect(imported.error).toBe('');
       expect(said(imported.out)).toMatchObject({ profiles: 1, images: 1 });
@@ -143,6 +183,7 @@ describe.skipIf(registryMissing !== '')(`gp registry, gp pack and gp media again
       expect(twice).toMatchObject({ sent: 0 });
       const folder = said((await other.gp(['media', 'import', join(hub.folder, 'shop.tar'), '--dir', 'content', '-o', 'json'])).out);
       expect(folder['taken']).toBe(folder['blobs']);
+      await signedMedia(hub, other);
       expect(other.log()).toBe('');
     } finally {
       await other.close();

@@ -88,6 +88,14 @@ describe('a busy registry', () => {
     expect(rig.clock.waits).toEqual([7_000, 7_000]);
   });
 
+  test('whoever has somebody waiting does not wait for minutes', async () => {
+    const proxy = await proxyTo();
+    proxy.fault = (_, response) => answer(response, 429, '{}', { 'retry-after': '11' });
+    const rig = rigFor({}, { private: ['127.0.0.0/8'] }, { waitMaxMs: 10_000 });
+    expect(codeOf(await rig.client.manifest(ref(`${proxy.host}/busy:1`)))).toBe('registry-busy');
+    expect([proxy.seen.length, rig.clock.waits]).toEqual([1, []]);
+  });
+
   test('it gives up in the end, and says so', async () => {
     const proxy = await proxyTo();
     proxy.fault = (_, response) => answer(response, 503, '{"errors":[{"code":"UNAVAILABLE","message":"come\\nlater"}]}');

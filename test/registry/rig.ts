@@ -31,13 +31,18 @@ export interface Rig {
   close(): void;
 }
 
-export const clientFor = (settings: Record<string, RegistrySettings> = {}, policy: EgressPolicy = { private: ['127.0.0.0/8', '::1/128'] }): Rig => {
+export const clientFor = (
+  settings: Record<string, RegistrySettings> = {},
+  policy: EgressPolicy = { private: ['127.0.0.0/8', '::1/128'] },
+  more: { waitMaxMs?: number } = {},
+): Rig => {
   const egress = createEgress(policy, { idleTimeoutMs: 5_000 });
   const clock = hurriedClock();
   const client = createOciClient({
     egress,
     clock,
     tagsPerPage: 5,
+    ...more,
     endpoints: (registry) => Promise.resolve(endpointsOf(registry, settings[registry] ?? {}, undefined)),
   });
   return { client, egress, clock, close: () => egress.close() };

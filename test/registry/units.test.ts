@@ -131,7 +131,7 @@ describe('sync plan', () => {
     );
   });
 
-  test('a filter takes whole tags; newest takes the last ones; a bad filter is named', () => {
+  test('a filter takes whole tags; newest takes the highest versions; a bad filter is named', () => {
     const source = new Map([
       ['v1', 'a'],
       ['v10', 'b'],
@@ -139,7 +139,7 @@ describe('sync plan', () => {
     ]);
     const run = (rule: object) => planSync({ from, to, ...rule }, { source, target: new Map() });
     expect(value(run({ tags: 'v.' })).steps.map((step) => step.to.tag)).toEqual(['v1', 'v2']);
-    expect(value(run({ newest: 1 })).steps.map((step) => step.to.tag)).toEqual(['v2']);
+    expect(value(run({ newest: 1 })).steps.map((step) => step.to.tag)).toEqual(['v10']);
     expect(value(run({ newest: 0 })).steps).toEqual([]);
     expect(codeOf(run({ tags: '(' }))).toBe('request-invalid');
     expect(value(run({ tags: '(a+)+$' })).steps).toEqual([]);

@@ -74,8 +74,10 @@ const chartLayer = async (name: string, template: string, more: Record<string, u
   return { name, kind: 'addon', helm: { chart: { digest: await content.put(archive), name, version: '1.0.0' }, ...more } };
 };
 const map = (name: string, data: string): string => `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ${name}}\ndata: {v: ${data}}\n`;
-const dataOf = (object: Record<string, unknown> | undefined): string =>
-  (object?.['data'] as { v?: string; all?: string }).v ?? (object?.['data'] as { all: string }).all;
+const dataOf = (object: Record<string, unknown> | undefined): string => {
+  const data = (object?.['data'] ?? {}) as { v?: string; all?: string };
+  return data.v ?? data.all ?? '';
+};
 
 describe('packs in bundles', () => {
   test('charts, templates, images and namespaces of a pack', async () => {

@@ -39,8 +39,6 @@ test('bundled into one file, with worker and engine beside it, it renders', asyn
       idleMs: 60_000,
       memoryMaxBytes: 256 * 2 ** 20,
       clock,
-      workerUrl: here('worker.mjs'),
-      artefactUrl: here('helm-engine.wasm.zst'),
     });
     const result = await pool.render(requestFor(reader));
     await pool.close();

@@ -206,6 +206,14 @@ describe('what is rendered', () => {
     expect(await rendered(requestFor(chart, { seed: 'other', nowMs: 1 }))).toEqual(one);
   });
 
+  test('the order in which files are listed does not matter', async () => {
+    const crd = (name: string): string => `apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: ${name}}\n`;
+    const chart = single('a: 1\n', { 'crds/b.yaml': crd('b'), 'crds/a/z.yaml': crd('z'), 'crds/a.yaml': crd('a') });
+    const one = await rendered(requestFor(chart));
+    expect(one.crds.map(({ source }) => source)).toEqual(['single/crds/a/z.yaml', 'single/crds/a.yaml', 'single/crds/b.yaml']);
+    expect(await rendered(requestFor(Object.fromEntries(Object.entries(chart).toReversed())))).toEqual(one);
+  });
+
   test('lookup finds what was declared and nothing else, and is reported', async () => {
     const chart = single(`found: {{ (lookup "v1" "Secret" "store" "old").data.p }}
 list: {{ len (lookup "v1" "Secret" "store" "").items }}

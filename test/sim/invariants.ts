@@ -140,6 +140,9 @@ export const createInvariants = (world: World) => {
         if (target.bundle !== undefined && file !== `version ${version}\n`)
           throw problem(site, `its file says ${JSON.stringify(file)} and should say version ${version}`);
         if (target.bundle === undefined && file !== undefined) throw problem(site, 'a file of ours is left over');
+        const chrony = site.host.state.packages?.['chrony']?.version;
+        const wantedChrony = target.bundle?.layers.find((layer) => layer.kind === 'os')?.os?.packages?.find((item) => item.name === 'chrony')?.version;
+        if (chrony !== wantedChrony) throw problem(site, `has chrony ${String(chrony)} and should have ${String(wantedChrony)}`);
       }
     },
   };

@@ -11,7 +11,13 @@ const specs = (version: number): unknown => ({
     {
       name: 'os',
       kind: 'os',
-      os: { files: [{ path: '/etc/site', content: `version ${version}\n` }], sysctls: version % 2 === 0 ? { 'vm.swappiness': 10 + version } : {} },
+      os: {
+        files: [{ path: '/etc/site', content: `version ${version}\n` }],
+        sysctls: version % 2 === 0 ? { 'vm.swappiness': 10 + version } : {},
+        packages: [{ name: 'chrony', version: version % 2 === 0 ? '4.6-1' : '4.5-1' }, ...(version % 3 === 0 ? [{ name: 'curl' }] : [])],
+        modules: version % 4 === 0 ? ['br_netfilter'] : [],
+        users: version % 3 === 0 ? [{ name: 'ops', groups: ['sudo'], shell: '/bin/bash', sshKeys: ['ssh-ed25519 AAAA test'] }] : [],
+      },
     },
     { name: 'kubernetes', kind: 'kubernetes', kubernetes: { distribution: 'existing' } },
     {

@@ -5,7 +5,13 @@ import { writes, type Before } from '../store/state.ts';
 import type { ExecuteContext, Executor } from './context.ts';
 
 /** The before-image is on disk before the first change, and is never taken twice: the second one would be our own. */
-const remember = async (context: ExecuteContext, layer: string, kind: OwnedOsKind, key: string, read: () => Promise<Result<Before>>): Promise<Result<void>> => {
+export const remember = async (
+  context: ExecuteContext,
+  layer: string,
+  kind: OwnedOsKind,
+  key: string,
+  read: () => Promise<Result<Before>>,
+): Promise<Result<void>> => {
   if (context.state.osItem({ layer, kind, key }) !== undefined) return ok(undefined);
   const other = context.state.os().find((item) => item.kind === kind && item.key === key);
   if (other !== undefined) return context.state.commit([writes.noOs(other), writes.os({ ...other, layer })]);

@@ -5,6 +5,8 @@ import type { ExecuteContext, Executor } from './context.ts';
 import { runHook } from './hooks.ts';
 import { beginLayer, commit, finishLayer, forgetLayer, relabelLayer } from './layers.ts';
 import { reloadUnits, restoreFile, restoreSysctl, restoreUnit, setSysctl, setUnit, writeFile } from './os.ts';
+import { loadModule, restoreModule, restoreUser, setUser } from './os-accounts.ts';
+import { restorePackages, setPackages } from './os-packages.ts';
 import { applyObject, ensureNamespace, pruneObject, releaseObject } from './packs.ts';
 import { awaitReady } from './readiness.ts';
 
@@ -18,6 +20,12 @@ const executors: { [K in StepKind]: Executor<K> } = {
   reloadUnits,
   setUnit,
   restoreUnit,
+  setPackages,
+  restorePackages,
+  loadModule,
+  restoreModule,
+  setUser,
+  restoreUser,
   ensureNamespace,
   applyObject,
   pruneObject,

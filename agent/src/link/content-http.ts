@@ -3,14 +3,15 @@ import { request as secureRequest, Agent as SecureAgent } from 'node:https';
 import { digestBytes } from '@groundplane/protocol/digest';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { limits } from '@groundplane/protocol/limits';
-import { patchType } from '@groundplane/protocol/delta';
+import { deltaBytesMax, patchType } from '@groundplane/protocol/delta';
 import type { ContentSource, PatchBase } from '../port/content.ts';
+import { chunkedFetch } from './chunks.ts';
 import { patched } from './patch.ts';
 
 const timeoutMs = 30_000;
 const resumesMax = 5;
 
-interface Part {
+export interface Part {
   status: number;
   type: string;
   bytes: Buffer;
@@ -43,10 +44,10 @@ export const httpContent = (base: string, options: { token: () => string; caPem?
     : new PlainAgent({ keepAlive: true, maxSockets: 4 });
   const send = isSecure ? secureRequest : plainRequest;
 
-  const get = (digest: string, from: number, sizeMax: number, query = ''): Promise<Result<Part>> => {
+  const get = (digest: string, range: string | undefined, sizeMax: number, more = ''): Promise<Result<Part>> => {
     const { promise, resolve } = Promise.withResolvers<Result<Part>>();
-    const headers: RequestOptions['headers'] = { authorization: `Bearer ${options.token()}`, ...(from === 0 ? {} : { range: `bytes=${from}-` }) };
-    const request = send(new URL(`/api/v1/content/${digest}${query}`, base), { agent, headers, timeout: timeoutMs }, (response) => {
+    const headers: RequestOptions['headers'] = { authorization: `Bearer ${options.token()}`, ...(range === undefined ? {} : { range: `bytes=${range}` }) };
+    const request = send(new URL(`/api/v1/content/${digest}${more}`, base), { agent, headers, timeout: timeoutMs }, (response) => {
       readPart(response, sizeMax).then(
         (part) => resolve(ok(part)),
         () => undefined,
@@ -60,22 +61,27 @@ export const httpContent = (base: string, options: { token: () => string; caPem?
 
   /** What changed since the bundle before. Whatever is odd about it, the whole blob is asked for afterwards. */
   const getPatched = async (digest: string, sizeBytes: number, from: PatchBase): Promise<string | undefined> => {
-    const part = await get(digest, 0, sizeBytes, `?from=${from.digest}&bundle=${from.bundle}`);
+    const part = await get(digest, undefined, sizeBytes, `?from=${from.digest}&bundle=${from.bundle}`);
     if (!part.ok || part.value.status !== 200 || !part.value.isWhole) return undefined;
     const { bytes, type } = part.value;
     const made = type === patchType ? patched(from.text, bytes, sizeBytes) : bytes;
     return made !== undefined && digestBytes(made) === digest && Buffer.byteLength(made.toString('utf8')) === made.length ? made.toString('utf8') : undefined;
   };
 
+  const getChunked = chunkedFetch(get);
+
   return {
     fetch: async (digest, sizeBytes, from) => {
       if (sizeBytes > limits.contentBlobBytes)
         return fail('fatal', 'content-wrong', digest, `is announced with ${sizeBytes} bytes, more than ${limits.contentBlobBytes}`);
-      const text = from === undefined ? undefined : await getPatched(digest, sizeBytes, from);
+      const isLarge = from !== undefined && Math.max(sizeBytes, from.text.length) > deltaBytesMax;
+      const chunked = from !== undefined && isLarge ? await getChunked(digest, sizeBytes, from) : undefined;
+      if (chunked !== undefined) return chunked;
+      const text = from === undefined || isLarge ? undefined : await getPatched(digest, sizeBytes, from);
       if (text !== undefined) return ok(text);
       let have: Buffer = Buffer.alloc(0);
       for (let turn = 0; turn < resumesMax; turn += 1) {
-        const part = await get(digest, have.length, sizeBytes - have.length);
+        const part = await get(digest, have.length === 0 ? undefined : `${have.length}-`, sizeBytes - have.length);
         if (!part.ok) return part;
         const { status, bytes, isWhole } = part.value;
         if (status === 401 || status === 403) return fail('blocked', 'content-denied', digest, 'the hub does not give it to this host');

@@ -18,7 +18,7 @@ export const mqttLink = (url: string, options: { caPem?: string | undefined }): 
       events.onClose(reason);
     };
     const start = async (): Promise<void> => {
-      const { connect } = await import('mqtt');
+      const { connect } = await import('./mqtt-client.ts');
       if (closed) return;
       const clientId = `gp-${randomUUID()}`;
       const client = connect(url, {

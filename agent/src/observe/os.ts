@@ -1,18 +1,36 @@
 import type { BundleLayer } from '@groundplane/protocol/bundle';
-import { ok, type Result } from '@groundplane/protocol/failure';
-import type { ObservedOs, OwnedOs } from '@groundplane/protocol/plan/facts';
+import { fail, ok, type Result } from '@groundplane/protocol/failure';
+import type { ObservedOs, OwnedOs, OwnedOsKind } from '@groundplane/protocol/plan/facts';
 import { wantedFiles } from '@groundplane/protocol/plan/os';
-import type { Host } from '../port/host.ts';
+import type { Host, PackageState } from '../port/host.ts';
 
-/** Reads every file, sysctl and unit that the target names or that we own. */
+/** One question for all of them; hosts whose layers name no packages need no manager that we know. */
+const readPackages = async (host: Host, names: readonly string[]): Promise<Result<Map<string, PackageState | 'absent'>>> => {
+  if (names.length === 0) return ok(new Map());
+  return host.packages === undefined
+    ? fail('blocked', 'packages-unsupported', `packages ${names.slice(0, 5).join(', ')}`, 'this host has none of apt, dnf and zypper')
+    : host.packages.read(names);
+};
+
+/** Reads every file, sysctl, unit, package, module and account that the target names or that we own. */
 export const observeOs = async (host: Host, layers: readonly BundleLayer[], owned: readonly OwnedOs[]): Promise<Result<ObservedOs>> => {
-  const keys = { file: new Set<string>(), sysctl: new Set<string>(), unit: new Set<string>() };
+  const keys: Record<OwnedOsKind, Set<string>> = {
+    file: new Set(),
+    sysctl: new Set(),
+    unit: new Set(),
+    package: new Set(),
+    module: new Set(),
+    user: new Set(),
+  };
   for (const item of owned) keys[item.kind].add(item.key);
   for (const { os } of layers) {
     if (os === undefined) continue;
     for (const file of wantedFiles(os)) keys.file.add(file.path);
     for (const key of Object.keys(os.sysctls)) keys.sysctl.add(key);
     for (const unit of os.units) keys.unit.add(unit.name);
+    for (const item of os.packages ?? []) keys.package.add(item.name);
+    for (const module of os.modules ?? []) keys.module.add(module);
+    for (const user of os.users ?? []) keys.user.add(user.name);
   }
   const files = new Map<string, { digest: `sha256:${string}`; mode: string; owner: string; group: string } | 'absent'>();
   for (const path of keys.file) {
@@ -35,5 +53,19 @@ export const observeOs = async (host: Host, layers: readonly BundleLayer[], owne
     if (!read.ok) return read;
     units.set(unit, read.value);
   }
-  return ok({ files, sysctls, units });
+  const packages = await readPackages(host, [...keys.package]);
+  if (!packages.ok) return packages;
+  const modules = new Map<string, 'loaded' | 'builtin' | 'absent'>();
+  for (const module of keys.module) {
+    const read = await host.readModule(module);
+    if (!read.ok) return read;
+    modules.set(module, read.value);
+  }
+  const users = new Map<string, { groups: string[]; shell: string } | 'absent'>();
+  for (const user of keys.user) {
+    const read = await host.readAccount(user);
+    if (!read.ok) return read;
+    users.set(user, read.value);
+  }
+  return ok({ files, sysctls, units, packages: packages.value, modules, users });
 };

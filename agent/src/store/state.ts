@@ -4,7 +4,7 @@ import type { Failure, Result } from '@groundplane/protocol/failure';
 import { refKey, type FieldsV1, type ObjectRef } from '@groundplane/protocol/kubernetes';
 import { limits } from '@groundplane/protocol/limits';
 import type { LayerRecord, OwnedObject, OwnedOs } from '@groundplane/protocol/plan/facts';
-import type { FileOnDisk, UnitState } from '../port/host.ts';
+import type { AccountState, FileOnDisk, ModuleState, PackageState, UnitState } from '../port/host.ts';
 import type { AgentStore, AgentWrite } from '../port/store.ts';
 
 /** A verified desired state with its bundle, as it lies in a slot. */
@@ -27,7 +27,13 @@ export interface ObjectRecord extends OwnedObject {
 }
 
 /** What was there before us, to be put back. */
-export type Before = { file: FileOnDisk | 'absent' } | { sysctl: string | 'absent' } | { unit: UnitState | 'absent' };
+export type Before =
+  | { file: FileOnDisk | 'absent' }
+  | { sysctl: string | 'absent' }
+  | { unit: UnitState | 'absent' }
+  | { package: PackageState | 'absent' }
+  | { module: ModuleState }
+  | { user: AccountState | 'absent' };
 export type OsRecord = OwnedOs & { before: Before };
 
 export interface Poison {

@@ -22,7 +22,7 @@ export const systemInfo = async (agentVersion: string): Promise<HostInfo> => ({
 
 /** The board's serial number, if firmware and permissions give one; asked once, since the library behind it is expensive. */
 export const serialNumber = async (): Promise<string | undefined> => {
-  const { system } = await import('systeminformation');
+  const { system } = await import('./board.ts');
   const { serial } = await system();
   return serial === '' || serial === '-' || /not specified|default string|to be filled/i.test(serial) ? undefined : serial.slice(0, 128);
 };

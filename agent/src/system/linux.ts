@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
 import { chmod, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -6,8 +5,11 @@ import { digestBytes } from '@groundplane/protocol/digest';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { limits } from '@groundplane/protocol/limits';
 import type { HostInfo } from '@groundplane/protocol/observed';
-import type { FileOnDisk, FileToWrite, Host } from '../port/host.ts';
+import type { FileOnDisk, FileToWrite, Host, Packages } from '../port/host.ts';
 import { createAccounts } from './accounts.ts';
+import { runCommand, type CommandResult } from './command.ts';
+import { linuxAccounts } from './linux-accounts.ts';
+import { linuxModules } from './linux-modules.ts';
 
 export interface LinuxHostOptions {
   /** Everything the OS layer touches lies below this folder; `/` on a real host. */
@@ -17,6 +19,8 @@ export interface LinuxHostOptions {
   /** The command that talks to systemd; `systemctl`. */
   systemctl: string;
   info: HostInfo;
+  /** Found by `findPackages`. */
+  packages?: Packages | undefined;
 }
 
 const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : '');
@@ -46,20 +50,6 @@ const ensureFolder = async (folder: string): Promise<void> => {
     await chmod(made, 0o755);
     await syncFolder(dirname(made));
   }
-};
-
-const runCommand = (file: string, args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> => {
-  const { promise, resolve } = Promise.withResolvers<{ code: number; stdout: string; stderr: string }>();
-  execFile(
-    file,
-    [...args],
-    { timeout: 90_000, maxBuffer: 1024 * 1024, env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C', SYSTEMD_COLORS: '0' } },
-    (error, stdout, stderr) => {
-      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 127;
-      resolve({ code, stdout, stderr: stderr === '' && error !== null ? error.message : stderr });
-    },
-  );
-  return promise;
 };
 
 /** A Linux machine: files, `/proc/sys`, systemd. Nothing goes through a shell. */
@@ -116,7 +106,7 @@ export const linuxHost = (options: LinuxHostOptions): Host => {
     }
   };
 
-  const systemctl = (...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> => runCommand(options.systemctl, args);
+  const systemctl = (...args: string[]): Promise<CommandResult> => runCommand(options.systemctl, args);
 
   const did = async (unit: string, ...args: string[]): Promise<Result<void>> => {
     const result = await systemctl(...args, unit);
@@ -127,6 +117,9 @@ export const linuxHost = (options: LinuxHostOptions): Host => {
   };
 
   return {
+    ...linuxModules(options.root),
+    ...linuxAccounts(options.root),
+    packages: options.packages,
     info: async () => options.info,
     readFile: readPlainFile,
     writeFile: writePlainFile,

@@ -16,6 +16,8 @@ export interface PackedChart {
   name: string;
   version: string;
   bytes: Uint8Array;
+  /** Where it lies when it may be larger than memory; `bytes` is not asked for then. */
+  file?: { path: string; size: number };
 }
 
 const filesMax = 5_000;

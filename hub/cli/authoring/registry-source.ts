@@ -45,7 +45,8 @@ export const resolveRegistrySource = (layer: Plain, index: number, source: Sourc
     if (typeof registry !== 'string' || registry === '') return wrong('must be the name of a registry; see gp registry list');
     if (!isPlain(holder) || typeof holder.name !== 'string') return wrong(`says where, but not what; add ${like}`);
     const { name: artifact, version, digest } = holder;
-    if (version !== undefined && typeof version !== 'string') return wrong(`the version must be text; write it in quotes: version: "${String(version)}"`);
+    if (version !== undefined && typeof version !== 'string')
+      return wrong(`the version must be text; write it in quotes: version: "${JSON.stringify(version)}"`);
     holder.version ??= '0.0.0';
     holder.digest ??= unknownDigest;
     const pinned = typeof digest === 'string' && isDigest(digest) ? { digest } : {};

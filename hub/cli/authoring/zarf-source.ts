@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { shortDigest } from '@groundplane/protocol/digest';
 import type { Result } from '@groundplane/protocol/failure';
-import { limits } from '@groundplane/protocol/limits';
 import { diskContent } from '../../src/content/disk.ts';
 import { openPackageFile } from '../../src/zarf/open.ts';
 import { storeZarf, type StoredZarf } from '../../src/zarf/read.ts';
@@ -26,13 +25,16 @@ const unpackFolder = (): string => {
   return folder;
 };
 
+const fileOf = (root: string, digest: string): string => join(root, 'sha256', digest.slice(7, 9), digest.slice(7));
+
 /** A blob that is read from disk when it is sent, since packages are larger than memory. */
-const blobOf = (root: string, stored: StoredZarf, blob: { digest: PackedChart['digest'] }, names: ReadonlyMap<string, string>): PackedChart => ({
+const blobOf = (root: string, stored: StoredZarf, blob: { digest: PackedChart['digest']; size: number }, names: ReadonlyMap<string, string>): PackedChart => ({
   digest: blob.digest,
   name: `${stored.package.name}, ${names.get(blob.digest) ?? shortDigest(blob.digest)}`,
   version: stored.package.version,
+  file: { path: fileOf(root, blob.digest), size: blob.size },
   get bytes() {
-    return readFileSync(join(root, 'sha256', blob.digest.slice(7, 9), blob.digest.slice(7)));
+    return readFileSync(fileOf(root, blob.digest));
   },
 });
 
@@ -83,14 +85,6 @@ export const resolveZarf = async (zarf: Plain, at: Path, source: Source, base: s
     return { blobs: [], problems };
   }
   const { stored, root } = result.value;
-  const large = [...stored.files].find(([, file]) => file.size > limits.contentBlobBytes);
-  if (large !== undefined) {
-    report(
-      'path',
-      `its file ${large[0]} has ${Math.ceil(large[1].size / 1024 / 1024)} MiB; the hub takes files of up to ${limits.contentBlobBytes / 1024 / 1024} MiB. Split the component or the image`,
-    );
-    return { blobs: [], problems };
-  }
   zarf['package'] = { digest: stored.digest, name: stored.package.name, version: stored.package.version === '' ? 'unversioned' : stored.package.version };
   const names = new Map([...stored.files].map(([file, { digest }]) => [digest as string, file]));
   return { blobs: stored.blobs.map((blob) => blobOf(root, stored, blob, names)), problems };

@@ -1,3 +1,5 @@
+import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
 import { canonicalJson } from '@groundplane/protocol/canonical';
 import type { ApiResult } from '@groundplane/protocol/api/client';
 import { limits } from '@groundplane/protocol/limits';
@@ -11,6 +13,7 @@ import { formatOf, jsonText, yamlText } from '../output/print.ts';
 import { printable } from '../output/printable.ts';
 import { painter } from '../output/style.ts';
 import { apiTrouble, exits, troubleText, usage, type Attempt, type Outcome, type Trouble } from '../trouble.ts';
+import { uploadBlob } from '../upload.ts';
 import { planText } from './plan-text.ts';
 import { waitUntil } from './wait.ts';
 
@@ -46,8 +49,10 @@ const uploadCharts = async (context: Context, connection: Connection, charts: re
     const known = await connection.client.call('headContent', { params: { digest: chart.digest } });
     if (known.ok) continue;
     if (known.failure.status !== 404) return known;
-    await notice(context, `uploading ${chart.kind ?? 'chart'} ${chart.name} ${chart.version} (${Math.ceil(chart.bytes.length / 1024)} KiB)`);
-    const sent = await connection.raw('PUT', `/api/v1/content/${chart.digest}`, chart.bytes);
+    const size = chart.file?.size ?? chart.bytes.length;
+    await notice(context, `uploading ${chart.kind ?? 'chart'} ${chart.name} ${chart.version} (${Math.ceil(size / 1024)} KiB)`);
+    const body = chart.file === undefined ? Readable.from([Buffer.from(chart.bytes)]) : createReadStream(chart.file.path);
+    const sent = await uploadBlob(context, connection, { digest: chart.digest, size, body, name: chart.name });
     if (!sent.ok) return { ok: false, failure: { ...sent.failure, element: `${chart.kind ?? 'chart'} ${chart.name} ${chart.version}` } };
   }
   return { ok: true, value: undefined };

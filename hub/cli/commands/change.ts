@@ -71,18 +71,6 @@ export const createApiKey = async (context: Context, name: string, options: ApiK
   return exits.ok;
 };
 
-/** `gp macro set NAME VALUE`. */
-export const setMacro = async (context: Context, name: string, value: string): Promise<Outcome> => {
-  if (!/^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(name))
-    return usage(`macro ${name.slice(0, 80)}`, 'is not a possible name: letters, digits and underscores', 'gp macro set registryHost registry.example');
-  const connection = await connect(context);
-  if (!connection.ok) return connection.trouble;
-  const answer = await connection.value.client.call('setMacro', { params: { project: connection.value.project, name }, body: { value } });
-  if (!answer.ok) return apiTrouble(answer.failure);
-  await printOne(context, answer.value, `macro/${name}`, () => `macro ${name} set; clusters that use it follow\n`);
-  return exits.ok;
-};
-
 /** `gp retry cluster NAME`. */
 export const retry = async (context: Context, name: string): Promise<Outcome> => {
   const bad = badName('cluster', name);

@@ -24,7 +24,7 @@ interface Difference {
 type Found = { ok: true; value: Difference } | { ok: false; trouble: Trouble };
 
 const layerTexts = async (layers: ProfileView['spec']['layers']): Promise<Map<string, string>> => {
-  const { stringify } = await import('yaml');
+  const { stringify } = await import('../output/yaml.ts');
   return new Map(layers.map((layer) => [layer.name, stringify(layer, { lineWidth: 0, aliasDuplicateObjects: false })]));
 };
 

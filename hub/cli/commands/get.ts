@@ -37,6 +37,15 @@ const eventsMax = 500;
 
 const filters = ({ cluster, host }: GetOptions) => ({ ...(cluster === undefined ? {} : { cluster }), ...(host === undefined ? {} : { host }) });
 
+/** Those of the project, then those of the tenant for whoever may see them. */
+const readMacros = async (client: Client, project: string): Promise<ApiResult<ItemOf<'listMacros'>[]>> => {
+  const own = await everyPage((query) => client.call('listMacros', { params: { project }, query }));
+  if (!own.ok) return own;
+  const shared = await everyPage((query) => client.call('listTenantMacros', { query }));
+  if (!shared.ok) return shared.failure.status === 403 ? own : shared;
+  return { ok: true, value: [...own.value, ...shared.value] };
+};
+
 const lists: {
   [K in KindName]: Listing<
     ItemOf<
@@ -101,10 +110,11 @@ const lists: {
     empty: 'no events',
   },
   macro: {
-    read: (client, project) => everyPage((query) => client.call('listMacros', { params: { project }, query })),
+    read: readMacros,
     name: (item) => `macro/${item.name}`,
     columns: (nowMs) => [
       { title: 'NAME', value: (item) => item.name },
+      { title: 'SCOPE', value: (item) => (item.project === '' ? 'tenant' : 'project') },
       { title: 'VALUE', value: (item) => item.value, max: 80 },
       { title: 'CHANGED', value: (item) => ageText(nowMs, item.updatedAtMs) },
     ],

@@ -1,29 +1,27 @@
 import { rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
-import { parse as parseYaml } from 'yaml';
-import type { Digest } from '@groundplane/protocol/digest';
-import { FailureError, fail, ok, type Result } from '@groundplane/protocol/failure';
-import { limits } from '@groundplane/protocol/limits';
-import { profileDocumentSchema } from '@groundplane/protocol/profile';
+import type { ApiResult } from '@groundplane/protocol/api/client';
+import type { MediaView } from '@groundplane/protocol/api/registries';
 import { apiBase } from '@groundplane/protocol/api/routes';
-import { readBody } from '../../src/archive/read.ts';
-import { diskContent } from '../../src/content/disk.ts';
-import { mediaBlobs } from '../../src/media/document.ts';
+import { shortDigest } from '@groundplane/protocol/digest';
+import { FailureError, fail, ok, type Result } from '@groundplane/protocol/failure';
 import { layoutStore } from '../../src/media/layout-store.ts';
-import { eachBlob, inspectMedia, type InspectedMedia } from '../../src/media/read.ts';
+import { inspectMedia, type InspectedMedia } from '../../src/media/read.ts';
+import { mediaSigner, type MediaSignature } from '../../src/media/signature.ts';
 import { packLayout, writeMedia } from '../../src/media/write.ts';
-import { registryLimits } from '../../src/registry/limits.ts';
 import { parseReference } from '../../src/registry/oci-reference.ts';
 import { fetchArtifact } from '../../src/registry/sync.ts';
+import { readText } from '../authoring/read.ts';
 import { connect, type Connection } from '../connect.ts';
 import { notice, type Context } from '../io.ts';
 import { localRegistry, type LocalRegistry, type RegistryFlags } from '../local-registry.ts';
 import { printOne } from '../output/print.ts';
-import { apiTrouble, exits, trouble, type Outcome } from '../trouble.ts';
+import { apiTrouble, exits, type Outcome } from '../trouble.ts';
 import { failureTrouble } from './pack-registry.ts';
 
 const resumesMax = 10;
+const keyBytesMax = 64 * 1024;
 
 /** One blob from the hub, going on by range after cuts. */
 async function* download(connection: Connection, path: string, size: number): AsyncGenerator<Uint8Array> {
@@ -48,7 +46,8 @@ async function* download(connection: Connection, path: string, size: number): As
   }
 }
 
-const blobStream = (connection: Connection, path: string, size: number): Readable => Readable.from(download(connection, path, size), { objectMode: false });
+export const blobStream = (connection: Connection, path: string, size: number): Readable =>
+  Readable.from(download(connection, path, size), { objectMode: false });
 
 const imagePuller = (context: Context, flags: RegistryFlags) => {
   const opened = new Map<string, LocalRegistry>();
@@ -72,22 +71,49 @@ const imagePuller = (context: Context, flags: RegistryFlags) => {
   };
 };
 
-/** `gp media export CLUSTER FILE`. A name that ends in `.tar` gives an archive, any other a folder. Run again after a cut, it goes on. */
-export const exportMedia = async (context: Context, cluster: string, file: string, flags: RegistryFlags & { images: boolean }): Promise<Outcome> => {
+/** What is exported: a cluster, or a version of a profile. */
+export type ExportSubject = { cluster: string } | { profile: string; version: string };
+
+const documentFor = async (connection: Connection, subject: ExportSubject): Promise<ApiResult<MediaView>> => {
+  const { client, project } = connection;
+  return 'cluster' in subject
+    ? client.call('clusterMedia', { params: { project, name: subject.cluster } })
+    : client.call('profileMedia', { params: { project, name: subject.profile, version: subject.version } });
+};
+
+export const readKeyFile = async (context: Context, file: string): Promise<Result<string>> => {
+  const text = await readText(resolve(context.io.cwd, file), keyBytesMax);
+  return text.ok ? ok(text.value) : fail('fatal', 'key-invalid', file, text.trouble.why);
+};
+
+/** `gp media export …`. A name that ends in `.tar` gives an archive, any other a folder. Run again after a cut, it goes on. */
+export const exportMedia = async (
+  context: Context,
+  subject: ExportSubject,
+  file: string,
+  flags: RegistryFlags & { images: boolean; sign?: string },
+): Promise<Outcome> => {
+  // Before anything is written, since a wrong key would be told after hours otherwise.
+  const pem = flags.sign === undefined ? undefined : await readKeyFile(context, flags.sign);
+  const signer = pem === undefined ? undefined : pem.ok ? mediaSigner(pem.value, flags.sign ?? '') : pem;
+  if (signer?.ok === false) return failureTrouble(signer.failure);
   const connection = await connect(context);
   if (!connection.ok) return connection.trouble;
-  const { client, project } = connection.value;
-  const document = await client.call('clusterMedia', { params: { project, name: cluster } });
+  const document = await documentFor(connection.value, subject);
   if (!document.ok) return apiTrouble(document.failure);
   const target = resolve(context.io.cwd, file);
   const isTar = target.endsWith('.tar');
   const folder = isTar ? `${target}.parts` : target;
   const images = imagePuller(context, flags);
   try {
-    const query = `?project=${encodeURIComponent(project)}&cluster=${encodeURIComponent(cluster)}`;
+    const query = new URLSearchParams({
+      project: connection.value.project,
+      ...('cluster' in subject ? { cluster: subject.cluster } : { profile: `${subject.profile}@${subject.version}` }),
+    }).toString();
     const written = await writeMedia(folder, layoutStore(folder), document.value, {
-      blob: ({ digest, size }) => Promise.resolve(ok(blobStream(connection.value, `${apiBase}/content/${digest}${query}`, size))),
+      blob: ({ digest, size }) => Promise.resolve(ok(blobStream(connection.value, `${apiBase}/content/${digest}?${query}`, size))),
       ...(flags.images ? { image: images.pull } : {}),
+      ...(signer === undefined ? {} : { sign: signer.value }),
       progress: (text) => notice(context, text),
     });
     if (!written.ok) return failureTrouble(written.failure);
@@ -98,9 +124,9 @@ export const exportMedia = async (context: Context, cluster: string, file: strin
     const { blobs, kept, missing } = written.value;
     await printOne(
       context,
-      { file, blobs, kept, images: written.value.document.images.length - missing.length, missing },
+      { file, blobs, kept, images: written.value.document.images.length - missing.length, missing, signed: signer !== undefined },
       file,
-      () => `${file}: ${blobs} blobs, ${written.value.document.images.length - missing.length} images\n`,
+      () => `${file}: ${blobs} blobs, ${written.value.document.images.length - missing.length} images${signer === undefined ? '' : ', signed'}\n`,
     );
     if (missing.length === 0) return exits.ok;
     for (const item of missing) await notice(context, `missing image: ${item}`);
@@ -110,10 +136,26 @@ export const exportMedia = async (context: Context, cluster: string, file: strin
   }
 };
 
+/** What a person has to know about who wrote a medium. */
+export const signatureText = (signature: MediaSignature): string =>
+  signature.state === 'verified'
+    ? `signed by the given key ${shortDigest(signature.key)}`
+    : signature.state === 'unchecked'
+      ? `signed by ${shortDigest(signature.key)}, which was not checked: give --key PUB.pem`
+      : 'not signed';
+
+/** A verified medium, with the key that the command line names. */
+export const openInspected = async (context: Context, file: string, keyFile: string | undefined): Promise<Result<InspectedMedia>> => {
+  const key = keyFile === undefined ? ok(undefined) : await readKeyFile(context, keyFile);
+  return key.ok ? inspectMedia(resolve(context.io.cwd, file), key.value) : key;
+};
+
 const summary = (file: string, found: InspectedMedia): object => ({
   file,
   subject: found.document?.subject,
   bundle: found.document?.bundle,
+  index: found.index,
+  signature: found.signature,
   blobs: found.blobs.size,
   bytes: found.bytes,
   items: (found.document?.items ?? []).filter((item) => item.kind !== 'object'),
@@ -123,164 +165,18 @@ const summary = (file: string, found: InspectedMedia): object => ({
 });
 
 /** `gp media inspect FILE`: every digest is checked; exit code 4 when something is missing. */
-export const inspect = async (context: Context, file: string): Promise<Outcome> => {
-  const found = await inspectMedia(resolve(context.io.cwd, file));
+export const inspect = async (context: Context, file: string, options: { key?: string }): Promise<Outcome> => {
+  const found = await openInspected(context, file, options.key);
   if (!found.ok) return failureTrouble(found.failure);
   const { document, roots, missing } = found.value;
   await printOne(context, summary(file, found.value), file, () => {
-    const lines = [`${file}: ${found.value.blobs.size} blobs, ${found.value.bytes} bytes, every digest is right`];
+    const lines = [`${file}: ${found.value.blobs.size} blobs, ${found.value.bytes} bytes, every digest is right`, signatureText(found.value.signature)];
     if (document?.subject.cluster !== undefined) lines.push(`for cluster ${document.subject.cluster} of project ${document.subject.project}`);
+    if (document?.subject.profile !== undefined) lines.push(`for profile ${document.subject.profile} of project ${document.subject.project}`);
     for (const item of document?.items ?? []) if (item.kind !== 'object') lines.push(`  ${item.kind} ${item.name} ${item.version ?? ''}`.trimEnd());
     for (const root of roots) if (root.reference !== undefined) lines.push(`  image ${root.reference}`);
     for (const item of missing) lines.push(`  missing: ${item.digest} for ${item.neededBy}`);
     return `${lines.join('\n')}\n`;
   });
   return missing.length === 0 ? exits.ok : exits.partly;
-};
-
-const collected = async (body: Readable, size: number, digest: string): Promise<Result<Buffer>> => {
-  if (size > limits.contentBlobBytes)
-    return fail('fatal', 'content-too-large', `blob ${digest}`, `has ${size} bytes; the hub takes ${limits.contentBlobBytes}`);
-  return readBody(body, limits.contentBlobBytes, `blob ${digest}`);
-};
-
-/** Blobs and profiles go by the API; images go to the hub's own registry under `<project>/mirror/<registry>/<repository>`. */
-const importIntoHub = async (
-  context: Context,
-  path: string,
-  found: InspectedMedia,
-): Promise<Result<{ sent: number; profiles: number; images: number }> | { trouble: Outcome }> => {
-  const connection = await connect(context);
-  if (!connection.ok) return { trouble: connection.trouble };
-  const { client, project, hub } = connection.value;
-  const wanted = found.document === undefined ? new Map<string, number>() : mediaBlobs(found.document);
-  const profiles: Buffer[] = [];
-  const profileDigests = new Set(found.document?.items.filter((item) => item.kind === 'profile').map((item) => item.digest));
-  let sent = 0;
-  const walked = await eachBlob(
-    path,
-    (digest) => wanted.has(digest),
-    async (digest, size, body) => {
-      const there = await client.call('headContent', { params: { digest } });
-      if (there.ok && !profileDigests.has(digest)) return ok(undefined);
-      const bytes = await collected(body, size, digest);
-      if (!bytes.ok) return bytes;
-      if (profileDigests.has(digest)) profiles.push(bytes.value);
-      if (there.ok) return ok(undefined);
-      const put = await connection.value.raw('PUT', `${apiBase}/content/${digest}`, bytes.value);
-      sent += 1;
-      return put.ok ? ok(undefined) : { ok: false, failure: put.failure };
-    },
-  );
-  if (!walked.ok) return walked;
-  for (const bytes of profiles) {
-    const parsed = profileDocumentSchema.safeParse(parseYaml(bytes.toString('utf8')));
-    if (!parsed.success) return fail('fatal', 'profile-invalid', path, 'a profile on it cannot be read');
-    const { metadata, spec } = parsed.data;
-    const applied = await client.call('applyProfile', {
-      params: { project, name: metadata.name, version: metadata.version },
-      body: { spec, ...(metadata.labels === undefined ? {} : { labels: metadata.labels }) },
-    });
-    if (!applied.ok) return { ok: false, failure: applied.failure };
-  }
-  const images = await pushImages(context, path, found, `${URL.parse(hub)?.host ?? ''}/${project}/mirror`);
-  return images.ok ? ok({ sent, profiles: profiles.length, images: images.value }) : images;
-};
-
-/** Images in a layout on disk can be read anywhere; those in an archive are put beside it first. */
-const pushImages = async (context: Context, path: string, found: InspectedMedia, base: string): Promise<Result<number>> => {
-  const images = found.roots.filter((root) => root.reference !== undefined);
-  if (images.length === 0) return ok(0);
-  const target = await localRegistry(context, base.split('/')[0] ?? '', {});
-  if (!target.ok) return target;
-  try {
-    for (const root of images) {
-      const reference = parseReference(root.reference ?? '');
-      if (!reference.ok) return reference;
-      const repository = parseReference(`${base}/${reference.value.registry.replace(':', '-')}/${reference.value.repository}`);
-      if (!repository.ok) return repository;
-      const manifests: { digest: Digest; bytes: Buffer }[] = [];
-      const wanted = new Set<string>(root.digests);
-      const walked = await eachBlob(
-        path,
-        (digest) => wanted.has(digest),
-        async (digest, size, body) => {
-          if (size <= registryLimits.manifestBytes) {
-            const bytes = await readBody(body, registryLimits.manifestBytes, `blob ${digest}`);
-            if (!bytes.ok) return bytes;
-            manifests.push({ digest, bytes: bytes.value });
-            const sent = await target.value.client.pushBlob(repository.value, {
-              digest,
-              size,
-              open: (start, end) => Readable.from([bytes.value.subarray(start, end + 1)]),
-            });
-            return sent.ok ? ok(undefined) : sent;
-          }
-          const sent = await target.value.client.pushStream(repository.value, { digest, size, body });
-          return sent.ok ? ok(undefined) : sent;
-        },
-      );
-      if (!walked.ok) return walked;
-      const pushed = await pushManifests(target.value, repository.value, reference.value.tag ?? 'latest', root, manifests);
-      if (!pushed.ok) return pushed;
-    }
-    return ok(images.length);
-  } finally {
-    target.value.close();
-  }
-};
-
-/** Deepest first: a manifest is refused while what it needs is not there. */
-const pushManifests = async (
-  target: LocalRegistry,
-  repository: { registry: string; repository: string },
-  tag: string,
-  root: InspectedMedia['roots'][number],
-  small: readonly { digest: Digest; bytes: Buffer }[],
-): Promise<Result<void>> => {
-  const { parseManifest } = await import('../../src/registry/oci-manifest.ts');
-  const known = new Map(small.map((item) => [item.digest, item.bytes]));
-  for (const digest of root.digests.toReversed()) {
-    const bytes = known.get(digest);
-    const parsed = bytes === undefined || bytes[0] !== 0x7b ? undefined : parseManifest(bytes, undefined, digest);
-    if (bytes === undefined || parsed?.ok !== true) continue;
-    const isRoot = digest === root.descriptor.digest;
-    const pushed = await target.client.pushManifest({ ...repository, ...(isRoot ? { tag } : { digest }) }, bytes, parsed.value.mediaType);
-    if (!pushed.ok) return pushed;
-  }
-  return ok(undefined);
-};
-
-/** `gp media import FILE [--dir DIR]`: into the hub that gp is logged in to, or into a content folder. Nothing is taken from a medium that is not whole. */
-export const importMedia = async (context: Context, file: string, options: { dir?: string }): Promise<Outcome> => {
-  const path = resolve(context.io.cwd, file);
-  const found = await inspectMedia(path);
-  if (!found.ok) return failureTrouble(found.failure);
-  const lost = found.value.missing.filter((item) => item.digest !== '');
-  const [first] = lost;
-  if (first !== undefined)
-    return trouble(file, `is not whole: ${lost.length} blobs are missing, ${first.digest} for ${first.neededBy} among them`, `gp media inspect ${file}`);
-  if (options.dir !== undefined) {
-    const store = diskContent(resolve(context.io.cwd, options.dir));
-    let taken = 0;
-    const walked = await eachBlob(
-      path,
-      () => true,
-      async (digest, size, body) => {
-        if ((await store.size(digest)) === size) return ok(undefined);
-        const received = await store.receive(digest, body, size);
-        taken += 1;
-        return received.ok ? ok(undefined) : received;
-      },
-    );
-    if (!walked.ok) return failureTrouble(walked.failure);
-    await printOne(context, { dir: options.dir, taken, blobs: found.value.blobs.size }, options.dir, () => `${taken} blobs are new in ${options.dir ?? ''}\n`);
-    return exits.ok;
-  }
-  const imported = await importIntoHub(context, path, found.value);
-  if ('trouble' in imported) return imported.trouble;
-  if (!imported.ok) return failureTrouble(imported.failure);
-  const { sent, profiles, images } = imported.value;
-  await printOne(context, imported.value, file, () => `${sent} blobs, ${profiles} profiles and ${images} images are in the hub\n`);
-  return exits.ok;
 };

@@ -1,47 +1,41 @@
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
-import { fail, ok, type Failure, type Result } from '@groundplane/protocol/failure';
+import type { Failure } from '@groundplane/protocol/failure';
 import { readArchive } from '../../src/archive/read.ts';
+import { lintPackFiles } from '../../src/pack/lint.ts';
 import { readPack } from '../../src/pack/read.ts';
-import { requireFetched } from '../../src/pack/upstream.ts';
-import { buildPack } from '../../src/pack/write.ts';
+import { packFiles } from '../../src/pack/write.ts';
 import { parseReference, referenceText } from '../../src/registry/oci-reference.ts';
 import { packArchiveLimits, pullPack, pushPack } from '../../src/registry/units.ts';
 import { localRegistry, type RegistryFlags } from '../local-registry.ts';
 import type { Context } from '../io.ts';
 import { printOne } from '../output/print.ts';
 import { exits, trouble, type Outcome, type Trouble } from '../trouble.ts';
+import { findingLines } from './pack/source.ts';
 
 export const failureTrouble = (failure: Failure): Trouble => ({
   ...trouble(failure.element, failure.message),
   ...(failure.code === 'registry-denied' ? { exit: exits.denied } : {}),
 });
 
-/** The archive that is pushed: of a folder what `gp pack build` makes, so that both have one digest; an archive is taken as it is. */
-const packPack = async (path: string): Promise<Result<Buffer>> => {
-  const info = await stat(path).catch(() => undefined);
-  if (info === undefined) return fail('fatal', 'pack-missing', path, 'there is no such folder or archive');
-  if (info.isDirectory()) {
-    const built = await buildPack(path);
-    return built.ok ? ok(Buffer.from(built.value.bytes)) : built;
-  }
-  const pack = await readPack(path);
-  if (!pack.ok) return pack;
-  const fetched = requireFetched(pack.value);
-  return fetched.ok ? ok(await readFile(path)) : fetched;
-};
-
-/** `gp pack push DIR REF`. */
+/** `gp pack push DIR REF`. The same bytes as `gp pack build`; a pack with errors is not pushed. */
 export const packPush = async (context: Context, path: string, text: string, flags: RegistryFlags & { force?: boolean }): Promise<Outcome> => {
   const reference = parseReference(text);
   if (!reference.ok) return failureTrouble(reference.failure);
-  const archive = await packPack(resolve(context.io.cwd, path));
-  if (!archive.ok) return failureTrouble(archive.failure);
+  const pack = await readPack(resolve(context.io.cwd, path));
+  if (!pack.ok) return failureTrouble(pack.failure);
+  const errors = (await lintPackFiles(pack.value)).filter((finding) => finding.severity === 'error');
+  if (errors.length > 0) {
+    await context.io.stderr.write(findingLines(context, errors, true));
+    return trouble(path, `the pack has ${errors.length} errors; nothing was pushed`, `gp pack lint ${path}`);
+  }
+  const built = packFiles(pack.value);
+  if (!built.ok) return failureTrouble(built.failure);
   const registry = await localRegistry(context, reference.value.registry, flags);
   if (!registry.ok) return failureTrouble(registry.failure);
   try {
-    const pushed = await pushPack(registry.value.client, reference.value, archive.value, { force: flags.force === true });
+    const pushed = await pushPack(registry.value.client, reference.value, Buffer.from(built.value.bytes), { force: flags.force === true });
     if (!pushed.ok) return failureTrouble(pushed.failure);
     const answer = { reference: referenceText(pushed.value.reference), digest: pushed.value.digest };
     await printOne(context, answer, answer.reference, () => `${answer.reference}@${answer.digest}\n`);

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { RegistryKind, RegistryView } from '@groundplane/protocol/api/registries';
+import type { RegistryView } from '@groundplane/protocol/api/registries';
+import type { RegistryKind } from '@groundplane/protocol/registry-kinds';
 import { copyArtifact, planSync, syncText, tagDigests } from '../../src/registry/sync.ts';
 import { parseReference } from '../../src/registry/oci-reference.ts';
 import { connect } from '../connect.ts';

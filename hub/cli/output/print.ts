@@ -9,7 +9,7 @@ export const formatOf = ({ io, globals }: Context): OutputFormat => globals.outp
 export const jsonText = (value: unknown): string => `${safeData(JSON.stringify(value, undefined, 2) ?? 'null')}\n`;
 
 export const yamlText = async (value: unknown): Promise<string> => {
-  const { stringify } = await import('yaml');
+  const { stringify } = await import('./yaml.ts');
   return safeData(stringify(value, { aliasDuplicateObjects: false, lineWidth: 0 }));
 };
 

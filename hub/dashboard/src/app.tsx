@@ -28,6 +28,8 @@ import { usePathParts } from './url-state.ts';
 const ClusterEdit = lazy(() => import('./screens/cluster-edit.tsx'));
 const ProfileEdit = lazy(() => import('./screens/profile-edit.tsx'));
 const ProfileDiff = lazy(() => import('./screens/profile-diff.tsx'));
+const Registries = lazy(() => import('./screens/registries.tsx'));
+const Macros = lazy(() => import('./screens/macros.tsx'));
 
 const NotFound = (): ReactElement => (
   <Page title="There is no such page" tab="Not found">
@@ -38,7 +40,7 @@ const NotFound = (): ReactElement => (
 const Screens = (): ReactElement => {
   const [, project = '', , name = '', version = ''] = usePathParts();
   return (
-    <Suspense fallback={<Loading what="the editor" />}>
+    <Suspense fallback={<Loading what="the screen" />}>
       <Switch>
         <Route path="/p/:project/fleet" component={Fleet} />
         <Route path="/p/:project/clusters" component={Clusters} />
@@ -66,6 +68,8 @@ const Screens = (): ReactElement => {
         <Route path="/p/:project/profiles/:name/:version">
           <ProfileEdit key={`${name}@${version}`} of={{ name, version }} />
         </Route>
+        <Route path="/p/:project/registries" component={Registries} />
+        <Route path="/p/:project/macros" component={Macros} />
         <Route path="/p/:project/events" component={Events} />
         <Route path="/p/:project">
           <Redirect to={paths.fleet(project)} replace />

@@ -17,6 +17,8 @@ export const shortcuts: readonly (readonly [string, string])[] = [
   ['g p', 'Profiles'],
   ['g f', 'Fleet'],
   ['g l', 'Lobby'],
+  ['g r', 'Registries'],
+  ['g m', 'Macros'],
   ['g e', 'Events'],
   ['j, k', 'Next or previous row'],
   ['Enter', 'Open the chosen row'],
@@ -30,6 +32,8 @@ const goTo: Readonly<Record<string, (project: string) => string>> = {
   p: paths.profiles,
   f: paths.fleet,
   l: paths.lobby,
+  r: paths.registries,
+  m: paths.macros,
   e: paths.events,
 };
 /** The second key of `g h` has to come within this time. */

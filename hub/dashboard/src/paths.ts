@@ -17,6 +17,8 @@ export const paths = {
   profile: (project: string, name: string, version: string) => `/p/${part(project)}/profiles/${part(name)}/${part(version)}`,
   profileCreate: (project: string) => `/p/${part(project)}/create/profile`,
   profileDiff: (project: string, name: string, from: string, to: string) => `/p/${part(project)}/profiles/${part(name)}/diff?from=${part(from)}&to=${part(to)}`,
+  registries: (project: string) => `/p/${part(project)}/registries`,
+  macros: (project: string) => `/p/${part(project)}/macros`,
   events: (project: string) => `/p/${part(project)}/events`,
 } as const;
 

@@ -23,6 +23,8 @@ const places: readonly { name: string; icon: IconName; path: (project: string) =
   { name: 'Hosts', icon: 'hosts', path: paths.hosts, part: 'hosts' },
   { name: 'Lobby', icon: 'lobby', path: paths.lobby, part: 'lobby' },
   { name: 'Profiles', icon: 'profiles', path: paths.profiles, part: 'profiles' },
+  { name: 'Registries', icon: 'registry', path: paths.registries, part: 'registries' },
+  { name: 'Macros', icon: 'macro', path: paths.macros, part: 'macros' },
   { name: 'Events', icon: 'events', path: paths.events, part: 'events' },
 ];
 

@@ -6,12 +6,16 @@ import { limits } from '@groundplane/protocol/limits';
 import { apiBase } from '@groundplane/protocol/api/routes';
 import type { Context, Hono } from 'hono';
 import { patchType } from '@groundplane/protocol/delta';
+import { paced } from '../content/throttle.ts';
 import { createPatcher, type Patcher } from '../content/delta.ts';
+import { chunkListType } from '@groundplane/protocol/chunk/list';
+import { createChunkLists, type ChunkLists } from '../content/chunks.ts';
 import type { Delivery } from '../gateway/delivery.ts';
 import { invalid, notFound } from './errors.ts';
 import type { ApiDeps } from './handler.ts';
 import { isInMedia } from './media.ts';
-import { authenticate, failureResponse, isForeign } from './router.ts';
+import { authenticate, failureResponse } from './router.ts';
+import { mountUploads } from './upload.ts';
 
 /** One range of RFC 9110, section 14; anything else is answered with the whole blob, as the RFC allows. */
 const parseRange = (header: string | undefined, size: number): { start: number; end: number } | 'whole' | 'unsatisfiable' => {
@@ -29,11 +33,12 @@ const mayRead = async (context: Context, digest: `sha256:${string}`, deps: ApiDe
   if (host !== undefined) return delivery.mayRead(deps.fleet.host(host)?.bundle, digest);
   const principal = await authenticate(context, deps);
   if (principal === undefined) return undefined;
-  const [projectName, cluster] = [context.req.query('project'), context.req.query('cluster')];
-  if (projectName !== undefined && cluster !== undefined) {
+  const [projectName, cluster, profile] = [context.req.query('project'), context.req.query('cluster'), context.req.query('profile')];
+  const subject = cluster !== undefined ? { cluster } : profile !== undefined ? { profile } : undefined;
+  if (projectName !== undefined && subject !== undefined) {
     const project = await deps.store.byName('project', principal.tenant, '', projectName);
     return (
-      project !== undefined && isAllowed(principal.grants, 'content.get', project.id) && (await isInMedia(deps, principal.tenant, project.id, cluster, digest))
+      project !== undefined && isAllowed(principal.grants, 'content.get', project.id) && (await isInMedia(deps, principal.tenant, project.id, subject, digest))
     );
   }
   if (!isAllowed(principal.grants, 'content.get', undefined)) return false;
@@ -93,34 +98,45 @@ const download = async (context: Context, deps: ApiDeps, delivery: Delivery, pat
   const all = { ...headers, ...partial, 'content-length': String(length) };
   const status = range === 'whole' ? 200 : 206;
   if (length === 0 || context.req.method === 'HEAD') return context.body(null, status, all);
-  return context.body(Readable.toWeb(deps.content.stream(digest, start, end)) as ReadableStream<Uint8Array<ArrayBuffer>>, status, all);
+  return context.body(
+    Readable.toWeb(paced(deps.content.stream(digest, start, end), deps.transfers.throttle)) as ReadableStream<Uint8Array<ArrayBuffer>>,
+    status,
+    all,
+  );
 };
 
-const upload = async (context: Context, deps: ApiDeps): Promise<Response> => {
+/** A list that takes longer than this to make is asked for again. */
+const chunksWaitMs = 20_000;
+
+const downloadChunks = async (context: Context, deps: ApiDeps, delivery: Delivery, lists: ChunkLists): Promise<Response> => {
   const digest = context.req.param('digest') ?? '';
   if (!isDigest(digest)) return failureResponse(context, invalid('digest', 'must be sha256: and 64 hex digits').failure);
-  const principal = await authenticate(context, deps);
-  if (principal === undefined)
-    return failureResponse(context, fail('fatal', 'unauthenticated', 'content', 'needs an API key or a session. Run: gp login').failure);
-  const mayUpload = principal.grants.some((grant) => isAllowed([grant], 'content.upload', grant.project));
-  if (!mayUpload || (principal.byCookie && isForeign(context)))
-    return failureResponse(context, fail('fatal', 'denied', 'content', 'needs the permission content.upload').failure);
-  const announced = Number(context.req.header('content-length') ?? 0);
-  if (announced > limits.contentBlobBytes)
-    return failureResponse(context, fail('fatal', 'content-too-large', digest, `a blob has at most ${limits.contentBlobBytes} bytes`).failure);
-  const body = context.req.raw.body;
-  const source = body === null ? Readable.from([]) : Readable.fromWeb(body as never);
-  const received = await deps.content.receive(digest, source, limits.contentBlobBytes);
-  if (!received.ok) return failureResponse(context, received.failure);
-  const noted = await deps.store.commit([
-    { op: 'put', kind: 'blob', tenant: principal.tenant, id: digest, project: '', name: digest, value: { size: received.value } },
-  ]);
-  return noted.ok ? context.body(null, 204) : failureResponse(context, noted.failure);
+  const allowed = await mayRead(context, digest, deps, delivery);
+  if (allowed === undefined) return failureResponse(context, fail('fatal', 'unauthenticated', 'content', 'needs a session of a host, or an API key').failure);
+  const size = allowed ? await deps.content.size(digest) : undefined;
+  if (size === undefined) return failureResponse(context, notFound(`content ${digest}`, '').failure);
+  const late = Promise.withResolvers<'late'>();
+  const cancel = deps.clock.after(chunksWaitMs, () => late.resolve('late'));
+  const list = await Promise.race([lists.of(digest, size), late.promise]);
+  cancel();
+  if (list === 'late') {
+    context.header('Retry-After', '30');
+    return failureResponse(context, fail('retry', 'chunks-pending', `content ${digest}`, 'its list of chunks is being made; ask again').failure);
+  }
+  if (!list.ok) return failureResponse(context, list.failure);
+  return context.body(new Uint8Array(list.value), 200, {
+    'content-type': chunkListType,
+    'content-length': String(list.value.length),
+    'cache-control': 'private, immutable',
+    'x-content-type-options': 'nosniff',
+  });
 };
 
 /** Content is outside of the route table, since its bodies are bytes. */
 export const mountContent = (app: Hono, deps: ApiDeps, delivery: Delivery): void => {
   const patcher = createPatcher(deps.content);
+  const lists = createChunkLists(deps.content);
+  app.get(`${apiBase}/content/:digest/chunks`, (context) => downloadChunks(context, deps, delivery, lists));
   app.get(`${apiBase}/content/:digest`, (context) => download(context, deps, delivery, patcher));
-  app.put(`${apiBase}/content/:digest`, (context) => upload(context, deps));
+  mountUploads(app, deps);
 };

@@ -15,6 +15,7 @@ const byCode: Record<string, number> = {
   'in-use': 409,
   immutable: 409,
   'too-many-tries': 429,
+  'disk-full': 507,
 };
 const byKind: Record<Failure['kind'], number> = { retry: 503, blocked: 409, fatal: 422 };
 

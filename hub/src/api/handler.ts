@@ -5,7 +5,8 @@ import type { RouteName, Routes } from '@groundplane/protocol/api/routes';
 import type { Fleet } from '../fleet/index.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import type { Clock } from '../port/clock.ts';
-import type { ContentStore } from '../port/content.ts';
+import type { Throttle } from '../content/throttle.ts';
+import type { ContentStore, StagingArea } from '../port/content.ts';
 import type { Random } from '../port/random.ts';
 import type { SealerFor } from '../port/sealer.ts';
 import type { ListQuery, Row, Store } from '../port/store.ts';
@@ -15,12 +16,22 @@ import type { Bundler } from '../render/bundle.ts';
 import type { HubKeys } from '../trust/keys.ts';
 import type { Auth, Principal } from './auth.ts';
 
+/** How blobs come and go. */
+export interface Transfers {
+  staging: StagingArea;
+  /** Of one blob that is streamed to the disk; what is read into memory keeps to `limits.contentBlobBytes`. */
+  blobBytesMax: number;
+  /** Paces all downloads together. */
+  throttle?: Throttle;
+}
+
 /** What handlers work with. */
 export interface ApiDeps {
   store: Store;
   fleet: Fleet;
   gateway: Gateway;
   content: ContentStore;
+  transfers: Transfers;
   bundler: Bundler;
   inputs: ClusterInputs;
   auth: Auth;

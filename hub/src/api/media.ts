@@ -3,9 +3,10 @@ import { apiVersion, type ProfileSpec } from '@groundplane/protocol/profile';
 import { childrenOf, parseManifest } from '../registry/oci-manifest.ts';
 import { canonicalJson } from '@groundplane/protocol/canonical';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
+import type { KubeObject } from '@groundplane/protocol/kubernetes';
 import { isDigest } from '@groundplane/protocol/digest';
 import { bundleSbom, imagesOfBundle, type UsedImage } from '../media/sbom.ts';
-import { podImages, type ImagesOf } from '../media/pod-images.ts';
+import { imagesOf } from '../render/images.ts';
 import type { Row } from '../port/store.ts';
 import type { BuiltBundle } from '../render/bundle.ts';
 import { notFound } from './errors.ts';
@@ -27,13 +28,17 @@ const load = async (deps: ApiDeps, tenant: string, project: string, name: string
     : fail('blocked', 'bundle-missing', `cluster ${name}`, `its profiles and values make no bundle: ${entry.failure.message}`);
 };
 
-const readImages = async (deps: ApiDeps, built: BuiltBundle, imagesOf: ImagesOf): Promise<UsedImage[]> => {
+const isObject = (value: unknown): value is KubeObject =>
+  typeof value === 'object' && value !== null && typeof (value as KubeObject).apiVersion === 'string' && typeof (value as KubeObject).kind === 'string';
+
+const readImages = async (deps: ApiDeps, built: BuiltBundle): Promise<UsedImage[]> => {
   const found = new Map<string, string[]>();
   for (const layer of built.bundle.layers)
-    for (const { digest } of [...layer.objects, ...layer.hooks]) {
+    for (const { digest } of layer.images === undefined ? [...layer.objects, ...layer.hooks] : []) {
       if (found.has(digest)) continue;
       const bytes = await deps.content.read(digest);
-      if (bytes !== undefined) found.set(digest, imagesOf(JSON.parse(bytes.toString('utf8')) as unknown));
+      const object: unknown = bytes === undefined ? undefined : JSON.parse(bytes.toString('utf8'));
+      if (isObject(object)) found.set(digest, imagesOf(object));
     }
   return imagesOfBundle(built.bundle, found);
 };
@@ -41,14 +46,14 @@ const readImages = async (deps: ApiDeps, built: BuiltBundle, imagesOf: ImagesOf)
 export const clusterImages: Handler<'clusterImages'> = async ({ principal, params, project }, deps) => {
   const loaded = await load(deps, principal.tenant, project, params.name);
   if (!loaded.ok) return loaded;
-  return ok({ bundle: loaded.value.built.digest, items: await readImages(deps, loaded.value.built, podImages) });
+  return ok({ bundle: loaded.value.built.digest, items: await readImages(deps, loaded.value.built) });
 };
 
 export const clusterSbom: Handler<'clusterSbom'> = async ({ principal, params, project }, deps) => {
   const loaded = await load(deps, principal.tenant, project, params.name);
   if (!loaded.ok) return loaded;
   const { built } = loaded.value;
-  return ok(bundleSbom({ name: params.name, version: built.digest }, built.bundle, await readImages(deps, built, podImages)));
+  return ok(bundleSbom({ name: params.name, version: built.digest }, built.bundle, await readImages(deps, built)));
 };
 
 interface Unit {
@@ -76,50 +81,81 @@ const unitsOf = async (deps: ApiDeps, spec: ProfileSpec): Promise<Unit[]> => {
   return units;
 };
 
+type Item = MediaView['items'][number];
+
+const itemOf = async (deps: ApiDeps, kind: Item['kind'], name: string, digest: string, version?: string): Promise<Result<Item>> => {
+  const size = await deps.content.size(digest);
+  if (size === undefined || !isDigest(digest)) return fail('blocked', 'content-missing', `${kind} ${name}`, `its content ${digest} is not in the store`);
+  return ok({ kind, name, ...(version === undefined ? {} : { version }), digest, size });
+};
+
+/** A profile version as a document, and everything that its layers name. */
+const profileItems = async (deps: ApiDeps, tenant: string, project: string, name: string, version: string): Promise<Result<Item[]>> => {
+  const profile = await deps.store.byName('profile', tenant, project, `${name}@${version}`);
+  if (profile === undefined) return notFound(`profile ${name}@${version}`, 'See: gp get profiles');
+  const document = { apiVersion, kind: 'Profile', metadata: { name, version, labels: profile.value.labels }, spec: profile.value.spec };
+  const items: Item[] = [];
+  const units = [
+    { kind: 'profile' as const, name, version, digest: (await deps.content.put(canonicalJson(document))) as string },
+    ...(await unitsOf(deps, profile.value.spec)),
+  ];
+  for (const unit of units) {
+    const item = await itemOf(deps, unit.kind, unit.name, unit.digest, unit.version);
+    if (!item.ok) return item;
+    items.push(item.value);
+  }
+  return ok(items);
+};
+
 /** Everything that a cluster needs, by digest: its profiles as documents, their units, the bundle and its blobs, and the images that it names. */
 export const clusterMedia: Handler<'clusterMedia'> = async ({ principal, params, project }, deps) => {
   const { tenant } = principal;
   const loaded = await load(deps, tenant, project, params.name);
   if (!loaded.ok) return loaded;
   const { row, built } = loaded.value;
-  const items: MediaView['items'] = [];
-  const add = async (kind: MediaView['items'][number]['kind'], name: string, digest: string, version?: string): Promise<Result<void>> => {
-    const size = await deps.content.size(digest);
-    if (size === undefined || !isDigest(digest)) return fail('blocked', 'content-missing', `${kind} ${name}`, `its content ${digest} is not in the store`);
-    items.push({ kind, name, ...(version === undefined ? {} : { version }), digest, size });
-    return ok(undefined);
-  };
+  const items: Item[] = [];
   for (const { name, version } of row.value.spec.profiles) {
-    const profile = await deps.store.byName('profile', tenant, project, `${name}@${version}`);
-    if (profile === undefined) return notFound(`profile ${name}@${version}`, '');
-    const document = { apiVersion, kind: 'Profile', metadata: { name, version, labels: profile.value.labels }, spec: profile.value.spec };
-    const added = [await add('profile', name, await deps.content.put(canonicalJson(document)), version)];
-    for (const unit of await unitsOf(deps, profile.value.spec)) added.push(await add(unit.kind, unit.name, unit.digest, unit.version));
-    const bad = added.find((item) => !item.ok);
-    if (bad !== undefined && !bad.ok) return bad;
+    const parts = await profileItems(deps, tenant, project, name, version);
+    if (!parts.ok) return parts;
+    items.push(...parts.value);
   }
-  const bundle = await add('bundle', params.name, built.digest);
-  if (!bundle.ok) return bundle;
-  for (const [digest] of built.blobs) {
-    const added = await add('object', 'object', digest);
-    if (!added.ok) return added;
+  for (const [kind, name, digest] of [
+    ['bundle', params.name, built.digest] as const,
+    ...[...built.blobs.keys()].map((blob) => ['object', 'object', blob] as const),
+  ]) {
+    const item = await itemOf(deps, kind, name, digest);
+    if (!item.ok) return item;
+    items.push(item.value);
   }
-  const images = (await readImages(deps, built, podImages)).map(({ reference }) => ({ reference }));
+  const images = (await readImages(deps, built)).map(({ reference }) => ({ reference }));
   return ok({ schema: 'groundplane.dev/media/1', subject: { project: params.project, cluster: params.name }, bundle: built.digest, items, images });
 };
 
-/** Whether a person may read a blob because a cluster's medium names it. Rendered objects hold secrets, so the permission is that of content. */
-export const isInMedia = async (deps: ApiDeps, tenant: string, project: string, cluster: string, digest: string): Promise<boolean> => {
-  const loaded = await load(deps, tenant, project, cluster);
+/** A profile version and what it names. Which images that leads to is known once it is rendered with a cluster's values; Zarf packages bring theirs. */
+export const profileMedia: Handler<'profileMedia'> = async ({ principal, params, project }, deps) => {
+  const items = await profileItems(deps, principal.tenant, project, params.name, params.version);
+  if (!items.ok) return items;
+  const subject = { project: params.project, profile: `${params.name}@${params.version}` };
+  return ok({ schema: 'groundplane.dev/media/1', subject, items: items.value, images: [] });
+};
+
+const isInProfile = async (deps: ApiDeps, tenant: string, project: string, name: string, version: string, digest: string): Promise<boolean> => {
+  const items = await profileItems(deps, tenant, project, name, version);
+  return items.ok && items.value.some((item) => item.digest === digest);
+};
+
+/** What a medium is asked for: a cluster by name, or a profile as `name@version`. */
+export type MediaSubject = { cluster: string } | { profile: string };
+
+/** Whether a person may read a blob because a medium names it. Rendered objects hold secrets, so the permission is that of content. */
+export const isInMedia = async (deps: ApiDeps, tenant: string, project: string, subject: MediaSubject, digest: string): Promise<boolean> => {
+  if ('profile' in subject) {
+    const [name = '', version = ''] = subject.profile.split('@');
+    return isInProfile(deps, tenant, project, name, version, digest);
+  }
+  const loaded = await load(deps, tenant, project, subject.cluster);
   if (!loaded.ok) return false;
   if (digest === loaded.value.built.digest || loaded.value.built.blobs.has(digest)) return true;
-  for (const { name, version } of loaded.value.row.value.spec.profiles) {
-    const profile = await deps.store.byName('profile', tenant, project, `${name}@${version}`);
-    if (profile === undefined) continue;
-    const document = { apiVersion, kind: 'Profile', metadata: { name, version, labels: profile.value.labels }, spec: profile.value.spec };
-    if ((await deps.content.put(canonicalJson(document))) === digest) return true;
-    if (profile.value.spec.layers.some((layer) => [layer.helm?.chart.digest, layer.pack?.digest, layer.zarf?.package.digest].includes(digest as never)))
-      return true;
-  }
+  for (const { name, version } of loaded.value.row.value.spec.profiles) if (await isInProfile(deps, tenant, project, name, version, digest)) return true;
   return false;
 };

@@ -91,12 +91,18 @@ const factsHolding = (before: BuiltBundle | undefined, after: BuiltBundle, gener
       ...os.flatMap((layer) => [
         ...Object.keys(layer.os.sysctls).map((key) => owned(layer.name, 'sysctl', key)),
         ...layer.os.units.map((unit) => owned(layer.name, 'unit', unit.name)),
+        ...(layer.os.packages ?? []).map((item) => owned(layer.name, 'package', item.name)),
+        ...(layer.os.modules ?? []).map((module) => owned(layer.name, 'module', module)),
+        ...(layer.os.users ?? []).map((user) => owned(layer.name, 'user', user.name)),
       ]),
     ],
     os: {
       files: new Map(files.map(({ file }) => [file.path, { digest: file.digest, mode: file.mode, owner: file.owner, group: file.group }])),
       sysctls: new Map(os.flatMap((layer) => Object.entries(layer.os.sysctls))),
       units: new Map(os.flatMap((layer) => layer.os.units.map((unit) => [unit.name, { enabled: unit.enabled, active: unit.active }] as const))),
+      packages: new Map(os.flatMap((layer) => (layer.os.packages ?? []).map(({ name, version = 'installed' }) => [name, { version, held: true }] as const))),
+      modules: new Map(os.flatMap((layer) => (layer.os.modules ?? []).map((module) => [module, 'loaded'] as const))),
+      users: new Map(os.flatMap((layer) => (layer.os.users ?? []).map((user) => [user.name, user] as const))),
     },
     kubernetes: { state: 'reachable', version: lowestAllowed(after) },
     objects,

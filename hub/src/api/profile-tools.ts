@@ -10,6 +10,7 @@ import { compareBundles } from '../render/compare.ts';
 import { compareSpecs } from './compare-specs.ts';
 import { notFound } from './errors.ts';
 import type { ApiDeps, Handler } from './handler.ts';
+import { profileConstraints } from './profile-constraints.ts';
 import { findProfile, missingContent, profileView, saveProfile } from './profiles.ts';
 
 /** A cluster that does not exist: what profiles make without one. */
@@ -78,7 +79,7 @@ export const previewProfile: Handler<'previewProfile'> = async ({ principal, bod
       images: layer.images ?? [],
       uses: resolved.value.find((item) => item.layer.name === layer.name)?.uses ?? [],
     })),
-    warnings: [...(built.value.warnings ?? [])],
+    warnings: [...(await profileConstraints(deps.content, full.value, profile.version)), ...(built.value.warnings ?? [])],
   });
 };
 

@@ -14,6 +14,8 @@ import { limitOf, page, pageQuery, stamp, type ApiDeps, type Handler } from './h
 
 type RegistryRow = Row<'registry'>;
 const itemsMax = 1_000;
+/** A person waits for the answer. */
+const waitMaxMs = 10_000;
 
 const view = (row: RegistryRow, project: string) => {
   const { sealed, ...rest } = row.value;
@@ -54,6 +56,7 @@ const withRegistry = async <T>(deps: ApiDeps, row: RegistryRow, act: (opened: Op
   const oci = createOciClient({
     egress,
     clock: deps.clock,
+    waitMaxMs,
     endpoints: (registry) =>
       Promise.resolve(
         endpointsOf(registry, registry === home ? { ...settings, mirrors: mirrors.map((text) => ({ url: text.replace(/^oci:/, 'https:') })) } : {}, undefined),
@@ -258,9 +261,9 @@ export const importArtifact: Handler<'importArtifact'> = async ({ principal, par
   const { tenant } = principal;
   const unit = await fetchUnit(deps, row.value, body);
   if (!unit.ok) return unit;
-  const { digest, size, name, version } = unit.value;
+  const { kind, digest, size, name, version } = unit.value;
   const done = await deps.store.commit([
-    { op: 'put', kind: 'blob', tenant, id: digest, project: '', name: digest, value: { size } },
+    { op: 'put', kind: 'blob', tenant, id: digest, project: '', name: digest, value: { size, unit: { kind, name, version, project, registry: params.name } } },
     {
       op: 'event',
       event: {

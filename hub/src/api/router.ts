@@ -16,7 +16,8 @@ import type { ApiDeps, Handler } from './handler.ts';
 import * as hosts from './hosts.ts';
 import * as macros from './macros.ts';
 import { clusterValues } from './cluster-values.ts';
-import { clusterImages, clusterMedia, clusterSbom } from './media.ts';
+import { clusterImages, clusterMedia, clusterSbom, profileMedia } from './media.ts';
+import { getPack, listPacks } from './packs.ts';
 import { planCluster } from './plan.ts';
 import * as profileTools from './profile-tools.ts';
 import * as profiles from './profiles.ts';
@@ -33,6 +34,8 @@ const handlers: { [N in Exclude<RouteName, Special>]: Handler<N> } = {
   ...pick(macros),
   ...pick(profiles),
   ...pick(profileTools),
+  getPack,
+  listPacks,
   clusterValues,
   ...pick(registries),
   ...pick(tickets),
@@ -40,6 +43,7 @@ const handlers: { [N in Exclude<RouteName, Special>]: Handler<N> } = {
   clusterImages,
   clusterMedia,
   clusterSbom,
+  profileMedia,
 };
 
 function pick<T extends object>(

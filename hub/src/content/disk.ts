@@ -1,18 +1,29 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream, existsSync, mkdirSync, renameSync } from 'node:fs';
-import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { isDigest, type Digest } from '@groundplane/protocol/digest';
 import { fail, ok, FailureError, type Result } from '@groundplane/protocol/failure';
+import { limits } from '@groundplane/protocol/limits';
 import type { Clock } from '../port/clock.ts';
 import type { BlobCipher, CollectableContent } from '../port/content.ts';
 import { systemClock } from '../system/clock.ts';
 
 /** Digests whose presence was checked in this run; saves a `stat` for each object of each bundle. */
 const knownMax = 100_000;
-const touchedMax = 1_000_000;
+const touchedMax = 200_000;
+const besideBytesMax = 128 * 1024 * 1024;
+
+/** What ended a transfer: the other side, our disk, or a rule. */
+export const receiveFailure = (error: unknown, element: string): Result<never> => {
+  if (error instanceof FailureError) return { ok: false, failure: error.failure };
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return fail('blocked', 'disk-full', element, 'there is no room for it on the disk; what came of it was removed. Make room and send it again');
+  return fail('retry', 'content-cut', element, `the transfer broke: ${message ?? String(error)}`);
+};
 
 /** Writes a stream to a file and checks it on the way; the file is only good when this is. */
 export const receiveFile = async (file: string, digest: string, source: Readable, sizeMax: number): Promise<Result<number>> => {
@@ -29,8 +40,7 @@ export const receiveFile = async (file: string, digest: string, source: Readable
   try {
     await pipeline(source, check, createWriteStream(file, { mode: 0o600 }));
   } catch (error) {
-    if (error instanceof FailureError) return { ok: false, failure: error.failure };
-    return fail('retry', 'content-cut', digest, `the transfer broke: ${error instanceof Error ? error.message : String(error)}`);
+    return receiveFailure(error, digest);
   }
   if (`sha256:${hash.digest('hex')}` !== digest) return fail('fatal', 'content-wrong', digest, 'the bytes that came have another digest');
   return ok(size);
@@ -42,6 +52,7 @@ export const diskContent = (folder: string, clock: Pick<Clock, 'wallMs'> = syste
   /** When somebody last showed interest in a blob; in memory, since who asked before a restart asks again. */
   const touched = new Map<string, number>();
   const fileOf = (digest: string): string => join(folder, 'sha256', digest.slice(7, 9), digest.slice(7));
+  const besideFileOf = (digest: string): string => `${fileOf(digest)}.beside`;
   /** Secrets lie beside the others, sealed; they are small, so that they are opened whole. */
   const sealedFileOf = (digest: string): string => `${fileOf(digest)}.sealed`;
   const openSealed = async (digest: string): Promise<Buffer | undefined> => {
@@ -51,14 +62,19 @@ export const diskContent = (folder: string, clock: Pick<Clock, 'wallMs'> = syste
   const remember = (digest: string): void => {
     if (known.size < knownMax) known.add(digest);
   };
+  /** Latest touch that was forgotten for want of room: of a blob that is not in the map no earlier one can be told. */
+  let forgottenMs = Number.NEGATIVE_INFINITY;
   const touch = (digest: string): void => {
     if (touched.size >= touchedMax) {
-      // The oldest go; the collector's grace is long past for them on any hub that sees so many blobs.
-      for (const key of [...touched.keys()].slice(0, touchedMax / 10)) touched.delete(key);
+      for (const [key, atMs] of [...touched].slice(0, touchedMax / 10)) {
+        touched.delete(key);
+        forgottenMs = Math.max(forgottenMs, atMs);
+      }
     }
     touched.delete(digest);
     touched.set(digest, clock.wallMs());
   };
+  const touchedAtMs = (digest: string): number => touched.get(digest) ?? forgottenMs;
   mkdirSync(join(folder, 'tmp'), { recursive: true });
 
   const sizeOf = async (digest: string): Promise<number | undefined> => {
@@ -113,7 +129,13 @@ export const diskContent = (folder: string, clock: Pick<Clock, 'wallMs'> = syste
         await rm(temporary, { force: true });
       }
     },
-    read: async (digest) => (isDigest(digest) ? ((await readFile(fileOf(digest)).catch(() => undefined)) ?? openSealed(digest)) : undefined),
+    read: async (digest) => {
+      if (!isDigest(digest)) return undefined;
+      const found = await stat(fileOf(digest)).catch(() => undefined);
+      // Image layers of many GiB lie here too; whoever names one as a chart gets nothing.
+      if ((found?.size ?? 0) > limits.contentBlobBytes) return undefined;
+      return (await readFile(fileOf(digest)).catch(() => undefined)) ?? openSealed(digest);
+    },
     size: sizeOf,
     stream: (digest, start, end) =>
       cipher === undefined || existsSync(fileOf(digest))
@@ -125,6 +147,22 @@ export const diskContent = (folder: string, clock: Pick<Clock, 'wallMs'> = syste
               yield opened.subarray(start, end + 1);
             })(),
           ),
+    beside: {
+      read: async (digest) => {
+        const found = await stat(besideFileOf(digest)).catch(() => undefined);
+        return found === undefined || found.size > besideBytesMax ? undefined : readFile(besideFileOf(digest)).catch(() => undefined);
+      },
+      write: async (digest, bytes) => {
+        const temporary = join(folder, 'tmp', randomUUID());
+        try {
+          await writeFile(temporary, bytes, { flag: 'wx', mode: 0o600 });
+          // Nothing is left beside a blob that went in the meantime.
+          if (existsSync(fileOf(digest))) renameSync(temporary, besideFileOf(digest));
+        } finally {
+          await rm(temporary, { force: true });
+        }
+      },
+    },
     list: async function* () {
       const root = join(folder, 'sha256');
       for (const part of await readdir(root).catch(() => [])) {
@@ -136,9 +174,9 @@ export const diskContent = (folder: string, clock: Pick<Clock, 'wallMs'> = syste
         }
       }
     },
-    isTouchedSince: (digest, ms) => (touched.get(digest) ?? Number.NEGATIVE_INFINITY) >= ms,
+    isTouchedSince: (digest, ms) => touchedAtMs(digest) >= ms,
     remove: async (digest, untouchedSinceMs) => {
-      if ((touched.get(digest) ?? Number.NEGATIVE_INFINITY) >= untouchedSinceMs) return false;
+      if (touchedAtMs(digest) >= untouchedSinceMs) return false;
       const trash = join(folder, 'tmp', randomUUID());
       // Question and deed in one turn of the event loop: from here on a `put` finds nothing and writes the blob anew.
       known.delete(digest);
@@ -151,6 +189,7 @@ export const diskContent = (folder: string, clock: Pick<Clock, 'wallMs'> = syste
         }
       };
       const moved = [move(fileOf(digest)), move(sealedFileOf(digest))];
+      await rm(besideFileOf(digest), { force: true });
       if (!moved.includes(true)) return false;
       await rm(trash, { force: true });
       return true;

@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { fail, FailureError, ok } from '@groundplane/protocol/failure';
 import type { Clock } from '../port/clock.ts';
 import type { StagingArea } from '../port/content.ts';
+import { receiveFailure } from './disk.ts';
 
 /** Uploads that may be open at once, and how long one may rest. */
 const uploadsMax = 256;
@@ -57,11 +58,10 @@ export const diskStaging = (folder: string, clock: Pick<Clock, 'monotonicMs'>): 
         await pipeline(source, check, createWriteStream(fileOf(id), { flags: 'a' }));
         return ok(size);
       } catch (error) {
-        if (error instanceof FailureError) {
-          await drop(id);
-          return { ok: false, failure: error.failure };
-        }
-        return fail('retry', 'content-cut', `upload ${id}`, `the transfer broke: ${error instanceof Error ? error.message : String(error)}`);
+        const failed = receiveFailure(error, `upload ${id}`);
+        // What can be gone on with stays; a full disk needs the room at once.
+        if (!failed.ok && failed.failure.code !== 'content-cut') await drop(id);
+        return failed;
       } finally {
         entry.busy = false;
         entry.touchedMs = clock.monotonicMs();

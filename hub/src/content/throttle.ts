@@ -1,4 +1,4 @@
-import { Transform } from 'node:stream';
+import { pipeline, Transform, type Readable } from 'node:stream';
 import type { Clock } from '../port/clock.ts';
 
 /** Shares a number of bytes a second among all streams that pass through it. */
@@ -7,9 +7,13 @@ export interface Throttle {
   through(): Transform;
 }
 
+/** A stream at the pace of a throttle, or as it is. Whoever stops reading ends both. */
+export const paced = (source: Readable, throttle: Throttle | undefined): Readable =>
+  throttle === undefined ? source : pipeline(source, throttle.through(), () => undefined);
+
 /**
  * Token bucket: one second's worth may go at once, then the rate holds. Chunks larger than the bucket are let through and paid for afterwards, so that
- * none has to be cut. Streams are served in the order in which they ask.
+ * none has to be cut. Streams are served in the order in which they ask, and each has one chunk in the queue at most, so that they take turns.
  */
 export const createThrottle = (clock: Pick<Clock, 'monotonicMs' | 'after'>, bytesPerSecond: number): Throttle => {
   let tokens = bytesPerSecond;
@@ -33,12 +37,15 @@ export const createThrottle = (clock: Pick<Clock, 'monotonicMs' | 'after'>, byte
   };
 
   return {
-    through: () =>
-      new Transform({
+    through: () => {
+      const stream: Transform = new Transform({
         transform: (chunk: Buffer, _, done) => {
-          queue = queue.then(() => take(chunk.length));
+          // Who hung up while waiting pays nothing.
+          queue = queue.then(() => (stream.destroyed ? undefined : take(chunk.length)));
           void queue.then(() => done(null, chunk));
         },
-      }),
+      });
+      return stream;
+    },
   };
 };

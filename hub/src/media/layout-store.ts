@@ -3,6 +3,7 @@ import { createReadStream, mkdirSync } from 'node:fs';
 import { open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDigest } from '@groundplane/protocol/digest';
+import { limits } from '@groundplane/protocol/limits';
 import { receiveFile } from '../content/disk.ts';
 import type { ContentStore } from '../port/content.ts';
 import { sha256Of } from '../registry/oci-client.ts';
@@ -46,7 +47,8 @@ export const layoutStore = (folder: string): ContentStore => {
         await rm(temporary, { force: true });
       }
     },
-    read: (digest) => (isDigest(digest) ? readFile(fileOf(digest)).catch(() => undefined) : Promise.resolve(undefined)),
+    read: async (digest) =>
+      ((await size(digest)) ?? Number.POSITIVE_INFINITY) > limits.contentBlobBytes ? undefined : readFile(fileOf(digest)).catch(() => undefined),
     stream: (digest, start, end) => createReadStream(fileOf(digest), { start, end }),
   };
 };

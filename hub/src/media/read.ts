@@ -9,6 +9,8 @@ import { readBody, walkArchive } from '../archive/read.ts';
 import { registryLimits } from '../registry/limits.ts';
 import { artifactTypeOf, childrenOf, isManifestType, parseManifest, type Descriptor, type Index } from '../registry/oci-manifest.ts';
 import { artifactTypes } from '../registry/units.ts';
+import { sha256 } from '../content/digest.ts';
+import { checkSignature, signatureBytesMax, signatureFile, type MediaSignature } from './signature.ts';
 import { mediaDocumentSchema, type MediaDocument } from './document.ts';
 
 const mediaLimits = { bytesMax: 2 ** 42, entriesMax: 500_000, fileBytesMax: registryLimits.manifestBytes };
@@ -23,6 +25,9 @@ export interface MediaRoot {
 
 export interface InspectedMedia {
   document: MediaDocument | undefined;
+  /** Digest of index.json, which names all the rest. */
+  index: Digest;
+  signature: MediaSignature;
   roots: MediaRoot[];
   /** Blobs that are there and whole. */
   blobs: Map<string, number>;
@@ -42,6 +47,7 @@ const walkFolder =
     const names = [
       'oci-layout',
       'index.json',
+      signatureFile,
       ...(await readdir(join(folder, 'blobs', 'sha256')).catch(() => [])).toSorted().map((name) => `blobs/sha256/${name}`),
     ];
     for (const name of names) {
@@ -84,13 +90,14 @@ const blobDigest = (name: string): Digest | undefined => {
 interface FirstPass {
   hasLayout: boolean;
   index: Buffer | undefined;
+  signature: string | undefined;
   blobs: Map<string, number>;
   bytes: number;
 }
 
 /** Hashes every blob, whatever it is. The first that is not what its name says ends it: a medium is trusted as a whole or not at all. */
 const verifyAll = async (walk: Walk, path: string): Promise<Result<FirstPass>> => {
-  const found: FirstPass = { hasLayout: false, index: undefined, blobs: new Map(), bytes: 0 };
+  const found: FirstPass = { hasLayout: false, index: undefined, signature: undefined, blobs: new Map(), bytes: 0 };
   const walked = await walk(async (name, size, body) => {
     if (name === 'oci-layout') {
       const text = await readBody(body, 4_096, `${path}, oci-layout`);
@@ -100,7 +107,14 @@ const verifyAll = async (walk: Walk, path: string): Promise<Result<FirstPass>> =
       found.hasLayout = true;
       return ok(undefined);
     }
+    if (name === signatureFile) {
+      const read = await readBody(body, signatureBytesMax, `${path}, ${signatureFile}`);
+      if (read.ok) found.signature = read.value.toString('utf8');
+      return read.ok ? ok(undefined) : read;
+    }
     if (name === 'index.json') {
+      // Another reader would take the other one.
+      if (found.index !== undefined) return fail('fatal', 'media-invalid', path, 'has two files index.json');
       const read = await readBody(body, registryLimits.manifestBytes, `${path}, index.json`);
       if (read.ok) found.index = read.value;
       return read.ok ? ok(undefined) : read;
@@ -161,8 +175,11 @@ const parseDocument = (bytes: Buffer | undefined, path: string): Result<MediaDoc
   }
 };
 
-/** Lists what a medium holds, verifies every byte of it, and says what is missing. Needs no hub and little memory, whatever its size. */
-export const inspectMedia = async (path: string): Promise<Result<InspectedMedia>> => {
+/**
+ * Lists what a medium holds, verifies every byte of it, and says what is missing. Needs no hub and little memory, whatever its size. With a public key (PEM) the
+ * medium must be signed with its private half.
+ */
+export const inspectMedia = async (path: string, publicPem?: string): Promise<Result<InspectedMedia>> => {
   const opened = await openMedia(path);
   if (!opened.ok) return opened;
   const walk = opened.value;
@@ -170,6 +187,8 @@ export const inspectMedia = async (path: string): Promise<Result<InspectedMedia>
   if (!first.ok) return first;
   const index = parseRoot(first.value, path);
   if (!index.ok) return index;
+  const signature = checkSignature(first.value.signature, first.value.index ?? Buffer.alloc(0), publicPem, path);
+  if (!signature.ok) return signature;
   const { blobs, bytes } = first.value;
   const missing = new Map<string, { digest: string; neededBy: string }>();
   const named = new Set<string>();
@@ -224,7 +243,16 @@ export const inspectMedia = async (path: string): Promise<Result<InspectedMedia>
     for (const item of document.items) if (!blobs.has(item.digest)) missing.set(item.digest, { digest: item.digest, neededBy: `${item.kind} ${item.name}` });
     for (const image of document.images) if (image.digest === undefined) missing.set(image.reference, { digest: '', neededBy: `image ${image.reference}` });
   }
-  return ok({ document, roots, blobs, bytes, missing: [...missing.values()], unnamed: [...blobs.keys()].filter((digest) => !named.has(digest)) });
+  return ok({
+    document,
+    index: sha256(first.value.index ?? ''),
+    signature: signature.value,
+    roots,
+    blobs,
+    bytes,
+    missing: [...missing.values()],
+    unnamed: [...blobs.keys()].filter((digest) => !named.has(digest)),
+  });
 };
 
 /** Hands each wanted blob of a verified medium to somebody, in the order in which they lie. Verified again on the way by whoever receives it. */

@@ -8,12 +8,12 @@ export interface UsedImage {
   layers: string[];
 }
 
-/** Images of a bundle, each once, by name. `images` maps each object's digest to what it names. */
+/** Images of a bundle, each once, by name. For layers that do not list theirs (of earlier bundles) `images` maps each object's digest to what it names. */
 export const imagesOfBundle = (bundle: Pick<Bundle, 'layers'>, images: ReadonlyMap<string, readonly string[]>): UsedImage[] => {
   const used = new Map<string, Set<string>>();
   for (const layer of bundle.layers)
-    for (const item of [...layer.objects, ...layer.hooks])
-      for (const reference of images.get(item.digest) ?? []) used.set(reference, (used.get(reference) ?? new Set()).add(layer.name));
+    for (const reference of layer.images ?? [...layer.objects, ...layer.hooks].flatMap((item) => images.get(item.digest) ?? []))
+      used.set(reference, (used.get(reference) ?? new Set()).add(layer.name));
   return [...used].map(([reference, layers]) => ({ reference, layers: [...layers].toSorted() })).toSorted((a, b) => (a.reference < b.reference ? -1 : 1));
 };
 

@@ -1,4 +1,4 @@
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream, createWriteStream, existsSync } from 'node:fs';
 import { open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -11,6 +11,7 @@ import type { ContentStore } from '../port/content.ts';
 import { registryLimits } from '../registry/limits.ts';
 import { manifestBytes, mediaTypes, type Descriptor } from '../registry/oci-manifest.ts';
 import { artifactTypes } from '../registry/units.ts';
+import { signatureFile } from './signature.ts';
 import { mediaBlobs, type MediaDocument, type MediaItem } from './document.ts';
 
 const layerTypes: Record<MediaItem['kind'], string> = {
@@ -30,6 +31,8 @@ export interface MediaSources {
   /** Brings an image with everything below it into the store; answers its root. Absent: images are left out. */
   image?: (reference: string, store: ContentStore) => Promise<Result<Descriptor>>;
   progress(text: string): Promise<void>;
+  /** Makes the signature file for an index. Absent: the medium is not signed. */
+  sign?: (index: Uint8Array) => string;
 }
 
 export interface WrittenMedia {
@@ -48,7 +51,13 @@ const itemDescriptor = (item: MediaItem): Descriptor => ({
 });
 
 /** The part of a layout that is not blobs; last, so that a cut run leaves no layout that looks complete. */
-const finishLayout = async (folder: string, store: ContentStore, document: MediaDocument, roots: ReadonlyMap<string, Descriptor>): Promise<void> => {
+const finishLayout = async (
+  folder: string,
+  store: ContentStore,
+  document: MediaDocument,
+  roots: ReadonlyMap<string, Descriptor>,
+  sign: MediaSources['sign'],
+): Promise<void> => {
   const config = Buffer.from(canonicalJson(document));
   const configDigest = await store.put(config);
   const unique = [...new Map(document.items.map((item) => [item.digest, item])).values()];
@@ -66,6 +75,7 @@ const finishLayout = async (folder: string, store: ContentStore, document: Media
     entries.push({ ...root, annotations: { ...root.annotations, 'org.opencontainers.image.ref.name': reference, 'io.containerd.image.name': reference } });
   await writeFile(join(folder, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
   const index = JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: entries });
+  if (sign !== undefined) await writeFile(join(folder, signatureFile), sign(Buffer.from(index)));
   await writeFile(join(folder, 'index.json.new'), index);
   await rename(join(folder, 'index.json.new'), join(folder, 'index.json'));
 };
@@ -75,7 +85,7 @@ const finishLayout = async (folder: string, store: ContentStore, document: Media
  * An image that cannot be had is reported as missing; a blob that cannot be had ends it.
  */
 export const writeMedia = async (folder: string, store: ContentStore, document: MediaDocument, sources: MediaSources): Promise<Result<WrittenMedia>> => {
-  await rm(join(folder, 'index.json'), { force: true });
+  for (const name of ['index.json', signatureFile]) await rm(join(folder, name), { force: true });
   let [blobs, kept] = [0, 0];
   for (const [digest, size] of mediaBlobs(document)) {
     blobs += 1;
@@ -107,7 +117,7 @@ export const writeMedia = async (folder: string, store: ContentStore, document: 
       return { reference, ...(root === undefined ? {} : { digest: root.digest }) };
     }),
   };
-  await finishLayout(folder, store, whole, roots);
+  await finishLayout(folder, store, whole, roots, sources.sign);
   return ok({ document: whole, blobs, kept, missing });
 };
 
@@ -122,6 +132,7 @@ export const packLayout = async (folder: string, file: string): Promise<void> =>
   };
   await add('oci-layout');
   await add('index.json');
+  if (existsSync(join(folder, signatureFile))) await add(signatureFile);
   for (const name of (await readdir(join(folder, 'blobs', 'sha256'))).toSorted()) await add(`blobs/sha256/${name}`);
   archive.finalize();
   await written;

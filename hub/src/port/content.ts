@@ -8,11 +8,13 @@ export interface ContentStore {
   put(data: Uint8Array | string, options?: { secret?: boolean }): Promise<Digest>;
   /** Takes a stream of announced digest; refuses other bytes (`content-wrong`, fatal) and more than `sizeMax` (`content-too-large`, fatal). */
   receive(digest: Digest, source: Readable, sizeMax: number): Promise<Result<number>>;
-  /** Whole blob in memory; undefined when missing. For small ones. */
+  /** Whole blob in memory; undefined when missing, or larger than `limits.contentBlobBytes`. */
   read(digest: string): Promise<Buffer | undefined>;
   size(digest: string): Promise<number | undefined>;
   /** Bytes from `start` to `end` inclusive. */
   stream(digest: string, start: number, end: number): Readable;
+  /** What was found out about a blob with much work, as a file beside it that goes when the blob goes; it may be gone or damaged at any time. */
+  beside?: { read(digest: Digest): Promise<Buffer | undefined>; write(digest: Digest, bytes: Uint8Array): Promise<void> };
 }
 
 /** Seals blobs at rest. `open` answers undefined for other bytes, another blob's, or another key's. */

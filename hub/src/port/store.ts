@@ -7,6 +7,16 @@ import type { Grant } from '@groundplane/protocol/access';
 import type { MerkleProof } from '@groundplane/protocol/merkle';
 import type { DirectorStatement, ReleaseStatement, Signed } from '@groundplane/protocol/trust';
 
+/** What a blob is that came from a registry: the one thing that says so before a profile uses it. */
+interface ImportedUnit {
+  kind: 'chart' | 'pack' | 'zarf';
+  name: string;
+  version: string;
+  /** Id of the project that it was imported into. */
+  project: string;
+  registry: string;
+}
+
 /** What each kind of row holds. Times are milliseconds since 1970; secrets are hashes. */
 export interface RowValues {
   tenant: { trustMode: 'hub' | 'signed' | 'signed+operator' };
@@ -37,7 +47,7 @@ export interface RowValues {
   /** The value of a sensitive one is sealed. */
   macro: { value: string; sensitive?: boolean };
   /** Blobs that a tenant uploaded; the bytes are in the content store. */
-  blob: { size: number };
+  blob: { size: number; unit?: ImportedUnit };
   /** A tag of the hub's own registry; name is `repository:tag`. */
   artifact: { repository: string; tag: string; digest: string; mediaType: string; size: number };
   /** What a repository holds; name is `repository@digest`. Manifests have a media type, and the digests of what they need. */

@@ -7,6 +7,8 @@ export const registryLimits = {
   layersPerManifest: 2_000,
   /** One blob. Container images with models and drivers have layers of several GiB. */
   blobBytes: 16 * 1024 * 1024 * 1024,
+  /** Most that an operator may allow instead. */
+  blobBytesMax: 1024 ** 4,
   tokenBytes: 1024 * 1024,
   errorBytes: 64 * 1024,
   tagsPageBytes: 4 * 1024 * 1024,

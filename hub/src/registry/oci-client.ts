@@ -57,6 +57,8 @@ export interface OciClientDeps {
   endpoints: (registry: string) => Promise<Result<readonly Endpoint[]>>;
   throttle?: Throttle;
   tagsPerPage?: number;
+  /** Somebody waits for the answer: a registry that asks for longer than this is told about instead. */
+  waitMaxMs?: number;
 }
 
 export const sha256Of = (bytes: Uint8Array): Digest => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;

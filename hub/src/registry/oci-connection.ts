@@ -57,7 +57,7 @@ const statusFailure = (status: number, said: string, request: RegistryRequest, h
       `${host} does not let us ${request.method === 'GET' || request.method === 'HEAD' ? 'read' : 'write'} it${said}`,
     );
   if (status === 404) return fail('blocked', 'artifact-missing', element, `${host} does not have it${said}`);
-  if (busyStatuses.has(status)) return fail('retry', 'registry-busy', element, `${host} answered ${status} ${registryLimits.tries} times${said}`);
+  if (busyStatuses.has(status)) return fail('retry', 'registry-busy', element, `${host} is busy (it answered ${status}). Try again later${said}`);
   if (status === 405 || status === 501) return fail('blocked', 'registry-unsupported', element, `${host} does not offer this (${status})${said}`);
   return fail('fatal', 'registry-refused', element, `${host} answered ${status}${said}`);
 };
@@ -83,7 +83,7 @@ export const checkEndpoint = (endpoint: Endpoint): Result<URL> => {
 };
 
 /** One registry server: requests with its login, waiting when it is busy, redirects without credentials. */
-export const createConnection = (deps: { egress: Egress; clock: Clock; authorizer: Authorizer }) => {
+export const createConnection = (deps: { egress: Egress; clock: Clock; authorizer: Authorizer; waitMaxMs?: number }) => {
   const { egress, clock, authorizer } = deps;
 
   /** Follows a redirect chain; the login travels as long as the origin stays the same, and never comes back after it left. */
@@ -144,8 +144,9 @@ export const createConnection = (deps: { egress: Egress; clock: Clock; authorize
       const { status } = sent.value;
       if ((status >= 200 && status < 300) || request.takes?.includes(status) === true) return sent;
       const waitMs = retryAfterMs(sent.value.header('retry-after'), clock.wallMs());
+      const isShort = (waitMs ?? 0) <= (deps.waitMaxMs ?? registryLimits.retryAfterMs);
       const isBusy = status === 429 || status === 503 || (busyStatuses.has(status) && mayRepeat);
-      if (isBusy && !isLast) {
+      if (isBusy && !isLast && isShort) {
         sent.value.body.resume();
         await pause(clock, waitMs ?? backoffMs(attempt));
         continue;

@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
 import { isDigest } from '@groundplane/protocol/digest';
+import type { Failure } from '@groundplane/protocol/failure';
 import type { Context } from 'hono';
 import type { Repository } from './catalogue.ts';
-import { registryLimits } from './limits.ts';
-import { refuse, type RegistryDeps } from './serve.ts';
+import { refuse, type RegistryDeps, type RegistryError } from './serve.ts';
 
 /** Which repository an upload was begun for; another one cannot end it. */
 const keyOf = (repository: Repository, id: string): string => `/v2/${repository.name}/blobs/uploads/${id}`;
@@ -12,6 +12,9 @@ const bodyOf = (context: Context): Readable => {
   const { body } = context.req.raw;
   return body === null ? Readable.from([]) : Readable.fromWeb(body as never);
 };
+
+const blobErrors: Readonly<Record<string, RegistryError>> = { 'content-too-large': 'SIZE_INVALID', 'content-wrong': 'DIGEST_INVALID', 'disk-full': 'NO_SPACE' };
+const refuseBlob = (context: Context, failure: Failure): Response => refuse(context, blobErrors[failure.code] ?? 'BLOB_UPLOAD_INVALID', failure.message);
 
 const holdBlob = async (context: Context, repository: Repository, digest: `sha256:${string}`, size: number): Promise<Response> => {
   const noted = await repository.hold({ digest, size });
@@ -27,9 +30,9 @@ const begin = async (context: Context, repository: Repository, deps: RegistryDep
     if (item !== undefined && (await deps.content.size(mount)) === item.size) return holdBlob(context, repository, mount, item.size);
   }
   if (digest !== undefined && isDigest(digest)) {
-    const received = await deps.content.receive(digest, bodyOf(context), registryLimits.blobBytes);
+    const received = await deps.content.receive(digest, bodyOf(context), deps.blobBytesMax);
     if (received.ok) return holdBlob(context, repository, digest, received.value);
-    return refuse(context, received.failure.code === 'content-wrong' ? 'DIGEST_INVALID' : 'BLOB_UPLOAD_INVALID', received.failure.message);
+    return refuseBlob(context, received.failure);
   }
   const id = await deps.staging.open();
   return context.body(null, 202, { location: keyOf(repository, id), range: '0-0', 'docker-upload-uuid': id });
@@ -46,9 +49,9 @@ const isNextChunk = (header: string | undefined, held: number): boolean => {
 
 const append = async (context: Context, repository: Repository, id: string, held: number, deps: RegistryDeps): Promise<Response> => {
   if (!isNextChunk(context.req.header('content-range'), held)) return progress(context, repository, id, held, 416);
-  const added = await deps.staging.append(id, bodyOf(context), registryLimits.blobBytes);
+  const added = await deps.staging.append(id, bodyOf(context), deps.blobBytesMax);
   if (added.ok) return progress(context, repository, id, added.value, 202);
-  return refuse(context, added.failure.code === 'content-too-large' ? 'SIZE_INVALID' : 'BLOB_UPLOAD_INVALID', added.failure.message);
+  return refuseBlob(context, added.failure);
 };
 
 const finish = async (context: Context, repository: Repository, id: string, held: number, deps: RegistryDeps): Promise<Response> => {
@@ -57,13 +60,13 @@ const finish = async (context: Context, repository: Repository, id: string, held
   if (!isNextChunk(context.req.header('content-range'), held)) return progress(context, repository, id, held, 416);
   // Most uploads end with their only request: its body goes to its place without a detour.
   if (held > 0) {
-    const added = await deps.staging.append(id, bodyOf(context), registryLimits.blobBytes);
-    if (!added.ok) return refuse(context, 'BLOB_UPLOAD_INVALID', added.failure.message);
+    const added = await deps.staging.append(id, bodyOf(context), deps.blobBytesMax);
+    if (!added.ok) return refuseBlob(context, added.failure);
   }
-  const received = await deps.content.receive(digest, held > 0 ? deps.staging.read(id) : bodyOf(context), registryLimits.blobBytes);
-  if (received.ok || received.failure.kind === 'fatal') await deps.staging.drop(id);
+  const received = await deps.content.receive(digest, held > 0 ? deps.staging.read(id) : bodyOf(context), deps.blobBytesMax);
+  if (received.ok || received.failure.kind !== 'retry') await deps.staging.drop(id);
   if (received.ok) return holdBlob(context, repository, digest, received.value);
-  return refuse(context, received.failure.code === 'content-wrong' ? 'DIGEST_INVALID' : 'BLOB_UPLOAD_INVALID', received.failure.message);
+  return refuseBlob(context, received.failure);
 };
 
 /** Uploads: begin (or mount), add parts, ask how far it is, end with the digest, give up. */

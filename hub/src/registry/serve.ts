@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { isDigest, type Digest } from '@groundplane/protocol/digest';
 import type { Context, Hono } from 'hono';
+import { paced, type Throttle } from '../content/throttle.ts';
 import type { ContentStore, StagingArea } from '../port/content.ts';
 import type { Catalogue, Repository } from './catalogue.ts';
 import { registryLimits } from './limits.ts';
@@ -11,6 +12,8 @@ import { serveUpload } from './serve-upload.ts';
 export interface RegistryDeps {
   content: ContentStore;
   staging: StagingArea;
+  blobBytesMax: number;
+  throttle?: Throttle;
   catalogue: Catalogue;
 }
 
@@ -30,6 +33,8 @@ const statuses = {
   DENIED: 403,
   UNSUPPORTED: 405,
   TOOMANYREQUESTS: 429,
+  /** Not in the specification, which has no word for a full disk. */
+  NO_SPACE: 507,
 } as const;
 export type RegistryError = keyof typeof statuses;
 
@@ -47,7 +52,7 @@ const range = (header: string | undefined, size: number): { start: number; end: 
   return start >= size || start > end ? 'unsatisfiable' : { start, end };
 };
 
-const answerBytes = (context: Context, content: ContentStore, digest: Digest, size: number, mediaType: string): Response => {
+const answerBytes = (context: Context, { content, throttle }: RegistryDeps, digest: Digest, size: number, mediaType: string): Response => {
   const wanted = range(context.req.header('range'), size);
   const headers = {
     'content-type': mediaType,
@@ -66,15 +71,16 @@ const answerBytes = (context: Context, content: ContentStore, digest: Digest, si
   const all = { ...headers, 'content-length': String(length), ...(wanted === 'whole' ? {} : { 'content-range': `bytes ${start}-${end}/${size}` }) };
   const status = wanted === 'whole' ? 200 : 206;
   if (length === 0 || context.req.method === 'HEAD') return context.body(null, status, all);
-  return context.body(Readable.toWeb(content.stream(digest, start, end)) as ReadableStream<Uint8Array<ArrayBuffer>>, status, all);
+  return context.body(Readable.toWeb(paced(content.stream(digest, start, end), throttle)) as ReadableStream<Uint8Array<ArrayBuffer>>, status, all);
 };
 
-const getManifest = async (context: Context, repository: Repository, name: string, { content }: RegistryDeps): Promise<Response> => {
+const getManifest = async (context: Context, repository: Repository, name: string, deps: RegistryDeps): Promise<Response> => {
+  const { content } = deps;
   const digest = isDigest(name) ? name : await repository.tagged(name);
   const item = digest === undefined ? undefined : await repository.held(digest);
   if (digest === undefined || item?.mediaType === undefined || (await content.size(digest)) !== item.size)
     return refuse(context, 'MANIFEST_UNKNOWN', `${repository.name} has no manifest ${name}`);
-  return answerBytes(context, content, digest, item.size, item.mediaType);
+  return answerBytes(context, deps, digest, item.size, item.mediaType);
 };
 
 const readWhole = async (context: Context, bytesMax: number): Promise<Buffer | undefined> => {
@@ -117,11 +123,12 @@ const deleteManifest = async (context: Context, repository: Repository, name: st
   return dropped.value ? context.body(null, 202) : refuse(context, 'MANIFEST_UNKNOWN', `${repository.name} has no manifest ${name}`);
 };
 
-const getBlob = async (context: Context, repository: Repository, digest: string, { content }: RegistryDeps): Promise<Response> => {
+const getBlob = async (context: Context, repository: Repository, digest: string, deps: RegistryDeps): Promise<Response> => {
+  const { content } = deps;
   if (!isDigest(digest)) return refuse(context, 'DIGEST_INVALID', 'not sha256: and 64 hex digits');
   const item = await repository.held(digest);
   if (item === undefined || (await content.size(digest)) !== item.size) return refuse(context, 'BLOB_UNKNOWN', `${repository.name} has no blob ${digest}`);
-  return answerBytes(context, content, digest, item.size, 'application/octet-stream');
+  return answerBytes(context, deps, digest, item.size, 'application/octet-stream');
 };
 
 const pageMax = 1_000;

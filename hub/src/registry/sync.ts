@@ -1,5 +1,6 @@
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { RE2JS } from 're2js';
+import semver from 'semver';
 import type { ContentStore } from '../port/content.ts';
 import type { OciClient } from './oci-client.ts';
 import { childrenOf, isManifestType, type Descriptor } from './oci-manifest.ts';
@@ -11,7 +12,7 @@ export interface SyncRule {
   to: RepositoryName;
   /** Whole-tag expression (RE2): no text can make it slow. Absent: all tags. */
   tags?: string;
-  /** At most this many, the last ones in the order given; absent: all. */
+  /** At most this many, the highest versions; what is no version comes before all others. Absent: all. */
   newest?: number;
 }
 
@@ -38,6 +39,13 @@ export interface TagFacts {
   target: ReadonlyMap<string, string>;
 }
 
+/** `v10` after `v2`; registries list by letters. */
+const byVersion = ([a]: readonly [string, string], [b]: readonly [string, string]): number => {
+  const [left, right] = [semver.coerce(a, { includePrerelease: true }), semver.coerce(b, { includePrerelease: true })];
+  if (left === null || right === null) return left === right ? (a < b ? -1 : 1) : left === null ? -1 : 1;
+  return semver.compare(left, right) || (a < b ? -1 : 1);
+};
+
 /** What has to be copied. Pure: run again after a cut it plans what is left, since what arrived is the same on both sides then. */
 export const planSync = (rule: SyncRule, facts: TagFacts, options: { overwrite?: boolean } = {}): Result<SyncPlan> => {
   let pattern: RE2JS | undefined;
@@ -51,7 +59,7 @@ export const planSync = (rule: SyncRule, facts: TagFacts, options: { overwrite?:
       `is no regular expression (RE2): ${(error as Error).message}`,
     );
   }
-  const wanted = [...facts.source].filter(([tag]) => pattern === undefined || pattern.matches(tag));
+  const wanted = [...facts.source].filter(([tag]) => pattern === undefined || pattern.matches(tag)).toSorted(byVersion);
   const kept = rule.newest === undefined ? wanted : wanted.slice(Math.max(0, wanted.length - rule.newest));
   const plan: SyncPlan = { steps: [], same: 0, left: facts.source.size - kept.length, taken: [] };
   for (const [tag, digest] of kept) {

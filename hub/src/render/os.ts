@@ -1,12 +1,34 @@
 import type { BundleLayer } from '@groundplane/protocol/bundle';
 import type { Digest } from '@groundplane/protocol/digest';
-import type { Layer } from '@groundplane/protocol/layer';
+import type { Layer, OsSpec } from '@groundplane/protocol/layer';
 import type { ContentStore } from '../port/content.ts';
 
 const textBlob = async (content: ContentStore, text: string, secret: boolean): Promise<{ digest: Digest; size: number }> => ({
   digest: await content.put(text, { secret }),
   size: Buffer.byteLength(text),
 });
+
+interface MadeFile {
+  path: string;
+  content: string;
+  mode: string;
+  owner: string;
+}
+
+/** Files that follow from other fields: modules for the next boot, keys of accounts. */
+const madeFiles = (layer: string, os: OsSpec): MadeFile[] => [
+  ...((os.modules ?? []).length === 0
+    ? []
+    : [{ path: `/etc/modules-load.d/groundplane-${layer}.conf`, content: `${(os.modules ?? []).join('\n')}\n`, mode: '0644', owner: 'root' }]),
+  ...(os.users ?? [])
+    .filter((user) => user.sshKeys.length > 0)
+    .map((user) => ({
+      path: `${user.name === 'root' ? '/root' : `/home/${user.name}`}/.ssh/authorized_keys`,
+      content: `${user.sshKeys.join('\n')}\n`,
+      mode: '0600',
+      owner: user.name,
+    })),
+];
 
 /** An OS layer in its bundle form: every file and unit by digest. */
 export const renderOs = async (content: ContentStore, layer: Layer, secret: boolean): Promise<Pick<BundleLayer, 'os'>> => {
@@ -21,6 +43,8 @@ export const renderOs = async (content: ContentStore, layer: Layer, secret: bool
       owner: file.owner,
       group: file.group,
     });
+  for (const made of madeFiles(layer.name, os))
+    files.push({ path: made.path, ...(await textBlob(content, made.content, secret)), mode: made.mode, owner: made.owner, group: made.owner });
   const units = [];
   for (const unit of os.units) {
     const dropIns = [];
@@ -36,5 +60,14 @@ export const renderOs = async (content: ContentStore, layer: Layer, secret: bool
   const sysctls = Object.fromEntries(
     Object.entries(os.sysctls).map(([key, value]) => [key.replaceAll('/', '.'), String(value).trim().replaceAll(/\s+/g, ' ')]),
   );
-  return { os: { files, sysctls, units } };
+  return {
+    os: {
+      files,
+      sysctls,
+      units,
+      ...(os.packages === undefined ? {} : { packages: os.packages }),
+      ...(os.modules === undefined ? {} : { modules: os.modules }),
+      ...(os.users === undefined ? {} : { users: os.users.map(({ name, groups, shell }) => ({ name, groups, shell })) }),
+    },
+  };
 };

@@ -1,10 +1,8 @@
 import { z } from 'zod';
 import { digestSchema } from '../digest.ts';
+import { registryKinds } from '../registry-kinds.ts';
 
 /** Views and bodies of registries. */
-export const registryKinds = ['oci', 'helm', 'pack', 'zarf'] as const;
-export type RegistryKind = (typeof registryKinds)[number];
-
 const address = z
   .string()
   .min(1)

@@ -4,6 +4,7 @@ import { digestSchema } from '../digest.ts';
 import { labelsSchema, nameSchema, semverSchema } from '../ids.ts';
 import { limits } from '../limits.ts';
 import { clusterSpecSchema, profileSpecSchema } from '../profile.ts';
+import * as packs from './packs.ts';
 import * as profileView from './profile-views.ts';
 import * as registry from './registries.ts';
 import * as view from './views.ts';
@@ -161,6 +162,15 @@ export const routes = {
       status: 201,
     },
   ),
+
+  listPacks: route('GET', '/projects/{project}/packs', can('profile.get'), 'Packs, charts and Zarf packages that layers of this project can name', {
+    params: z.object(project),
+    response: packs.unitListView,
+  }),
+  getPack: route('GET', '/projects/{project}/packs/{digest}', can('profile.get'), 'What a pack or chart in the content store says of itself', {
+    params: z.object({ ...project, digest: digestSchema }),
+    response: packs.packView,
+  }),
 
   listClusters: route('GET', '/projects/{project}/clusters', can('cluster.get'), 'Clusters of a project', {
     params: z.object(project),
@@ -328,6 +338,14 @@ export const routes = {
     response: registry.mediaView,
   }),
 
+  profileMedia: route(
+    'GET',
+    '/projects/{project}/profiles/{name}/versions/{version}/media',
+    can('content.get'),
+    'What a medium for a profile version holds, by digest',
+    { params: z.object({ ...project, name: nameSchema, version: semverSchema }), response: registry.mediaView },
+  ),
+
   headContent: route('GET', '/content/{digest}/info', { access: 'self' }, 'Whether a blob is there, and its size', {
     params: z.object({ digest: digestSchema }),
     response: z.object({ digest: digestSchema, size: z.int() }),
@@ -351,6 +369,7 @@ export type RouteName = keyof Routes;
 export const apiBase = '/api/v1';
 export const rawRoutes = {
   content: `${apiBase}/content/{digest}`,
+  chunks: `${apiBase}/content/{digest}/chunks`,
   stream: `${apiBase}/stream`,
   openapi: `${apiBase}/openapi.json`,
 } as const;

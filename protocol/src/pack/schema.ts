@@ -156,7 +156,7 @@ export const describeRules = (rules: readonly PackRule[]): PackField[] =>
   });
 
 /** Every place that a rule speaks about: one, or one for each element of the lists on its way. */
-const expand = (values: unknown, path: readonly (string | number)[]): { path: (string | number)[]; isCut: boolean }[] => {
+export const expandPath = (values: unknown, path: readonly (string | number)[]): { path: (string | number)[]; isCut: boolean }[] => {
   let open: (string | number)[][] = [[]];
   let isCut = false;
   for (const part of path) {
@@ -207,7 +207,7 @@ export const checkValues = (values: PackSource, rules: readonly PackRule[], defa
     if (findings.length >= packLimits.findings) break;
     const found = findPath(values.plain, rule.path);
     if (!found.ok) continue;
-    const places = found.value.path.includes(everyItem) ? expand(values.plain, found.value.path) : [{ path: found.value.path, isCut: false }];
+    const places = found.value.path.includes(everyItem) ? expandPath(values.plain, found.value.path) : [{ path: found.value.path, isCut: false }];
     if (places.length === 0 && rule.required) report('value-missing', found.value.path, `${rule.path} needs at least one value${hintText(rule)}`);
     for (const { path } of places) {
       const value = valueAt(values.plain, path);

@@ -50,7 +50,7 @@ export interface OwnedObject {
   hook?: boolean;
 }
 
-export type OwnedOsKind = 'file' | 'sysctl' | 'unit';
+export type OwnedOsKind = 'file' | 'sysctl' | 'unit' | 'package' | 'module' | 'user';
 export interface OwnedOs {
   layer: string;
   kind: OwnedOsKind;
@@ -67,6 +67,10 @@ export interface ObservedOs {
   files: ReadonlyMap<string, { digest: Digest; mode: string; owner: string; group: string } | 'absent'>;
   sysctls: ReadonlyMap<string, string | 'absent'>;
   units: ReadonlyMap<string, { enabled: boolean; active: boolean } | 'absent'>;
+  packages: ReadonlyMap<string, { version: string; held: boolean } | 'absent'>;
+  /** `builtin`: part of the kernel, nothing to load. `absent`: not loaded. */
+  modules: ReadonlyMap<string, 'loaded' | 'builtin' | 'absent'>;
+  users: ReadonlyMap<string, { groups: readonly string[]; shell: string } | 'absent'>;
 }
 
 export type ObservedKubernetes = { state: 'reachable'; version: string } | { state: 'unreachable'; failure: Failure } | { state: 'unknown' };

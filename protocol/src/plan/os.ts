@@ -39,6 +39,29 @@ const fileReason = (facts: HostFacts, file: WantedFile, owned: boolean): ApplyRe
 const isOwned = (facts: HostFacts, layer: string, kind: OwnedOs['kind'], key: string): boolean =>
   facts.ownedOs.some((item) => item.layer === layer && item.kind === kind && item.key === key);
 
+const reasonFor = (owned: boolean, upgrading: boolean): ApplyReason => (owned ? (upgrading ? 'changed' : 'drifted') : 'new');
+
+/** Packages come first: they bring the units, accounts and folders that the rest is about. One transaction, so that the manager solves them together. */
+const planPackages = (facts: HostFacts, layer: string, os: BundleOs, upgrading: boolean): Step[] => {
+  const wrong = (os.packages ?? []).filter(({ name, version }) => {
+    const seen = facts.os.packages.get(name);
+    const same = seen !== undefined && seen !== 'absent' && (version === undefined || (seen.version === version && seen.held));
+    return !same || !isOwned(facts, layer, 'package', name);
+  });
+  if (wrong.length === 0) return [];
+  const owned = wrong.every(({ name }) => isOwned(facts, layer, 'package', name));
+  return [{ step: 'setPackages', layer, packages: wrong, reason: reasonFor(owned, upgrading) }];
+};
+
+const planUsers = (facts: HostFacts, layer: string, os: BundleOs, upgrading: boolean): Step[] =>
+  (os.users ?? []).flatMap((user): Step[] => {
+    const seen = facts.os.users.get(user.name);
+    const owned = isOwned(facts, layer, 'user', user.name);
+    // Other groups of the account are somebody else's business.
+    const same = seen !== undefined && seen !== 'absent' && seen.shell === user.shell && user.groups.every((group) => seen.groups.includes(group));
+    return same && owned ? [] : [{ step: 'setUser', layer, user: user.name, groups: user.groups, shell: user.shell, reason: reasonFor(owned, upgrading) }];
+  });
+
 /**
  * Steps that bring one OS layer to what it says: files first, then one reload, then kernel settings and units.
  * `upgrading` tells a change of ours from a drift that somebody else caused.
@@ -46,7 +69,7 @@ const isOwned = (facts: HostFacts, layer: string, kind: OwnedOs['kind'], key: st
 export const planOsLayer = (facts: HostFacts, layer: BundleLayer, upgrading: boolean): Step[] => {
   const os = layer.os;
   if (os === undefined) return [];
-  const steps: Step[] = [];
+  const steps: Step[] = [...planPackages(facts, layer.name, os, upgrading), ...planUsers(facts, layer.name, os, upgrading)];
   const touchedUnits = new Set<string>();
   for (const file of wantedFiles(os)) {
     const reason = fileReason(facts, file, isOwned(facts, layer.name, 'file', file.path));
@@ -58,6 +81,11 @@ export const planOsLayer = (facts: HostFacts, layer: BundleLayer, upgrading: boo
   steps.push(...planGoneOs(facts, layer));
   if (steps.some((step) => (step.step === 'writeFile' || step.step === 'restoreFile') && step.path.startsWith(`${unitFolder}/`))) {
     steps.push({ step: 'reloadUnits', layer: layer.name });
+  }
+  for (const module of os.modules ?? []) {
+    const loaded = facts.os.modules.get(module);
+    if (!isOwned(facts, layer.name, 'module', module) || loaded === 'absent' || loaded === undefined)
+      steps.push({ step: 'loadModule', layer: layer.name, module });
   }
   for (const [key, value] of Object.entries(os.sysctls)) {
     const owned = isOwned(facts, layer.name, 'sysctl', key);
@@ -82,15 +110,30 @@ const restoreStep = (item: OwnedOs): Step => {
       return { step: 'restoreSysctl', layer: item.layer, key: item.key };
     case 'unit':
       return { step: 'restoreUnit', layer: item.layer, unit: item.key };
+    case 'module':
+      return { step: 'restoreModule', layer: item.layer, module: item.key };
+    case 'user':
+      return { step: 'restoreUser', layer: item.layer, user: item.key };
+    case 'package':
+      return { step: 'restorePackages', layer: item.layer, names: [item.key] };
     default:
       return item.kind satisfies never;
   }
 };
 
-/** Units stop before their files go. */
-const restoreOrder: Record<OwnedOs['kind'], number> = { unit: 0, sysctl: 1, file: 2 };
+/** Units stop before their files go, files go before the accounts that own them, and packages last. */
+const restoreOrder: Record<OwnedOs['kind'], number> = { unit: 0, sysctl: 1, module: 2, file: 3, user: 4, package: 5 };
 
-const restoreSteps = (items: readonly OwnedOs[]): Step[] => items.toSorted((a, b) => restoreOrder[a.kind] - restoreOrder[b.kind]).map(restoreStep);
+/** Packages of a layer go back together, in one transaction. */
+const restoreSteps = (items: readonly OwnedOs[]): Step[] => {
+  const sorted = items.toSorted((a, b) => restoreOrder[a.kind] - restoreOrder[b.kind]);
+  const packages = sorted.filter((item) => item.kind === 'package');
+  const [first] = packages;
+  return [
+    ...sorted.filter((item) => item.kind !== 'package').map(restoreStep),
+    ...(first === undefined ? [] : [{ step: 'restorePackages' as const, layer: first.layer, names: packages.map((item) => item.key) }]),
+  ];
+};
 
 /** What the layer owned before and no longer names. */
 const planGoneOs = (facts: HostFacts, layer: BundleLayer): Step[] => {
@@ -100,6 +143,9 @@ const planGoneOs = (facts: HostFacts, layer: BundleLayer): Step[] => {
     ...wantedFiles(os).map((file) => `file ${file.path}`),
     ...Object.keys(os.sysctls).map((key) => `sysctl ${key}`),
     ...os.units.map((unit) => `unit ${unit.name}`),
+    ...(os.packages ?? []).map((item) => `package ${item.name}`),
+    ...(os.modules ?? []).map((module) => `module ${module}`),
+    ...(os.users ?? []).map((user) => `user ${user.name}`),
   ]);
   return restoreSteps(facts.ownedOs.filter((item) => item.layer === layer.name && !wanted.has(`${item.kind} ${item.key}`)));
 };

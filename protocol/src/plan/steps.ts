@@ -21,6 +21,14 @@ export interface StepArgs {
   setUnit: { layer: string; unit: string; enabled: boolean; active: boolean; restart: boolean };
   /** Puts a unit back to enabled/active as it was before us. */
   restoreUnit: { layer: string; unit: string };
+  /** One transaction of the package manager for all of them. */
+  setPackages: { layer: string; packages: readonly { name: string; version?: string | undefined }[]; reason: ApplyReason };
+  /** Puts packages back to the version, or the absence, that was there before us. */
+  restorePackages: { layer: string; names: readonly string[] };
+  loadModule: { layer: string; module: string };
+  restoreModule: { layer: string; module: string };
+  setUser: { layer: string; user: string; groups: readonly string[]; shell: string; reason: ApplyReason };
+  restoreUser: { layer: string; user: string };
   ensureNamespace: { layer: string; namespace: string };
   applyObject: { layer: string; ref: ObjectRef; digest: Digest; reason: ApplyReason; adopt: boolean; createOnly: boolean; keep: boolean };
   /** Deletes exactly the incarnation that we made. */
@@ -51,6 +59,12 @@ const sentences: { [K in StepKind]: (args: StepArgs[K]) => string } = {
   reloadUnits: () => 'reload systemd units',
   setUnit: (s) => `${s.active ? (s.restart ? 'restart' : 'start') : 'stop'} and ${s.enabled ? 'enable' : 'disable'} ${s.unit}`,
   restoreUnit: (s) => `restore ${s.unit}`,
+  setPackages: (s) => `install ${s.packages.map((item) => (item.version === undefined ? item.name : `${item.name} ${item.version}`)).join(', ')} (${s.reason})`,
+  restorePackages: (s) => `restore packages ${s.names.join(', ')}`,
+  loadModule: (s) => `load kernel module ${s.module}`,
+  restoreModule: (s) => `restore kernel module ${s.module}`,
+  setUser: (s) => `set account ${s.user} (${s.reason})`,
+  restoreUser: (s) => `restore account ${s.user}`,
   ensureNamespace: (s) => `ensure namespace ${s.namespace}`,
   applyObject: (s) => `apply ${s.ref.kind} ${s.ref.namespace === undefined ? '' : `${s.ref.namespace}/`}${s.ref.name} (${s.reason})`,
   pruneObject: (s) => `prune ${s.ref.kind} ${s.ref.namespace === undefined ? '' : `${s.ref.namespace}/`}${s.ref.name}`,

@@ -19,7 +19,7 @@ const documentsOf = (rendered: HelmRendered, options: RenderOptions): HelmDocume
 
 const print = async (context: Context, documents: readonly HelmDocument[]): Promise<Outcome> => {
   if (context.globals.output !== 'json') {
-    await context.io.stdout.write(documents.map(({ source, content }) => `---\n# Source: ${source}\n${content.replace(/\n*$/, '')}\n`).join(''));
+    await context.io.stdout.write(documents.map(({ source, content }) => `---\n# Source: ${source}\n${content}\n`).join(''));
     return exits.ok;
   }
   const objects = [];

@@ -64,7 +64,9 @@ export const stringValues = (expressions: readonly string[]): Attempt<string[]> 
 /** `1.31`, `v1.31.4` and `1.31.4-gke.1` are all fine, as for Helm. */
 export const checkKubeVersion = (text: string): Attempt<string> => {
   const parsed = semver.parse(text.replace(/^v/, '')) ?? (/^v?\d+\.\d+$/.test(text) ? semver.parse(`${text.replace(/^v/, '')}.0`) : null);
-  return parsed === null ? { ok: false, trouble: usage(`--kube-version ${text}`, 'is not a Kubernetes version like 1.34.2') } : done(`v${parsed.raw}`);
+  return parsed === null
+    ? { ok: false, trouble: usage(`--kube-version ${text}`, 'is not a Kubernetes version like 1.34.2') }
+    : done(`v${text.replace(/^v/, '')}`);
 };
 
 /** `name=value` pairs. */

@@ -10,7 +10,7 @@ import { readPairs, readValues, type RenderOptions } from './options.ts';
 
 /** `--set` on packs takes a path of values.yaml and a YAML scalar. */
 const withSets = async (text: string, options: RenderOptions): Promise<Attempt<string>> => {
-  const { parse } = await import('yaml');
+  const { parse } = await import('../../output/yaml.ts');
   let values = text;
   for (const [expressions, isText] of [[options.set, false] as const, [options.setString, true] as const]) {
     const pairs = readPairs('--set', expressions);

@@ -1,3 +1,4 @@
+import { limits } from '@groundplane/protocol/limits';
 import { parseDocuments, type ClusterDocument, type ProfileDocument } from '../../authoring/document.ts';
 import { refuseImports } from '../../authoring/import-sources.ts';
 import { readInputs } from '../../authoring/read.ts';
@@ -48,7 +49,8 @@ export const readProfileTarget = async (context: Context, bench: Workbench, path
   if (!local.ok) return local;
   const variables = readPairs('--var', options.variables);
   if (!variables.ok) return variables;
-  for (const chart of profile.charts) await bench.content.put(chart.bytes);
+  // Image layers of packages are not needed to render; charts and manifests are small.
+  for (const chart of profile.charts) if ((chart.file?.size ?? 0) <= limits.contentBlobBytes) await bench.content.put(chart.bytes);
   const macros = readPairs('--macro', options.macros);
   if (!macros.ok) return macros;
   const said = cluster === undefined ? undefined : forProfile(cluster, profile);

@@ -130,6 +130,9 @@ export const applyFrame = async (client: QueryClient, project: string, frame: Fr
   for (const name of namesOf(here, 'profile')) work.push(client.invalidateQueries({ queryKey: keys.profileOf(project, name) }));
   if (here.some((change) => change.kind === 'profile')) work.push(client.invalidateQueries({ queryKey: keys.profiles(project) }));
   if (here.some((change) => change.kind === 'ticket')) work.push(client.invalidateQueries({ queryKey: keys.tickets(project) }));
+  if (frame.changes.some((change) => change.kind === 'macro')) {
+    work.push(client.invalidateQueries({ queryKey: keys.macros(project) }), client.invalidateQueries({ queryKey: keys.tenantMacros }));
+  }
   if (frame.changes.some((change) => change.kind === 'project')) work.push(client.invalidateQueries({ queryKey: keys.projects }));
   if (frame.events) work.push(client.invalidateQueries({ queryKey: keys.events(project) }));
   await Promise.all(work);

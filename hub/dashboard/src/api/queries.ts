@@ -18,6 +18,10 @@ export const keys = {
   profileOf: (project: string, name: string) => ['profile', project, name],
   tickets: (project: string) => ['tickets', project],
   events: (project: string) => ['events', project],
+  registries: (project: string) => ['registries', project],
+  units: (project: string) => ['units', project],
+  macros: (project: string) => ['macros', project],
+  tenantMacros: ['tenant-macros'],
 } satisfies Record<string, QueryKey | ((...parts: string[]) => QueryKey)>;
 
 /** The first read shows each page as it comes; later reads replace the list in one go, so that rows do not vanish for a moment. */
@@ -71,13 +75,6 @@ export const profilesQuery = (project: string) =>
 
 export const profileQuery = (project: string, name: string, version: string) =>
   queryOptions({ queryKey: keys.profile(project, name, version), queryFn: () => ask('getProfile', { params: { project, name, version } }) });
-
-export const profileDiffQuery = (project: string, name: string, from: string, to: string) =>
-  queryOptions({
-    queryKey: [...keys.profileOf(project, name), 'diff', from, to],
-    queryFn: () => ask('diffProfile', { params: { project, name }, query: { from, to } }),
-    enabled: from !== '' && to !== '',
-  });
 
 export const ticketsQuery = (project: string) =>
   queryOptions({

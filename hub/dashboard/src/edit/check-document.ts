@@ -8,6 +8,8 @@ export interface DocumentProblem {
   from: number;
   to: number;
   message: string;
+  /** Absent: an error. */
+  severity?: 'error' | 'warning';
 }
 
 export interface Checked<T> {

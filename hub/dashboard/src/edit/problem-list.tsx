@@ -9,7 +9,7 @@ export const ProblemList = ({ problems, jump }: { problems: readonly DocumentPro
   ) : (
     <ul className="problem-list" aria-label="Problems">
       {problems.map((problem, index) => (
-        <li key={`${problem.from}/${index}`}>
+        <li key={`${problem.from}/${index}`} className={problem.severity === 'warning' ? 'is-warning' : undefined}>
           <button type="button" className="button quiet" onClick={() => jump(problem)}>
             Line {problem.line}
           </button>

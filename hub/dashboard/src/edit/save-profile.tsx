@@ -10,6 +10,7 @@ import { Dialog } from '../parts/dialog.tsx';
 import { notify } from '../parts/notice.tsx';
 import { Problem } from '../parts/problem.tsx';
 import { paths } from '../paths.ts';
+import { useReach } from '../profile/affects.tsx';
 import { useScope } from '../scope.ts';
 import { navigate } from '../url-state.ts';
 
@@ -34,6 +35,8 @@ const reason = ({ document, problems, versionState, next }: SaveProfileProps, pr
   return undefined;
 };
 
+const clusters = (count: number): string => (count === 1 ? '1 cluster' : `${count} clusters`);
+
 /** Save as draft, and release: two rights, and the second cannot be taken back. */
 export const SaveProfile = (props: SaveProfileProps): ReactElement => {
   const { project, whyNot } = useScope();
@@ -52,13 +55,18 @@ export const SaveProfile = (props: SaveProfileProps): ReactElement => {
       notify(`${saved.name} ${saved.version} is ${saved.state === 'released' ? 'released' : 'saved as a draft'}`);
       client.setQueryData(keys.profile(project, saved.name, saved.version), saved);
       props.onSaved(saved);
-      navigate(paths.profile(project, saved.name, saved.version), { replace: true });
+      navigate(paths.profile(project, saved.name, saved.version) + location.search, { replace: true });
       await client.invalidateQueries({ queryKey: keys.profiles(project) });
     },
   });
   const start = (release: boolean): void => {
     if (document !== undefined) save.mutate({ of: document, release });
   };
+  const { here, elsewhere } = useReach(document?.metadata.name, document?.metadata.version);
+  const reach =
+    here + elsewhere === 0
+      ? 'No cluster uses an earlier version.'
+      : `Affects ${clusters(here + elsewhere)}: ${here === 0 ? '' : `${clusters(here)} with this version follow at once; `}${clusters(elsewhere)} with other versions move when they are edited.`;
   const waits = save.isPending ? 'It is on its way.' : undefined;
   const why = whyNot('profile.create') ?? reason(props, project) ?? waits;
   const draftWhy = why ?? (props.isUnchanged ? 'Nothing is changed yet.' : undefined);
@@ -74,7 +82,16 @@ export const SaveProfile = (props: SaveProfileProps): ReactElement => {
       <Dialog open={save.error !== null && !isAsking} onClose={() => save.reset()} title="Not saved">
         {save.error !== null && <Problem failure={save.error} />}
       </Dialog>
-      <Dialog open={isAsking} onClose={() => setIsAsking(false)} title="Release" about={<p>{title} never changes after this; clusters may use it.</p>}>
+      <Dialog
+        open={isAsking}
+        onClose={() => setIsAsking(false)}
+        title="Release"
+        about={
+          <p>
+            {title} never changes after this; clusters may use it. {reach}
+          </p>
+        }
+      >
         {save.error !== null && <Problem failure={save.error} />}
         <div className="row end">
           <Button onClick={() => setIsAsking(false)}>Cancel</Button>

@@ -3,7 +3,7 @@ import { yaml } from '@codemirror/lang-yaml';
 import { bracketMatching, foldGutter, foldKeymap, indentOnInput } from '@codemirror/language';
 import { lintGutter, setDiagnostics } from '@codemirror/lint';
 import { highlightSelectionMatches, search, searchKeymap } from '@codemirror/search';
-import { EditorState } from '@codemirror/state';
+import { EditorState, type Extension } from '@codemirror/state';
 import { drawSelection, EditorView, highlightActiveLine, highlightActiveLineGutter, keymap, lineNumbers } from '@codemirror/view';
 import { useEffect, useEffectEvent, useRef, type ReactElement } from 'react';
 import type { DocumentProblem } from './check-document.ts';
@@ -15,17 +15,21 @@ interface YamlEditorProps {
   problems: readonly DocumentProblem[];
   onChange: (text: string) => void;
   isReadOnly?: boolean;
+  /** Completion and the like; read once, when the editor opens. */
+  more?: Extension;
+  onBlur?: () => void;
   /** The editor once it is there; whoever shows it keeps it, to jump to a place. */
   view: EditorView | null;
   onView: (view: EditorView | null) => void;
 }
 
-const open = (parent: HTMLElement, doc: string, label: string, isReadOnly: boolean, onChange: (text: string) => void): EditorView =>
+const open = (parent: HTMLElement, label: string, isReadOnly: boolean, onChange: (text: string) => void, more: Extension): EditorView =>
   new EditorView({
     parent,
     state: EditorState.create({
-      doc,
+      doc: '',
       extensions: [
+        more,
         editorLook(),
         lineNumbers(),
         foldGutter(),
@@ -50,13 +54,15 @@ const open = (parent: HTMLElement, doc: string, label: string, isReadOnly: boole
     }),
   });
 
-export const YamlEditor = ({ label, text, problems, onChange, isReadOnly = false, view, onView }: YamlEditorProps): ReactElement => {
+export const YamlEditor = ({ label, text, problems, onChange, isReadOnly = false, more = [], onBlur, view, onView }: YamlEditorProps): ReactElement => {
   const box = useRef<HTMLDivElement>(null);
   const tell = useEffectEvent(onChange);
   const show = useEffectEvent(onView);
+  const blur = useEffectEvent(() => onBlur?.());
+  const extra = useEffectEvent((): Extension => [more, EditorView.domEventHandlers({ blur: () => blur() })]);
   useEffect(() => {
     if (box.current === null) return undefined;
-    const editor = open(box.current, '', label, isReadOnly, (next) => tell(next));
+    const editor = open(box.current, label, isReadOnly, (next) => tell(next), extra());
     show(editor);
     return () => {
       editor.destroy();
@@ -70,7 +76,7 @@ export const YamlEditor = ({ label, text, problems, onChange, isReadOnly = false
   useEffect(() => {
     if (view === null) return;
     const end = view.state.doc.length;
-    const list = problems.map(({ from, to, message }) => ({ from: Math.min(from, end), to: Math.min(to, end), message, severity: 'error' as const }));
+    const list = problems.map(({ from, to, message, severity = 'error' }) => ({ from: Math.min(from, end), to: Math.min(to, end), message, severity }));
     view.dispatch(setDiagnostics(view.state, list));
   }, [problems, view]);
   return <div className="editor" ref={box} />;

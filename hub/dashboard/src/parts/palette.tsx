@@ -29,6 +29,8 @@ const useTargets = (): Target[] => {
     screen('Lobby', paths.lobby(project)),
     screen('Tickets', paths.tickets(project)),
     screen('Profiles', paths.profiles(project)),
+    screen('Registries', paths.registries(project)),
+    screen('Macros', paths.macros(project)),
     screen('Events', paths.events(project)),
     screen('Create a cluster', paths.clusterCreate(project)),
     screen('Create a profile', paths.profileCreate(project)),

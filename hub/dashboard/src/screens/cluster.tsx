@@ -1,4 +1,4 @@
-import type { ReactElement } from 'react';
+import { lazy, Suspense, type ReactElement } from 'react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from 'wouter';
 import { clusterStates } from '@groundplane/protocol/cluster-state';
@@ -14,13 +14,25 @@ import { EventList } from '../parts/event-list.tsx';
 import { Icon } from '../parts/icon.tsx';
 import { LayerStack } from '../parts/layer-stack.tsx';
 import { notify } from '../parts/notice.tsx';
-import { Answer, Card, Page } from '../parts/page.tsx';
+import { Answer, Card, Loading, Page } from '../parts/page.tsx';
 import { Problem } from '../parts/problem.tsx';
 import { Age, Badge, Facts, Labels, Name, Presence, Simulated } from '../parts/text.tsx';
+import { Tabs } from '../parts/tabs.tsx';
 import { paths } from '../paths.ts';
 import { useScope } from '../scope.ts';
+import { useUrlState } from '../url-state.ts';
 import { DeleteCluster } from './delete-cluster.tsx';
 import { Generation } from './hosts.tsx';
+
+// Both bring the editor or the YAML library.
+const ClusterValues = lazy(() => import('../cluster/values.tsx'));
+const ClusterImages = lazy(() => import('../cluster/images.tsx'));
+
+const parts = [
+  { key: 'overview', text: 'Overview' },
+  { key: 'values', text: 'Values' },
+  { key: 'images', text: 'Images' },
+] as const;
 
 const FailureCard = ({ cluster }: { cluster: ClusterView }): ReactElement | null => {
   const { project, whyNot } = useScope();
@@ -187,10 +199,42 @@ const Actions = ({ cluster }: { cluster: ClusterView }): ReactElement => {
   );
 };
 
+const Overview = ({ cluster }: { cluster: ClusterView }): ReactElement => {
+  const { project } = useScope();
+  const events = useQuery(eventsQuery(project, { cluster: cluster.name }, 50));
+  return (
+    <div className="detail-columns">
+      <div className="stack">
+        <FailureCard cluster={cluster} />
+        <Card title="Layers">
+          <LayerStack layers={cluster.layers} />
+        </Card>
+        <Card title={`Hosts (${cluster.hosts.length})`}>
+          <HostTable cluster={cluster} />
+        </Card>
+      </div>
+      <div className="stack">
+        <Card title="About">
+          <About cluster={cluster} />
+        </Card>
+        <Card title="Conditions">
+          <Conditions cluster={cluster} />
+        </Card>
+        <Card title="Events">
+          <Answer of={events} what="events">
+            {(list) => <EventList events={list} of="cluster" />}
+          </Answer>
+        </Card>
+      </div>
+    </div>
+  );
+};
+
 export const Cluster = ({ name }: { name: string }): ReactElement => {
   const { project } = useScope();
   const cluster = useQuery(clusterQuery(project, name));
-  const events = useQuery(eventsQuery(project, { cluster: name }, 50));
+  const [asked, setPart] = useUrlState('tab', 'overview');
+  const part = parts.find((each) => each.key === asked)?.key ?? 'overview';
   const data = cluster.data;
   const healed = data?.layers.reduce((sum, layer) => sum + (layer.observed?.drift.healed ?? 0), 0) ?? 0;
   const sentence = data === undefined || data.message === '' ? clusterStates[data?.state ?? 'waiting'] : data.message;
@@ -205,30 +249,14 @@ export const Cluster = ({ name }: { name: string }): ReactElement => {
     >
       <Answer of={cluster} what="the cluster">
         {(found) => (
-          <div className="detail-columns">
-            <div className="stack">
-              <FailureCard cluster={found} />
-              <Card title="Layers">
-                <LayerStack layers={found.layers} />
-              </Card>
-              <Card title={`Hosts (${found.hosts.length})`}>
-                <HostTable cluster={found} />
-              </Card>
-            </div>
-            <div className="stack">
-              <Card title="About">
-                <About cluster={found} />
-              </Card>
-              <Card title="Conditions">
-                <Conditions cluster={found} />
-              </Card>
-              <Card title="Events">
-                <Answer of={events} what="events">
-                  {(list) => <EventList events={list} of="cluster" />}
-                </Answer>
-              </Card>
-            </div>
-          </div>
+          <>
+            <Tabs label="Parts of the cluster" tabs={parts} chosen={part} choose={setPart} />
+            {part === 'overview' && <Overview cluster={found} />}
+            <Suspense fallback={<Loading what="this part" />}>
+              {part === 'values' && <ClusterValues cluster={found} />}
+              {part === 'images' && <ClusterImages name={found.name} />}
+            </Suspense>
+          </>
         )}
       </Answer>
     </Page>

@@ -1,16 +1,14 @@
 import type { EditorView } from '@codemirror/view';
-import { profileDocumentSchema } from '@groundplane/protocol/profile';
+import { profileDocumentSchema, type Variable } from '@groundplane/protocol/profile';
 import { useDeferredValue, useMemo, useState, type ReactElement } from 'react';
 import { useQuery } from '@tanstack/react-query';
-import { Link } from 'wouter';
 import { stringify } from 'yaml';
 import type { ProfileView } from '@groundplane/protocol/api/views';
 import { profileQuery, profilesQuery } from '../api/queries.ts';
-import { setValue } from '../edit/change-document.ts';
-import { checkDocument } from '../edit/check-document.ts';
+import { readText, setValue } from '../edit/change-document.ts';
+import { checkDocument, type Checked } from '../edit/check-document.ts';
 import { ProblemList } from '../edit/problem-list.tsx';
 import { SaveProfile } from '../edit/save-profile.tsx';
-import { StackPreview } from '../edit/stack-preview.tsx';
 import { profileStarter } from '../edit/starters.ts';
 import { useLeaveGuard } from '../edit/leave-guard.ts';
 import { jumpTo, YamlEditor } from '../edit/yaml-editor.tsx';
@@ -19,47 +17,25 @@ import { compareVersions, nextPatch } from '../model/versions.ts';
 import { Button, LinkButton } from '../parts/button.tsx';
 import { CopyMenu } from '../parts/copy.tsx';
 import { Answer, Card, Page } from '../parts/page.tsx';
+import { Tabs } from '../parts/tabs.tsx';
 import { Badge, Name } from '../parts/text.tsx';
 import { paths } from '../paths.ts';
+import { AboutPart } from '../profile/about-part.tsx';
+import { Affects } from '../profile/affects.tsx';
+import { CloneProfile } from '../profile/clone-profile.tsx';
+import { DraftScope, type Draft } from '../profile/draft.ts';
+import { ImportProfile } from '../profile/import-profile.tsx';
+import { LayerEditor } from '../profile/layer-editor.tsx';
+import { isRecord, sketchLayers, textIn } from '../profile/layers.ts';
+import { PreviewPart } from '../profile/preview-part.tsx';
+import { Stack } from '../profile/stack.tsx';
+import { TransferMenu } from '../profile/transfer-menu.tsx';
+import { variablesOf, VariablesPart } from '../profile/variables-part.tsx';
 import { useScope } from '../scope.ts';
+import { useUrlState } from '../url-state.ts';
 import { DeleteProfile } from './delete-profile.tsx';
 
-const usedShownMax = 12;
-
-/** Whom a change of this profile reaches. */
-const Affects = ({ name, version, usedBy }: { name: string | undefined; version: string | undefined; usedBy: readonly string[] | undefined }): ReactElement => {
-  const { project } = useScope();
-  const all = useQuery(profilesQuery(project)).data?.items ?? [];
-  const mine = all.filter((row) => row.name === name);
-  const here = mine.find((row) => row.version === version)?.clusters ?? 0;
-  const elsewhere = mine.reduce((sum, row) => sum + row.clusters, 0) - here;
-  return (
-    <Card title={`Affects ${here === 1 ? '1 cluster' : `${here} clusters`}`}>
-      <p className="quiet">
-        {here === 0
-          ? 'No cluster uses this version, so saving it changes nothing that runs.'
-          : 'These clusters use this very version and follow it when the draft is saved.'}{' '}
-        {elsewhere > 0 && (
-          <Link href={paths.clusters(project, `profile:${name ?? ''}`)}>
-            {elsewhere === 1 ? '1 cluster uses' : `${elsewhere} clusters use`} other versions of it; they move when they are edited.
-          </Link>
-        )}
-      </p>
-      {usedBy !== undefined && usedBy.length > 0 && (
-        <ul className="plain">
-          {usedBy.slice(0, usedShownMax).map((cluster) => (
-            <li key={cluster}>
-              <Link href={paths.cluster(project, cluster)}>
-                <Name text={cluster} />
-              </Link>
-            </li>
-          ))}
-          {usedBy.length > usedShownMax && <li className="quiet">and {usedBy.length - usedShownMax} more</li>}
-        </ul>
-      )}
-    </Card>
-  );
-};
+type ProfileDocument = NonNullable<Checked<ReturnType<typeof profileDocumentSchema.parse>>['value']>;
 
 const useVersionState = (name: string | undefined, version: string | undefined): { state: 'draft' | 'released' | undefined; newest: string | undefined } => {
   const { project } = useScope();
@@ -73,12 +49,10 @@ const useVersionState = (name: string | undefined, version: string | undefined):
   };
 };
 
-const textOf = (profile: ProfileView): string => stringify(profileDocument(profile), { lineWidth: 0 });
+const textOf = (profile: ProfileView): string => stringify(profileDocument(profile), { lineWidth: 0, blockQuote: 'literal' });
 
 /** The text of the editor over what the hub has. A newer text from the hub replaces the old one, but never what somebody has typed. */
-const useDraft = (
-  latest: string,
-): { text: string; setText: (text: string) => void; isChanged: boolean; isOvertaken: boolean; adopt: (text: string) => void } => {
+const useEdited = (latest: string) => {
   const [base, setBase] = useState(latest);
   const [text, setText] = useState(latest);
   const isChanged = text !== base;
@@ -91,44 +65,140 @@ const useDraft = (
   return { text, setText, isChanged, isOvertaken: latest !== base && isChanged, adopt };
 };
 
-const Editing = ({ latest, profile }: { latest: string; profile: ProfileView | undefined }): ReactElement => {
+/** The document's data at once while it is edited; mistakes leave the last data that could be read. */
+const useDraft = (text: string, change: Draft['change']): { draft: Draft; isReadable: boolean } => {
+  const read = useMemo(() => readText(text), [text]);
+  const [held, setHeld] = useState<unknown>(read);
+  const isReadable = isRecord(read);
+  if (isReadable && read !== held) setHeld(read);
+  const raw = isReadable ? read : held;
+  const draft = useMemo(
+    (): Draft => ({
+      text,
+      raw,
+      layers: sketchLayers(raw),
+      change,
+      variables: variablesOf(raw).map(({ name, raw: variable }) => ({
+        name,
+        sensitive: variable['sensitive'] === true,
+        required: variable['required'] === true,
+        default: textIn(variable, 'default'),
+        format: textIn(variable, 'format') ?? ('string' satisfies Variable['format']),
+        options: Array.isArray(variable['options']) ? variable['options'].flatMap((option) => textIn(option, 'value') ?? []) : [],
+      })),
+    }),
+    [text, raw, change],
+  );
+  return { draft, isReadable };
+};
+
+const parts = [
+  { key: 'layers', text: 'Layers' },
+  { key: 'variables', text: 'Variables' },
+  { key: 'about', text: 'About' },
+  { key: 'yaml', text: 'YAML' },
+] as const;
+type Part = (typeof parts)[number]['key'];
+
+interface MainProps {
+  part: Part;
+  draft: Draft;
+  checked: Checked<ProfileDocument>;
+  view: EditorView | null;
+  onView: (view: EditorView | null) => void;
+  setText: (text: string) => void;
+}
+
+const LayersPart = ({ draft }: { draft: Draft }): ReactElement => {
+  const [wanted, setWanted] = useUrlState('layer');
+  const chosen =
+    draft.layers.find((layer) => layer.name === wanted) ??
+    draft.layers.find((layer) => layer.source !== 'os' && layer.source !== 'kubernetes') ??
+    draft.layers[0];
+  return (
+    <div className="stack-columns">
+      <Stack chosen={chosen} choose={setWanted} />
+      {chosen !== undefined && <LayerEditor key={`${chosen.index}/${draft.layers.length}`} layer={chosen} />}
+    </div>
+  );
+};
+
+const Main = ({ part, draft, checked, view, onView, setText }: MainProps): ReactElement => {
+  if (part === 'layers') return <LayersPart draft={draft} />;
+  if (part === 'variables') return <VariablesPart />;
+  if (part === 'about') return <AboutPart />;
+  return <YamlEditor label="Profile as YAML" text={draft.text} problems={checked.problems} onChange={setText} view={view} onView={onView} />;
+};
+
+const Title = ({ profile }: { profile: ProfileView | undefined }): ReactElement =>
+  profile === undefined ? (
+    <>Create profile</>
+  ) : (
+    <>
+      <Name text={profile.name} /> <Name text={profile.version} />
+      <Badge tone={profile.state === 'released' ? 'good' : 'idle'} text={profile.state} />
+    </>
+  );
+
+interface ActionsProps {
+  profile: ProfileView | undefined;
+  document: ProfileDocument | undefined;
+  text: string;
+  replace: (text: string) => void;
+  children: ReactElement;
+}
+
+const Actions = ({ profile, document, text, replace, children }: ActionsProps): ReactElement => {
   const { project } = useScope();
-  const { text, setText, isChanged, isOvertaken, adopt } = useDraft(latest);
+  const [open, setOpen] = useState<'import' | 'clone' | undefined>(undefined);
+  const close = (): void => setOpen(undefined);
+  return (
+    <>
+      {profile !== undefined && (
+        <CopyMenu cli={`gp get profile ${profile.name}@${profile.version} --project ${project}`} yaml={() => profileDocument(profile)} />
+      )}
+      <TransferMenu document={document} text={text} openImport={() => setOpen('import')} openClone={profile && (() => setOpen('clone'))} />
+      {profile !== undefined && <LinkButton href={paths.profileDiff(project, profile.name, '', profile.version)}>Diff</LinkButton>}
+      {profile !== undefined && <DeleteProfile profile={profile} />}
+      {children}
+      {open === 'import' && <ImportProfile onClose={close} take={replace} />}
+      {open === 'clone' && profile !== undefined && <CloneProfile profile={profile} onClose={close} />}
+    </>
+  );
+};
+
+const Editing = ({ latest, profile }: { latest: string; profile: ProfileView | undefined }): ReactElement => {
+  const { text, setText, isChanged, isOvertaken, adopt } = useEdited(latest);
+  const { draft, isReadable } = useDraft(text, setText);
   const [view, setView] = useState<EditorView | null>(null);
+  const [asked, setPart] = useUrlState('tab', 'layers');
+  const part: Part = !isReadable ? 'yaml' : (parts.find((each) => each.key === asked)?.key ?? 'layers');
   const calm = useDeferredValue(text);
   const checked = useMemo(() => checkDocument(calm, profileDocumentSchema), [calm]);
+  const document = calm === text ? checked.value : undefined;
   const name = checked.value?.metadata.name ?? profile?.name;
   const version = checked.value?.metadata.version ?? profile?.version;
   const { state, newest } = useVersionState(name, version);
   const next = nextPatch(newest ?? version ?? '1.0.0');
-  const title =
-    profile === undefined ? (
-      'Create profile'
-    ) : (
-      <>
-        <Name text={profile.name} /> <Name text={profile.version} />
-        <Badge tone={profile.state === 'released' ? 'good' : 'idle'} text={profile.state} />
-      </>
-    );
-  const actions = (
-    <>
-      {profile !== undefined && (
-        <CopyMenu cli={`gp get profile ${profile.name} --version ${profile.version} --project ${project}`} yaml={() => profileDocument(profile)} />
-      )}
-      {profile !== undefined && <LinkButton href={paths.profileDiff(project, profile.name, '', profile.version)}>Diff</LinkButton>}
-      {profile !== undefined && <DeleteProfile profile={profile} />}
-      <SaveProfile
-        document={checked.value}
-        problems={checked.problems.length}
-        versionState={state}
-        next={next}
-        isUnchanged={!isChanged && profile !== undefined}
-        onSaved={(saved) => adopt(textOf(saved))}
-      />
-    </>
-  );
+  const whyNotRead = isReadable ? undefined : 'The YAML has a mistake; mend it first.';
   return (
-    <Page title={title} tab={profile === undefined ? 'Create profile' : `${profile.name} ${profile.version}`} fill actions={actions}>
+    <Page
+      title={<Title profile={profile} />}
+      tab={profile === undefined ? 'Create profile' : `${profile.name} ${profile.version}`}
+      fill
+      actions={
+        <Actions profile={profile} document={document} text={text} replace={setText}>
+          <SaveProfile
+            document={document}
+            problems={checked.problems.length}
+            versionState={state}
+            next={next}
+            isUnchanged={!isChanged && profile !== undefined}
+            onSaved={(saved) => adopt(textOf(saved))}
+          />
+        </Actions>
+      }
+    >
       {isOvertaken && (
         <p className="note row" role="alert">
           <span>The hub has a newer text of this draft. Saving yours replaces it.</span>
@@ -141,18 +211,24 @@ const Editing = ({ latest, profile }: { latest: string; profile: ProfileView | u
           <Button onClick={() => setText(setValue(text, ['metadata', 'version'], next))}>Continue as {next}</Button>
         </p>
       )}
-      <div className="edit-columns">
-        <YamlEditor label="Profile as YAML" text={text} problems={checked.problems} onChange={setText} view={view} onView={setView} />
-        <div className="stack side">
-          <Card title={checked.problems.length === 0 ? 'Checks' : `Problems (${checked.problems.length})`}>
-            <ProblemList problems={checked.problems} jump={(problem) => jumpTo(view, problem.from)} />
-          </Card>
-          <Card title="Layers">
-            <StackPreview raw={checked.raw} />
-          </Card>
-          <Affects name={name} version={version} usedBy={profile?.version === version ? profile?.usedBy : undefined} />
+      <Tabs
+        label="Parts of the profile"
+        tabs={parts.map((each) => ({ ...each, why: each.key === 'yaml' ? undefined : whyNotRead }))}
+        chosen={part}
+        choose={setPart}
+      />
+      <DraftScope value={draft}>
+        <div className="edit-columns profile-columns">
+          <Main part={part} draft={draft} checked={checked} view={view} onView={setView} setText={setText} />
+          <div className="stack side">
+            <Card title={checked.problems.length === 0 ? 'Checks' : `Problems (${checked.problems.length})`}>
+              <ProblemList problems={checked.problems} jump={(problem) => (part === 'yaml' ? jumpTo(view, problem.from) : setPart('yaml'))} />
+            </Card>
+            <PreviewPart name={name} spec={document?.spec} text={text} />
+            <Affects name={name} version={version} usedBy={profile?.version === version ? profile?.usedBy : undefined} />
+          </div>
         </div>
-      </div>
+      </DraftScope>
     </Page>
   );
 };

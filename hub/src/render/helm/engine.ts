@@ -9,7 +9,10 @@ import type { HelmEngineIdentity } from './types.ts';
 
 const inflate = promisify(zstdDecompress);
 
-export const defaultArtefactUrl = new URL('../../../helm-engine/helm-engine.wasm.zst', import.meta.url);
+/** In a bundle everything lies beside it; in the sources the artefact is in a folder of its own. */
+const isBundle = !import.meta.url.endsWith('.ts');
+export const defaultArtefactUrl = new URL(isBundle ? './helm-engine.wasm.zst' : '../../../helm-engine/helm-engine.wasm.zst', import.meta.url);
+export const defaultWorkerUrl = new URL(isBundle ? './worker.mjs' : './worker.ts', import.meta.url);
 
 const provenanceSchema = z.object({
   engine: z.string(),

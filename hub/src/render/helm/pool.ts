@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { fail } from '@groundplane/protocol/failure';
 import { collectGarbage } from './collect.ts';
-import { loadHelmEngine, type HelmEngine } from './engine.ts';
+import { defaultWorkerUrl, loadHelmEngine, type HelmEngine } from './engine.ts';
 import type { HelmJob, HelmOutcome } from './instance.ts';
 import { helmLimits } from './limits.ts';
 import { elementOf, guessChartName, readOutcome } from './outcome.ts';
@@ -101,7 +101,7 @@ const crashFailure = (request: HelmRequest, why: string): HelmResult =>
   fail('fatal', 'render-crashed', elementOf(request), `The worker rendering this chart ended (${why}) and is replaced. Report this with the chart.`);
 
 const startWorker = (pool: State, engine: HelmEngine): Slot => {
-  const workerUrl = pool.options.workerUrl ?? new URL('./worker.ts', import.meta.url);
+  const workerUrl = pool.options.workerUrl ?? defaultWorkerUrl;
   const worker = new Worker(workerUrl, { workerData: { module: engine.module }, resourceLimits, env: {}, execArgv: [] });
   const slot: Slot = { worker, running: undefined };
   worker.on('message', (outcome: HelmOutcome) => finish(pool, slot, outcome.ended !== 'answered', (request) => readOutcome(request, outcome, engine.identity)));
