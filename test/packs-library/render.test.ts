@@ -1,8 +1,10 @@
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { packFiles } from '@groundplane/hub/pack/write';
 import { packParts } from '@groundplane/hub/pack/parts';
+import { parseUpstream } from '@groundplane/protocol/pack/upstream';
 import { profileSpecSchema } from '@groundplane/protocol/profile';
 import { value } from '../hub/world.ts';
+import { chartOf } from '../pack/packs.ts';
 import { library, packText, type LibraryPack } from './library.ts';
 import { createKitchen } from './render.ts';
 
@@ -118,6 +120,13 @@ describe('packs that carry everything', () => {
   });
 });
 
+/** The pack with charts of the same names that do nothing but say which values came in. */
+const withStandIns = (pack: LibraryPack): LibraryPack => {
+  const { charts } = parseUpstream(packText(pack, 'upstream.yaml'));
+  const standIns = charts.map((chart) => ({ name: chart.file, data: Buffer.from(chartOf(chart.name, chart.version)) }));
+  return { ...pack, files: { ...pack.files, files: [...pack.files.files.filter((file) => file.name !== 'upstream.yaml'), ...standIns] } };
+};
+
 describe('packs whose charts are at their upstream', () => {
   test.each(thin.map((pack): [string, LibraryPack] => [pack.folder, pack]))('%s is refused with what to do, and not half installed', async (_, pack) => {
     const made = packFiles(pack.files);
@@ -125,5 +134,22 @@ describe('packs whose charts are at their upstream', () => {
     const parts = await packParts(pack.files, { layerName: 'l' });
     expect(parts).toMatchObject({ ok: false, failure: { code: 'chart-not-fetched' } });
     expect(parts.ok ? '' : parts.failure.message).toContain('gp pack fetch');
+  });
+
+  test.each(thin.map((pack): [string, LibraryPack] => [pack.folder, pack]))('%s gives each chart its values, release and namespace', async (_, pack) => {
+    // The pack does not say which bucket; somebody has to.
+    const values = packText(pack, 'values.yaml').replace('bucket: ""', 'bucket: backups');
+    const { refs, objects } = await render(withStandIns(pack), values);
+    const maps = objects.filter((object) => object['kind'] === 'ConfigMap').map((object) => object as { metadata: { name: string }; data: { all: string } });
+    expect(maps).toHaveLength(pack.facts.charts.length);
+    for (const map of maps) {
+      expect(values).toMatch(new RegExp(`releaseNameOverride:\\n(    .*\\n)*    [a-z-]+: ${map.metadata.name}\\n`));
+      // Beside the two that the stand-in has itself.
+      expect(Object.keys(JSON.parse(map.data.all) as object).length).toBeGreaterThan(3);
+      expect(map.data.all).not.toContain('.spectro.');
+    }
+    const namespace = /^ {2}namespace: (\S+)$/m.exec(values)?.[1] ?? '';
+    expect(refs.filter((ref) => ref.startsWith('ConfigMap')).every((ref) => ref.startsWith(`ConfigMap ${namespace}/`))).toBe(true);
+    expect(refs.includes(`Namespace ${namespace}`)).toBe(namespace !== 'kube-system');
   });
 });
