@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { apiBase } from '@groundplane/protocol/api/routes';
 import type { ApiResult } from '@groundplane/protocol/api/client';
 import type { Digest } from '@groundplane/protocol/digest';
@@ -76,7 +76,7 @@ const sendPart = async (context: Context, connection: Connection, blob: LocalBlo
 };
 
 const tell = (context: Context, blob: LocalBlob, sent: number): Promise<void> =>
-  notice(context, `${blob.name}: ${Math.floor(sent / MiB)} of ${Math.ceil(blob.size / MiB)} MiB`);
+  notice(context, `${blob.name}: ${Math.ceil(sent / MiB)} of ${Math.ceil(blob.size / MiB)} MiB`);
 
 /**
  * Brings a blob into the hub: a small one at once, a large one in parts, with progress on standard error. Holds one part in memory. What an earlier, cut run
