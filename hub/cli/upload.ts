@@ -71,6 +71,8 @@ const sendPart = async (context: Context, connection: Connection, blob: LocalBlo
       continue;
     }
     if (now.value.held < start) return { ok: false, failure: { ...sent.failure, message: 'the hub has forgotten the upload. Run the command again' } };
+    // A slow line that brings something each time goes on for as long as it takes.
+    if (now.value.held > at) tries = 0;
     at = now.value.held;
   }
 };
