@@ -383,6 +383,7 @@ export const apiBase = '/api/v1';
 export const rawRoutes = {
   content: `${apiBase}/content/{digest}`,
   chunks: `${apiBase}/content/{digest}/chunks`,
+  upload: `${apiBase}/content/{digest}/upload`,
   stream: `${apiBase}/stream`,
   openapi: `${apiBase}/openapi.json`,
 } as const;
