@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
+import { askHelper } from './credential-helper.ts';
 import { createThrottle } from '../src/content/throttle.ts';
 import { parseDockerConfig, type Credentials, type DockerConfig } from '../src/registry/docker-config.ts';
 import { createEgress } from '../src/registry/egress.ts';
@@ -8,7 +9,7 @@ import { endpointsOf } from '../src/registry/endpoints.ts';
 import { registryLimits } from '../src/registry/limits.ts';
 import { createOciClient, type OciClient } from '../src/registry/oci-client.ts';
 import { systemClock } from '../src/system/clock.ts';
-import type { Context } from './io.ts';
+import { notice, type Context } from './io.ts';
 import { readSettings } from './settings.ts';
 
 /** Flags of every command that talks to a registry from this machine. */
@@ -72,8 +73,12 @@ export const localRegistry = async (context: Context, registry: string, flags: R
       : context.io.env['GP_REGISTRY_PASSWORD'];
   const given = flags.username === undefined ? undefined : { username: flags.username, password: password ?? '' };
   const hub = given === undefined ? await hubCredentials(context, registry) : undefined;
-  const credentials = given ?? hub?.credentials;
-  const outside = credentials === undefined && docker.value?.credentials(registry) === undefined ? docker.value?.outsideOf(registry) : undefined;
+  const inside = given ?? hub?.credentials ?? docker.value?.credentials(registry);
+  const outside = inside === undefined ? docker.value?.outsideOf(registry) : undefined;
+  const asked = outside === undefined ? ok(undefined) : await askHelper(outside.helper, outside.server, context.io.env);
+  // Much is public, so that a helper which is not installed here is no reason to stop.
+  if (!asked.ok) await notice(context, `note: ${asked.failure.element} ${asked.failure.message}`);
+  const credentials = inside ?? (asked.ok ? asked.value : undefined);
   const egress = createEgress({ private: 'all' });
   const settings = {
     insecure: flags.insecure === true || context.globals.insecure || hub?.insecure === true,
@@ -87,7 +92,5 @@ export const localRegistry = async (context: Context, registry: string, flags: R
     endpoints: (name) => Promise.resolve(endpointsOf(name, name === registry ? settings : {}, docker.value)),
     ...(flags.limitRate === undefined ? {} : { throttle: createThrottle(systemClock, flags.limitRate) }),
   });
-  if (outside !== undefined && !context.globals.quiet)
-    await context.io.stderr.write(`note: the credentials of ${registry} are with docker-credential-${outside}, which is not asked; use --username\n`);
   return ok({ client, close: () => egress.close() });
 };

@@ -133,6 +133,7 @@ interface AddFlags {
   ca?: string;
   tokenHost: string[];
   validate: boolean;
+  tenant?: boolean;
   plainHttp?: boolean;
 }
 
@@ -152,6 +153,7 @@ export const registries = (program: Command, act: Act): void => {
     .option('--token-host <host>', 'another host that may see the password; may be repeated', many, [])
     .option('--plain-http', 'not encrypted')
     .option('--no-validate', 'do not try it')
+    .option('--tenant', 'for every project of the tenant')
     .action((name: string, url: string, options: AddFlags) =>
       act(async (context) =>
         (await import('./commands/registry-commands.ts')).addRegistry(context, name, url, { ...options, insecure: options.plainHttp === true }),
@@ -159,18 +161,25 @@ export const registries = (program: Command, act: Act): void => {
     );
   registry
     .command('list')
-    .description('those of the project')
-    .action(() => act(async (context) => (await import('./commands/registry-commands.ts')).listRegistries(context)));
+    .description('those of the project, then those of the tenant')
+    .option('--tenant', 'those of the tenant only')
+    .action((options: { tenant?: boolean }) => act(async (context) => (await import('./commands/registry-commands.ts')).listRegistries(context, options)));
   registry
     .command('delete')
     .description('forget one')
     .argument('<name>')
-    .action((name: string) => act(async (context) => (await import('./commands/registry-commands.ts')).deleteRegistry(context, name)));
+    .option('--tenant', 'one of the tenant')
+    .action((name: string, options: { tenant?: boolean }) =>
+      act(async (context) => (await import('./commands/registry-commands.ts')).deleteRegistry(context, name, options)),
+    );
   registry
     .command('validate')
     .description('try whether it is there and lets us in')
     .argument('<name>')
-    .action((name: string) => act(async (context) => (await import('./commands/registry-commands.ts')).validateRegistry(context, name)));
+    .option('--tenant', 'one of the tenant')
+    .action((name: string, options: { tenant?: boolean }) =>
+      act(async (context) => (await import('./commands/registry-commands.ts')).validateRegistry(context, name, options)),
+    );
   registry
     .command('import')
     .description('take a chart, pack or Zarf package into the hub; prints the digest for profiles')

@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { apiBase } from '@groundplane/protocol/api/routes';
 import type { ApiResult } from '@groundplane/protocol/api/client';
 import type { Digest } from '@groundplane/protocol/digest';
@@ -71,12 +71,14 @@ const sendPart = async (context: Context, connection: Connection, blob: LocalBlo
       continue;
     }
     if (now.value.held < start) return { ok: false, failure: { ...sent.failure, message: 'the hub has forgotten the upload. Run the command again' } };
+    // A slow line that brings something each time goes on for as long as it takes.
+    if (now.value.held > at) tries = 0;
     at = now.value.held;
   }
 };
 
 const tell = (context: Context, blob: LocalBlob, sent: number): Promise<void> =>
-  notice(context, `${blob.name}: ${Math.floor(sent / MiB)} of ${Math.ceil(blob.size / MiB)} MiB`);
+  notice(context, `${blob.name}: ${Math.ceil(sent / MiB)} of ${Math.ceil(blob.size / MiB)} MiB`);
 
 /**
  * Brings a blob into the hub: a small one at once, a large one in parts, with progress on standard error. Holds one part in memory. What an earlier, cut run

@@ -45,6 +45,9 @@ const names: Partial<Record<RouteName, string>> = {
   deleteTenantMacro: 'site',
   setRegistry: 'charts',
   deleteRegistry: 'charts',
+  setTenantRegistry: 'charts',
+  deleteTenantRegistry: 'charts',
+  validateTenantRegistry: 'charts',
   validateRegistry: 'charts',
   listVersions: 'charts',
   importArtifact: 'charts',
@@ -76,6 +79,7 @@ const bodies: Partial<Record<RouteName, unknown>> = {
   previewProfile: { spec: profileSpec },
   cloneProfile: {},
   setRegistry: { kind: 'oci', url: 'oci://registry.example' },
+  setTenantRegistry: { kind: 'oci', url: 'oci://registry.example' },
   importArtifact: { artifact: 'web' },
   createApiKey: { name: 'new', role: 'Viewer' },
 };
@@ -212,7 +216,12 @@ describe('permissions', () => {
     };
     const before = await rows();
     for (const [name, route] of table) {
-      if (route.method === 'GET' || ['planCluster', 'compareProfiles', 'validateRegistry'].includes(name) || route.auth.access !== 'permission') continue;
+      if (
+        route.method === 'GET' ||
+        ['planCluster', 'compareProfiles', 'validateRegistry', 'validateTenantRegistry'].includes(name) ||
+        route.auth.access !== 'permission'
+      )
+        continue;
       expect((await send(name, { headers: bearer(key) })).status, name).toBe(403);
     }
     expect((await hub.fetch(rawRoutes.content.replace('{digest}', digestBytes('y')), { method: 'PUT', body: 'y', headers: bearer(key) })).status).toBe(403);
@@ -261,7 +270,17 @@ describe('tenants', () => {
       return rows;
     };
     const before = await count();
-    const created: RouteName[] = ['createProject', 'createTicket', 'createApiKey', 'setMacro', 'setTenantMacro', 'setRegistry', 'applyProfile', 'applyCluster'];
+    const created: RouteName[] = [
+      'createProject',
+      'createTicket',
+      'createApiKey',
+      'setMacro',
+      'setTenantMacro',
+      'setRegistry',
+      'setTenantRegistry',
+      'applyProfile',
+      'applyCluster',
+    ];
     for (const [name, route] of table) {
       if (!/\{(name|version|digest)\}/.test(route.path) || created.includes(name)) continue;
       const response = await send(name, { headers: bearer(stranger.key), given: { digest } });

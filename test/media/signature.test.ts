@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -19,9 +19,10 @@ import { codeOf, value } from '../hub/world.ts';
 const folder = mkdtempSync(join(tmpdir(), 'gp-signature-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+const pemOf = (key: KeyObject): string => key.export({ type: key.type === 'private' ? 'pkcs8' : 'spki', format: 'pem' });
 const pairOf = () => {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
-  return { secret: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string, open: publicKey.export({ type: 'spki', format: 'pem' }) as string };
+  return { secret: pemOf(privateKey), open: pemOf(publicKey) };
 };
 const [mine, theirs] = [pairOf(), pairOf()];
 const index = Buffer.from('{"schemaVersion":2}');
@@ -53,8 +54,8 @@ test('what is no signature or no key is said to be none', () => {
     expect(codeOf(checkSignature(JSON.stringify({ ...good, signature }), index, mine.open, 'it'))).toBe('signature-wrong');
   expect(codeOf(checkSignature('{', index, undefined, 'it'))).toBe('signature-wrong');
   const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  expect(codeOf(mediaSigner(rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string, 'rsa.pem'))).toBe('key-invalid');
-  expect(codeOf(checkSignature(sign(index), index, rsa.publicKey.export({ type: 'spki', format: 'pem' }) as string, 'it'))).toBe('key-invalid');
+  expect(codeOf(mediaSigner(pemOf(rsa.privateKey), 'rsa.pem'))).toBe('key-invalid');
+  expect(codeOf(checkSignature(sign(index), index, pemOf(rsa.publicKey), 'it'))).toBe('key-invalid');
   for (const pem of ['', 'nonsense', mine.open]) expect(codeOf(mediaSigner(pem, 'key.pem'))).toBe('key-invalid');
   expect(codeOf(checkSignature(sign(index), index, 'nonsense', 'it'))).toBe('key-invalid');
 });

@@ -96,6 +96,33 @@ describe.skipIf(registryMissing !== '')(`gp registry, gp pack and gp media again
     expect(await good('registry', 'validate', 'charts')).toContain('lets us in');
   });
 
+  test('a registry of the tenant is for every project, until the project has its own of that name', async () => {
+    const names = async (...more: string[]): Promise<string[]> =>
+      (JSON.parse(await good('registry', 'list', ...more)) as { name: string; project: string; url: string }[]).map(
+        (item) => `${item.name} of ${item.project === '' ? 'tenant' : item.project}: ${item.url}`,
+      );
+    await good('registry', 'add', 'common', `oci://${registry.host}/charts`, '--no-validate', '--tenant');
+    await good('registry', 'add', 'aaa', `oci://${registry.host}/aaa`, '--no-validate', '--tenant');
+    const shared = [`aaa of tenant: oci://${registry.host}/aaa`, `common of tenant: oci://${registry.host}/charts`];
+    expect(await names('--tenant')).toEqual(shared);
+    expect(await names()).toEqual([`charts of default: oci://${registry.host}/charts`, ...shared]);
+    // Without a password the registry says no: the tenant's one was asked.
+    expect((await run('registry', 'validate', 'common')).error).toContain('it wants a login');
+    await hub.gp(['registry', 'add', 'common', `oci://${registry.host}/charts`, '--tenant', '--username', 'anna', '--password-stdin'], {
+      stdin: `${login.password}\n`,
+    });
+    for (const flag of [[], ['--tenant']]) expect(await good('registry', 'validate', 'common', ...flag)).toContain('lets us in');
+    expect(said(await good('registry', 'import', 'common', 'web', '^1'))).toMatchObject({ kind: 'chart', version: '1.2.3' });
+    await good('registry', 'add', 'common', 'oci://127.0.0.1:1/x', '--no-validate');
+    expect(await names()).toEqual([`charts of default: oci://${registry.host}/charts`, 'common of default: oci://127.0.0.1:1/x', shared[0]]);
+    expect((await run('registry', 'import', 'common', 'web')).code).toBe(1);
+    await good('registry', 'delete', 'common');
+    expect((await run('registry', 'delete', 'common')).error).toContain('no such thing');
+    expect(await good('registry', 'validate', 'common')).toContain('lets us in');
+    for (const name of ['common', 'aaa']) await good('registry', 'delete', name, '--tenant');
+    expect(await names('--tenant')).toEqual([]);
+  });
+
   test('the password is sealed on disk, and does not follow a changed address', async () => {
     for (const name of (await readdir(join(hub.folder, 'hub'))).filter((item) => item.startsWith('hub.db')))
       expect((await readFile(join(hub.folder, 'hub', name))).includes(login.password)).toBe(false);
@@ -139,6 +166,20 @@ describe.skipIf(registryMissing !== '')(`gp registry, gp pack and gp media again
     const taken = await run('pack', 'push', 'pack', `${new URL(hub.url).host}/default/packs/ingress`);
     expect([taken.code, taken.error]).toEqual([1, expect.stringContaining('--force')]);
     await good('pack', 'push', 'pack', `${new URL(hub.url).host}/default/packs/ingress`, '--force');
+  });
+
+  test('credentials come from a helper when the config of Docker names one; one that is missing is said', async () => {
+    const [bin, config] = [join(hub.folder, 'bin'), join(hub.folder, 'helped')];
+    for (const folder of [bin, config]) await mkdir(folder);
+    const said_ = JSON.stringify({ ServerURL: registry.host, Username: login.username, Secret: login.password });
+    await writeFile(join(bin, 'docker-credential-test'), `#!/bin/sh\necho '${said_}'\n`, { mode: 0o755 });
+    const pull = async (helper: string, folder: string): Promise<{ code: number; error: string }> => {
+      await writeFile(join(config, 'config.json'), JSON.stringify({ credHelpers: { [registry.host]: helper } }));
+      return hub.gp(['pack', 'pull', folder, `${registry.host}/packs/ingress:1.0.0`], { env: { DOCKER_CONFIG: config, PATH: `${bin}:/usr/bin:/bin` } });
+    };
+    expect(await pull('test', 'by-helper')).toMatchObject({ code: 0, error: '' });
+    const without = await pull('gone', 'without-helper');
+    expect([without.code, without.error]).toEqual([5, expect.stringMatching(/docker-credential-gone .*not installed[^]*it wants a login/)]);
   });
 
   test('sync mirrors from the registry into the hub, and says when there is nothing to do', async () => {

@@ -76,7 +76,10 @@ test("Docker's config.json as tools write it", () => {
   expect(config.credentials('docker.io')).toEqual({ username: 'anna', password: 'a:b' });
   expect(config.credentials('token.example')).toEqual({ username: '', password: '', identityToken: 'it' });
   expect(config.credentials('helper.example')).toBeUndefined();
-  expect([config.outsideOf('ecr.example'), config.outsideOf('x.example')]).toEqual(['ecr-login', 'desktop']);
+  expect([config.outsideOf('ecr.example'), config.outsideOf('x.example')]).toEqual([
+    { helper: 'ecr-login', server: 'ecr.example' },
+    { helper: 'desktop', server: 'x.example' },
+  ]);
   for (const text of ['{', '[]', '{"auths":3}']) expect(codeOf(parseDockerConfig(text, 'config.json'))).toBe('credentials-invalid');
   expect(value(parseDockerConfig('', 'config.json')).credentials('x')).toBeUndefined();
 });

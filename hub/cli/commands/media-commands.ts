@@ -26,11 +26,14 @@ const keyBytesMax = 64 * 1024;
 /** One blob from the hub, going on by range after cuts. */
 async function* download(connection: Connection, path: string, size: number): AsyncGenerator<Uint8Array> {
   let have = 0;
-  for (let turn = 0; have < size || (turn === 0 && size === 0); turn += 1) {
-    if (turn > resumesMax) throw new FailureError(fail('retry', 'content-cut', path, `broke off ${resumesMax} times, after ${have} of ${size} bytes`).failure);
+  let fruitless = 0;
+  while (have < size || size === 0) {
+    if (fruitless > resumesMax)
+      throw new FailureError(fail('retry', 'content-cut', path, `broke off ${resumesMax} times in a row, after ${have} of ${size} bytes`).failure);
     const answer = await connection.open(path, have === 0 ? {} : { range: `bytes=${have}-` });
     if (!answer.ok) throw new FailureError(answer.failure);
     const isRest = answer.value.status === 206;
+    const before = have;
     let skip = isRest ? 0 : have;
     try {
       for await (const chunk of answer.value.body as unknown as AsyncIterable<Uint8Array>) {
@@ -43,6 +46,7 @@ async function* download(connection: Connection, path: string, size: number): As
       // Asked for again from where it stopped.
     }
     if (size === 0) return;
+    fruitless = have > before ? 0 : fruitless + 1;
   }
 }
 

@@ -8,7 +8,7 @@ import { limits } from '@groundplane/protocol/limits';
 import { profileDocumentSchema } from '@groundplane/protocol/profile';
 import { readBody } from '../../src/archive/read.ts';
 import { diskContent } from '../../src/content/disk.ts';
-import { mediaBlobs } from '../../src/media/document.ts';
+import { mediaBlobs, type MediaItem } from '../../src/media/document.ts';
 import { eachBlob, type InspectedMedia } from '../../src/media/read.ts';
 import { registryLimits } from '../../src/registry/limits.ts';
 import { parseManifest } from '../../src/registry/oci-manifest.ts';
@@ -52,7 +52,7 @@ const applyProfiles = async (connection: Connection, path: string, documents: re
 /** Blobs and profiles go by the API; images go to the hub's own registry under `<project>/mirror/<registry>/<repository>`. */
 const importIntoHub = async (context: Context, connection: Connection, path: string, found: InspectedMedia): Promise<Result<Taken>> => {
   const { client, project, hub } = connection;
-  const items = new Map(found.document?.items.map((item) => [item.digest as string, item]));
+  const items = new Map<string, MediaItem>(found.document?.items.map((item) => [item.digest, item]));
   const wanted = found.document === undefined ? new Map<string, number>() : mediaBlobs(found.document);
   const documents: Buffer[] = [];
   const present: string[] = [];

@@ -22,6 +22,12 @@ interface AddOptions {
   ca?: string;
   tokenHost: string[];
   validate: boolean;
+  tenant?: boolean;
+}
+
+/** For the whole tenant instead of the project. */
+interface PlaceFlag {
+  tenant?: boolean;
 }
 
 /** `gp registry add NAME URL`. The password comes by standard input or GP_REGISTRY_PASSWORD, since others see command lines. */
@@ -40,37 +46,42 @@ export const addRegistry = async (context: Context, name: string, url: string, o
   const password = piped ?? context.io.env['GP_REGISTRY_PASSWORD'];
   const connection = await connect(context);
   if (!connection.ok) return connection.trouble;
-  const answer = await connection.value.client.call('setRegistry', {
-    params: { project: connection.value.project, name },
-    query: { validate: options.validate ? 'true' : 'false' },
-    body: {
-      kind,
-      url,
-      mirrors: options.mirror,
-      insecure: options.insecure === true,
-      tokenHosts: options.tokenHost,
-      ...(options.username === undefined ? {} : { username: options.username }),
-      ...(password === undefined ? {} : { password }),
-      ...(ca === undefined ? {} : { ca }),
-    },
-  });
+  const { client, project } = connection.value;
+  const query = { validate: options.validate ? ('true' as const) : ('false' as const) };
+  const body = {
+    kind,
+    url,
+    mirrors: options.mirror,
+    insecure: options.insecure === true,
+    tokenHosts: options.tokenHost,
+    ...(options.username === undefined ? {} : { username: options.username }),
+    ...(password === undefined ? {} : { password }),
+    ...(ca === undefined ? {} : { ca }),
+  };
+  const answer =
+    options.tenant === true
+      ? await client.call('setTenantRegistry', { params: { name }, query, body })
+      : await client.call('setRegistry', { params: { project, name }, query, body });
   if (!answer.ok) return apiTrouble(answer.failure);
   await printOne(context, answer.value, `registry/${name}`, () => `registry ${name} is ${answer.value.url}\n`);
   return exits.ok;
 };
 
 /** `gp registry list`. */
-export const listRegistries = async (context: Context): Promise<Outcome> => {
+export const listRegistries = async (context: Context, options: PlaceFlag = {}): Promise<Outcome> => {
   const connection = await connect(context);
   if (!connection.ok) return connection.trouble;
   const { client, project } = connection.value;
-  const found = await everyPage((page) => client.call('listRegistries', { params: { project }, query: page }));
+  const found = await everyPage((page) =>
+    options.tenant === true ? client.call('listTenantRegistries', { query: page }) : client.call('listRegistries', { params: { project }, query: page }),
+  );
   if (!found.ok) return apiTrouble(found.failure);
   await printList<RegistryView>(context, found.value, {
     name: (item) => `registry/${item.name}`,
     empty: 'no registries yet; add one: gp registry add NAME URL',
     columns: [
       { title: 'NAME', value: (item) => item.name },
+      { title: 'OF', value: (item) => (item.project === '' ? 'tenant' : item.project) },
       { title: 'KIND', value: (item) => item.kind },
       { title: 'URL', value: (item) => item.url },
       { title: 'LOGIN', value: (item) => (item.username ?? '') + (item.hasPassword ? ' (password kept)' : '') || '-' },
@@ -81,20 +92,28 @@ export const listRegistries = async (context: Context): Promise<Outcome> => {
 };
 
 /** `gp registry delete NAME`. */
-export const deleteRegistry = async (context: Context, name: string): Promise<Outcome> => {
+export const deleteRegistry = async (context: Context, name: string, options: PlaceFlag = {}): Promise<Outcome> => {
   const connection = await connect(context);
   if (!connection.ok) return connection.trouble;
-  const answer = await connection.value.client.call('deleteRegistry', { params: { project: connection.value.project, name } });
+  const { client, project } = connection.value;
+  const answer =
+    options.tenant === true
+      ? await client.call('deleteTenantRegistry', { params: { name } })
+      : await client.call('deleteRegistry', { params: { project, name } });
   if (!answer.ok) return apiTrouble(answer.failure);
   await printOne(context, { kind: 'registry', name, result: 'deleted' }, `registry/${name}`, () => `registry ${name} deleted\n`);
   return exits.ok;
 };
 
 /** `gp registry validate NAME`. */
-export const validateRegistry = async (context: Context, name: string): Promise<Outcome> => {
+export const validateRegistry = async (context: Context, name: string, options: PlaceFlag = {}): Promise<Outcome> => {
   const connection = await connect(context);
   if (!connection.ok) return connection.trouble;
-  const answer = await connection.value.client.call('validateRegistry', { params: { project: connection.value.project, name } });
+  const { client, project } = connection.value;
+  const answer =
+    options.tenant === true
+      ? await client.call('validateTenantRegistry', { params: { name } })
+      : await client.call('validateRegistry', { params: { project, name } });
   if (!answer.ok) return apiTrouble(answer.failure);
   if (!answer.value.reachable) return trouble(`registry ${name}`, answer.value.message);
   await printOne(context, answer.value, `registry/${name}`, () => `registry ${name}: ${answer.value.message}\n`);

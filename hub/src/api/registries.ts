@@ -1,5 +1,7 @@
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
+import type { registryBody } from '@groundplane/protocol/api/registries';
 import { makeId } from '@groundplane/protocol/ids';
+import type { z } from 'zod';
 import type { Row } from '../port/store.ts';
 import { createEgress, type Egress } from '../registry/egress.ts';
 import { endpointsOf } from '../registry/endpoints.ts';
@@ -9,6 +11,7 @@ import { parseReference, versionOfTag, type Reference } from '../registry/oci-re
 import { fetchArtifact } from '../registry/sync.ts';
 import { pullChart, pullPack, type PulledUnit } from '../registry/units.ts';
 import { createSealers } from '../trust/sealer.ts';
+import type { Principal } from './auth.ts';
 import { notFound } from './errors.ts';
 import { limitOf, page, pageQuery, stamp, type ApiDeps, type Handler } from './handler.ts';
 
@@ -22,14 +25,46 @@ const view = (row: RegistryRow, project: string) => {
   return { ...stamp(row), ...rest, name: row.name, project, hasPassword: sealed !== undefined };
 };
 
-const find = async (deps: ApiDeps, tenant: string, project: string, name: string): Promise<Result<RegistryRow>> => {
-  const row = await deps.store.byName('registry', tenant, project, name);
+/** Where a registry belongs: a project by id and name, or both empty for the whole tenant. */
+interface Place {
+  id: string;
+  name: string;
+}
+const tenantWide: Place = { id: '', name: '' };
+
+const findIn = async (deps: ApiDeps, tenant: string, place: Place, name: string): Promise<Result<RegistryRow>> => {
+  const row = await deps.store.byName('registry', tenant, place.id, name);
   return row === undefined ? notFound(`registry ${name}`, 'See: gp registry list') : ok(row);
 };
 
+/** What a name means in a project: its own registry, else that of the tenant. */
+const find = async (deps: ApiDeps, tenant: string, project: string, name: string): Promise<Result<RegistryRow>> => {
+  const own = await deps.store.byName('registry', tenant, project, name);
+  return own === undefined ? findIn(deps, tenant, tenantWide, name) : ok(own);
+};
+
+/** Marks a place in a list that lies behind a project's own registries; no name begins with it. */
+const shared = '~';
+
+/** A project's own registries by name, then those of the tenant whose names it does not use itself. */
 export const listRegistries: Handler<'listRegistries'> = async ({ principal, params, query, project }, deps) => {
-  const rows = await deps.store.list('registry', principal.tenant, pageQuery(query, project));
-  return ok(page(rows, limitOf(query), (row) => view(row, params.project)));
+  const { tenant } = principal;
+  const limit = limitOf(query);
+  const isBehind = query.after?.startsWith(shared) === true;
+  const own = isBehind ? [] : await deps.store.list('registry', tenant, pageQuery(query, project));
+  const last = own.at(-1);
+  const items = own.map((row) => view(row, params.project));
+  if (own.length === limit && last !== undefined) return ok({ items, next: last.name });
+  const after = isBehind ? query.after?.slice(shared.length) : undefined;
+  const rows = await deps.store.list('registry', tenant, { project: '', limit: limit - own.length, ...(after === undefined ? {} : { after }) });
+  for (const row of rows) if ((await deps.store.byName('registry', tenant, project, row.name)) === undefined) items.push(view(row, ''));
+  const end = rows.at(-1);
+  return ok({ items, ...(rows.length === limit - own.length && end !== undefined ? { next: `${shared}${end.name}` } : {}) });
+};
+
+export const listTenantRegistries: Handler<'listTenantRegistries'> = async ({ principal, query }, deps) => {
+  const rows = await deps.store.list('registry', principal.tenant, pageQuery(query, ''));
+  return ok(page(rows, limitOf(query), (row) => view(row, '')));
 };
 
 /** The address of an artifact below a registry's own. */
@@ -83,8 +118,18 @@ const check = (deps: ApiDeps, row: RegistryRow): Promise<Result<string>> =>
     return there.ok ? ok('it is a registry, and it lets us in') : there;
   });
 
-export const setRegistry: Handler<'setRegistry'> = async ({ principal, params, query, body, project }, deps) => {
-  const before = await deps.store.byName('registry', principal.tenant, project, params.name);
+interface Change {
+  principal: Principal;
+  place: Place;
+  name: string;
+  body: z.output<typeof registryBody>;
+  isTried: boolean;
+}
+
+const set = async (deps: ApiDeps, { principal, place, name, body, isTried }: Change) => {
+  const project = place.id;
+  const params = { name };
+  const before = await deps.store.byName('registry', principal.tenant, project, name);
   const { password, username, ca, ...rest } = body;
   if (body.kind !== 'helm') {
     const host = parseReference(`${body.url.replace(/\/+$/, '')}/x`);
@@ -104,7 +149,7 @@ export const setRegistry: Handler<'setRegistry'> = async ({ principal, params, q
     ...(sealed === undefined ? {} : { sealed }),
   };
   const draft: RegistryRow = { kind: 'registry', tenant: principal.tenant, id, project, name: params.name, version: 0, createdAtMs: 0, updatedAtMs: 0, value };
-  if (query.validate !== 'false') {
+  if (isTried) {
     const checked = await check(deps, draft);
     if (!checked.ok) return checked;
   }
@@ -126,18 +171,26 @@ export const setRegistry: Handler<'setRegistry'> = async ({ principal, params, q
   ]);
   if (!done.ok) return done;
   const row = await deps.store.get('registry', tenant, id);
-  return row === undefined ? notFound(`registry ${params.name}`, '') : ok(view(row, params.project));
+  return row === undefined ? notFound(`registry ${params.name}`, '') : ok(view(row, place.name));
 };
 
-export const deleteRegistry: Handler<'deleteRegistry'> = async ({ principal, params, project }, deps) => {
-  const row = await find(deps, principal.tenant, project, params.name);
+export const setRegistry: Handler<'setRegistry'> = ({ principal, params, query, body, project }, deps) =>
+  set(deps, { principal, place: { id: project, name: params.project }, name: params.name, body, isTried: query.validate !== 'false' });
+export const setTenantRegistry: Handler<'setTenantRegistry'> = ({ principal, params, query, body }, deps) =>
+  set(deps, { principal, place: tenantWide, name: params.name, body, isTried: query.validate !== 'false' });
+
+const remove = async (deps: ApiDeps, tenant: string, place: Place, name: string): Promise<Result<undefined>> => {
+  const row = await findIn(deps, tenant, place, name);
   if (!row.ok) return row;
-  const done = await deps.store.commit([{ op: 'delete', kind: 'registry', tenant: principal.tenant, id: row.value.id, expect: row.value.version }]);
+  const done = await deps.store.commit([{ op: 'delete', kind: 'registry', tenant, id: row.value.id, expect: row.value.version }]);
   return done.ok ? ok(undefined) : done;
 };
 
-export const validateRegistry: Handler<'validateRegistry'> = async ({ principal, params, project }, deps) => {
-  const row = await find(deps, principal.tenant, project, params.name);
+export const deleteRegistry: Handler<'deleteRegistry'> = ({ principal, params, project }, deps) =>
+  remove(deps, principal.tenant, { id: project, name: params.project }, params.name);
+export const deleteTenantRegistry: Handler<'deleteTenantRegistry'> = ({ principal, params }, deps) => remove(deps, principal.tenant, tenantWide, params.name);
+
+const validate = async (deps: ApiDeps, row: Result<RegistryRow>) => {
   if (!row.ok) return row;
   const checked = await check(deps, row.value);
   return ok(
@@ -146,6 +199,11 @@ export const validateRegistry: Handler<'validateRegistry'> = async ({ principal,
       : { reachable: false, code: checked.failure.code, message: `${checked.failure.element}: ${checked.failure.message}` },
   );
 };
+
+export const validateRegistry: Handler<'validateRegistry'> = async ({ principal, params, project }, deps) =>
+  validate(deps, await find(deps, principal.tenant, project, params.name));
+export const validateTenantRegistry: Handler<'validateTenantRegistry'> = async ({ principal, params }, deps) =>
+  validate(deps, await findIn(deps, principal.tenant, tenantWide, params.name));
 
 export const listVersions: Handler<'listVersions'> = async ({ principal, params, query, project }, deps) => {
   const row = await find(deps, principal.tenant, project, params.name);

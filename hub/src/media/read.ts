@@ -175,6 +175,18 @@ const parseDocument = (bytes: Buffer | undefined, path: string): Result<MediaDoc
   }
 };
 
+/** Our own list of contents, when a root names one and it is there. */
+const readDocument = async (
+  walk: Walk,
+  path: string,
+  digest: string | undefined,
+  blobs: ReadonlyMap<string, number>,
+): Promise<Result<MediaDocument | undefined>> => {
+  if (digest === undefined || !blobs.has(digest)) return ok(undefined);
+  const texts = await readSome(walk, path, new Set([digest]));
+  return texts.ok ? parseDocument(texts.value.get(digest), path) : texts;
+};
+
 /**
  * Lists what a medium holds, verifies every byte of it, and says what is missing. Needs no hub and little memory, whatever its size. With a public key (PEM) the
  * medium must be signed with its private half.
@@ -233,18 +245,14 @@ export const inspectMedia = async (path: string, publicPem?: string): Promise<Re
     }
     level = next;
   }
-  let document: MediaDocument | undefined;
-  if (documentDigest !== undefined && blobs.has(documentDigest)) {
-    const texts = await readSome(walk, path, new Set([documentDigest]));
-    if (!texts.ok) return texts;
-    const parsed = parseDocument(texts.value.get(documentDigest), path);
-    if (!parsed.ok) return parsed;
-    document = parsed.value;
-    for (const item of document.items) if (!blobs.has(item.digest)) missing.set(item.digest, { digest: item.digest, neededBy: `${item.kind} ${item.name}` });
-    for (const image of document.images) if (image.digest === undefined) missing.set(image.reference, { digest: '', neededBy: `image ${image.reference}` });
-  }
+  const document = await readDocument(walk, path, documentDigest, blobs);
+  if (!document.ok) return document;
+  for (const item of document.value?.items ?? [])
+    if (!blobs.has(item.digest)) missing.set(item.digest, { digest: item.digest, neededBy: `${item.kind} ${item.name}` });
+  for (const image of document.value?.images ?? [])
+    if (image.digest === undefined) missing.set(image.reference, { digest: '', neededBy: `image ${image.reference}` });
   return ok({
-    document,
+    document: document.value,
     index: sha256(first.value.index ?? ''),
     signature: signature.value,
     roots,

@@ -24,8 +24,8 @@ const configSchema = z.looseObject({
 export interface DockerConfig {
   /** Undefined when the file has nothing for this host. */
   credentials(registry: string): Credentials | undefined;
-  /** The program that holds this host's credentials instead of the file. It is not run: say so and ask for a login into the file. */
-  outsideOf(registry: string): string | undefined;
+  /** The program that holds this host's credentials instead of the file, without its prefix `docker-credential-`, and how it knows the host. */
+  outsideOf(registry: string): { helper: string; server: string } | undefined;
 }
 
 /** `https://registry.example/v1/` and `registry.example` name the same host. */
@@ -67,9 +67,13 @@ export const parseDockerConfig = (text: string, element: string): Result<DockerC
       if (entry.username !== undefined && entry.password !== undefined) return { username: entry.username, password: entry.password, ...identity };
       return entry.identitytoken === undefined || entry.identitytoken === '' ? undefined : { username: '', password: '', ...identity };
     },
-    outsideOf: (registry) =>
-      credentialKeysOf(registry)
-        .map((key) => credHelpers[key])
-        .find((helper) => helper !== undefined) ?? credsStore,
+    outsideOf: (registry) => {
+      const keys = credentialKeysOf(registry);
+      for (const server of keys) {
+        const helper = credHelpers[server];
+        if (helper !== undefined && helper !== '') return { helper, server };
+      }
+      return credsStore === undefined || credsStore === '' ? undefined : { helper: credsStore, server: keys[0] ?? registry };
+    },
   });
 };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { failureSchema } from '../failure.ts';
+import { chunkListType } from '../chunk/list.ts';
 import { apiBase, rawRoutes, routes, type Route } from './routes.ts';
 
 const json = (schema: z.ZodType, io: 'input' | 'output'): unknown => ({
@@ -51,6 +52,33 @@ export const openapi = (version: string): unknown => {
       requestBody: { content: binary },
       responses: { 204: { description: 'Stored' } },
     },
+  };
+  paths[rawRoutes.chunks] = {
+    get: {
+      operationId: 'getChunks',
+      summary: 'List the chunks of a large blob',
+      'x-permission': 'content.get',
+      parameters: digest,
+      responses: { 200: { description: 'The list', content: { [chunkListType]: { schema: { type: 'string', format: 'binary' } } } } },
+    },
+  };
+  const upload = (operationId: string, summary: string, more: object, responses: object): object => ({
+    operationId,
+    summary,
+    'x-permission': 'content.upload',
+    parameters: digest,
+    ...more,
+    responses,
+  });
+  paths[rawRoutes.upload] = {
+    get: upload('getUpload', 'How far an upload in parts is', {}, { 200: { description: '{"held", "ending"}' } }),
+    patch: upload(
+      'addPart',
+      'Add the next part, named by Content-Range; the last one makes it a blob',
+      { requestBody: { content: binary } },
+      { 202: { description: 'More is to come' }, 204: { description: 'Stored' } },
+    ),
+    delete: upload('dropUpload', 'Give an upload up', {}, { 204: { description: 'Gone' } }),
   };
   paths[rawRoutes.stream] = {
     get: {

@@ -295,11 +295,17 @@ export const routes = {
     response: view.pageOf(view.eventView),
   }),
 
-  listRegistries: route('GET', '/projects/{project}/registries', can('registry.get'), 'Registries that a project takes charts, packs and images from', {
-    params: z.object(project),
-    query: z.object(page),
-    response: view.pageOf(registry.registryView),
-  }),
+  listRegistries: route(
+    'GET',
+    '/projects/{project}/registries',
+    can('registry.get'),
+    'Registries that a project takes from: its own, then those of the tenant',
+    {
+      params: z.object(project),
+      query: z.object(page),
+      response: view.pageOf(registry.registryView),
+    },
+  ),
   setRegistry: route('PUT', '/projects/{project}/registries/{name}', can('registry.set'), 'Add or change a registry; its password is never answered', {
     params: z.object({ ...project, name: nameSchema }),
     query: z.object({ validate: z.enum(['true', 'false']).optional() }),
@@ -311,6 +317,23 @@ export const routes = {
   }),
   validateRegistry: route('POST', '/projects/{project}/registries/{name}/validate', can('registry.set'), 'Whether a registry is there and lets us in', {
     params: z.object({ ...project, name: nameSchema }),
+    response: registry.registryCheckView,
+  }),
+  listTenantRegistries: route('GET', '/registries', can('registry.get', 'tenant'), 'Registries of the tenant, which every project may take from', {
+    query: z.object(page),
+    response: view.pageOf(registry.registryView),
+  }),
+  setTenantRegistry: route('PUT', '/registries/{name}', can('registry.set', 'tenant'), 'Add or change a registry of the tenant', {
+    params: z.object({ name: nameSchema }),
+    query: z.object({ validate: z.enum(['true', 'false']).optional() }),
+    body: registry.registryBody,
+    response: registry.registryView,
+  }),
+  deleteTenantRegistry: route('DELETE', '/registries/{name}', can('registry.set', 'tenant'), 'Forget a registry of the tenant', {
+    params: z.object({ name: nameSchema }),
+  }),
+  validateTenantRegistry: route('POST', '/registries/{name}/validate', can('registry.set', 'tenant'), 'Whether a registry of the tenant lets us in', {
+    params: z.object({ name: nameSchema }),
     response: registry.registryCheckView,
   }),
   listVersions: route('GET', '/projects/{project}/registries/{name}/versions', can('registry.get'), 'What a registry has of one artifact, or which artifacts', {
@@ -381,6 +404,7 @@ export const apiBase = '/api/v1';
 export const rawRoutes = {
   content: `${apiBase}/content/{digest}`,
   chunks: `${apiBase}/content/{digest}/chunks`,
+  upload: `${apiBase}/content/{digest}/upload`,
   stream: `${apiBase}/stream`,
   openapi: `${apiBase}/openapi.json`,
 } as const;
