@@ -1,4 +1,5 @@
-import { apiBase, routes, type Route, type RouteName, type Routes } from '@groundplane/protocol/api/routes';
+import { apiBase, routes, type RouteName, type Routes } from '@groundplane/protocol/api/routes';
+import type { Route } from '@groundplane/protocol/api/route';
 import type { z } from 'zod';
 import type { FakeOptions } from './fake-io.ts';
 

@@ -1,7 +1,8 @@
 import { serve } from '@hono/node-server';
 import { dashboardApp } from '@groundplane/hub/web/dashboard';
 import { permissions, type Grant } from '@groundplane/protocol/access';
-import { apiBase, rawRoutes, routes, type Route, type RouteName } from '@groundplane/protocol/api/routes';
+import { apiBase, rawRoutes, routes, type RouteName } from '@groundplane/protocol/api/routes';
+import type { Route } from '@groundplane/protocol/api/route';
 import type { WhoView } from '@groundplane/protocol/api/views';
 import { Hono, type Context } from 'hono';
 import { getCookie, setCookie } from 'hono/cookie';

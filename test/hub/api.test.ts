@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { permissions, roleNames, roles, type Permission } from '@groundplane/protocol/access';
-import { apiBase, rawRoutes, routes, type Route, type RouteName } from '@groundplane/protocol/api/routes';
+import { apiBase, rawRoutes, routes, type RouteName } from '@groundplane/protocol/api/routes';
+import type { Route } from '@groundplane/protocol/api/route';
 import { digestBytes } from '@groundplane/protocol/digest';
 import { limits } from '@groundplane/protocol/limits';
 import { applyCluster, applyProfile, codeOf, enrolledHost, makeTenant, makeTicket, openHub, value, type HubWorld } from './world.ts';

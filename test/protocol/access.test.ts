@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { allowedProjects, isAllowed, permissions, roleNames, roles, type Grant, type Permission } from '@groundplane/protocol/access';
-import { routes, type Route } from '@groundplane/protocol/api/routes';
+import { routes } from '@groundplane/protocol/api/routes';
+import type { Route } from '@groundplane/protocol/api/route';
 
 const grants = fc.array(fc.record({ role: fc.constantFrom(...roleNames), project: fc.constantFrom(undefined, 'a', 'b') }), { maxLength: 4 });
 const permission = fc.constantFrom(...permissions);

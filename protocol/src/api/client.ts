@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { fail, ok, type Failure, type Result } from '../failure.ts';
-import { apiBase, routes, type Route, type RouteName, type Routes } from './routes.ts';
+import { apiBase, routes, type RouteName, type Routes } from './routes.ts';
+import type { Route } from './route.ts';
 
 type IsEmpty<T> = string extends keyof T ? true : false;
 type Input<N extends RouteName> = (IsEmpty<z.input<Routes[N]['params']>> extends true ? { params?: undefined } : { params: z.input<Routes[N]['params']> }) &

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { failureSchema } from '../failure.ts';
 import { chunkListType } from '../chunk/list.ts';
-import { apiBase, rawRoutes, routes, type Route } from './routes.ts';
+import { apiBase, rawRoutes, routes } from './routes.ts';
+import type { Route } from './route.ts';
 
 const json = (schema: z.ZodType, io: 'input' | 'output'): unknown => ({
   'application/json': { schema: z.toJSONSchema(schema, { io, unrepresentable: 'any', target: 'draft-2020-12' }) },

@@ -1,63 +1,14 @@
 import { z } from 'zod';
-import { roleNames, type Permission } from '../access.ts';
-import { digestSchema } from '../digest.ts';
-import { labelsSchema, nameSchema, semverSchema } from '../ids.ts';
+import { roleNames } from '../access.ts';
+import { labelsSchema, nameSchema } from '../ids.ts';
 import { limits } from '../limits.ts';
-import { clusterSpecSchema, profileSpecSchema } from '../profile.ts';
-import * as packs from './packs.ts';
+import { clusterSpecSchema } from '../profile.ts';
+import { profileRoutes } from './profile-routes.ts';
 import * as profileView from './profile-views.ts';
-import * as registry from './registries.ts';
+import { registryRoutes } from './registry-routes.ts';
+import { can, page, project, route, type Route } from './route.ts';
 import * as view from './views.ts';
 
-type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
-
-/** Who may call: anybody, anybody who is logged in, or whoever has the permission in the route's scope. */
-type Access = { access: 'public' } | { access: 'self' } | { access: 'permission'; permission: Permission; scope: 'tenant' | 'project' };
-
-export interface Route {
-  method: Method;
-  /** Below `/api/v1`, with `{name}` parameters. */
-  path: string;
-  summary: string;
-  auth: Access;
-  params: z.ZodObject;
-  query: z.ZodObject;
-  body: z.ZodType | undefined;
-  response: z.ZodType;
-  status: 200 | 201 | 204;
-}
-
-const none = z.object({});
-const empty = z.undefined();
-const project = { project: nameSchema };
-const page = { after: z.string().max(256).optional(), limit: z.coerce.number().int().min(1).max(limits.pageItems).optional() };
-const dryRun = { dryRun: z.enum(['true', 'false']).optional() };
-
-const can = (permission: Permission, scope: 'tenant' | 'project' = 'project'): Access => ({ access: 'permission', permission, scope });
-
-type Parts = { params?: z.ZodObject; query?: z.ZodObject; body?: z.ZodType; response?: z.ZodType; status?: Route['status'] };
-type Filled<P extends Parts> = {
-  params: P['params'] extends z.ZodObject ? P['params'] : typeof none;
-  query: P['query'] extends z.ZodObject ? P['query'] : typeof none;
-  body: P['body'] extends z.ZodType ? P['body'] : undefined;
-  response: P['response'] extends z.ZodType ? P['response'] : typeof empty;
-};
-
-const route = <const P extends Parts>(method: Method, path: string, auth: Access, summary: string, parts: P): Omit<Route, keyof Filled<P>> & Filled<P> =>
-  ({
-    method,
-    path,
-    summary,
-    auth,
-    params: parts.params ?? none,
-    query: parts.query ?? none,
-    body: parts.body,
-    response: parts.response ?? empty,
-    status: parts.status ?? (parts.response === undefined ? 204 : 200),
-  }) as Omit<Route, keyof Filled<P>> & Filled<P>;
-
-const profileRef = z.strictObject({ name: nameSchema, version: semverSchema });
-const variablesBody = z.record(z.string().max(64), z.string().max(65_536)).default({});
 const macroName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'must be letters, digits and underscores');
 const macroBody = z.strictObject({ value: z.string().max(65_536), sensitive: z.boolean().optional() });
 const serialList = z
@@ -103,77 +54,7 @@ export const routes = {
   }),
   deleteProject: route('DELETE', '/projects/{project}', can('project.delete', 'tenant'), 'Delete an empty project', { params: z.object(project) }),
 
-  listProfiles: route('GET', '/projects/{project}/profiles', can('profile.get'), 'Profile versions of a project', {
-    params: z.object(project),
-    query: z.object({ ...page, name: nameSchema.optional() }),
-    response: view.pageOf(view.profileSummaryView),
-  }),
-  applyProfile: route('PUT', '/projects/{project}/profiles/{name}/versions/{version}', can('profile.create'), 'Create a profile version or edit a draft', {
-    params: z.object({ ...project, name: nameSchema, version: semverSchema }),
-    query: z.object(dryRun),
-    body: z.strictObject({ labels: labelsSchema.optional(), spec: profileSpecSchema, draft: z.boolean().optional() }),
-    response: view.profileView,
-  }),
-  getProfile: route('GET', '/projects/{project}/profiles/{name}/versions/{version}', can('profile.get'), 'One profile version', {
-    params: z.object({ ...project, name: nameSchema, version: semverSchema }),
-    response: view.profileView,
-  }),
-  releaseProfile: route(
-    'POST',
-    '/projects/{project}/profiles/{name}/versions/{version}/release',
-    can('profile.release'),
-    'Release a draft: immutable from then on',
-    {
-      params: z.object({ ...project, name: nameSchema, version: semverSchema }),
-      response: view.profileView,
-    },
-  ),
-  deleteProfile: route(
-    'DELETE',
-    '/projects/{project}/profiles/{name}/versions/{version}',
-    can('profile.delete'),
-    'Delete a profile version that no cluster uses',
-    {
-      params: z.object({ ...project, name: nameSchema, version: semverSchema }),
-    },
-  ),
-  diffProfile: route('GET', '/projects/{project}/profiles/{name}/diff', can('profile.get'), 'Compare two versions layer by layer', {
-    params: z.object({ ...project, name: nameSchema }),
-    query: z.object({ from: semverSchema, to: semverSchema }),
-    response: view.profileDiffView,
-  }),
-
-  compareProfiles: route('POST', '/projects/{project}/profile-comparison', can('profile.get'), 'Compare any two profile versions: layers, objects, images', {
-    params: z.object(project),
-    body: z.strictObject({ from: profileRef, to: profileRef, variables: variablesBody, rendered: z.boolean().default(false) }),
-    response: profileView.profileComparisonView,
-  }),
-  previewProfile: route('POST', '/projects/{project}/profile-preview', can('profile.create'), 'What a profile would make; nothing is saved', {
-    params: z.object(project),
-    body: z.strictObject({ name: nameSchema.default('preview'), spec: profileSpecSchema, variables: variablesBody }),
-    response: profileView.profilePreviewView,
-  }),
-  cloneProfile: route(
-    'POST',
-    '/projects/{project}/profiles/{name}/versions/{version}/clone',
-    can('profile.create'),
-    'Copy a profile version under another name, version or project',
-    {
-      params: z.object({ ...project, name: nameSchema, version: semverSchema }),
-      body: z.strictObject({ project: nameSchema.optional(), name: nameSchema.optional(), version: semverSchema.optional(), draft: z.boolean().default(true) }),
-      response: view.profileView,
-      status: 201,
-    },
-  ),
-
-  listPacks: route('GET', '/projects/{project}/packs', can('profile.get'), 'Packs, charts and Zarf packages that layers of this project can name', {
-    params: z.object(project),
-    response: packs.unitListView,
-  }),
-  getPack: route('GET', '/projects/{project}/packs/{digest}', can('profile.get'), 'What a pack or chart in the content store says of itself', {
-    params: z.object({ ...project, digest: digestSchema }),
-    response: packs.packView,
-  }),
+  ...profileRoutes,
 
   listClusters: route('GET', '/projects/{project}/clusters', can('cluster.get'), 'Clusters of a project', {
     params: z.object(project),
@@ -295,95 +176,7 @@ export const routes = {
     response: view.pageOf(view.eventView),
   }),
 
-  listRegistries: route(
-    'GET',
-    '/projects/{project}/registries',
-    can('registry.get'),
-    'Registries that a project takes from: its own, then those of the tenant',
-    {
-      params: z.object(project),
-      query: z.object(page),
-      response: view.pageOf(registry.registryView),
-    },
-  ),
-  setRegistry: route('PUT', '/projects/{project}/registries/{name}', can('registry.set'), 'Add or change a registry; its password is never answered', {
-    params: z.object({ ...project, name: nameSchema }),
-    query: z.object({ validate: z.enum(['true', 'false']).optional() }),
-    body: registry.registryBody,
-    response: registry.registryView,
-  }),
-  deleteRegistry: route('DELETE', '/projects/{project}/registries/{name}', can('registry.set'), 'Forget a registry', {
-    params: z.object({ ...project, name: nameSchema }),
-  }),
-  validateRegistry: route('POST', '/projects/{project}/registries/{name}/validate', can('registry.set'), 'Whether a registry is there and lets us in', {
-    params: z.object({ ...project, name: nameSchema }),
-    response: registry.registryCheckView,
-  }),
-  listTenantRegistries: route('GET', '/registries', can('registry.get', 'tenant'), 'Registries of the tenant, which every project may take from', {
-    query: z.object(page),
-    response: view.pageOf(registry.registryView),
-  }),
-  setTenantRegistry: route('PUT', '/registries/{name}', can('registry.set', 'tenant'), 'Add or change a registry of the tenant', {
-    params: z.object({ name: nameSchema }),
-    query: z.object({ validate: z.enum(['true', 'false']).optional() }),
-    body: registry.registryBody,
-    response: registry.registryView,
-  }),
-  deleteTenantRegistry: route('DELETE', '/registries/{name}', can('registry.set', 'tenant'), 'Forget a registry of the tenant', {
-    params: z.object({ name: nameSchema }),
-  }),
-  validateTenantRegistry: route('POST', '/registries/{name}/validate', can('registry.set', 'tenant'), 'Whether a registry of the tenant lets us in', {
-    params: z.object({ name: nameSchema }),
-    response: registry.registryCheckView,
-  }),
-  listVersions: route('GET', '/projects/{project}/registries/{name}/versions', can('registry.get'), 'What a registry has of one artifact, or which artifacts', {
-    params: z.object({ ...project, name: nameSchema }),
-    query: z.object({ artifact: z.string().min(1).max(255).optional() }),
-    response: registry.registryListView,
-  }),
-  importArtifact: route(
-    'POST',
-    '/projects/{project}/registries/{name}/import',
-    can('content.upload'),
-    'Take a chart, pack or Zarf package into the content store; answers the digest that profiles pin',
-    {
-      params: z.object({ ...project, name: nameSchema }),
-      body: z.strictObject({ artifact: z.string().min(1).max(255), version: z.string().max(128).optional(), digest: digestSchema.optional() }),
-      response: registry.importedView,
-      status: 201,
-    },
-  ),
-  listArtifacts: route('GET', '/projects/{project}/artifacts', can('content.get'), "Tags in the hub's own registry", {
-    params: z.object(project),
-    query: z.object(page),
-    response: view.pageOf(registry.artifactView),
-  }),
-
-  clusterImages: route('GET', '/projects/{project}/clusters/{name}/images', can('cluster.get'), 'Images that a cluster runs, and the layers that name them', {
-    params: z.object({ ...project, name: nameSchema }),
-    response: registry.imagesView,
-  }),
-  clusterSbom: route('GET', '/projects/{project}/clusters/{name}/sbom', can('cluster.get'), "Bill of materials of a cluster's bundle (CycloneDX 1.6)", {
-    params: z.object({ ...project, name: nameSchema }),
-    response: registry.sbomView,
-  }),
-  clusterMedia: route('GET', '/projects/{project}/clusters/{name}/media', can('content.get'), 'What a medium for a cluster holds, by digest', {
-    params: z.object({ ...project, name: nameSchema }),
-    response: registry.mediaView,
-  }),
-
-  profileMedia: route(
-    'GET',
-    '/projects/{project}/profiles/{name}/versions/{version}/media',
-    can('content.get'),
-    'What a medium for a profile version holds, by digest',
-    { params: z.object({ ...project, name: nameSchema, version: semverSchema }), response: registry.mediaView },
-  ),
-
-  headContent: route('GET', '/content/{digest}/info', { access: 'self' }, 'Whether a blob is there, and its size', {
-    params: z.object({ digest: digestSchema }),
-    response: z.object({ digest: digestSchema, size: z.int() }),
-  }),
+  ...registryRoutes,
 
   listApiKeys: route('GET', '/api-keys', can('access.get', 'tenant'), 'API keys', { query: z.object(page), response: view.pageOf(view.apiKeyView) }),
   createApiKey: route('POST', '/api-keys', can('access.set', 'tenant'), 'Make an API key; it is shown once', {
