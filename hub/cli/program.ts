@@ -218,7 +218,7 @@ const making: Register = (program, act) => {
     .argument('<name>')
     .option('--uses <count>', 'how many hosts may use it; one, or as many as a list names', whole(1, 100_000))
     .option('--serials <file>', 'only these devices: a serial number a line, maybe with a name, like SN-4711,till-1')
-    .option('--ttl <duration>', 'how long it lasts', duration, 86_400_000)
+    .addOption(new Option('--ttl <duration>', 'how long it lasts').argParser(duration).default(86_400_000, '1d'))
     .option('--label <key=value>', 'label for its hosts; may be repeated', labels, {})
     .option('--auto-approve', 'hosts do not wait in the lobby')
     .action((name: string, options: { uses?: number; serials?: string; ttl: number; label: Record<string, string>; autoApprove?: boolean }) =>
