@@ -59,6 +59,9 @@ describe('tables', () => {
     } as const;
     expect((await show(['get', 'host', 'till-7'], { getHost: host })).out).toContain('words: grass pyramid model hat');
     expect((await show(['describe', 'host', 'till-7'], { getHost: host })).out).toContain('gp approve till-7 --words');
+    const claimant = { ...host, replaces: 'till-1' } as const;
+    expect((await show(['get', 'host', 'till-7'], { getHost: claimant })).out).toContain('replaces till-1, which has the same serial number');
+    expect((await show(['describe', 'host', 'till-7'], { getHost: claimant })).out).toMatch(/Replaces:\s+till-1/);
     const approved = { ...host, state: 'approved' } as const;
     const views: Views = { getHost: host, approveHost: approved, listHosts: ({ query }) => ({ items: query.get('state') === 'lobby' ? [host] : [] }) };
     expect(await show(['approve', 'till-7'], views, { answers: ['y'] })).toMatchObject({

@@ -85,6 +85,7 @@ const hostText = (host: HostView, nowMs: number, paint: Paint, isWide: boolean):
       ['Words', printable(host.words)],
       ['Key', printable(host.key)],
       ['Serial', host.serial === undefined ? undefined : printable(host.serial)],
+      ['Replaces', host.replaces === undefined ? undefined : `${printable(host.replaces)}, which has the same serial number; see: gp approve --help`],
       ['Cluster', host.cluster === undefined ? undefined : printable(host.cluster)],
       [
         'Phase',

@@ -206,9 +206,10 @@ const profileText = (profile: ProfileView, paint: Paint, isWide: boolean): strin
 const hostText = (context: Context, host: HostView, paint: Paint, isWide: boolean): string => {
   const head = table([host], hostColumns(context.io.clock.nowMs()), { isWide, paint });
   const words = host.state === 'lobby' ? `\nwords: ${printable(host.words)}   (compare with the device, then: gp approve ${printable(host.name)})\n` : '';
+  const place = host.replaces === undefined ? '' : `replaces ${printable(host.replaces)}, which has the same serial number (with: gp approve --replace)\n`;
   const seen = host.reportedAtMs === undefined ? '' : `\nreported ${timeText(host.reportedAtMs)}\n`;
   const layers = (host.status?.layers ?? []).map((layer) => ({ name: layer.name, kind: layer.kind, observed: layer, isCurrent: layer.state === 'ready' }));
-  return `${head}${words}${seen}${
+  return `${head}${words}${place}${seen}${
     layers.length === 0
       ? ''
       : table(
