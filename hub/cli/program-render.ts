@@ -9,10 +9,16 @@ export const registerRender = (program: Command, act: (run: (context: Context) =
   program
     .command('render')
     .description('what a chart, pack, Zarf package or profile makes, without a hub; on charts the same as helm template')
-    .argument('<target>', 'folder or archive of a chart or pack, zarf-package-*.tar.zst, or a YAML file with a profile')
+    .argument(
+      '<target...>',
+      'folder or archive of a chart or pack, zarf-package-*.tar.zst, or a YAML file with a profile; before it the release name, if you like, as in helm template',
+    )
     .option('-f, --values <file>', 'values over those of the chart or pack; may be repeated', more, [])
     .option('--set <key=value>', 'one value; may be repeated', more, [])
     .option('--set-string <key=text>', 'one value that stays text; may be repeated', more, [])
+    .option('--set-json <key=json>', 'one value as JSON, or a whole object; may be repeated', more, [])
+    .option('--set-file <key=path>', 'one value from a file; may be repeated', more, [])
+    .option('--set-literal <key=text>', 'one value, exactly as it is written; may be repeated', more, [])
     .option('--name <name>', 'release name; of a profile the name of the cluster')
     .option('-n, --namespace <namespace>', 'namespace of the release')
     .option('--kube-version <version>', 'version that templates see')
@@ -28,14 +34,17 @@ export const registerRender = (program: Command, act: (run: (context: Context) =
     .option('--macro <name=value>', 'a macro of a profile; may be repeated', more, [])
     .option('--cluster <file>', 'a YAML file with the cluster that a profile is rendered for')
     .option('--seed <text>', 'what random values of charts are made from', 'gp render')
-    .action((target: string, options: Record<string, unknown>) =>
+    .action((targets: string[], options: Record<string, unknown>) =>
       act(async (context) => {
         const list = (name: string): string[] => options[name] as string[];
         const text = (name: string): string | undefined => options[name] as string | undefined;
-        return (await import('./commands/render/render.ts')).render(context, target, {
+        return (await import('./commands/render/render.ts')).render(context, targets, {
           values: list('values'),
           set: list('set'),
           setString: list('setString'),
+          setJson: list('setJson'),
+          setFile: list('setFile'),
+          setLiteral: list('setLiteral'),
           name: text('name'),
           namespace: text('namespace'),
           kubeVersion: text('kubeVersion'),

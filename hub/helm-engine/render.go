@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
@@ -35,7 +36,7 @@ func renderChart(q request, bundle []byte, a *answer) *failure {
 	if err := chartutil.ValidateReleaseName(q.Release.Name); err != nil {
 		return failed("release", fmt.Errorf("release name %q: %w", q.Release.Name, err))
 	}
-	values, err := mergeValues(q.Values, q.SetValues)
+	values, err := mergeValues(q.Values, q.Sets)
 	if err != nil {
 		return failed("values", err)
 	}
@@ -107,7 +108,7 @@ func checkChart(ch *chart.Chart) error {
 }
 
 // mergeValues is `helm -f a -f b --set c`: later layers win, maps merge, and null stays in the map so that it deletes a chart default.
-func mergeValues(layers, sets []string) (map[string]any, error) {
+func mergeValues(layers []string, sets []setExpression) (map[string]any, error) {
 	merged := map[string]any{}
 	for i, text := range layers {
 		layer, err := loader.LoadValues(strings.NewReader(text))
@@ -116,12 +117,53 @@ func mergeValues(layers, sets []string) (map[string]any, error) {
 		}
 		merged = loader.MergeMaps(merged, layer)
 	}
-	for _, text := range sets {
-		if err := strvals.ParseInto(text, merged); err != nil {
-			return nil, fmt.Errorf("failed parsing --set data %q: %w", text, err)
+	for _, set := range sets {
+		next, err := applySet(set, merged)
+		if err != nil {
+			return nil, fmt.Errorf("failed parsing %s data %q: %w", set.flag(), set.Text, err)
 		}
+		merged = next
 	}
 	return merged, nil
+}
+
+func (set setExpression) flag() string {
+	if set.As == "set" {
+		return "--set"
+	}
+	return "--set-" + set.As
+}
+
+// applySet answers the values with one expression applied; the map that it was given may have been changed.
+func applySet(set setExpression, values map[string]any) (map[string]any, error) {
+	switch set.As {
+	case "set":
+		return values, strvals.ParseInto(set.Text, values)
+	case "string":
+		return values, strvals.ParseIntoString(set.Text, values)
+	case "literal":
+		return values, strvals.ParseLiteralInto(set.Text, values)
+	case "file":
+		return values, strvals.ParseIntoFile(set.Text, values, func(path []rune) (any, error) {
+			content, found := set.Files[string(path)]
+			if !found {
+				return nil, fmt.Errorf("file %q was not read", string(path))
+			}
+			return content, nil
+		})
+	case "json":
+		// An object without a key is merged like a layer.
+		if trimmed := strings.TrimSpace(set.Text); strings.HasPrefix(trimmed, "{") {
+			layer := map[string]any{}
+			if err := json.Unmarshal([]byte(trimmed), &layer); err != nil {
+				return nil, err
+			}
+			return loader.MergeMaps(values, layer), nil
+		}
+		return values, strvals.ParseJSON(set.Text, values)
+	default:
+		return nil, fmt.Errorf("no such kind of expression: %q", set.As)
+	}
 }
 
 // capabilitiesOf adds the given API versions to Helm's built-in ones, or takes them alone when a live cluster told them.

@@ -16,12 +16,20 @@ import (
 	"helm.sh/helm/v4/pkg/chart/loader/archive"
 )
 
+// setExpression is the text of one `--set`, `--set-string`, `--set-json`, `--set-literal` or `--set-file`; As says which ("set", "string" and so on).
+type setExpression struct {
+	As   string `json:"as"`
+	Text string `json:"text"`
+	// Files are the contents by path of the files that a `--set-file` names: there is no disk in here.
+	Files map[string]string `json:"files"`
+}
+
 type request struct {
 	Archive bool     `json:"archive"`
 	Values  []string `json:"values"`
-	// SetValues are `--set` expressions, applied after all layers.
-	SetValues []string `json:"setValues"`
-	Release   struct {
+	// Sets are `--set` expressions and their kin, applied in this order after all layers.
+	Sets    []setExpression `json:"sets"`
+	Release struct {
 		Name      string `json:"name"`
 		Namespace string `json:"namespace"`
 		Revision  int    `json:"revision"`

@@ -63,7 +63,7 @@ describe.skipIf(missing !== '')(`gp render on charts is helm template ${helmVers
   };
   beforeAll(async () => {
     await write(full);
-    await write({ 'one.yaml': 'a: {c: 2}\nlist: [3, 4]\n', 'two.yaml': 'a: {b: null}\n' });
+    await write({ 'one.yaml': 'a: {c: 2}\nlist: [3, 4]\n', 'two.yaml': 'a: {b: null}\n', 'with,comma.txt': 'it has a comma\n' });
     await cp(join(examples, 'charts/shop'), join(folder, 'shop'), { recursive: true });
   });
 
@@ -73,7 +73,14 @@ describe.skipIf(missing !== '')(`gp render on charts is helm template ${helmVers
     ['values files, later ones win', ['-f', 'one.yaml', '-f', 'two.yaml']],
     ['values files with a comma', ['-f', 'one.yaml,two.yaml']],
     ['--set', ['--set', 'a.b=5,list[1]=7', '--set', 'text=null']],
-    ['--set-string', ['--set-string', 'text=007']],
+    ['--set-string', ['--set-string', 'text=007,list[1]=5,list[2]=true', '--set', 'text=9']],
+    ['--set-json, a value and a whole object', ['--set-json', 'a={"c":[1,null]},list=[]', '--set-json', '{"a": {"d": 1}, "text": "j"}']],
+    ['--set-file', ['--set-file', 'text=one.yaml,a.b=with\\,comma.txt']],
+    ['--set-literal', ['--set-literal', 'text={a,b}=c\\d']],
+    [
+      'all of them in an order of their own',
+      ['--set-literal', 'a.b=literal', '--set-file', 'a.b=one.yaml', '--set-string', 'a.b=string', '--set', 'a.b=5,a.c=5', '--set-json', 'a.b="j",a.d="j"'],
+    ],
     ['versions', ['--kube-version', '1.31', '--api-versions', 'own/v1']],
     ['custom resource definitions', ['--include-crds']],
     ['no hooks', ['--no-hooks']],
@@ -87,6 +94,16 @@ describe.skipIf(missing !== '')(`gp render on charts is helm template ${helmVers
     expect(ours.error).toBe('');
     expect(lines(ours.out)).toBe(lines(theirs));
     expect(ours.code).toBe(0);
+  });
+
+  test('the name may come first', async () => {
+    expect(lines((await gp('render', 'first', 'full', '-o', 'yaml')).out)).toBe(lines(await helm('first', 'full')));
+    expect((await gp('render', 'first', 'full', '--name', 'second')).code).toBe(2);
+    expect((await gp('render', 'first', 'full', 'third')).code).toBe(2);
+  });
+
+  test('a file of --set-file that is not there is named', async () => {
+    expect(await gp('render', 'full', '--set-file', 'text=none.txt')).toMatchObject({ code: 1, out: '', error: expect.stringContaining('none.txt') });
   });
 
   test('the chart of the example, which makes a password: everything else is the same text', async () => {

@@ -10,7 +10,7 @@ const valuesKey = (...values: string[]): string => keyOf({ values });
 describe('the key of a render', () => {
   test.each<[string, Partial<HelmRequest>]>([
     ['values', { values: ['a: 1'] }],
-    ['--set', { setValues: ['a=1'] }],
+    ['--set', { sets: [{ as: 'set', text: 'a=1' }] }],
     ['release', { release: { name: 'b', namespace: 'store' } }],
     ['namespace', { release: { name: 'shop', namespace: 'b' } }],
     ['upgrade', { release: { name: 'shop', namespace: 'store', isUpgrade: true } }],

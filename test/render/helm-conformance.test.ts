@@ -55,7 +55,9 @@ describe.skipIf(missing !== '')(`the engine against helm ${helmVersion()}${missi
         line
           .trim()
           .replace(/^failed to parse values layer \d+: /, '')
-          .replace(/^failed parsing --set data ".*?": /, ''),
+          .replace(/^failed parsing --set(?:-string)? data ".*?": /, '')
+          // Helm does not say what is wrong there; we do.
+          .replace(/^(failed parsing --set-json data) "(.*?)": .*$/, '$1 $2'),
       )
       .filter((line) => line !== '');
     expect(lines).not.toEqual([]);

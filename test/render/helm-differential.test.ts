@@ -26,7 +26,10 @@ const cases: Case[] = [
     reader,
     {
       values: ['keep: 2\ndrop: {a: null}\n---\nsecond: document\n', 'keep: 3\nlist: [9]\nflag: null\nnested: {deep: null}\n'],
-      setValues: ['keep=4,extra.x=y', 'list[1]=8,drop.b=null'],
+      sets: [
+        { as: 'set', text: 'keep=4,extra.x=y' },
+        { as: 'set', text: 'list[1]=8,drop.b=null' },
+      ],
     },
   ],
   [

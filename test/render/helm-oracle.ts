@@ -53,13 +53,16 @@ export const runHelm = async (
     await writeFile(file, text);
     args.push('--values', file);
   }
-  for (const text of request.setValues ?? []) args.push('--set', text);
+  for (const set of request.sets ?? []) {
+    args.push(set.as === 'set' ? '--set' : `--set-${set.as}`, set.text);
+    for (const [name, content] of set.as === 'file' ? Object.entries(set.files) : []) await writeFile(path.join(at, name), content);
+  }
   for (const text of request.apiVersions) args.push('--api-versions', text);
   if (request.release.isUpgrade === true) args.push('--is-upgrade');
   if (request.skipSchema === true) args.push('--skip-schema-validation');
   const env = { PATH: '/usr/bin:/bin', HOME: at, XDG_CACHE_HOME: at, XDG_CONFIG_HOME: at, XDG_DATA_HOME: at, KUBECONFIG: path.join(at, 'none') };
   try {
-    return await run(helm, args, { env, timeout: 60_000, maxBuffer: 1 << 26 });
+    return await run(helm, args, { cwd: at, env, timeout: 60_000, maxBuffer: 1 << 26 });
   } catch (cause) {
     return { stdout: '', stderr: (cause as { stderr?: string }).stderr ?? String(cause) };
   }

@@ -71,7 +71,7 @@ describe('charts', () => {
 
   test('chart apiVersion v1 with requirements.yaml', async () => {
     expect((await rendered(requestFor(old))).manifests.map(({ name }) => name)).toEqual(['shop-old', 'part']);
-    expect((await rendered(requestFor(old, { setValues: ['part.on=false'] }))).manifests.map(({ name }) => name)).toEqual(['shop-old']);
+    expect((await rendered(requestFor(old, { sets: [{ as: 'set', text: 'part.on=false' }] }))).manifests.map(({ name }) => name)).toEqual(['shop-old']);
   });
 
   test('a dependency that is named but not there is refused', async () => {
@@ -113,7 +113,13 @@ describe('values and built-in objects', () => {
   // Helm reads YAML 1.1: the key `y` is a truth value, here as there.
   test('layers merge in order, null deletes, --set comes last', async () => {
     const layers = ['keep: 2\ndrop: {a: null}\nnested: {deep: {y: 2}}\nother: {on: off}\n', 'keep: 3\nlist: [9]\nflag: null\n'];
-    const data = await dataOf(reader, { values: layers, setValues: ['keep=4,extra.x=y', 'list[1]=8'] });
+    const data = await dataOf(reader, {
+      values: layers,
+      sets: [
+        { as: 'set', text: 'keep=4,extra.x=y' },
+        { as: 'set', text: 'list[1]=8' },
+      ],
+    });
     expect(JSON.parse(data['values'] ?? '')).toEqual({
       keep: 4,
       drop: { b: 2 },

@@ -5,7 +5,7 @@ import { notice, type Context } from '../../io.ts';
 import { exits, trouble, type Outcome } from '../../trouble.ts';
 import { jsonText } from '../../output/print.ts';
 import { createWorkbench, defaultKubeVersion } from './engine.ts';
-import { checkKubeVersion, readValues, stringValues, type RenderOptions } from './options.ts';
+import { checkKubeVersion, readSets, readValues, type RenderOptions } from './options.ts';
 
 /** The documents in the order of `helm template`: custom resource definitions, manifests, hooks. */
 const documentsOf = (rendered: HelmRendered, options: RenderOptions): HelmDocument[] => {
@@ -38,16 +38,16 @@ export const renderChartTarget = async (context: Context, path: string, options:
   if (!chart.ok) return trouble(chart.failure.element, chart.failure.message);
   const files = await readValues(context, options.values);
   if (!files.ok) return files.trouble;
-  const strings = stringValues(options.setString);
-  if (!strings.ok) return strings.trouble;
+  const sets = await readSets(context, options);
+  if (!sets.ok) return sets.trouble;
   const kubeVersion = checkKubeVersion(options.kubeVersion ?? (await defaultKubeVersion()));
   if (!kubeVersion.ok) return kubeVersion.trouble;
   const bench = createWorkbench();
   try {
     const rendered = await bench.helm.render({
       chart: { kind: 'archive', bytes: chart.value.bytes },
-      values: [...files.value, ...strings.value],
-      setValues: options.set,
+      values: files.value,
+      sets: sets.value,
       release: { name: options.name ?? 'release-name', namespace: options.namespace ?? 'default', isUpgrade: options.isUpgrade },
       kubeVersion: kubeVersion.value,
       apiVersions: options.apiVersions.flatMap((item) => item.split(',')),

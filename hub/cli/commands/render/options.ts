@@ -3,6 +3,7 @@ import { limits } from '@groundplane/protocol/limits';
 import type { Context } from '../../io.ts';
 import { resolve } from 'node:path';
 import { readText } from '../../authoring/read.ts';
+import type { HelmSet } from '../../../src/render/helm/index.ts';
 import { done, usage, type Attempt } from '../../trouble.ts';
 
 /** What `gp render` takes; the names are Helm's where Helm has them. */
@@ -10,6 +11,9 @@ export interface RenderOptions {
   values: string[];
   set: string[];
   setString: string[];
+  setJson: string[];
+  setFile: string[];
+  setLiteral: string[];
   name: string | undefined;
   namespace: string | undefined;
   kubeVersion: string | undefined;
@@ -42,24 +46,31 @@ export const readValues = async (context: Context, names: readonly string[]): Pr
   return done(texts);
 };
 
-/** `a.b=text` as values that are text whatever they look like, as `--set-string` wants it. Backslash escapes a dot. */
-export const stringValues = (expressions: readonly string[]): Attempt<string[]> => {
-  const layers: string[] = [];
-  for (const expression of expressions) {
-    const at = expression.indexOf('=');
-    const keys =
-      at < 0
-        ? []
-        : expression
-            .slice(0, at)
-            .split(/(?<!\\)\./)
-            .map((key) => key.replaceAll('\\.', '.'));
-    if (keys.length === 0 || keys.some((key) => key === '' || /[[\]]/.test(key)))
-      return { ok: false, trouble: usage(`--set-string ${expression}`, 'is not like key.name=text', 'lists are set with --set or a values file') };
-    layers.push(JSON.stringify(keys.reduceRight<unknown>((inner, key) => ({ [key]: inner }), expression.slice(at + 1))));
+/** The paths in `key=path,key2=path2`, as Helm reads them: a backslash takes a comma's meaning away. */
+const pathsOf = (expression: string): string[] =>
+  [...expression.matchAll(/(?:\\.|[^,\\])+/gs)].flatMap(([part]) =>
+    part.includes('=') ? [part.slice(part.indexOf('=') + 1).replaceAll(/\\(.)/gs, '$1')] : [],
+  );
+
+/** `--set` and its kin in the order in which Helm applies them, whatever their order on the command line; with the files that they name. */
+export const readSets = async (context: Context, options: RenderOptions): Promise<Attempt<HelmSet[]>> => {
+  const as = (kind: 'set' | 'string' | 'json' | 'literal', texts: readonly string[]): HelmSet[] => texts.map((text) => ({ as: kind, text }));
+  const files: HelmSet[] = [];
+  for (const text of options.setFile) {
+    const found = new Map<string, string>();
+    for (const path of pathsOf(text)) {
+      const content = await readText(resolve(context.io.cwd, path), limits.yamlBytes);
+      if (!content.ok) return content;
+      found.set(path, content.value);
+    }
+    files.push({ as: 'file', text, files: Object.fromEntries(found) });
   }
-  return done(layers);
+  return done([...as('json', options.setJson), ...as('set', options.set), ...as('string', options.setString), ...files, ...as('literal', options.setLiteral)]);
 };
+
+/** How many values the command line sets one by one. */
+export const setsIn = (options: RenderOptions): number =>
+  [options.set, options.setString, options.setJson, options.setFile, options.setLiteral].reduce((sum, list) => sum + list.length, 0);
 
 /** `1.31`, `v1.31.4` and `1.31.4-gke.1` are all fine, as for Helm. */
 export const checkKubeVersion = (text: string): Attempt<string> => {

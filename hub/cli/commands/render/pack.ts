@@ -10,6 +10,11 @@ import { readPairs, readValues, type RenderOptions } from './options.ts';
 
 /** `--set` on packs takes a path of values.yaml and a YAML scalar. */
 const withSets = async (text: string, options: RenderOptions): Promise<Attempt<string>> => {
+  if (options.setJson.length + options.setFile.length + options.setLiteral.length > 0)
+    return {
+      ok: false,
+      trouble: usage('gp render', 'a pack takes --set and --set-string with paths of its values.yaml', 'gp render PACK --set charts.app.replicas=3'),
+    };
   const { parse } = await import('../../output/yaml.ts');
   let values = text;
   for (const [expressions, isText] of [[options.set, false] as const, [options.setString, true] as const]) {

@@ -6,7 +6,7 @@ import type { Context } from '../../io.ts';
 import { done, trouble, usage, type Attempt, type Outcome } from '../../trouble.ts';
 import { renderBundle, type BundleTarget } from './bundle.ts';
 import { createWorkbench, type Workbench } from './engine.ts';
-import { readPairs, type RenderOptions } from './options.ts';
+import { readPairs, setsIn, type RenderOptions } from './options.ts';
 
 export type ProfileOptions = Pick<RenderOptions, 'cluster' | 'name' | 'variables' | 'macros'>;
 
@@ -67,7 +67,7 @@ export const readProfileTarget = async (context: Context, bench: Workbench, path
 
 /** `gp render profile.yaml [--cluster cluster.yaml] [--var name=value]…`: what a cluster of that profile would get. */
 export const renderProfileTarget = async (context: Context, path: string, options: RenderOptions): Promise<Outcome> => {
-  if (options.values.length + options.set.length + options.setString.length > 0)
+  if (options.values.length > 0 || setsIn(options) > 0)
     return usage('gp render', 'values belong to charts and packs; a profile has them in its layers', 'gp render PROFILE --var name=value');
   const bench = createWorkbench();
   try {

@@ -6,14 +6,13 @@ import { printFindings } from '../../output/findings.ts';
 import { trouble, usage, type Outcome } from '../../trouble.ts';
 import { renderBundle } from './bundle.ts';
 import { createWorkbench } from './engine.ts';
-import { readPairs, readValues, type RenderOptions } from './options.ts';
+import { readPairs, readValues, setsIn, type RenderOptions } from './options.ts';
 
 /** `gp render zarf-package-….tar.zst [--var X=y]…`: what the package's charts and manifests make. */
 export const renderZarfTarget = async (context: Context, path: string, options: RenderOptions): Promise<Outcome> => {
   const variables = readPairs('--var', options.variables);
   if (!variables.ok) return variables.trouble;
-  if (options.set.length + options.setString.length > 0)
-    return usage('gp render', 'a Zarf package takes variables and values files', 'gp render PACKAGE --var NAME=value -f values.yaml');
+  if (setsIn(options) > 0) return usage('gp render', 'a Zarf package takes variables and values files', 'gp render PACKAGE --var NAME=value -f values.yaml');
   const values = await readValues(context, options.values);
   if (!values.ok) return values.trouble;
   if (values.value.length > 1) return usage('gp render', 'a Zarf package takes one values file');

@@ -62,7 +62,7 @@ export const helmCacheKey = (request: HelmRequest, keyOf: { engineDigest: string
       engine: keyOf.engineDigest,
       chart: helmChartDigest(request.chart),
       values: request.values.map(canonicalLayer),
-      setValues: request.setValues ?? [],
+      sets: request.sets ?? [],
       name: request.release.name,
       namespace: request.release.namespace,
       revision: Math.max(request.release.revision ?? 1, 1),

@@ -13,6 +13,7 @@ export type {
   HelmRendered,
   HelmRenderer,
   HelmRequest,
+  HelmSet,
   HelmResult,
   HelmTimer,
 } from './types.ts';

@@ -6,7 +6,7 @@ export const helmLimits = {
   fileNameChars: 1_024,
   valuesLayers: 200,
   valuesBytes: 5 * 1024 * 1024,
-  setValues: 1_000,
+  sets: 1_000,
   apiVersions: 5_000,
   lookupObjects: 1_000,
   /** The whole answer as JSON: manifests, notes and values. */

@@ -46,11 +46,12 @@ const problemWithFiles = (files: readonly HelmFile[]): string | undefined => {
 
 const problemWithSizes = (request: HelmRequest): string | undefined => {
   const over = (what: string, has: number, max: number): string | undefined => (has > max ? `${what}: ${has}, at most ${max}` : undefined);
-  const valuesBytes = request.values.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  const setTexts = (request.sets ?? []).flatMap((set) => [set.text, ...(set.as === 'file' ? Object.values(set.files) : [])]);
+  const valuesBytes = [...request.values, ...setTexts].reduce((sum, text) => sum + Buffer.byteLength(text), 0);
   return (
     over('layers of values', request.values.length, helmLimits.valuesLayers) ??
     over('bytes of values', valuesBytes, helmLimits.valuesBytes) ??
-    over('--set expressions', request.setValues?.length ?? 0, helmLimits.setValues) ??
+    over('--set expressions', request.sets?.length ?? 0, helmLimits.sets) ??
     over('API versions', request.apiVersions.length, helmLimits.apiVersions) ??
     over('declared lookup objects', request.lookup?.length ?? 0, helmLimits.lookupObjects) ??
     (Number.isFinite(request.nowMs) && Math.abs(request.nowMs) < 9e12 ? undefined : `the time ${request.nowMs} is not a number of milliseconds since 1970`)
@@ -72,7 +73,7 @@ export const encodeHelmRequest = (request: HelmRequest, memoryBytes: number): Re
   const requestJson = JSON.stringify({
     archive: chart.kind === 'archive',
     values: request.values,
-    setValues: request.setValues ?? [],
+    sets: request.sets ?? [],
     release: request.release,
     kubeVersion: request.kubeVersion,
     apiVersions: request.apiVersions,

@@ -10,13 +10,16 @@ export interface HelmFile {
 /** A packed chart (`.tgz`, as `helm package` makes it), or its files. `.helmignore` is not read: it belongs to packing. */
 export type HelmChart = { kind: 'archive'; bytes: Uint8Array } | { kind: 'files'; files: readonly HelmFile[] };
 
+/** One `--set`, `--set-string`, `--set-json` or `--set-literal`; or a `--set-file` with the texts of the files that it names, by path. */
+export type HelmSet = { as: 'set' | 'string' | 'json' | 'literal'; text: string } | { as: 'file'; text: string; files: Readonly<Record<string, string>> };
+
 /** Everything a render depends on. Two equal requests give byte-identical results. */
 export interface HelmRequest {
   chart: HelmChart;
   /** YAML texts merged as `helm -f` does: later ones win, maps merge, null deletes a default of the chart. */
   values: readonly string[];
-  /** `--set` expressions, applied after all layers. */
-  setValues?: readonly string[];
+  /** `--set` expressions and their kin, applied in this order after all layers. */
+  sets?: readonly HelmSet[];
   release: { name: string; namespace: string; revision?: number; isUpgrade?: boolean };
   /** `v1.33.4`, as the cluster tells it. */
   kubeVersion: string;
