@@ -19,6 +19,8 @@ type ProfileDocument = z.output<typeof profileDocumentSchema>;
 interface SaveProfileProps {
   /** Absent while the text has problems. */
   document: ProfileDocument | undefined;
+  /** The document of the very last text: checking runs a moment behind the typing. */
+  readLast: () => ProfileDocument | undefined;
   problems: number;
   /** State of the version that the text names, when the hub has it already. */
   versionState: 'draft' | 'released' | undefined;
@@ -60,7 +62,8 @@ export const SaveProfile = (props: SaveProfileProps): ReactElement => {
     },
   });
   const start = (release: boolean): void => {
-    if (document !== undefined) save.mutate({ of: document, release });
+    const last = props.readLast();
+    if (last !== undefined) save.mutate({ of: last, release });
   };
   const { here, elsewhere } = useReach(document?.metadata.name, document?.metadata.version);
   const reach =
