@@ -1,5 +1,4 @@
 import type { EditorView } from '@codemirror/view';
-import { clusterSpecSchema } from '@groundplane/protocol/profile';
 import type { ClusterView, PlanView } from '@groundplane/protocol/api/views';
 import { readSource } from '@groundplane/protocol/pack/source';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
@@ -22,7 +21,7 @@ const withOverride = (cluster: ClusterView, layer: string, values: string): Clus
   const { overrides = {}, ...rest } = cluster.spec;
   const others = Object.entries(overrides).filter(([name]) => name !== layer);
   const next = values.trim() === '' ? others : [...others, [layer, { values }] as const];
-  return clusterSpecSchema.parse({ ...rest, ...(next.length === 0 ? {} : { overrides: Object.fromEntries(next) }) });
+  return { ...rest, ...(next.length === 0 ? {} : { overrides: Object.fromEntries(next) }) };
 };
 
 const check = (text: string): DocumentProblem[] =>
