@@ -115,6 +115,23 @@ describe.skipIf(reason !== undefined)(`dashboard in Chromium${reason === undefin
     });
   });
 
+  test('on a narrow screen nothing has to be scrolled sideways', { timeout: 240_000 }, async () => {
+    const server = await start({ hosts: 24 });
+    const { context, page } = await openPage(browser, server.url, 'light', { width: 400, height: 860 });
+    await logIn(page, server.credentials);
+    for (const [name, path, text] of screens) {
+      await page.goto(path);
+      await page.getByText(text).first().waitFor();
+      const wide = await page.evaluate(() => {
+        const stage = document.querySelector('.stage');
+        // Boxes that scroll by themselves (tables, code) may be wider inside; the page may not.
+        return { page: document.documentElement.scrollWidth - innerWidth, stage: (stage?.scrollWidth ?? 0) - (stage?.clientWidth ?? 0) };
+      });
+      expect.soft(wide, name).toEqual({ page: 0, stage: 0 });
+    }
+    await context.close();
+  });
+
   test('the policy stops inline code and markup from text, and these tests would see it', { timeout: 60_000 }, async () => {
     const server = await start({ hosts: 1 });
     const { context, page, complaints } = await openPage(browser, server.url);
@@ -211,6 +228,7 @@ describe.skipIf(reason !== undefined)(`dashboard in Chromium${reason === undefin
       'macros',
       'fleet?group=site',
     ];
+    for (const more of ['', '&part=form', '&part=presets', '&part=settings', '&part=yaml']) visits.push(`profiles/shop/0.9.0?layer=web${more}`);
     for (const text of Object.values(hostile))
       visits.push(
         `clusters/${part(text)}?tab=values`,

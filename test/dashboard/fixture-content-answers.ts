@@ -4,8 +4,8 @@ import type { ProfileView } from '@groundplane/protocol/api/views';
 import { digestOf } from '@groundplane/protocol/digest';
 import { stringify } from 'yaml';
 import { missing, no, pageOf, yes, type Answers, type Fixture } from './fixture-answers.ts';
-import { clusterImages, clusterValues, packs, previewOf } from './fixture-content.ts';
-import { newId, project } from './fixture-data.ts';
+import { clusterImages, clusterValues, packs, previewOf, spoiledPack } from './fixture-content.ts';
+import { hostile, newId, project } from './fixture-data.ts';
 
 const registryAnswers = (fixture: Fixture): Answers => {
   const { registries } = fixture.world;
@@ -128,7 +128,8 @@ const profileAnswers = (fixture: Fixture): Answers => {
     },
     getPack: ({ params: { digest } }) => {
       const pack = packs.get(digest);
-      return pack === undefined ? missing('pack', digest) : yes(pack);
+      if (pack === undefined) return missing('pack', digest);
+      return yes(fixture.world.isHostile ? spoiledPack(pack, Object.values(hostile)) : pack);
     },
     previewProfile: ({ body }) => {
       const open = body.spec.variables.find((variable) => variable.required && variable.default === undefined && body.variables[variable.name] === undefined);

@@ -101,6 +101,25 @@ const chart: PackView = {
 
 export const packs: ReadonlyMap<string, PackView> = new Map([pack, chart].map((each) => [each.digest, each]));
 
+/** A pack whose every text would run in a careless page. */
+export const spoiledPack = (of: PackView, texts: readonly string[]): PackView => {
+  const [markup = ''] = texts;
+  const quoted = JSON.stringify(markup);
+  return {
+    ...of,
+    name: markup,
+    displayName: markup,
+    description: markup,
+    needs: [...texts],
+    charts: texts.map((text) => ({ name: text, version: text, file: text })),
+    values: `${of.values}${texts.map((text, index) => `odd${index}: ${JSON.stringify(text)}\n`).join('')}${quoted}: 1\n`,
+    ...(of.presets === undefined ? {} : { presets: of.presets.replaceAll('Large site', quoted).replace('One replica, no ingress', quoted) }),
+    ...(of.schema === undefined ? {} : { schema: `${of.schema}odd0:\n  schema: '{{ hints \`${markup.replaceAll("'", "''")}\` }}'\n` }),
+    readme: texts.join('\n'),
+    findings: texts.map((text) => ({ severity: 'warning', code: 'odd', file: text, message: text })),
+  };
+};
+
 export const shopSpec = profileSpecSchema.parse({
   type: 'addon',
   description: 'A web shop with its cache',

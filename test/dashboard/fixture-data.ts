@@ -279,6 +279,7 @@ export interface World {
   artifacts: ArtifactView[];
   macros: Map<string, Output<'setMacro'>>;
   tenantMacros: Map<string, Output<'setMacro'>>;
+  isHostile: boolean;
 }
 
 export interface WorldOptions {
@@ -343,6 +344,7 @@ export const makeWorld = (options: WorldOptions, atMs: number): World => {
     artifacts: [],
     macros: new Map(),
     tenantMacros: new Map(),
+    isHostile: options.isHostile === true,
   };
   if (options.isEmpty === true) return world;
   const hosts = Array.from({ length: options.hosts }, (_, number) => makeHost(number, atMs));

@@ -226,6 +226,8 @@ describe.skipIf(reason !== undefined)(`journeys in Chromium${reason === undefine
       ['c', 'clusters'],
       ['p', 'profiles'],
       ['l', 'lobby'],
+      ['r', 'registries'],
+      ['m', 'macros'],
       ['f', 'fleet'],
       ['e', 'events'],
     ] as const) {

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { parse } from 'yaml';
 import { addToList, readText, removeValue, setOrRemove, setValue } from '@groundplane/hub/dashboard/src/edit/change-document';
 import { checkLayerValues } from '@groundplane/hub/dashboard/src/profile/check-values';
-import { formOf, typedValue } from '@groundplane/hub/dashboard/src/profile/form-model';
+import { fieldsMax, formOf, typedValue } from '@groundplane/hub/dashboard/src/profile/form-model';
 import { guideOf, offersAt, placeAt, tellAbout, type Guide } from '@groundplane/hub/dashboard/src/profile/guide';
 import { freeName, movedPriorities, ownValues, sketchLayers, swapped } from '@groundplane/hub/dashboard/src/profile/layers';
 import { packs, packDigest, packValues } from './fixture-content.ts';
@@ -81,6 +81,15 @@ describe('layers while somebody types', () => {
       [0, 'web', 'pack', 'pack web-shop 2.1.0'],
     ]);
     for (const odd of [undefined, null, 'x', { spec: 1 }, { spec: { layers: {} } }]) expect(sketchLayers(odd)).toEqual([]);
+  });
+  test('a pack that is not here yet is told from a label', () => {
+    const sourceOf = (layer: object) => sketchLayers({ spec: { layers: [layer] } })[0]?.source;
+    const manifests = [{ name: 'm', content: '' }];
+    expect(sourceOf({ pack: { name: 'p', version: '1' } })).toBe('pack');
+    expect(sourceOf({ pack: { name: 'p', version: '1', values: '' }, manifests })).toBe('pack');
+    expect(sourceOf({ pack: { name: 'p', version: '1' }, manifests })).toBe('manifests');
+    expect(sourceOf({ pack: { name: 'p', version: '1', values: 'a: 1' }, kubernetes: {} })).toBe('kubernetes');
+    expect(sourceOf({})).toBe('nothing');
   });
   test('own values: those of a pack replace, empty ones of a chart say nothing', () => {
     expect(ownValues(named('cache'))).toBeUndefined();
@@ -182,6 +191,16 @@ describe('the form', () => {
       ['hosts[1].name', 'b'],
     ]);
     expect(formOf('hosts: []\n', lists)?.fields).toEqual([]);
+  });
+  test('not more fields than a form can hold', () => {
+    const lists = guideOf(
+      { ...(pack as NonNullable<typeof pack>), schema: 'hosts.$[].name: {schema: "{{ required }}"}\nhosts.$[].port: {schema: "{{ required }}"}\n' },
+      [],
+    );
+    const values = (count: number): string => `hosts:\n${Array.from({ length: count }, (_, index) => `- {name: h${index}, port: 1}\n`).join('')}`;
+    expect(formOf(values(fieldsMax / 2), lists)?.fields).toHaveLength(fieldsMax);
+    expect(formOf(values(fieldsMax / 2 + 1), lists)?.fields).toHaveLength(fieldsMax);
+    expect(formOf(values(2), lists)?.fields).toHaveLength(4);
   });
   test('without rules, what the unit sets itself; secrets by their name', () => {
     const [, chart] = [...packs.values()];

@@ -128,7 +128,9 @@ export const applyFrame = async (client: QueryClient, project: string, frame: Fr
   if (hosts.length > 0 || isFull) work.push(refreshHosts(client, project, hosts, isFull));
   if (clusters.length > 0 || isFull) work.push(refreshClusters(client, project, clusters, isFull));
   for (const name of namesOf(here, 'profile')) work.push(client.invalidateQueries({ queryKey: keys.profileOf(project, name) }));
-  if (here.some((change) => change.kind === 'profile')) work.push(client.invalidateQueries({ queryKey: keys.profiles(project) }));
+  if (here.some((change) => change.kind === 'profile')) {
+    work.push(client.invalidateQueries({ queryKey: keys.profiles(project) }), client.invalidateQueries({ queryKey: keys.units(project) }));
+  }
   if (here.some((change) => change.kind === 'ticket')) work.push(client.invalidateQueries({ queryKey: keys.tickets(project) }));
   if (frame.changes.some((change) => change.kind === 'macro')) {
     work.push(client.invalidateQueries({ queryKey: keys.macros(project) }), client.invalidateQueries({ queryKey: keys.tenantMacros }));

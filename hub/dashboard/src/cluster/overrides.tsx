@@ -1,10 +1,10 @@
 import type { EditorView } from '@codemirror/view';
-import { clusterSpecSchema } from '@groundplane/protocol/profile';
 import type { ClusterView, PlanView } from '@groundplane/protocol/api/views';
 import { readSource } from '@groundplane/protocol/pack/source';
-import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { useMemo, useState, type ReactElement } from 'react';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useEffectEvent, useMemo, useState, type ReactElement } from 'react';
 import { ask } from '../api/client.ts';
+import { packQuery } from '../api/queries-content.ts';
 import { keys } from '../api/queries.ts';
 import { useLeaveGuard } from '../edit/leave-guard.ts';
 import { ProblemList } from '../edit/problem-list.tsx';
@@ -14,6 +14,8 @@ import { notify } from '../parts/notice.tsx';
 import { Card } from '../parts/page.tsx';
 import { PlanPreview } from '../parts/plan-preview.tsx';
 import { Problem } from '../parts/problem.tsx';
+import { guideOf } from '../profile/guide.ts';
+import { guided } from '../profile/values-extensions.ts';
 import { useScope } from '../scope.ts';
 import type { DocumentProblem } from '../edit/check-document.ts';
 
@@ -22,7 +24,7 @@ const withOverride = (cluster: ClusterView, layer: string, values: string): Clus
   const { overrides = {}, ...rest } = cluster.spec;
   const others = Object.entries(overrides).filter(([name]) => name !== layer);
   const next = values.trim() === '' ? others : [...others, [layer, { values }] as const];
-  return clusterSpecSchema.parse({ ...rest, ...(next.length === 0 ? {} : { overrides: Object.fromEntries(next) }) });
+  return { ...rest, ...(next.length === 0 ? {} : { overrides: Object.fromEntries(next) }) };
 };
 
 const check = (text: string): DocumentProblem[] =>
@@ -58,9 +60,20 @@ const useOverride = (cluster: ClusterView, layer: string) => {
   return { plan, apply };
 };
 
+interface OverridesProps {
+  cluster: ClusterView;
+  layer: string;
+  settable: readonly string[];
+  /** Of the pack or chart, for completion. */
+  digest: string | undefined;
+}
+
 /** Values of one layer for this cluster only. Nothing is applied before its plan was seen. */
-export const Overrides = ({ cluster, layer, settable }: { cluster: ClusterView; layer: string; settable: readonly string[] }): ReactElement => {
-  const { whyNot } = useScope();
+export const Overrides = ({ cluster, layer, settable, digest }: OverridesProps): ReactElement => {
+  const { project, whyNot } = useScope();
+  const unit = useQuery({ ...packQuery(project, digest ?? ''), enabled: digest !== undefined }).data;
+  const known = useEffectEvent(() => guideOf(unit, []));
+  const [more] = useState(() => guided(() => known()));
   const held = cluster.spec.overrides?.[layer]?.values ?? '';
   const [typed, setTyped] = useState<string | undefined>(undefined);
   const text = typed ?? held;
@@ -98,6 +111,7 @@ export const Overrides = ({ cluster, layer, settable }: { cluster: ClusterView; 
           text={text}
           problems={problems}
           onChange={setTyped}
+          more={more}
           isReadOnly={settable.length === 0}
           view={view}
           onView={setView}

@@ -14,11 +14,18 @@ import { Overrides } from './overrides.tsx';
 type ValuesLayer = ClusterValuesView['layers'][number];
 const shownMax = 1_000;
 
-/** What the profiles of the cluster let it set, by layer. */
-const useSettable = (cluster: ClusterView): ReadonlyMap<string, readonly string[]> => {
+interface OfProfile {
+  settable: readonly string[];
+  /** Of the pack or chart that the layer takes. */
+  digest: string | undefined;
+}
+
+/** What the profiles of the cluster say of its layers: what it may set, and where the values come from. */
+const useOfProfiles = (cluster: ClusterView): ReadonlyMap<string, OfProfile> => {
   const { project } = useScope();
   const profiles = useQueries({ queries: cluster.profiles.map(({ name, version }) => ({ ...profileQuery(project, name, version), retry: false })) });
-  return new Map(profiles.flatMap((profile) => (profile.data?.spec.layers ?? []).map((layer) => [layer.name, layer.settable ?? []] as const)));
+  const layers = profiles.flatMap((profile) => profile.data?.spec.layers ?? []);
+  return new Map(layers.map((layer) => [layer.name, { settable: layer.settable ?? [], digest: layer.pack?.digest ?? layer.helm?.chart.digest }]));
 };
 
 const Fields = ({ layer }: { layer: ValuesLayer }): ReactElement => {
@@ -70,13 +77,14 @@ const Fields = ({ layer }: { layer: ValuesLayer }): ReactElement => {
 const ClusterValues = ({ cluster }: { cluster: ClusterView }): ReactElement => {
   const { project } = useScope();
   const values = useQuery(clusterValuesQuery(project, cluster.name));
-  const settable = useSettable(cluster);
+  const ofProfiles = useOfProfiles(cluster);
   const [wanted, setWanted] = useUrlState('layer');
   return (
     <Answer of={values} what="the values">
       {({ layers }) => {
         const chosen = layers.find((layer) => layer.name === wanted) ?? layers.find((layer) => layer.fields.length > 0) ?? layers[0];
         if (chosen === undefined) return <Empty title="This cluster has no layers" />;
+        const of = ofProfiles.get(chosen.name);
         return (
           <div className="stack-columns">
             <section className="card stack-card" aria-label="Layers">
@@ -98,7 +106,7 @@ const ClusterValues = ({ cluster }: { cluster: ClusterView }): ReactElement => {
               <Card title={`Values of ${chosen.name.slice(0, 80)}`}>
                 <Fields key={chosen.name} layer={chosen} />
               </Card>
-              <Overrides key={`override/${chosen.name}`} cluster={cluster} layer={chosen.name} settable={settable.get(chosen.name) ?? []} />
+              <Overrides key={`override/${chosen.name}`} cluster={cluster} layer={chosen.name} settable={of?.settable ?? []} digest={of?.digest} />
             </div>
           </div>
         );

@@ -19,6 +19,8 @@ type ProfileDocument = z.output<typeof profileDocumentSchema>;
 interface SaveProfileProps {
   /** Absent while the text has problems. */
   document: ProfileDocument | undefined;
+  /** The document of the very last text: checking runs a moment behind the typing. */
+  readLast: () => ProfileDocument | undefined;
   problems: number;
   /** State of the version that the text names, when the hub has it already. */
   versionState: 'draft' | 'released' | undefined;
@@ -36,6 +38,14 @@ const reason = ({ document, problems, versionState, next }: SaveProfileProps, pr
 };
 
 const clusters = (count: number): string => (count === 1 ? '1 cluster' : `${count} clusters`);
+
+/** Whom a release reaches, in words. */
+const reachText = (here: number, elsewhere: number): string => {
+  if (here + elsewhere === 0) return 'No cluster uses an earlier version.';
+  const now = here === 0 ? [] : [`${clusters(here)} with this version`];
+  const later = elsewhere === 0 ? [] : [`${clusters(elsewhere)} with other versions, when edited`];
+  return `Affects ${clusters(here + elsewhere)}: ${[...now, ...later].join(', and ')}.`;
+};
 
 /** Save as draft, and release: two rights, and the second cannot be taken back. */
 export const SaveProfile = (props: SaveProfileProps): ReactElement => {
@@ -60,13 +70,11 @@ export const SaveProfile = (props: SaveProfileProps): ReactElement => {
     },
   });
   const start = (release: boolean): void => {
-    if (document !== undefined) save.mutate({ of: document, release });
+    const last = props.readLast();
+    if (last !== undefined) save.mutate({ of: last, release });
   };
   const { here, elsewhere } = useReach(document?.metadata.name, document?.metadata.version);
-  const reach =
-    here + elsewhere === 0
-      ? 'No cluster uses an earlier version.'
-      : `Affects ${clusters(here + elsewhere)}: ${here === 0 ? '' : `${clusters(here)} with this version follow at once; `}${clusters(elsewhere)} with other versions move when they are edited.`;
+  const reach = reachText(here, elsewhere);
   const waits = save.isPending ? 'It is on its way.' : undefined;
   const why = whyNot('profile.create') ?? reason(props, project) ?? waits;
   const draftWhy = why ?? (props.isUnchanged ? 'Nothing is changed yet.' : undefined);

@@ -21,8 +21,8 @@ export interface FormField {
   isNested: boolean;
 }
 
-/** Values without rules make a form of what the unit itself sets; more fields than this are for the text editor. */
-const fieldsMax = 300;
+/** More fields than this are for the text editor: a rule about a list makes one for each of its elements. */
+export const fieldsMax = 300;
 
 const textOf = (value: unknown): string => (value === undefined || value === null ? '' : typeof value === 'string' ? value : (JSON.stringify(value) ?? ''));
 
@@ -48,6 +48,15 @@ const ruleFields = (plain: unknown, rule: PackField): FormField[] => {
       isNested: typeof value === 'object' && value !== null,
     };
   });
+};
+
+const ruled = (plain: unknown, rules: readonly PackField[]): FormField[] => {
+  const fields: FormField[] = [];
+  for (const rule of rules) {
+    if (fields.length >= fieldsMax) break;
+    fields.push(...ruleFields(plain, rule));
+  }
+  return fields.slice(0, fieldsMax);
 };
 
 const typeOf = (value: unknown): PackField['type'] => (typeof value === 'number' ? 'number' : typeof value === 'boolean' ? 'boolean' : 'string');
@@ -80,7 +89,7 @@ const plainFields = (plain: unknown, defaults: unknown): FormField[] => {
 export const formOf = (values: string, guide: Guide): { fields: FormField[]; isOfRules: boolean } | undefined => {
   const { source } = readSource(values, 'values.yaml');
   if (source === undefined) return undefined;
-  if (guide.fields.length > 0) return { fields: guide.fields.flatMap((field) => ruleFields(source.plain, field)), isOfRules: true };
+  if (guide.fields.length > 0) return { fields: ruled(source.plain, guide.fields), isOfRules: true };
   return { fields: plainFields(source.plain, guide.defaults?.plain).filter((field) => !field.isNested), isOfRules: false };
 };
 

@@ -4,7 +4,7 @@ import { useId, useMemo, useState, type ReactElement } from 'react';
 import { Choice, Field } from '../parts/field.tsx';
 import { Problem } from '../parts/problem.tsx';
 import { checkLayerValues } from './check-values.ts';
-import { formOf, typedValue, type FormField } from './form-model.ts';
+import { fieldsMax, formOf, typedValue, type FormField } from './form-model.ts';
 import { useValues, type PartProps } from './values-part.tsx';
 
 const yesNo = [
@@ -91,6 +91,7 @@ export const FormPart = ({ layer, unit, guide }: PartProps): ReactElement => {
           <FieldRow key={field.label} field={field} list={list} commit={(typed) => commit(field, typed)} />
         ))}
       </div>
+      {form.fields.length === fieldsMax && <p className="quiet">These are the first {fieldsMax} fields; the others are under Values.</p>}
       <datalist id={list}>
         {guide.references.map((reference) => (
           <option key={reference} value={reference} />

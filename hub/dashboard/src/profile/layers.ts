@@ -45,9 +45,9 @@ const unitOf = (raw: Loose): LayerUnit | undefined => {
   });
   if (isRecord(helm)) return of('chart', helm['chart']);
   if (isRecord(zarf)) return of('zarf', zarf['package']);
-  // A name alone is a label; with values or where nothing else is, it is a pack that was not found yet.
-  const isLabel =
-    isRecord(pack) && pack['digest'] === undefined && (raw['manifests'] !== undefined || raw['os'] !== undefined || raw['kubernetes'] !== undefined);
+  // A name alone is a label, and machines have values only to be referred to; otherwise it is a pack that was not found yet.
+  const isMachine = raw['os'] !== undefined || raw['kubernetes'] !== undefined;
+  const isLabel = isRecord(pack) && pack['digest'] === undefined && (isMachine || (raw['manifests'] !== undefined && pack['values'] === undefined));
   return isRecord(pack) && !isLabel ? of('pack', pack) : undefined;
 };
 

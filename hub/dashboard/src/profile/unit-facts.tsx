@@ -62,7 +62,19 @@ export const UnitFacts = ({ unit }: { unit: Unit }): ReactElement => {
   if (unit.kind === 'zarf') return <Facts rows={[['Package', <Name key="n" text={`${unit.name} ${unit.version}`} />]]} />;
   return (
     <Answer of={pack} what="the pack">
-      {(data) => <PackFacts of={data} />}
+      {(data) => (
+        <>
+          <PackFacts of={data} />
+          {data.readme !== undefined && data.readme.trim() !== '' && (
+            <details>
+              <summary>README</summary>
+              <pre className="shown wrapped" tabIndex={0}>
+                {data.readme}
+              </pre>
+            </details>
+          )}
+        </>
+      )}
     </Answer>
   );
 };

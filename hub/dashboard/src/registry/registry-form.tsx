@@ -136,7 +136,8 @@ export const RegistryForm = ({
           tokenHosts: lines(wanted.tokenHosts),
           insecure,
           ...(username === '' ? {} : { username }),
-          ...(password === '' ? {} : { password }),
+          // With the user its password goes; a token without a user stays.
+          ...(password !== '' ? { password } : username === '' && held?.username !== undefined ? { password: '' } : {}),
           ...(ca.trim() === '' ? {} : { ca }),
         },
       });

@@ -166,7 +166,10 @@ const Macros = (): ReactElement => {
       note="Values that many profiles share. A project's own macro wins over the tenant's of the same name."
       actions={
         <>
-          <CopyMenu cli={of === 'tenant' ? 'gp get macros' : `gp get macros --project ${project}`} yaml={() => macros.data?.items} />
+          <CopyMenu
+            cli={of === 'tenant' ? `curl -H "Authorization: Bearer $GP_TOKEN" ${location.origin}/api/v1/macros` : `gp get macros --project ${project}`}
+            yaml={() => macros.data?.items}
+          />
           {add}
         </>
       }

@@ -189,7 +189,8 @@ const Editing = ({ latest, profile }: { latest: string; profile: ProfileView | u
       actions={
         <Actions profile={profile} document={document} text={text} replace={setText}>
           <SaveProfile
-            document={document}
+            document={checked.value}
+            readLast={() => checkDocument(text, profileDocumentSchema).value}
             problems={checked.problems.length}
             versionState={state}
             next={next}
