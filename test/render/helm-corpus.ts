@@ -1,3 +1,4 @@
+import { setCases } from './helm-sets.ts';
 import type { HelmRequest } from '@groundplane/hub/render/helm/types';
 import { single, type ChartFiles } from './helm-charts.ts';
 
@@ -299,73 +300,7 @@ export const corpus: CorpusCase[] = [
   ['schemas skipped', schemas, { values: ['port: no\n'], skipSchema: true }],
   ['three layers', values, { values: ['a: {c: null}\n', 'a: {c: {f: 1}}\nlist: null\n', 'list: [9]\nnil: 1\n'] }],
   ['an empty layer and one of comments', values, { values: ['', '# nothing\n', '{}\n', '---\n'] }],
-  ['set: types', values, { sets: [{ as: 'set', text: 'i=1,b=true,n=null,s=text,f=1.5,e=,big=12345678901,lead=007,esc=a\\,b,dot\\.key=1,q="x y"' }] }],
-  [
-    'set: lists',
-    values,
-    {
-      sets: [
-        { as: 'set', text: 'list[0].n=5,list[2].n=7,new[1]=x,a.c.e[1]=20' },
-        { as: 'set', text: 'l={a,b,1,true}' },
-        { as: 'set', text: 'empty={}' },
-      ],
-    },
-  ],
-  [
-    'set: deletes and deep paths',
-    values,
-    {
-      sets: [
-        { as: 'set', text: 'a.b=null,a.c.d=null' },
-        { as: 'set', text: 'x.y.z[0].w=1' },
-      ],
-    },
-  ],
-  ['set over layers', values, { values: ['a: {b: 5}\n'], sets: [{ as: 'set', text: 'a.b=6' }] }],
-  [
-    'set-string: what looks like something else stays text',
-    values,
-    {
-      sets: [
-        { as: 'string', text: 'i=1,b=true,n=null,big=12345678901,lead=007,esc=a\\,b,dot\\.key=1' },
-        { as: 'string', text: 'l={1,true,x},list[1]=8' },
-      ],
-    },
-  ],
-  [
-    'set-json: values and whole objects',
-    values,
-    {
-      sets: [
-        { as: 'json', text: 'o={"a":1,"b":[true,null,"x"]},p="text",list[0]={"n":5}' },
-        { as: 'json', text: ' {"a": {"b": 7, "new": {"x": null}}, "s": "merged"}' },
-      ],
-    },
-  ],
-  ['set-literal: the text as it is', values, { sets: [{ as: 'literal', text: 'a.b={x, y}=z\\,"w"' }] }],
-  [
-    'set-file: contents of files',
-    values,
-    {
-      sets: [
-        { as: 'file', text: 'cert=one.pem,a.b=two.txt', files: { 'one.pem': '-----BEGIN\nline: two\n', 'two.txt': '42' } },
-        { as: 'literal', text: 'after=1' },
-      ],
-    },
-  ],
-  [
-    'all kinds of set, in order',
-    values,
-    {
-      values: ['k: file\n'],
-      sets: [
-        { as: 'json', text: 'k={"a":1}' },
-        { as: 'set', text: 'k.b=2' },
-        { as: 'string', text: 'k.c=3' },
-        { as: 'literal', text: 'k.d=4' },
-      ],
-    },
-  ],
+  ...setCases.map(([name, rest]): CorpusCase => [name, values, rest]),
   ['BOM and CRLF in values', values, { values: ['\uFEFFa: {b: 9}\r\ns: "x"\r\n'] }],
   ['long names', { ...values, 'Chart.yaml': meta(`n${'a'.repeat(200)}`) }, { release: { name: 'r'.repeat(53), namespace: 'n'.repeat(63) } }],
   ['a Kubernetes version of a vendor', functions, { kubeVersion: 'v1.33.4-eks-abc123' }],
