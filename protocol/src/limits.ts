@@ -15,6 +15,10 @@ export const limits = {
   objectsPerLayer: 5_000,
   objectBytes: 3 * 1024 * 1024,
   ticketSerials: 10_000,
+  /** A serial number; those of real boards have 7 to 40 characters. */
+  serialChars: 128,
+  /** Text of a list of serial numbers, before it is read. */
+  serialListBytes: 4 * 1024 * 1024,
   hostsPerCluster: 1_000,
   profilesPerCluster: 20,
   outboxEvents: 5_000,

@@ -7,7 +7,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildDashboard } from '@groundplane/hub/dashboard/build';
 import { isBrowserRequired, logIn, openBrowser, openPage, whyNoBrowser } from './browser.ts';
-import { hostile } from './fixture-data.ts';
+import { addDoubts, hostile } from './fixture-data.ts';
 import { startFixture, type FixtureServer } from './fixture-server.ts';
 
 const reason = isBrowserRequired() ? undefined : whyNoBrowser();
@@ -25,7 +25,9 @@ const screens: readonly (readonly [string, string, string])[] = [
   ['hosts', inProject('hosts'), 'till-0001'],
   ['host', inProject('hosts/till-0008'), 'Generation 7 failed'],
   ['host that is offline', inProject('hosts/till-0005'), 'Offline: everything'],
-  ['lobby', inProject('lobby'), 'tiger maple anchor quiet'],
+  ['lobby', inProject('lobby'), 'Two machines with one key'],
+  ['approval on a phone', inProject('approve/fresh-board'), 'Take the place of'],
+  ['approval of a suspected copy', inProject('approve/copied'), 'Two machines with one key'],
   ['tickets', inProject('lobby?tab=tickets'), 'batch-november'],
   ['profiles', inProject('profiles'), 'edge-base'],
   ['profile editor, draft', inProject('profiles/edge-base/1.3.0-rc.1'), 'Affects 0 clusters'],
@@ -93,6 +95,7 @@ describe.skipIf(reason !== undefined)(`dashboard in Chromium${reason === undefin
   describe.each(['light', 'dark'] as const)('%s', (theme) => {
     test('every screen is accessible and within its policy', { timeout: 300_000 }, async () => {
       const server = await start({ hosts: 60 });
+      addDoubts(server.fixture.world, Date.now());
       const { context, page, complaints } = await openPage(browser, server.url, theme);
       await context.addInitScript({ path: axePath });
       await page.goto('/login');
@@ -184,6 +187,16 @@ describe.skipIf(reason !== undefined)(`dashboard in Chromium${reason === undefin
     await page.getByRole('button', { name: 'Create ticket' }).click();
     await page.getByRole('dialog').waitFor();
     expect.soft(await findings(page), 'ticket').toEqual([]);
+    await page.getByText('Only listed devices').click();
+    await page.getByLabel(/^Serial numbers/).fill('SN-1,till-1\nSN-1,till-2');
+    await page.getByText('SN-1 is in the list twice').waitFor();
+    expect.soft(await findings(page), 'ticket with a list').toEqual([]);
+    addDoubts(server.fixture.world, Date.now());
+    await page.goto(inProject('lobby'));
+    await page.getByText(/Choose all/).click();
+    await page.getByRole('button', { name: 'Approve chosen' }).click();
+    await page.getByRole('radio', { name: /^Be a new host/ }).waitFor();
+    expect.soft(await findings(page), 'approval').toEqual([]);
     for (const [path, opener, dialog] of [
       ['profiles/shop/0.9.0?layer=web', 'Add a layer', 'Add layer'],
       ['profiles/shop/0.9.0?layer=web', 'Swap', 'Swap layer web'],

@@ -258,8 +258,19 @@ const hostAnswers = (fixture: Fixture): Answers => {
       if (found === undefined) return missing('host', name);
       if (body.words !== undefined && body.words !== found.words) return no(409, 'words-differ', `host ${name}`, 'has other words now; compare again');
       found.state = 'approved';
-      fixture.changed({ kind: 'host', name });
-      return yes(found);
+      delete found.suspected;
+      if (body.replace !== true) {
+        fixture.changed({ kind: 'host', name });
+        return yes(found);
+      }
+      const old = hosts.get(found.replaces ?? '');
+      if (old === undefined) return no(409, 'nothing-replaced', `host ${name}`, 'has the serial number of no approved host');
+      const { replaces: _, ...rest } = found;
+      const taken = { ...rest, id: old.id, name: old.name, labels: old.labels, ...(old.cluster === undefined ? {} : { cluster: old.cluster }) };
+      hosts.delete(name);
+      hosts.set(old.name, taken);
+      fixture.changed({ kind: 'host', name }, { kind: 'host', name: old.name });
+      return yes(taken);
     },
     revokeHost: ({ params: { name } }) => {
       if (!hosts.delete(name)) return missing('host', name);
@@ -291,6 +302,7 @@ const otherAnswers = (fixture: Fixture): Answers => {
         usesLeft: body.uses,
         labels: body.labels ?? {},
         autoApprove: body.autoApprove,
+        ...(body.serials === undefined ? {} : { serials: Object.keys(body.serials).length, serialsToCome: Object.keys(body.serials).length }),
       };
       tickets.set(body.name, ticket);
       fixture.changed({ kind: 'ticket', name: body.name });

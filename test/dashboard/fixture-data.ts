@@ -267,6 +267,21 @@ export const makeTicket = (atMs: number): TicketView => ({
   autoApprove: false,
 });
 
+/** Waiting hosts that a person has to think about: one in the place of another, and one that two machines say to be. */
+export const addDoubts = (world: World, atMs: number): void => {
+  const wait = (number: number, changes: Partial<HostView>): void => {
+    const host = makeHost(number, atMs, { state: 'lobby', generation: 0, online: true, ...changes });
+    for (const key of ['cluster', 'phase', 'status', 'desired', 'reportedGeneration', 'reportedAtMs'] as const) delete host[key];
+    world.hosts.set(host.name, host);
+  };
+  wait(7101, { name: 'fresh-board', words: 'violin harbor sudden moss', replaces: 'till-0001', serial: 'SN-1001' });
+  wait(7102, {
+    name: 'copied',
+    words: 'ladder ginger orbit plain',
+    suspected: { atMs, message: 'two machines say that they are copied. It waits in the lobby: remove /var/lib/groundplane on the copy' },
+  });
+};
+
 const lobbyWords = ['tiger maple anchor quiet', 'river stone copper dawn', 'pencil cloud harbor nine'];
 
 export interface World {
@@ -372,6 +387,7 @@ export const makeWorld = (options: WorldOptions, atMs: number): World => {
   });
   for (const profile of makeProfiles(atMs)) world.profiles.set(`${profile.name}@${profile.version}`, profile);
   world.tickets.set('batch-november', makeTicket(atMs));
+  world.tickets.set('listed', { ...makeTicket(atMs), id: idOf('tic', 2), name: 'listed', serials: 40, serialsToCome: 12 });
   world.events = makeEvents(atMs);
   for (const registry of makeRegistries(atMs, project)) world.registries.set(registry.name, registry);
   for (const macro of macrosOf(atMs, project)) world.macros.set(macro.name, macro);

@@ -28,7 +28,16 @@ describe('tickets for listed devices', () => {
       ['wished', 'approved'],
     ]);
     const [listed] = value(await hub.admin.call('listTickets', { params: { project: 'default' } })).items;
-    expect(listed).toMatchObject({ serials: 2, usesLeft: 8 });
+    expect(listed).toMatchObject({ serials: 2, usesLeft: 8, serialsToCome: 0 });
+  });
+
+  test('a ticket says how many of its list are still to come; a device that comes twice counts once', async () => {
+    const ticket = await makeTicket(hub.admin, { uses: 10, autoApprove: true, serials: { 'SN-1': 'till-1', 'SN-2': '', 'SN-3': '' } });
+    const toCome = async () => value(await hub.admin.call('listTickets', { params: { project: 'default' } })).items.map((item) => item.serialsToCome);
+    expect(await toCome()).toEqual([3]);
+    await (await greet(hub, makeDevice(ticket), { name: 'a', serial: 'SN-1' })).hear('welcome');
+    await (await greet(hub, makeDevice(ticket), { name: 'a', serial: 'SN-1' })).hear('lobby');
+    expect(await toCome()).toEqual([2]);
   });
 
   test('a list that names nobody or says no name is refused', async () => {
@@ -70,6 +79,17 @@ describe('a device in the place of another', () => {
   });
 });
 
+describe('a place that is not to be had any more', () => {
+  test('is not offered', async () => {
+    const ticket = await makeTicket(hub.admin, { uses: 10, autoApprove: true });
+    await (await greet(hub, makeDevice(ticket), { name: 'till-1', serial: 'SN-1' })).hear('welcome');
+    await (await greet(hub, makeDevice(ticket), { name: 'second', serial: 'SN-1' })).hear('lobby');
+    expect(value(await hub.admin.call('getHost', { params: at('second') })).replaces).toBe('till-1');
+    value(await hub.admin.call('revokeHost', { params: at('till-1') }));
+    expect(value(await hub.admin.call('getHost', { params: at('second') })).replaces).toBeUndefined();
+  });
+});
+
 describe('two machines with one key', () => {
   test('a boot that comes back after another one sends the host to the lobby, both are told so, and approval begins anew', async () => {
     const device = makeDevice(await makeTicket(hub.admin, { autoApprove: true }));
@@ -83,7 +103,9 @@ describe('two machines with one key', () => {
     await (await greet(hub, device, { bootId: 'boot-b' })).hear('lobby');
     expect(await hosts()).toEqual([['till', 'lobby']]);
     expect((await reasons()).filter((reason) => reason === 'CloneSuspected')).toHaveLength(1);
-    value(await hub.admin.call('approveHost', { params: at('till'), body: {} }));
+    const suspected = value(await hub.admin.call('getHost', { params: at('till') })).suspected;
+    expect(suspected?.message).toContain('remove /var/lib/groundplane on the copy');
+    expect(value(await hub.admin.call('approveHost', { params: at('till'), body: {} })).suspected).toBeUndefined();
     await (await greet(hub, device, { bootId: 'boot-b' })).hear('welcome');
   });
 

@@ -30,6 +30,7 @@ const ProfileEdit = lazy(() => import('./screens/profile-edit.tsx'));
 const ProfileDiff = lazy(() => import('./screens/profile-diff.tsx'));
 const Registries = lazy(() => import('./screens/registries.tsx'));
 const Macros = lazy(() => import('./screens/macros.tsx'));
+const ApprovePhone = lazy(() => import('./screens/approve-phone.tsx'));
 
 const NotFound = (): ReactElement => (
   <Page title="There is no such page" tab="Not found">
@@ -81,13 +82,22 @@ const Screens = (): ReactElement => {
 };
 
 const InProject = ({ who }: { who: WhoView }): ReactElement => {
-  const [, project = ''] = usePathParts();
+  const [, project = '', , name = ''] = usePathParts();
   useEffect(() => writeStored('project', project), [project]);
   return (
     <Scope value={{ project, who }}>
-      <Shell key={project}>
-        <Screens />
-      </Shell>
+      <Switch>
+        <Route path="/p/:project/approve/:name">
+          <Suspense fallback={<Loading what="the screen" />}>
+            <ApprovePhone key={name} name={name} />
+          </Suspense>
+        </Route>
+        <Route>
+          <Shell key={project}>
+            <Screens />
+          </Shell>
+        </Route>
+      </Switch>
     </Scope>
   );
 };

@@ -12,6 +12,8 @@ export const paths = {
   hosts: (project: string, query = '') => `/p/${part(project)}/hosts${query === '' ? '' : `?q=${part(query)}`}`,
   host: (project: string, name: string) => `/p/${part(project)}/hosts/${part(name)}`,
   lobby: (project: string) => `/p/${part(project)}/lobby`,
+  /** One waiting host, for a phone. */
+  approve: (project: string, name: string) => `/p/${part(project)}/approve/${part(name)}`,
   tickets: (project: string) => `/p/${part(project)}/lobby?tab=tickets`,
   profiles: (project: string, query = '') => `/p/${part(project)}/profiles${query === '' ? '' : `?q=${part(query)}`}`,
   profile: (project: string, name: string, version: string) => `/p/${part(project)}/profiles/${part(name)}/${part(version)}`,

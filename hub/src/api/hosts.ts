@@ -34,7 +34,7 @@ const find = async (deps: ApiDeps, tenant: string, project: string, name: string
 
 const replacedBy = (deps: ApiDeps, row: Row<'host'>): { replaces?: string } => {
   const old = row.value.replaces === undefined || row.value.state !== 'lobby' ? undefined : deps.fleet.host(row.value.replaces);
-  return old === undefined ? {} : { replaces: old.name };
+  return old?.state === 'approved' ? { replaces: old.name } : {};
 };
 
 const view = async (deps: ApiDeps, row: Row<'host'>, entry: HostEntry, project: string): Promise<HostView> => {
@@ -46,6 +46,7 @@ const view = async (deps: ApiDeps, row: Row<'host'>, entry: HostEntry, project: 
     words: keyWords(row.value.key, deps.keys.hub),
     ...(row.value.serial === undefined ? {} : { serial: row.value.serial }),
     ...replacedBy(deps, row),
+    ...(row.value.suspected === undefined ? {} : { suspected: row.value.suspected }),
     ...(row.value.info === undefined ? {} : { info: row.value.info }),
     ...(observed === undefined ? {} : { status: observed.value.status, reportedAtMs: observed.value.reportedAtMs }),
     ...(entry.desired === undefined ? {} : { desired: entry.desired }),
@@ -83,6 +84,7 @@ export const approveHost: Handler<'approveHost'> = async ({ principal, params, b
   if (row.value.state === 'revoked') return fail('blocked', 'host-revoked', `host ${params.name}`, 'was revoked; enrol it again with a new key');
   if (body.replace === true) return replaceHost(deps, principal.subject, row, params.project);
   const name = body.rename ?? row.name;
+  const { suspected: _, ...value } = row.value;
   const done = await deps.store.commit([
     {
       op: 'put',
@@ -93,7 +95,7 @@ export const approveHost: Handler<'approveHost'> = async ({ principal, params, b
       name,
       lookup: row.value.key,
       expect: row.version,
-      value: { ...row.value, state: 'approved', labels: body.labels ?? row.value.labels },
+      value: { ...value, state: 'approved', labels: body.labels ?? row.value.labels },
     },
     {
       op: 'event',
@@ -124,7 +126,7 @@ const replaceHost = async (deps: ApiDeps, actor: string, row: Row<'host'>, proje
       `host ${row.name}`,
       'has the serial number of no approved host of this project. Let it in as a new one: leave --replace out',
     );
-  const { replaces: _, ...value } = row.value;
+  const { replaces: _, suspected: _suspected, ...value } = row.value;
   const done = await deps.store.commit([
     { op: 'delete', kind: 'host', tenant: row.tenant, id: row.id, expect: row.version },
     {

@@ -5,6 +5,8 @@ import { secretHash } from './auth.ts';
 import { notFound } from './errors.ts';
 import { limitOf, page, pageQuery, stamp, type Handler } from './handler.ts';
 
+const listed = (serials: number, came: number): { serials: number; serialsToCome: number } => ({ serials, serialsToCome: serials - came });
+
 const view = (row: Row<'ticket'>, project: string) => ({
   ...stamp(row),
   name: row.name,
@@ -13,7 +15,7 @@ const view = (row: Row<'ticket'>, project: string) => ({
   usesLeft: row.value.usesLeft,
   labels: row.value.labels,
   autoApprove: row.value.autoApprove,
-  ...(row.value.serials === undefined ? {} : { serials: Object.keys(row.value.serials).length }),
+  ...(row.value.serials === undefined ? {} : listed(Object.keys(row.value.serials).length, row.value.came?.length ?? 0)),
 });
 
 export const createTicket: Handler<'createTicket'> = async ({ principal, params, body, project }, deps) => {

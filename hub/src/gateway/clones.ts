@@ -27,6 +27,8 @@ export const createCloneWatch = ({ store, clock }: { store: Store; clock: Clock 
     boots.delete(host.id);
     const row = await store.get('host', host.tenant, host.id);
     if (row === undefined || row.value.state !== 'approved') return;
+    const atMs = clock.wallMs();
+    const message = `two machines say that they are ${row.name} (boots ${seen.slice(-2).join(' and ')}). It waits in the lobby: remove /var/lib/groundplane on the copy and enrol that one anew, then approve ${row.name}`;
     await store.commit([
       {
         op: 'put',
@@ -37,7 +39,7 @@ export const createCloneWatch = ({ store, clock }: { store: Store; clock: Clock 
         name: row.name,
         lookup: row.value.key,
         expect: row.version,
-        value: { ...row.value, state: 'lobby' },
+        value: { ...row.value, state: 'lobby', suspected: { atMs, message } },
       },
       {
         op: 'event',
@@ -45,10 +47,10 @@ export const createCloneWatch = ({ store, clock }: { store: Store; clock: Clock 
           tenant: row.tenant,
           project: row.project,
           host: row.name,
-          atMs: clock.wallMs(),
+          atMs,
           type: 'warning',
           reason: 'CloneSuspected',
-          message: `two machines say that they are ${row.name} (boots ${seen.slice(-2).join(' and ')}). It waits in the lobby: remove /var/lib/groundplane on the copy and enrol that one anew, then approve ${row.name}`,
+          message,
         },
       },
     ]);

@@ -73,6 +73,12 @@ const admits = (ticket: Row<'ticket'>, hello: Hello, nowMs: number): Result<void
   return ok(undefined);
 };
 
+/** Notes a listed device as come. A device that is set up anew comes twice and counts once. */
+const cameWith = (ticket: Row<'ticket'>, serial: string | undefined): { came?: string[] } => {
+  const came = ticket.value.came ?? [];
+  return ticket.value.serials === undefined || serial === undefined || came.includes(serial) ? {} : { came: [...came, serial] };
+};
+
 /** An approved host of the same project with this serial number: the same hardware, set up anew, or a board that was changed. */
 const placeOf = ({ fleet }: EnrolDeps, ticket: Row<'ticket'>, serial: string | undefined): HostEntry | undefined =>
   serial === undefined
@@ -105,7 +111,7 @@ const enrol = async (deps: EnrolDeps, hello: Hello, challenge: { hub: string; no
         id: ticket.id,
         project: ticket.project,
         name: ticket.name,
-        value: { ...ticket.value, usesLeft: ticket.value.usesLeft - 1 },
+        value: { ...ticket.value, usesLeft: ticket.value.usesLeft - 1, ...cameWith(ticket, hello.serial) },
         lookup: ticket.id,
         expect: ticket.version,
       },

@@ -43,6 +43,8 @@ export interface RowValues {
     info?: HostInfo;
     /** In the lobby: id of an approved host with the same serial number, whose place it may take. */
     replaces?: string;
+    /** In the lobby, put back from approved: why, and what to do. */
+    suspected?: { atMs: number; message: string };
   };
   /** What a host should be. `inputs`: digest of what the bundle was made from, so that a new engine alone changes nothing. */
   desired: { version: Version; desired: Desired; inputs: string; proof: MerkleProof; director: string; adopted?: Version };
@@ -57,6 +59,8 @@ export interface RowValues {
     autoApprove: boolean;
     /** Only these devices, by serial number; the name that each gets, or nothing. */
     serials?: Record<string, string>;
+    /** Those of the list that came with this ticket, each once. */
+    came?: string[];
   };
   user: { passwordHash: string; grants: Grant[] };
   apiKey: { grants: Grant[]; expiresAtMs?: number };

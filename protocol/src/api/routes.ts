@@ -12,7 +12,7 @@ import * as view from './views.ts';
 const macroName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'must be letters, digits and underscores');
 const macroBody = z.strictObject({ value: z.string().max(65_536), sensitive: z.boolean().optional() });
 const serialList = z
-  .record(z.string().min(1).max(128), z.union([nameSchema, z.literal('')]))
+  .record(z.string().min(1).max(limits.serialChars), z.union([nameSchema, z.literal('')]))
   .refine((list) => Object.keys(list).length > 0 && Object.keys(list).length <= limits.ticketSerials, `a list has 1 to ${limits.ticketSerials} serial numbers`);
 const credentials = z.strictObject({ name: z.string().min(1).max(128), password: z.string().min(1).max(1024) });
 

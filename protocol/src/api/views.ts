@@ -106,6 +106,8 @@ export const hostView = hostSummaryView.extend({
   serial: z.string().optional(),
   /** Name of the approved host with the same serial number, whose place it can take. */
   replaces: z.string().optional(),
+  /** Why it was put back from approved: two machines have its key. With what to do. */
+  suspected: z.object({ atMs: z.number(), message: z.string() }).optional(),
   info: hostInfoSchema.optional(),
   status: hostStatusSchema.optional(),
   desired: versionSchema.optional(),
@@ -123,6 +125,8 @@ export const ticketView = z.object({
   autoApprove: z.boolean(),
   /** How many devices it is limited to; absent: any. */
   serials: z.int().optional(),
+  /** How many of them have not come with it yet. */
+  serialsToCome: z.int().optional(),
 });
 /** The only time the secret is shown. `ticket` is the text that goes onto the device. */
 export const newTicketView = ticketView.extend({ ticket: z.string() });

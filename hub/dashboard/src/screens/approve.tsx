@@ -1,11 +1,14 @@
 import { useState, type ReactElement } from 'react';
 import { useMutation, useQueries, useQueryClient } from '@tanstack/react-query';
+import type { HostView } from '@groundplane/protocol/api/views';
 import { ask, type ApiError } from '../api/client.ts';
 import { hostQuery, keys } from '../api/queries.ts';
+import { approvalOf, whyNotApprove, type Place } from '../model/approval.ts';
 import { Button } from '../parts/button.tsx';
 import { Dialog } from '../parts/dialog.tsx';
 import { Icon } from '../parts/icon.tsx';
 import { notify } from '../parts/notice.tsx';
+import { PlaceChoice, Suspicion } from '../parts/place-choice.tsx';
 import { Problem } from '../parts/problem.tsx';
 import { Name, Simulated } from '../parts/text.tsx';
 import { useScope } from '../scope.ts';
@@ -14,6 +17,15 @@ interface Failed {
   name: string;
   failure: ApiError;
 }
+
+/** What a person has to decide or to know about a host, beside its words. */
+const Doubts = ({ host, place, choose }: { host: HostView | undefined; place: Place | undefined; choose: (place: Place) => void }): ReactElement | null =>
+  host?.replaces === undefined && host?.suspected === undefined ? null : (
+    <div className="doubts">
+      {host.suspected !== undefined && <Suspicion message={host.suspected.message} />}
+      {host.replaces !== undefined && <PlaceChoice name={host.name} replaces={host.replaces} chosen={place} choose={choose} />}
+    </div>
+  );
 
 /**
  * Shows the words once more and lets the hosts in. The words go along with each approval, so the hub refuses when a host changed its key between
@@ -27,14 +39,16 @@ export const ApproveDialog = ({ names, onClose }: { names: readonly string[]; on
   const [failed, setFailed] = useState<readonly Failed[]>([]);
   const [done, setDone] = useState<ReadonlySet<string>>(new Set());
   const views = useQueries({ queries: hosts.map((name) => hostQuery(project, name)) });
-  const words = new Map(hosts.map((name, index) => [name, views[index]?.data?.words]));
+  const [places, setPlaces] = useState<ReadonlyMap<string, Place>>(new Map());
+  const read = new Map(views.flatMap(({ data }) => (data === undefined ? [] : [[data.name, data] as const])));
   const approve = useMutation({
     mutationFn: async () => {
       const problems: Failed[] = [];
       for (const name of hosts.filter((each) => !done.has(each))) {
-        const spoken = words.get(name);
+        const host = read.get(name);
+        if (host === undefined) continue;
         try {
-          await ask('approveHost', { params: { project, name }, body: spoken === undefined ? {} : { words: spoken } });
+          await ask('approveHost', { params: { project, name }, body: approvalOf(host, places.get(name)) });
           setDone((held) => new Set([...held, name]));
         } catch (error) {
           problems.push({ name, failure: error as ApiError });
@@ -50,7 +64,7 @@ export const ApproveDialog = ({ names, onClose }: { names: readonly string[]; on
       if (problems.length === 0) onClose();
     },
   });
-  const isUnread = hosts.some((name) => words.get(name) === undefined);
+  const open = hosts.filter((name) => !done.has(name));
   return (
     <Dialog
       open
@@ -63,10 +77,11 @@ export const ApproveDialog = ({ names, onClose }: { names: readonly string[]; on
           <li key={name}>
             <span className="row">
               <Name text={name} />
-              <Simulated when={views.find((view) => view.data?.name === name)?.data?.simulated} />
+              <Simulated when={read.get(name)?.simulated} />
             </span>
-            <span className="words">{words.get(name) ?? '…'}</span>
+            <span className="words">{read.get(name)?.words ?? '…'}</span>
             {done.has(name) && <Icon name="check" />}
+            {!done.has(name) && <Doubts host={read.get(name)} place={places.get(name)} choose={(place) => setPlaces(new Map([...places, [name, place]]))} />}
           </li>
         ))}
       </ul>
@@ -78,7 +93,7 @@ export const ApproveDialog = ({ names, onClose }: { names: readonly string[]; on
         <Button
           kind="primary"
           onClick={() => approve.mutate()}
-          why={isUnread ? 'The words are still being read.' : approve.isPending ? 'It is on its way.' : undefined}
+          why={whyNotApprove(open, read, places) ?? (approve.isPending ? 'It is on its way.' : undefined)}
         >
           The words match: approve
         </Button>

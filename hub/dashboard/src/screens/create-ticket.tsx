@@ -1,5 +1,6 @@
-import { useState, type ReactElement, type SyntheticEvent } from 'react';
+import { useDeferredValue, useMemo, useState, type ReactElement, type SyntheticEvent } from 'react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
+import type { SerialList } from '@groundplane/protocol/serials';
 import { ask } from '../api/client.ts';
 import { keys } from '../api/queries.ts';
 import { isName, nameRule } from '../model/names.ts';
@@ -8,13 +9,17 @@ import { CopyButton } from '../parts/copy.tsx';
 import { Dialog } from '../parts/dialog.tsx';
 import { Problem } from '../parts/problem.tsx';
 import { useScope } from '../scope.ts';
+import { readListed, SerialField, whyNotList } from './serial-field.tsx';
 
 interface Wanted {
   name: string;
-  uses: string;
+  /** As typed; undefined: once for each listed device, or for one. */
+  uses: string | undefined;
   hours: string;
   labels: string;
   autoApprove: boolean;
+  /** List of serial numbers, as typed. */
+  serials: string;
 }
 
 const usesMax = 100_000;
@@ -33,12 +38,14 @@ const parseLabels = (text: string): Record<string, string> | undefined => {
 
 const isBetween = (text: string, max: number): boolean => /^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= max;
 
-const reason = (wanted: Wanted): string | undefined => {
+const usesOf = (wanted: Wanted, list: SerialList | undefined): string => wanted.uses ?? String(Math.max(1, list?.count ?? 1));
+
+const reason = (wanted: Wanted, list: SerialList | undefined): string | undefined => {
   if (!isName(wanted.name)) return `The name ${nameRule}.`;
-  if (!isBetween(wanted.uses, usesMax)) return `Uses are a number from 1 to ${usesMax}.`;
+  if (!isBetween(usesOf(wanted, list), usesMax)) return `Uses are a number from 1 to ${usesMax}.`;
   if (!isBetween(wanted.hours, hoursMax)) return `Hours are a number from 1 to ${hoursMax}.`;
   if (parseLabels(wanted.labels) === undefined) return 'Labels are written as key=value, with spaces between them.';
-  return undefined;
+  return whyNotList(list);
 };
 
 const Shown = ({ text, onClose }: { text: string; onClose: () => void }): ReactElement => (
@@ -56,7 +63,7 @@ const Shown = ({ text, onClose }: { text: string; onClose: () => void }): ReactE
   </div>
 );
 
-const Fields = ({ wanted, set }: { wanted: Wanted; set: (wanted: Wanted) => void }): ReactElement => (
+const Fields = ({ wanted, list, set }: { wanted: Wanted; list: SerialList | undefined; set: (wanted: Wanted) => void }): ReactElement => (
   <>
     <label>
       Name
@@ -65,7 +72,7 @@ const Fields = ({ wanted, set }: { wanted: Wanted; set: (wanted: Wanted) => void
     <div className="two">
       <label>
         Hosts that may use it
-        <input inputMode="numeric" value={wanted.uses} onChange={(event) => set({ ...wanted, uses: event.target.value })} />
+        <input inputMode="numeric" value={usesOf(wanted, list)} onChange={(event) => set({ ...wanted, uses: event.target.value })} />
       </label>
       <label>
         Hours until it expires
@@ -76,6 +83,7 @@ const Fields = ({ wanted, set }: { wanted: Wanted; set: (wanted: Wanted) => void
       Labels for its hosts
       <input value={wanted.labels} placeholder="ring=canary site=north" onChange={(event) => set({ ...wanted, labels: event.target.value })} />
     </label>
+    <SerialField text={wanted.serials} list={list} uses={Number(usesOf(wanted, list))} set={(serials) => set({ ...wanted, serials })} />
     <label className="check">
       <input type="checkbox" checked={wanted.autoApprove} onChange={(event) => set({ ...wanted, autoApprove: event.target.checked })} />
       <span>Let its hosts in without approval. Then the ticket alone decides who comes in.</span>
@@ -87,14 +95,18 @@ const Fields = ({ wanted, set }: { wanted: Wanted; set: (wanted: Wanted) => void
 export const CreateTicket = ({ onClose }: { onClose: () => void }): ReactElement => {
   const { project } = useScope();
   const client = useQueryClient();
-  const [wanted, setWanted] = useState<Wanted>({ name: '', uses: '1', hours: '24', labels: '', autoApprove: false });
+  const [wanted, setWanted] = useState<Wanted>({ name: '', uses: undefined, hours: '24', labels: '', autoApprove: false, serials: '' });
+  // A list of 10,000 lines is read when the typing pauses for a moment, so that the field never lags behind.
+  const settled = useDeferredValue(wanted.serials);
+  const list = useMemo(() => readListed(settled), [settled]);
   const create = useMutation({
     mutationFn: () =>
       ask('createTicket', {
         params: { project },
         body: {
           name: wanted.name,
-          uses: Number(wanted.uses),
+          uses: Number(usesOf(wanted, list)),
+          ...(list === undefined ? {} : { serials: list.devices }),
           ttlSeconds: Number(wanted.hours) * 3600,
           labels: parseLabels(wanted.labels) ?? {},
           autoApprove: wanted.autoApprove,
@@ -114,11 +126,19 @@ export const CreateTicket = ({ onClose }: { onClose: () => void }): ReactElement
         <Shown text={create.data.ticket} onClose={onClose} />
       ) : (
         <form onSubmit={submit}>
-          <Fields wanted={wanted} set={setWanted} />
+          <Fields wanted={wanted} list={list} set={setWanted} />
           {create.error !== null && <Problem failure={create.error} />}
           <div className="row end">
             <Button onClick={onClose}>Cancel</Button>
-            <Button type="submit" kind="primary" why={reason(wanted) ?? (create.isPending ? 'It is on its way.' : undefined)}>
+            <Button
+              type="submit"
+              kind="primary"
+              why={
+                reason(wanted, list) ??
+                (settled === wanted.serials ? undefined : 'The list is being read.') ??
+                (create.isPending ? 'It is on its way.' : undefined)
+              }
+            >
               Create ticket
             </Button>
           </div>

@@ -6,7 +6,8 @@ import { hostQuery, lobbyQuery } from '../api/queries.ts';
 import { Button } from '../parts/button.tsx';
 import { CopyMenu } from '../parts/copy.tsx';
 import { Answer, Empty, Page } from '../parts/page.tsx';
-import { Age, Labels, Name, Presence, Simulated } from '../parts/text.tsx';
+import { Suspicion } from '../parts/place-choice.tsx';
+import { Age, Labels, Name, Presence, Simulated, Tag } from '../parts/text.tsx';
 import { paths } from '../paths.ts';
 import { useScope } from '../scope.ts';
 import { useUrlState } from '../url-state.ts';
@@ -37,13 +38,23 @@ const Waiting = ({
           <Link href={paths.host(project, host.name)}>
             <Name text={host.name} />
           </Link>{' '}
-          <Simulated when={host.simulated} />
+          <Simulated when={host.simulated} /> <Link href={paths.approve(project, host.name)}>Page for a phone</Link>
         </p>
         <p className="quiet">
           {full.data?.info !== undefined && <bdi>{`${full.data.info.os}, ${full.data.info.arch}, ${full.data.info.cpus} CPUs. `}</bdi>}
           {full.data?.serial !== undefined && <bdi>Serial {full.data.serial}. </bdi>}
           Knocked <Age atMs={full.data?.createdAtMs ?? host.lastSeenMs} />.
         </p>
+        {full.data?.replaces !== undefined && (
+          <p>
+            <Tag title="It says the serial number of an approved host">replacement</Tag> It can take the place of{' '}
+            <Link href={paths.host(project, full.data.replaces)}>
+              <Name text={full.data.replaces} />
+            </Link>
+            .
+          </p>
+        )}
+        {full.data?.suspected !== undefined && <Suspicion message={full.data.suspected.message} />}
         <Labels labels={host.labels} />
       </div>
       <p className="words" aria-label="Four words">

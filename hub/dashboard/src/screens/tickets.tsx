@@ -12,6 +12,17 @@ import { useScope } from '../scope.ts';
 import { duration, exactTime, useNow } from '../time.ts';
 import { CreateTicket } from './create-ticket.tsx';
 
+/** A ticket with a list says how many of it are still to come. */
+const ForWhom = ({ ticket }: { ticket: TicketView }): ReactElement => {
+  if (ticket.serials === undefined) return <span className="quiet">any device</span>;
+  const toCome = ticket.serialsToCome ?? ticket.serials;
+  return (
+    <span title="A device counts as come when it has used this ticket">
+      {toCome === 0 ? `all ${ticket.serials} listed came` : `${toCome} of ${ticket.serials} listed still to come`}
+    </span>
+  );
+};
+
 const Row = ({ ticket }: { ticket: TicketView }): ReactElement => {
   const { project, whyNot } = useScope();
   const client = useQueryClient();
@@ -28,6 +39,9 @@ const Row = ({ ticket }: { ticket: TicketView }): ReactElement => {
         {withdraw.error !== null && <Problem failure={withdraw.error} />}
       </td>
       <td className="number">{ticket.usesLeft}</td>
+      <td>
+        <ForWhom ticket={ticket} />
+      </td>
       <td title={exactTime(ticket.expiresAtMs)}>{isOver ? 'expired' : `in ${duration(ticket.expiresAtMs - now)}`}</td>
       <td>{ticket.autoApprove ? <Tag title="Its hosts do not wait in the lobby">without approval</Tag> : 'through the lobby'}</td>
       <td>
@@ -73,6 +87,7 @@ export const Tickets = (): ReactElement => {
                     <th scope="col" className="number">
                       Uses left
                     </th>
+                    <th scope="col">For</th>
                     <th scope="col">Expires</th>
                     <th scope="col">Hosts come in</th>
                     <th scope="col">Labels they get</th>
