@@ -14,7 +14,7 @@ const scripts = {
   break: ['test/lab/break.ts'],
   sim: ['test/sim/main.ts'],
   bench: ['test/fleet/main.ts'],
-  build: ['installer/src/build.ts'],
+  build: ['installer/src/main.ts'],
   check: ['test/run.ts', '--only', 'check'],
   gp: ['hub/cli/main.ts'],
 };

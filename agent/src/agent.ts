@@ -4,6 +4,7 @@ import { verifySignature, type DeviceKey } from './identity/key.ts';
 import type { EnrolmentTicket } from './identity/ticket.ts';
 import { createOutbox } from './link/outbox.ts';
 import { createSession, type Session } from './link/session.ts';
+import type { HostEvent } from '@groundplane/protocol/observed';
 import type { Verify } from '@groundplane/protocol/trust';
 import type { Clock } from './port/clock.ts';
 import type { ContentSource } from './port/content.ts';
@@ -30,6 +31,8 @@ export interface AgentDeps {
   capabilities?: readonly string[];
   name?: string | undefined;
   serial?: string | undefined;
+  /** Events from before this start, such as a return to an older agent. In the outbox when `createAgent` returns. */
+  news?: readonly Omit<HostEvent, 'atMs'>[];
 }
 
 export interface Agent {
@@ -43,6 +46,7 @@ export interface Agent {
 export const createAgent = (deps: AgentDeps): Agent => {
   const { store, clock, random } = deps;
   const outbox = createOutbox(store);
+  store.commit((deps.news ?? []).flatMap((item) => outbox.event({ ...item, atMs: clock.wallMs() })));
   let token = '';
   const late: { session?: Session } = {};
   const engine = createEngine({

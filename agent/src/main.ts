@@ -18,10 +18,13 @@ import { openSqliteStore } from './store/sqlite.ts';
 import { systemClock } from './system/clock.ts';
 import { bootId, serialNumber, systemInfo } from './system/info.ts';
 import { linuxHost } from './system/linux.ts';
+import { createNotifier } from './system/notify.ts';
 import { findPackages } from './system/packages/find.ts';
 import { systemRandom } from './system/random.ts';
+import { forgetSlotNews, slotFrom, slotNews, watchHealth } from './system/slots.ts';
 
-export const agentVersion = '0.1.0';
+/** A package says at build time what it is. */
+export const agentVersion = process.env['GROUNDPLANE_AGENT_VERSION'] ?? '0.1.0';
 
 /** Opens the kubeconfig that the agent was started with, or the one that the Kubernetes layer names. */
 const openFrom =
@@ -85,6 +88,7 @@ const main = async (): Promise<void> => {
   const wanted = ticket.value.hubs.filter((url) => url.startsWith('mqtt') === isMqtt);
   if (wanted.length === 0) return stopWith(`the ticket names no hub address for the carrier ${values.carrier}; it has ${ticket.value.hubs.join(', ')}`, 2);
   const info = await systemInfo(agentVersion);
+  const slot = slotFrom(process.env);
   const store = openSqliteStore(join(values.data, 'agent.db'));
   const agent = createAgent({
     store,
@@ -99,16 +103,24 @@ const main = async (): Promise<void> => {
     bootId: await bootId(randomUUID()),
     name: values.name ?? info.hostname.split('.')[0],
     serial: await serialNumber().catch(() => undefined),
+    news: slot === undefined ? [] : slotNews(slot),
   });
+  if (slot !== undefined) forgetSlotNews(slot);
   const local = await startLocalPage(
     { name: values.name ?? info.hostname, simulated: false, engine: agent.engine, session: agent.session.state },
     Number(values['local-port']),
   );
   process.stdout.write(`${JSON.stringify({ ready: true, local: `http://127.0.0.1:${local.port}` })}\n`);
   const stop = new AbortController();
+  const notifier = createNotifier(process.env, systemClock);
+  stop.signal.addEventListener('abort', () => void notifier.stopping(), { once: true });
   process.once('SIGINT', () => stop.abort());
   process.once('SIGTERM', () => stop.abort());
+  await notifier.ready();
+  if (slot !== undefined)
+    void watchHealth(slot, { clock: systemClock, hasContact: () => ['online', 'lobby'].includes(agent.session.state().state), signal: stop.signal });
   await agent.run(stop.signal);
+  notifier.close();
   await local.close();
   store.close();
   process.exit(0);

@@ -33,30 +33,39 @@ const common: BuildOptions = {
 };
 
 const sqliteFolder = (): string => join(root, 'agent/node_modules/better-sqlite3');
-const sqliteBinary = (): string => `${process.platform}-${process.arch}`;
+
+/** For whom a bundle is; by default for this machine. */
+export interface BuildTarget {
+  platform: string;
+  arch: string;
+  /** What the agent says about itself; by default the version of its source. */
+  version?: string;
+}
+const here: BuildTarget = { platform: process.platform, arch: process.arch };
 
 /** The native module is chosen at build time; its loader's way of finding it does not survive bundling. */
-const sqlite = (out: string): BuildOptions => ({
+const sqlite = (out: string, target: BuildTarget): BuildOptions => ({
   plugins: [
     englishOnly,
     {
       name: 'sqlite-binary',
       setup: (hooks) => {
-        hooks.onResolve({ filter: /^better-sqlite3$/ }, () => ({ path: join(sqliteFolder(), 'lib', `${sqliteBinary()}.js`) }));
+        hooks.onResolve({ filter: /^better-sqlite3$/ }, () => ({ path: join(sqliteFolder(), 'lib', `${target.platform}-${target.arch}.js`) }));
         hooks.onResolve({ filter: /\.node$/ }, () => ({ path: './better_sqlite3.node', external: true }));
         hooks.onEnd(() => {
           mkdirSync(out, { recursive: true });
-          cpSync(join(sqliteFolder(), 'prebuilds', `${sqliteBinary()}.node`), join(out, 'better_sqlite3.node'));
+          cpSync(join(sqliteFolder(), 'prebuilds', `${target.platform}-${target.arch}.node`), join(out, 'better_sqlite3.node'));
         });
       },
     },
   ],
 });
 
-export const buildAgent = async (out: string): Promise<void> => {
+export const buildAgent = async (out: string, target: BuildTarget = here): Promise<void> => {
   await build({
     ...common,
-    ...sqlite(out),
+    ...sqlite(out, target),
+    define: target.version === undefined ? {} : { 'process.env.GROUNDPLANE_AGENT_VERSION': JSON.stringify(target.version) },
     entryPoints: { agent: 'agent/src/main.ts' },
     outdir: out,
     outExtension: { '.js': '.mjs' },
@@ -74,7 +83,7 @@ const copyEngine = (out: string): void => {
 export const buildHub = async (out: string): Promise<void> => {
   await build({
     ...common,
-    ...sqlite(out),
+    ...sqlite(out, here),
     entryPoints: { hub: 'hub/src/main.ts', worker: 'hub/src/render/helm/worker.ts' },
     outdir: out,
     outExtension: { '.js': '.mjs' },
@@ -106,7 +115,8 @@ const describe = (file: string): string => {
   return `${file.slice(root.length + 1)}  ${(statSync(file).size / 1024).toFixed(0)} KiB  sha256:${createHash('sha256').update(bytes).digest('hex').slice(0, 12)}`;
 };
 
-const main = async (): Promise<void> => {
+/** What `npm run build` makes: all three, each in the `dist` folder of its package. */
+export const buildAll = async (): Promise<void> => {
   const out = { agent: join(root, 'agent/dist'), hub: join(root, 'hub/dist'), gp: join(root, 'hub/dist/cli') };
   for (const folder of Object.values(out)) if (existsSync(folder)) rmSync(folder, { recursive: true });
   await buildAgent(out.agent);
@@ -115,5 +125,3 @@ const main = async (): Promise<void> => {
   for (const folder of Object.values(out)) writeFileSync(join(folder, 'package.json'), '{"type":"module"}\n');
   for (const file of [join(out.agent, 'agent.mjs'), join(out.hub, 'hub.mjs'), join(out.gp, 'gp.mjs')]) process.stdout.write(`${describe(file)}\n`);
 };
-
-if (import.meta.main) await main();

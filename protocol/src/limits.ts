@@ -34,4 +34,7 @@ export const limits = {
   heartbeatMaxMs: 600_000,
   backoffMinMs: 500,
   backoffMaxMs: 300_000,
+  /** One file of an agent package, bytes: Node itself is 150 MB. */
+  agentFileBytes: 512 * 1024 * 1024,
+  agentPackageFiles: 256,
 } as const;

@@ -1,0 +1,27 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+const syncPath = (path: string): void => {
+  const handle = openSync(path, 'r');
+  fsyncSync(handle);
+  closeSync(handle);
+};
+
+/** Writes a small file so that a power cut leaves the old one or the new one. False when the disk does not take it. */
+export const writeDurably = (file: string, text: string): boolean => {
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    const handle = openSync(`${file}.new`, 'w');
+    try {
+      writeSync(handle, text);
+      fsyncSync(handle);
+    } finally {
+      closeSync(handle);
+    }
+    renameSync(`${file}.new`, file);
+    syncPath(dirname(file));
+    return true;
+  } catch {
+    return false;
+  }
+};

@@ -1,0 +1,77 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { agentArchs, type AgentArch } from '@groundplane/protocol/agent-package';
+import { fail, ok, type Result } from '@groundplane/protocol/failure';
+import { buildAll } from './build.ts';
+import { buildAgentPackages } from './package.ts';
+
+const usage = `npm run build                 bundles of agent, hub and gp
+npm run build -- agent        packages of the agent, with install script and digests
+  --out DIR                   where to put them (needed)
+  --arch x64,arm64            default: the architecture of this machine
+  --sign KEY.pem              signs SHA256SUMS with this Ed25519 key
+  --version VERSION           default: the version of this source
+  --level 1…22                of zstd; default 12. 19 saves a tenth and takes ten times as long`;
+
+const isArch = (text: string): text is AgentArch => (agentArchs as readonly string[]).includes(text);
+
+const archsOf = (text: string): Result<AgentArch[]> => {
+  const names = [...new Set(text.split(',').map((name) => name.trim()))];
+  const archs = names.filter(isArch);
+  const wrong = names.find((name) => !isArch(name));
+  return wrong === undefined
+    ? ok(archs)
+    : fail('fatal', 'arch-unknown', `--arch ${text}`, `there is no agent for "${wrong}"; there are: ${agentArchs.join(', ')}`);
+};
+
+const sourceVersion = (): string =>
+  (JSON.parse(readFileSync(join(import.meta.dirname, '..', '..', 'agent', 'package.json'), 'utf8')) as { version: string }).version;
+
+const stopWith = (text: string, code: number): never => {
+  process.stderr.write(`${text}\n`);
+  process.exit(code);
+};
+
+const readKey = (file: string | undefined): string | undefined => {
+  if (file === undefined) return undefined;
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return stopWith(`--sign ${file}: the file cannot be read`, 2);
+  }
+};
+
+const agent = async (args: readonly string[]): Promise<void> => {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      arch: { type: 'string', default: process.arch },
+      out: { type: 'string' },
+      sign: { type: 'string' },
+      version: { type: 'string', default: sourceVersion() },
+      level: { type: 'string', default: '12' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return stopWith(usage, 0);
+  if (values.out === undefined) return stopWith(`--out is missing\n${usage}`, 2);
+  const level = Number(values.level);
+  if (!Number.isInteger(level) || level < 1 || level > 22) return stopWith(`--level is 1 to 22, not ${values.level}`, 2);
+  const archs = archsOf(values.arch);
+  if (!archs.ok) return stopWith(`${archs.failure.element}: ${archs.failure.message}`, 2);
+  const made = await buildAgentPackages({ archs: archs.value, out: values.out, version: values.version, level, keyPem: readKey(values.sign) });
+  if (!made.ok) return stopWith(`${made.failure.element}: ${made.failure.message}`, 1);
+  for (const { name, bytes, sha256 } of made.value) process.stdout.write(`${join(values.out, name)}  ${(bytes / 2 ** 20).toFixed(1)} MiB  sha256:${sha256}\n`);
+  if (values.sign === undefined)
+    process.stderr.write('SHA256SUMS is not signed; use --sign KEY.pem, or hand the digest of the package on by a way that you trust\n');
+};
+
+const main = async (): Promise<void> => {
+  const [command, ...args] = process.argv.slice(2);
+  if (command === undefined) return await buildAll();
+  if (command === 'agent') return await agent(args);
+  return stopWith(command === 'help' || command === '--help' ? usage : `unknown command ${command}\n${usage}`, command.endsWith('help') ? 0 : 2);
+};
+
+if (import.meta.main) await main();
