@@ -105,6 +105,33 @@ describe('tables', () => {
     expect((await show(['approve', '--all', '-y'], { listHosts, approveHost: () => refusal(403, 'denied', 'no') })).code).toBe(5);
   });
 
+  test('approving many leaves those who claim the place of another, or are two, to a person', async () => {
+    const host = (name: string, question?: 'replaces' | 'clone') => ({
+      id: name,
+      name,
+      project: 'default',
+      state: 'lobby' as const,
+      online: true,
+      simulated: false,
+      generation: 0,
+      drifted: 0,
+      labels: {},
+      ...(question === undefined ? {} : { question }),
+    });
+    const asked: string[] = [];
+    const views: Views = {
+      listHosts: { items: [host('a'), host('b', 'replaces'), host('c', 'clone')] },
+      approveHost: ({ params }) => {
+        asked.push(params['name'] ?? '');
+        return { ...host('a'), state: 'approved', createdAtMs: 0, key: 'k', words: 'w' } as const;
+      },
+    };
+    const ran = await show(['approve', '--all', '-y', '-o', 'name'], views);
+    expect(ran).toMatchObject({ code: 4, out: 'host/a\n' });
+    expect(ran.error).toMatch(/host b has the serial number of a known host[\s\S]*host c has a key that two machines use/);
+    expect(asked).toEqual(['a']);
+  });
+
   test('hostile names and messages cannot steer the terminal', async () => {
     const evil = '\u001b]0;owned\u0007\u009b31m\u202egnp\nnext line\t';
     const views: Views = {

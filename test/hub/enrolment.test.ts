@@ -59,7 +59,14 @@ describe('a device in the place of another', () => {
     const fresh = makeDevice(ticket);
     await (await greet(hub, fresh, { name: 'till-1', serial: 'SN-1' })).hear('lobby');
     const [waiting] = (await hosts()).filter(([, state]) => state === 'lobby');
-    expect(value(await hub.admin.call('getHost', { params: at(waiting?.[0] ?? '') }))).toMatchObject({ serial: 'SN-1', replaces: 'till-1' });
+    expect(value(await hub.admin.call('getHost', { params: at(waiting?.[0] ?? '') }))).toMatchObject({
+      serial: 'SN-1',
+      replaces: 'till-1',
+      question: 'replaces',
+    });
+    expect(
+      value(await hub.admin.call('listHosts', { params: { project: 'default' }, query: { state: 'lobby' } })).items.map(({ question }) => question),
+    ).toEqual(['replaces']);
     const taken = value(await hub.admin.call('approveHost', { params: at(waiting?.[0] ?? ''), body: { replace: true } }));
     expect(taken).toMatchObject({ name: 'till-1', state: 'approved', key: fresh.key.publicKey });
     expect(await hosts()).toEqual([['till-1', 'approved']]);

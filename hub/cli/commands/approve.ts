@@ -67,19 +67,28 @@ const approveAll = async (context: Context, connection: Connection, options: App
     connection.client.call('listHosts', { params: { project: connection.project }, query: { ...query, state: 'lobby' } }),
   );
   if (!lobby.ok) return apiTrouble(lobby.failure);
-  if (lobby.value.length === 0) {
-    await notice(context, 'nobody waits in the lobby');
+  // Whoever claims the place of a known host, or shares a key with another machine, is for a person to decide, one by one.
+  const questions = { replaces: 'has the serial number of a known host', clone: 'has a key that two machines use' } as const;
+  const asking = lobby.value.filter((host) => host.question !== undefined);
+  const waiting = lobby.value.filter((host) => host.question === undefined);
+  for (const { name, question } of asking)
+    await notice(
+      context,
+      `host ${printable(name)} ${question === undefined ? '' : questions[question]} and was left in the lobby: gp describe host ${printable(name)}`,
+    );
+  if (waiting.length === 0) {
+    if (asking.length === 0) await notice(context, 'nobody waits in the lobby');
     await print(context, [], true);
-    return exits.ok;
+    return asking.length === 0 ? exits.ok : exits.partly;
   }
-  const shown = lobby.value
+  const shown = waiting
     .slice(0, 20)
     .map((host) => host.name)
     .join(', ');
   const isTerminal = context.io.stdin.isTTY && context.io.stderr.isTTY;
   const refused = await confirm(
     context,
-    `Let in ${lobby.value.length} hosts without comparing words: ${shown}${lobby.value.length > 20 ? ', …' : ''}?`,
+    `Let in ${waiting.length} hosts without comparing words: ${shown}${waiting.length > 20 ? ', …' : ''}?`,
     'lobby',
     options.yes || !isTerminal,
   );
@@ -87,7 +96,7 @@ const approveAll = async (context: Context, connection: Connection, options: App
   const hosts: HostView[] = [];
   let denied = 0;
   let failed = 0;
-  for (const { name } of lobby.value) {
+  for (const { name } of waiting) {
     const answer = await connection.client.call('approveHost', { params: { project: connection.project, name }, body: {} });
     if (answer.ok) {
       hosts.push(answer.value);
@@ -99,7 +108,7 @@ const approveAll = async (context: Context, connection: Connection, options: App
     await context.io.stderr.write(troubleText(item, (text) => painter(context, context.io.stderr)('bad', text)));
   }
   await print(context, hosts, true);
-  if (failed === 0) return exits.ok;
+  if (failed === 0) return asking.length === 0 ? exits.ok : exits.partly;
   return hosts.length > 0 ? exits.partly : denied === failed ? exits.denied : exits.error;
 };
 

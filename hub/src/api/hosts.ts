@@ -37,10 +37,18 @@ const replacedBy = (deps: ApiDeps, row: Row<'host'>): { replaces?: string } => {
   return old?.state === 'approved' ? { replaces: old.name } : {};
 };
 
+const questionOf = (deps: ApiDeps, row: Row<'host'>): { question?: 'replaces' | 'clone' } =>
+  row.value.state === 'lobby' && row.value.suspected !== undefined
+    ? { question: 'clone' }
+    : 'replaces' in replacedBy(deps, row)
+      ? { question: 'replaces' }
+      : {};
+
 const view = async (deps: ApiDeps, row: Row<'host'>, entry: HostEntry, project: string): Promise<HostView> => {
   const observed = await deps.store.get('observed', row.tenant, row.id);
   return {
     ...hostSummary(deps, entry, project),
+    ...questionOf(deps, row),
     createdAtMs: row.createdAtMs,
     key: row.value.key,
     words: keyWords(row.value.key, deps.keys.hub),
@@ -61,10 +69,12 @@ export const getHost: Handler<'getHost'> = async ({ principal, params, project }
 export const listHosts: Handler<'listHosts'> = async ({ principal, params, query, project }, deps) => {
   const limit = limitOf(query);
   const rows = await deps.store.list('host', principal.tenant, pageQuery(query, project));
-  const listed = page(rows, limit, (row) => deps.fleet.host(row.id));
-  const items = listed.items
-    .filter((host) => host !== undefined && (query.state === undefined ? host.state !== 'revoked' : host.state === query.state))
-    .map((host) => hostSummary(deps, host as HostEntry, params.project));
+  const listed = page(rows, limit, (row) => ({ row, host: deps.fleet.host(row.id) }));
+  const items = listed.items.flatMap(({ row, host }) =>
+    host !== undefined && (query.state === undefined ? host.state !== 'revoked' : host.state === query.state)
+      ? [{ ...hostSummary(deps, host, params.project), ...questionOf(deps, row) }]
+      : [],
+  );
   return ok({ items, ...(listed.next === undefined ? {} : { next: listed.next }) });
 };
 

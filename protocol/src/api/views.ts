@@ -71,6 +71,8 @@ export const hostSummaryView = z.object({
   reportedGeneration: z.int().optional(),
   drifted: z.int(),
   labels: labelsSchema,
+  /** Why a person has to look at this one in the lobby: it claims the place of a known host, or two machines have its key. Only lists and hosts say it. */
+  question: z.enum(['replaces', 'clone']).optional(),
 });
 
 export const clusterSummaryView = z.object({
