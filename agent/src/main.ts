@@ -12,6 +12,7 @@ import { parseTicket } from './identity/ticket.ts';
 import { httpContent } from './link/content-http.ts';
 import { mqttLink } from './link/mqtt.ts';
 import { webSocketLink } from './link/websocket.ts';
+import { approvalAddress } from './local/approval.ts';
 import { startLocalPage } from './local/page.ts';
 import type { Link } from './port/link.ts';
 import { openSqliteStore } from './store/sqlite.ts';
@@ -107,7 +108,13 @@ const main = async (): Promise<void> => {
   });
   if (slot !== undefined) forgetSlotNews(slot);
   const local = await startLocalPage(
-    { name: values.name ?? info.hostname, simulated: false, engine: agent.engine, session: agent.session.state },
+    {
+      name: values.name ?? info.hostname,
+      simulated: false,
+      engine: agent.engine,
+      session: agent.session.state,
+      approval: approvalAddress(ticket.value.content, key.value.publicKey),
+    },
     Number(values['local-port']),
   );
   process.stdout.write(`${JSON.stringify({ ready: true, local: `http://127.0.0.1:${local.port}` })}\n`);

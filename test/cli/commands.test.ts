@@ -265,6 +265,14 @@ describe('everything else', () => {
     expect(json(ticket.out)).toMatchObject({ ticket: expect.stringMatching(/^gpt1\./), usesLeft: 20, labels: { site: 'a', ring: 'b' }, autoApprove: true });
     expect((await hub.gp(['ticket', 'list', '-o', 'table', '--project', 'stores'])).out).toMatch(/batch +20 +in 1h +by itself +site=a,ring=b/);
     expect((await hub.gp(['ticket', 'create', 'batch', '--project', 'stores'])).error).toContain('gp ticket delete batch');
+    const list = join(hub.folder, 'serials.csv');
+    await writeFile(list, '\uFEFFserial,name\r\n# by the door\r\n"SN-1","till-1"\r\nSN-2\r\n');
+    const listed = ['ticket', 'create', 'listed', '--serials', list, '--project', 'stores', '-o', 'json'];
+    expect(json((await hub.gp(listed)).out)).toMatchObject({ serials: 2, serialsToCome: 2, usesLeft: 2 });
+    await writeFile(list, 'SN-1,till-1\nSN-2,Till_2\nSN-1\n');
+    const wrong = await hub.gp(['ticket', 'create', 'wrong', '--serials', list, '--project', 'stores']);
+    expect(wrong).toMatchObject({ code: 1, error: expect.stringMatching(/serials\.csv:2.*Till_2 is not a possible name.*; 1 more line is wrong/s) });
+    expect((await hub.gp(['ticket', 'delete', 'listed', '--yes', '--project', 'stores'])).code).toBe(0);
     expect((await hub.gp(['delete', 'project', 'stores', '--yes'])).error).toContain('still has ticket batch');
     expect((await hub.gp(['ticket', 'delete', 'batch', '--yes', '--project', 'stores'])).code).toBe(0);
     expect((await hub.gp(['delete', 'project', 'stores', '--yes', '-o', 'name'])).out).toBe('project/stores\n');

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { approvalAddress } from '@groundplane/agent/local/approval';
 import { webSocketLink } from '@groundplane/agent/link/websocket';
 import { buildDashboard } from '@groundplane/hub/dashboard/build';
 import { startHub, type Hub } from '@groundplane/hub/main';
@@ -105,7 +106,7 @@ describe.skipIf(reason !== undefined)(`enrolment in Chromium${skipped}`, () => {
     await page.getByText(/Choose all/).click();
     await page.getByRole('button', { name: 'Approve chosen' }).click();
     const dialog = page.getByRole('dialog', { name: 'Approve 5 hosts' });
-    await dialog.getByText('Two machines with one key').waitFor();
+    await dialog.getByText('Put back from approved').waitFor();
     const approve = dialog.getByRole('button', { name: 'The words match: approve' });
     expect(await dialog.getByRole('radio', { checked: true }).count()).toBe(0);
     await expect.poll(() => approve.getAttribute('title')).toContain('Choose for fresh-board');
@@ -199,6 +200,8 @@ describe.skipIf(reason !== undefined)(`enrolment with a real hub${skipped}`, () 
   };
   const hears = (line: { heard: HubMessage[] }, t: HubMessage['t']) => until(() => line.heard.some((message) => message.t === t), `the hub says ${t}`);
   const hostsOf = async () => value(await client.call('listHosts', { params: { project: 'default' } })).items.map((host) => [host.name, host.state]);
+  const hostsWith = async (key: string) =>
+    value(await client.call('listHosts', { params: { project: 'default' }, query: { key } })).items.map((host) => host.name);
   const hostOf = async (name: string) => value(await client.call('getHost', { params: { project: 'default', name } }));
 
   let ticket = '';
@@ -249,6 +252,24 @@ describe.skipIf(reason !== undefined)(`enrolment with a real hub${skipped}`, () 
     },
   );
 
+  test('the address that a device shows as a QR code leads to its page, by way of the login', { timeout: 60_000 }, async () => {
+    const device = makeDevice(ticket);
+    // The second device with this serial number has to wait; the first one's place is one that it can take.
+    await hears(greet(device, { serial: 'SN-1' }), 'lobby');
+    const { words } = await hostOf((await hostsWith(device.key.publicKey))[0] ?? '');
+    const address = new URL(approvalAddress('https://hub.example', device.key.publicKey) ?? '');
+    const { page: other, context } = await openPage(browser, hub.url, 'light', phone);
+    await other.goto(address.pathname + address.search);
+    await other.getByLabel('Name').fill('admin');
+    await other.getByLabel('Password').fill('four quiet words here');
+    await other.getByRole('button', { name: 'Log in' }).click();
+    await other.getByRole('group', { name: `Four words: ${words}` }).waitFor();
+    expect(new URL(other.url()).pathname).toMatch(/^\/p\/default\/approve\//);
+    await other.goto('/approve?key=ed25519:unknown');
+    await other.getByText('No device with this key').waitFor();
+    await context.close();
+  });
+
   test('two machines with one key are told in the lobby, and let in by phone', { timeout: 120_000 }, async () => {
     const device = makeDevice(ticket);
     await hears(greet(device, { serial: 'SN-2', bootId: 'boot-a' }), 'welcome');
@@ -259,7 +280,7 @@ describe.skipIf(reason !== undefined)(`enrolment with a real hub${skipped}`, () 
     await page.setViewportSize(phone);
     await page.getByRole('listitem').filter({ hasText: 'till-2' }).getByRole('link', { name: 'Page for a phone' }).click();
     await page.getByRole('group', { name: `Four words: ${(await hostOf('till-2')).words}` }).waitFor();
-    await page.getByText('Two machines with one key').waitFor();
+    await page.getByText('Put back from approved').waitFor();
     expect(await overflow(page)).toBeLessThanOrEqual(0);
     await page.getByRole('button', { name: 'The words match: approve' }).click();
     await page.getByText('till-2 is approved.').waitFor();

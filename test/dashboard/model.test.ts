@@ -8,6 +8,7 @@ import { patchListing, readPages } from '@groundplane/hub/dashboard/src/api/list
 import { addToList, setValue } from '@groundplane/hub/dashboard/src/edit/change-document';
 import { checkDocument } from '@groundplane/hub/dashboard/src/edit/check-document';
 import { clusterStarter, profileStarter } from '@groundplane/hub/dashboard/src/edit/starters';
+import { approvalOf, whyNotApprove, type Place } from '@groundplane/hub/dashboard/src/model/approval';
 import { attention } from '@groundplane/hub/dashboard/src/model/attention';
 import { filterRows } from '@groundplane/hub/dashboard/src/model/filter';
 import { cellAt, groupHosts, layoutHeat, neighbour } from '@groundplane/hub/dashboard/src/model/heat';
@@ -68,6 +69,11 @@ describe('versions', () => {
 });
 
 describe('names and paths', () => {
+  test('an address for a phone survives a login', () => {
+    expect(paths.approve('a b', 'x/y')).toBe('/p/a%20b/approve/x%2Fy');
+    expect(isOwnPath('/approve?key=ed25519%3Aabc')).toBe(true);
+  });
+
   test('the rule of names is the protocol’s', () => {
     fc.assert(
       fc.property(
@@ -230,4 +236,43 @@ test('ages are short and never negative', () => {
   expect(duration(3 * 3600_000 + 5)).toBe('3 h');
   expect(duration(90 * 24 * 3600_000)).toBe('90 d');
   expect(ago(1000, 0)).toBe('just now');
+});
+
+describe('approval', () => {
+  const plain = makeHost(1, atMs, { name: 'plain', state: 'lobby' });
+  const board = makeHost(2, atMs, { name: 'board', state: 'lobby', replaces: 'till-1' });
+  const second = makeHost(3, atMs, { name: 'second', state: 'lobby', replaces: 'till-1' });
+  const read = new Map([plain, board, second].map((host) => [host.name, host]));
+  const why = (names: string[], places: [string, Place][] = []) => whyNotApprove(names, read, new Map(places));
+
+  test('waits for the words of each, and for a choice where there is one', () => {
+    expect(why(['plain'])).toBeUndefined();
+    expect(why(['plain', 'unread'])).toContain('words are still being read');
+    expect(why(['plain', 'board'])).toContain('Choose for board: it takes the place of till-1');
+    expect(why(['board'], [['board', 'new']])).toBeUndefined();
+    expect(why(['board'], [['board', 'replace']])).toBeUndefined();
+  });
+  test('only one can take a place', () => {
+    const both: [string, Place][] = [
+      ['board', 'replace'],
+      ['second', 'replace'],
+    ];
+    expect(why(['board', 'second'], both)).toContain('only one can');
+    expect(why(['board'], both)).toBeUndefined();
+    expect(
+      why(
+        ['board', 'second'],
+        [
+          ['board', 'replace'],
+          ['second', 'new'],
+        ],
+      ),
+    ).toBeUndefined();
+  });
+  test('the request says what was chosen, even when the place is gone meanwhile: then the hub refuses instead of letting a new host in', () => {
+    expect(approvalOf(plain, undefined)).toEqual({ words: plain.words });
+    expect(approvalOf(board, 'new')).toEqual({ words: board.words });
+    expect(approvalOf(board, 'replace')).toEqual({ words: board.words, replace: true });
+    expect(approvalOf(plain, 'replace')).toEqual({ words: plain.words, replace: true });
+  });
 });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { applyCluster, applyProfile, codeOf, greet, makeDevice, makeTicket, openHub, value, type HubWorld } from './world.ts';
+import { applyCluster, applyProfile, codeOf, greet, makeDevice, makeTenant, makeTicket, openHub, value, type HubWorld } from './world.ts';
 
 let hub: HubWorld;
 beforeEach(async () => {
@@ -94,6 +94,21 @@ describe('a place that is not to be had any more', () => {
     expect(value(await hub.admin.call('getHost', { params: at('second') })).replaces).toBe('till-1');
     value(await hub.admin.call('revokeHost', { params: at('till-1') }));
     expect(value(await hub.admin.call('getHost', { params: at('second') })).replaces).toBeUndefined();
+  });
+});
+
+describe('a host by its key', () => {
+  test('is found in its project by those who may see it, and nowhere else', async () => {
+    const device = makeDevice(await makeTicket(hub.admin));
+    await (await greet(hub, device, { name: 'till-1' })).hear('lobby');
+    value(await hub.admin.call('createProject', { body: { name: 'other' } }));
+    const find = async (project: string, key: string) =>
+      value(await hub.admin.call('listHosts', { params: { project }, query: { key } })).items.map((host) => host.name);
+    expect(await find('default', device.key.publicKey)).toEqual(['till-1']);
+    expect(await find('other', device.key.publicKey)).toEqual([]);
+    expect(await find('default', makeDevice().key.publicKey)).toEqual([]);
+    const stranger = await hub.client([{ role: 'TenantAdmin' }], await makeTenant(hub.store, 'foreign'));
+    expect(value(await stranger.call('listHosts', { params: { project: 'default' }, query: { key: device.key.publicKey } })).items).toEqual([]);
   });
 });
 

@@ -1,9 +1,10 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { hostPhases, layerStates } from '@groundplane/protocol/observed';
 import { stepText } from '@groundplane/protocol/plan/steps';
 import type { Engine } from '../engine.ts';
 import type { SessionState } from '../link/session.ts';
+import { approvalCode } from './approval.ts';
 
 const escapeHtml = (text: string): string => text.replaceAll(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
 const row = (...cells: string[]): string => `<tr>${cells.map((cell) => `<td>${escapeHtml(cell)}</td>`).join('')}</tr>`;
@@ -30,12 +31,14 @@ export interface LocalStatus {
   simulated: boolean;
   engine: Engine;
   session: () => SessionState;
+  /** Where a person with a phone lets this device in; absent: there is no such address. */
+  approval?: string | undefined;
 }
 
 const styles =
-  'body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #8884}code{font-family:ui-monospace,monospace}.note{border:1px solid;padding:.5rem}';
+  'body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #8884}code{font-family:ui-monospace,monospace}figure{margin:1rem 0}figure svg{width:min(16rem,100%);height:auto}figcaption{overflow-wrap:anywhere}.note{border:1px solid;padding:.5rem}';
 
-const page = (local: LocalStatus): string => {
+const page = (local: LocalStatus, code: string): string => {
   const status = local.engine.status();
   const plan = local.engine.lastPlan();
   const journal = local.engine.state.journal().slice(-50).toReversed();
@@ -53,7 +56,7 @@ const page = (local: LocalStatus): string => {
   const steps = (plan?.steps ?? []).map((step) => `<li>${escapeHtml(stepText(step))}</li>`);
   return `<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="5"><meta name="viewport" content="width=device-width"><title>${escapeHtml(local.name)} – Groundplane</title><style nonce="NONCE">${styles}</style>
 <h1>${escapeHtml(local.name)}</h1>${local.simulated ? '<p class="note"><strong>simulated</strong>: this host and its Kubernetes are a simulation</p>' : ''}
-<p>${escapeHtml(linkText(local.session()))}</p>
+<p>${escapeHtml(linkText(local.session()))}</p>${code}
 <p><strong>${escapeHtml(status.phase)}</strong>: ${escapeHtml(hostPhases[status.phase])}${status.failure === undefined ? '' : ` ${escapeHtml(`${status.failure.element}: ${status.failure.message}`)}`}</p>
 <p>Generation ${status.version?.generation ?? 0}, last good ${status.committed?.generation ?? 0}; Kubernetes ${escapeHtml(status.kubernetes.version ?? status.kubernetes.state)}</p>
 ${status.poisoned === undefined ? '' : `<p class="note">Generation ${status.poisoned.version.generation} failed and is not tried again: ${escapeHtml(status.poisoned.failure.message)}</p>`}
@@ -62,9 +65,16 @@ ${status.poisoned === undefined ? '' : `<p class="note">Generation ${status.pois
 <h2>Journal</h2><table><tbody>${journal.map((item) => row(new Date(item.atMs).toISOString(), item.text, item.state, item.failure?.message ?? '')).join('')}</tbody></table></html>`;
 };
 
+/** While it waits: the hub's page for this device, for a phone. */
+const codeOf = async (local: LocalStatus): Promise<string> => {
+  if (local.session().state !== 'lobby' || local.approval === undefined) return '';
+  const svg = await approvalCode(local.approval);
+  return `<figure>${svg}<figcaption>Read this with a phone to approve the device: <code>${escapeHtml(local.approval)}</code></figcaption></figure>`;
+};
+
 /** Serves the local page and `status.json` on loopback. Only names of this machine are answered, so that no web page elsewhere can read it by DNS tricks. */
 export const startLocalPage = async (local: LocalStatus, port: number): Promise<{ port: number; close: () => Promise<void> }> => {
-  const server: Server = createServer((request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const host = (request.headers.host ?? '').replace(/:\d+$/, '');
     if (!['127.0.0.1', 'localhost', '[::1]'].includes(host)) return void response.writeHead(403).end('ask for this page as 127.0.0.1');
     if (request.method !== 'GET') return void response.writeHead(405).end();
@@ -80,9 +90,12 @@ export const startLocalPage = async (local: LocalStatus, port: number): Promise<
         .writeHead(200, { ...headers, 'content-type': 'application/json' })
         .end(JSON.stringify({ name: local.name, simulated: local.simulated, link: local.session(), status: local.engine.status() }));
     if (request.url === '/')
-      return void response.writeHead(200, { ...headers, 'content-type': 'text/html; charset=utf-8' }).end(page(local).replace('NONCE', nonce));
+      return void response
+        .writeHead(200, { ...headers, 'content-type': 'text/html; charset=utf-8' })
+        .end(page(local, await codeOf(local)).replace('NONCE', nonce));
     return void response.writeHead(404, headers).end();
-  });
+  };
+  const server: Server = createServer((request, response) => void answer(request, response).catch(() => response.destroy()));
   const listening = Promise.withResolvers<void>();
   server.once('error', listening.reject);
   server.listen(port, '127.0.0.1', listening.resolve);

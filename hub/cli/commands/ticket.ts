@@ -24,7 +24,8 @@ const readList = async (context: Context, file: string): Promise<Attempt<SerialL
   const list = readSerials(text.value);
   const [first] = list.problems;
   if (first === undefined) return done(list);
-  const more = list.problemCount === 1 ? '' : `; ${list.problemCount - 1} more lines are wrong`;
+  const others = list.problemCount - 1;
+  const more = others === 0 ? '' : `; ${others} more ${others === 1 ? 'line is' : 'lines are'} wrong`;
   const where = first.line === 0 ? file : `${file}:${first.line}`;
   return { ok: false, trouble: trouble(where, `${printable(first.message)}${more}`, 'write one device a line, like: SN-4711,till-1') };
 };

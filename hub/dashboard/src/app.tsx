@@ -30,6 +30,7 @@ const ProfileEdit = lazy(() => import('./screens/profile-edit.tsx'));
 const ProfileDiff = lazy(() => import('./screens/profile-diff.tsx'));
 const Registries = lazy(() => import('./screens/registries.tsx'));
 const Macros = lazy(() => import('./screens/macros.tsx'));
+const FindByKey = lazy(() => import('./screens/find-by-key.tsx'));
 const ApprovePhone = lazy(() => import('./screens/approve-phone.tsx'));
 
 const NotFound = (): ReactElement => (
@@ -137,6 +138,11 @@ const LoggedIn = (): ReactElement => {
     <Switch>
       <Route path="/p/:project/*?">
         <InProject who={known} />
+      </Route>
+      <Route path="/approve">
+        <Suspense fallback={<Loading what="the screen" />}>
+          <FindByKey />
+        </Suspense>
       </Route>
       <Route path="/">
         <Start who={known} />

@@ -68,14 +68,16 @@ export const getHost: Handler<'getHost'> = async ({ principal, params, project }
 
 export const listHosts: Handler<'listHosts'> = async ({ principal, params, query, project }, deps) => {
   const limit = limitOf(query);
-  const rows = await deps.store.list('host', principal.tenant, pageQuery(query, project));
+  const keyed = query.key === undefined ? undefined : await deps.store.byLookup('host', query.key);
+  if (query.key !== undefined && (keyed?.tenant !== principal.tenant || keyed.project !== project)) return ok({ items: [] });
+  const rows = keyed !== undefined ? [keyed] : await deps.store.list('host', principal.tenant, pageQuery(query, project));
   const listed = page(rows, limit, (row) => ({ row, host: deps.fleet.host(row.id) }));
   const items = listed.items.flatMap(({ row, host }) =>
     host !== undefined && (query.state === undefined ? host.state !== 'revoked' : host.state === query.state)
       ? [{ ...hostSummary(deps, host, params.project), ...questionOf(deps, row) }]
       : [],
   );
-  return ok({ items, ...(listed.next === undefined ? {} : { next: listed.next }) });
+  return ok({ items, ...(listed.next === undefined || keyed !== undefined ? {} : { next: listed.next }) });
 };
 
 export const approveHost: Handler<'approveHost'> = async ({ principal, params, body, project }, deps) => {

@@ -90,7 +90,12 @@ export const routes = {
 
   listHosts: route('GET', '/projects/{project}/hosts', can('host.get'), 'Hosts of a project', {
     params: z.object(project),
-    query: z.object({ ...page, state: z.enum(['lobby', 'approved', 'revoked']).optional() }),
+    query: z.object({
+      ...page,
+      state: z.enum(['lobby', 'approved', 'revoked']).optional(),
+      /** The one host with this public key, if it is of this project. */
+      key: z.string().max(128).optional(),
+    }),
     response: view.pageOf(view.hostSummaryView),
   }),
   getHost: route('GET', '/projects/{project}/hosts/{name}', can('host.get'), 'A host', {

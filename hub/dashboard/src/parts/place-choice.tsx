@@ -45,6 +45,6 @@ export const PlaceChoice = ({
 /** Two machines with one key: neither is believed until a person has looked. The advice is the hub's. */
 export const Suspicion = ({ message }: { message: string }): ReactElement => (
   <p className="note suspicion">
-    <strong>Two machines with one key.</strong> <bdi>{message}</bdi>
+    <strong>Put back from approved:</strong> <bdi>{message}</bdi>
   </p>
 );

@@ -1,4 +1,4 @@
-import { useState, type ReactElement, type ReactNode } from 'react';
+import { useState, type ReactElement } from 'react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from 'wouter';
 import type { HostView } from '@groundplane/protocol/api/views';
@@ -8,6 +8,7 @@ import { approvalOf, whyNotApprove, type Place } from '../model/approval.ts';
 import { showControls } from '../model/names.ts';
 import { Button } from '../parts/button.tsx';
 import { Answer, useTitle } from '../parts/page.tsx';
+import { PhoneFrame } from '../parts/phone-frame.tsx';
 import { PlaceChoice, Suspicion } from '../parts/place-choice.tsx';
 import { Problem } from '../parts/problem.tsx';
 import { Labels, Name, Presence, Simulated } from '../parts/text.tsx';
@@ -63,6 +64,8 @@ const Compare = ({ host, approved }: { host: HostView; approved: (host: HostView
     },
   });
   const places = new Map(place === undefined ? [] : [[host.name, place] as const]);
+  const why =
+    whyNot('host.approve') ?? whyNotApprove([host.name], new Map([[host.name, host]]), places) ?? (approve.isPending ? 'It is on its way.' : undefined);
   if (isDifferent) return <Differ back={() => setIsDifferent(false)} />;
   return (
     <div className="stack">
@@ -71,15 +74,11 @@ const Compare = ({ host, approved }: { host: HostView; approved: (host: HostView
       {host.suspected !== undefined && <Suspicion message={host.suspected.message} />}
       {host.replaces !== undefined && <PlaceChoice name={host.name} replaces={host.replaces} chosen={place} choose={setPlace} />}
       {approve.error !== null && <Problem failure={approve.error} />}
-      <Button
-        kind="primary"
-        onClick={() => approve.mutate()}
-        why={
-          whyNot('host.approve') ?? whyNotApprove([host.name], new Map([[host.name, host]]), places) ?? (approve.isPending ? 'It is on its way.' : undefined)
-        }
-      >
+      <Button kind="primary" onClick={() => approve.mutate()} why={why}>
         The words match: approve
       </Button>
+      {/* Nothing hovers on a phone, so the reason stands there. */}
+      {why !== undefined && <p className="quiet">{why}</p>}
       <Button onClick={() => setIsDifferent(true)}>They differ</Button>
       <dl className="phone-facts">
         {host.serial !== undefined && (
@@ -108,15 +107,6 @@ const Compare = ({ host, approved }: { host: HostView; approved: (host: HostView
     </div>
   );
 };
-
-/** What stands around it on a small screen: no places, no keyboard, one thing to do. */
-export const PhoneFrame = ({ title, children }: { title: ReactNode; children: ReactNode }): ReactElement => (
-  <main className="phone" id="content">
-    <p className="quiet">Groundplane</p>
-    <h1>{title}</h1>
-    {children}
-  </main>
-);
 
 /** One waiting host on a phone, for the person who stands before the machine. */
 const ApprovePhone = ({ name }: { name: string }): ReactElement => {

@@ -38,12 +38,12 @@ const Waiting = ({
           <Link href={paths.host(project, host.name)}>
             <Name text={host.name} />
           </Link>{' '}
-          <Simulated when={host.simulated} /> <Link href={paths.approve(project, host.name)}>Page for a phone</Link>
+          <Simulated when={host.simulated} />
         </p>
         <p className="quiet">
           {full.data?.info !== undefined && <bdi>{`${full.data.info.os}, ${full.data.info.arch}, ${full.data.info.cpus} CPUs. `}</bdi>}
           {full.data?.serial !== undefined && <bdi>Serial {full.data.serial}. </bdi>}
-          Knocked <Age atMs={full.data?.createdAtMs ?? host.lastSeenMs} />.
+          Knocked <Age atMs={full.data?.createdAtMs ?? host.lastSeenMs} />. <Link href={paths.approve(project, host.name)}>Page for a phone</Link>
         </p>
         {full.data?.replaces !== undefined && (
           <p>
