@@ -168,7 +168,7 @@ take_in() {
   mkdir -p "$home"
   rm -rf "$home/.incoming-"*
   incoming=$(mktemp -d "$home/.incoming-XXXXXX")
-  trap 'rm -rf "$incoming"; rmdir "$home" 2>/dev/null || true' EXIT
+  trap 'rm -rf "$incoming"; rmdir "$home/versions" "$home" 2>/dev/null || true' EXIT
   trap 'exit 1' INT TERM HUP
   for each in "$package" "$(dirname "$package")/SHA256SUMS" "$(dirname "$package")/SHA256SUMS.sig"; do
     if [ -f "$each" ]; then cp "$each" "$incoming/"; fi
@@ -234,9 +234,9 @@ unpack() {
     rm -rf "$fresh"
     stop 4 "$file is not a package of the agent: it lacks $each"
   done
-  if [ -z "$root" ] && ! "$fresh/bin/node" --version >/dev/null 2>&1; then
+  if [ -z "$root" ] && ! said=$("$fresh/bin/node" --version 2>&1); then
     rm -rf "$fresh"
-    stop 3 'the Node of the package does not run on this machine; a library is missing (libstdc++6, libatomic1?)'
+    stop 3 "the Node of the package does not run on this machine: $said. If a library is missing: apt install libatomic1 libstdc++6, dnf install libatomic libstdc++, or zypper install libatomic1 libstdc++6"
   fi
   sync
   mv "$fresh" "$home/versions/$slot"
@@ -278,16 +278,8 @@ switch() {
 place_ticket() {
   mkdir -p "$data/slots"
   chmod 700 "$data"
-  if [ -n "$ticket" ]; then
-    (
-      umask 077
-      if [ "$ticket" = - ]; then cat >"$data/.ticket.new"; else cat "$ticket" >"$data/.ticket.new"; fi
-    )
-    case $(head -c 5 "$data/.ticket.new") in
-      gpt1.) ;;
-      *) rm -f "$data/.ticket.new"; stop 2 'what came as a ticket does not begin with gpt1.; copy it again from: gp ticket create' ;;
-    esac
-    chmod 600 "$data/.ticket.new"
+  if [ -n "$ticket_text" ] && [ "$ticket_text" != "$(cat "$data/ticket" 2>/dev/null)" ]; then
+    (umask 077 && printf '%s\n' "$ticket_text" >"$data/.ticket.new")
     mv -f "$data/.ticket.new" "$data/ticket"
     changed=yes
     say "wrote $data/ticket"
@@ -323,8 +315,24 @@ start_it() {
   say "$unit runs"
 }
 
+# Sets `ticket_text`; before anything is changed.
+read_ticket() {
+  case $ticket in
+    '') ticket_text='' && return ;;
+    -) ticket_text=$(head -c 40000) ;;
+    *)
+      [ -f "$ticket" ] || stop 2 "--ticket $ticket: there is no such file"
+      ticket_text=$(head -c 40000 "$ticket")
+      ;;
+  esac
+  case $ticket_text in
+    gpt1.*) ;;
+    *) stop 2 'what came as a ticket does not begin with gpt1.; copy it again from: gp ticket create' ;;
+  esac
+}
+
 install() {
-  [ -z "$ticket" ] || [ "$ticket" = - ] || [ -f "$ticket" ] || stop 2 "--ticket $ticket: there is no such file"
+  read_ticket
   check_machine
   find_package
   check_package

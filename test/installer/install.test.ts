@@ -204,7 +204,13 @@ describe.skipIf(why !== '')(`install script${why}`, () => {
     const done = live('--package', file, '--key', key, '--ticket', ticket);
     expect(done.stderr).toContain('it lacks agent/agent.mjs');
     expect(done.status).toBe(4);
-    expect(readdirSync(inRoot('opt/groundplane/versions'))).toEqual([]);
+    expect(existsSync(inRoot('opt/groundplane'))).toBe(false);
+  });
+
+  test('a ticket may come by standard input', async () => {
+    const args = [script, '--root', root, '--package', await release('1.0.0'), '--key', key, '--ticket', '-'];
+    expect(spawnSync('sh', args, { input: 'gpt1.fromStdin\n', encoding: 'utf8' }).status).toBe(0);
+    expect(readFileSync(inRoot('var/lib/groundplane/ticket'), 'utf8')).toBe('gpt1.fromStdin\n');
   });
 
   test('what is no ticket is not kept, and the old one stays', async () => {
