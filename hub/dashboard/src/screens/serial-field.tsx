@@ -62,7 +62,7 @@ export const SerialField = ({
       <summary>Only listed devices</summary>
       <div className="stack">
         <label>
-          Serial numbers, one a line, maybe with the name of the host
+          Serial numbers, one a line; beside each maybe what its host is called
           <textarea
             rows={4}
             spellCheck={false}
