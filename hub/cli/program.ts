@@ -221,11 +221,13 @@ const making: Register = (program, act) => {
     .addOption(new Option('--ttl <duration>', 'how long it lasts').argParser(duration).default(86_400_000, '1d'))
     .option('--label <key=value>', 'label for its hosts; may be repeated', labels, {})
     .option('--auto-approve', 'hosts do not wait in the lobby')
-    .action((name: string, options: { uses?: number; serials?: string; ttl: number; label: Record<string, string>; autoApprove?: boolean }) =>
+    .option('--out <file>', 'write the ticket there, for its owner only, instead of printing it')
+    .action((name: string, options: { uses?: number; serials?: string; ttl: number; label: Record<string, string>; autoApprove?: boolean; out?: string }) =>
       act(async (context) =>
         (await import('./commands/ticket.ts')).createTicket(context, name, {
           uses: options.uses,
           serials: options.serials,
+          out: options.out,
           ttlMs: options.ttl,
           labels: options.label,
           autoApprove: options.autoApprove === true,

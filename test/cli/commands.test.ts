@@ -272,6 +272,19 @@ describe('everything else', () => {
     await writeFile(list, 'SN-1,till-1\nSN-2,Till_2\nSN-1\n');
     const wrong = await hub.gp(['ticket', 'create', 'wrong', '--serials', list, '--project', 'stores']);
     expect(wrong).toMatchObject({ code: 1, error: expect.stringMatching(/serials\.csv:2.*Till_2 is not a possible name.*; 1 more line is wrong/s) });
+    const file = join(hub.folder, 'ticket');
+    const kept = await hub.gp(['ticket', 'create', 'kept', '--out', file, '--project', 'stores']);
+    expect(kept).toMatchObject({ code: 0, out: expect.not.stringContaining('gpt1.') });
+    expect(await readFile(file, 'utf8')).toMatch(/^gpt1\.\S+\n$/);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    expect(await hub.gp(['ticket', 'create', 'more', '--out', file, '--project', 'stores'])).toMatchObject({
+      code: 1,
+      error: expect.stringContaining('is there already'),
+    });
+    expect((await hub.gp(['ticket', 'create', 'kept', '--out', `${file}-2`, '--project', 'stores'])).code).toBe(1);
+    await expect(stat(`${file}-2`)).rejects.toThrow('ENOENT');
+    expect((await hub.gp(['ticket', 'list', '-o', 'json', '--project', 'stores'])).out).not.toContain('"more"');
+    expect((await hub.gp(['ticket', 'delete', 'kept', '--yes', '--project', 'stores'])).code).toBe(0);
     expect((await hub.gp(['ticket', 'delete', 'listed', '--yes', '--project', 'stores'])).code).toBe(0);
     expect((await hub.gp(['delete', 'project', 'stores', '--yes'])).error).toContain('still has ticket batch');
     expect((await hub.gp(['ticket', 'delete', 'batch', '--yes', '--project', 'stores'])).code).toBe(0);
