@@ -8,6 +8,8 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // One second says nothing on a machine where two browsers start beside it.
+    expect: { poll: { timeout: 20_000 } },
     // A suite that leaves something running is a defect; do not wait for it politely.
     teardownTimeout: 5_000,
   },
