@@ -208,7 +208,7 @@ describe.skipIf(reason !== undefined)(`journeys in Chromium${reason === undefine
     await page.goto('/p/retail/profiles/edge-base/1.2.0?tab=yaml');
     await expect.poll(() => page.getByRole('button', { name: 'Release', exact: true }).getAttribute('title')).toContain('is released and never changes');
     await page.getByRole('button', { name: 'Continue as 1.3.0' }).click();
-    await page.getByText('is released and never changes').waitFor({ state: 'detached' });
+    await page.getByText('is released and never changes').first().waitFor({ state: 'detached' });
     await page.getByRole('textbox', { name: 'Profile as YAML' }).click();
     await page.keyboard.press('Control+Home');
     await page.keyboard.type('nonsense: true\n');
