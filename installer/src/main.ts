@@ -8,13 +8,13 @@ import { flash } from './flash/flash.ts';
 import { buildAgentPackages } from './package.ts';
 
 const usage = `npm run build                 bundles of agent, hub and gp
-npm run build -- agent        packages of the agent, with install script and digests
+npm run installer -- agent     packages of the agent, with install script and digests
   --out DIR                   where to put them (needed)
   --arch x64,arm64            default: the architecture of this machine
   --sign KEY.pem              signs SHA256SUMS with this Ed25519 key
   --version VERSION           default: the version of this source
   --level 1…22                of zstd; default 12. 19 saves a tenth and takes ten times as long
-npm run build -- flash IMAGE DEVICE|FILE
+npm run installer -- flash IMAGE DEVICE|FILE
                               writes a disk image (plain, .zst or .gz), reads it back, and reports in lines of JSON
   --yes                       what is on the device may be lost
   --yes-partition             DEVICE may be a partition
