@@ -15,6 +15,7 @@ const scripts = {
   sim: ['test/sim/main.ts'],
   bench: ['test/fleet/main.ts'],
   build: ['installer/src/main.ts'],
+  installer: ['installer/src/main.ts'],
   check: ['test/run.ts', '--only', 'check'],
   gp: ['hub/cli/main.ts'],
 };

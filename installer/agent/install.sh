@@ -254,11 +254,15 @@ put() {
   say "wrote $2"
 }
 
+# The way back leads to a version that was healthy: an update over a bad update must not throw the good one away.
 switch() {
   old=$(readlink "$home/current" 2>/dev/null) || old=''
   if [ "$old" = "versions/$slot" ]; then return; fi
-  if [ -n "$old" ] && [ -d "$home/$old" ]; then
-    ln -sfn "$old" "$home/.previous.new"
+  back=$(readlink "$home/previous" 2>/dev/null) || back=''
+  healthy=$(cat "$data/slots/healthy" 2>/dev/null) || healthy=''
+  if [ -n "$old" ] && [ -d "$home/$old" ] && ! { [ -n "$back" ] && [ "$back" = "versions/$healthy" ] && [ -d "$home/$back" ]; }; then
+    back=$old
+    ln -sfn "$back" "$home/.previous.new"
     mv -fT "$home/.previous.new" "$home/previous"
   fi
   rm -f "$data/slots/started"
@@ -269,7 +273,7 @@ switch() {
   # Two slots: this one and the one to go back to.
   for each in "$home/versions"/*; do
     case $each in
-      "$home/versions/$slot" | "$home/$old") ;;
+      "$home/versions/$slot" | "$home/$back") ;;
       *) rm -rf "$each" ;;
     esac
   done
@@ -311,7 +315,7 @@ start_it() {
     say "$unit runs already, nothing has changed"
     return
   fi
-  "$systemctl" restart "$unit" || stop 1 "$unit did not start. Look at: journalctl -u $unit -n 50"
+  "$systemctl" restart "$unit" || stop 1 "$unit did not start; systemd goes on trying, and after three starts the version before is taken up again. Look at: journalctl -u $unit -n 50"
   say "$unit runs"
 }
 

@@ -4,15 +4,21 @@ import { parseArgs } from 'node:util';
 import { agentArchs, type AgentArch } from '@groundplane/protocol/agent-package';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { buildAll } from './build.ts';
+import { flash } from './flash/flash.ts';
 import { buildAgentPackages } from './package.ts';
 
 const usage = `npm run build                 bundles of agent, hub and gp
-npm run build -- agent        packages of the agent, with install script and digests
+npm run installer -- agent     packages of the agent, with install script and digests
   --out DIR                   where to put them (needed)
   --arch x64,arm64            default: the architecture of this machine
   --sign KEY.pem              signs SHA256SUMS with this Ed25519 key
   --version VERSION           default: the version of this source
-  --level 1…22                of zstd; default 12. 19 saves a tenth and takes ten times as long`;
+  --level 1…22                of zstd; default 12. 19 saves a tenth and takes ten times as long
+npm run installer -- flash IMAGE DEVICE|FILE
+                              writes a disk image (plain, .zst or .gz), reads it back, and reports in lines of JSON
+  --yes                       what is on the device may be lost
+  --yes-partition             DEVICE may be a partition
+  --sha256 HEX                digest of the image file`;
 
 const isArch = (text: string): text is AgentArch => (agentArchs as readonly string[]).includes(text);
 
@@ -67,10 +73,26 @@ const agent = async (args: readonly string[]): Promise<void> => {
     process.stderr.write('SHA256SUMS is not signed; use --sign KEY.pem, or hand the digest of the package on by a way that you trust\n');
 };
 
+const flashCommand = async (args: readonly string[]): Promise<void> => {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { yes: { type: 'boolean', default: false }, 'yes-partition': { type: 'boolean', default: false }, sha256: { type: 'string' } },
+  });
+  const [image, target] = positionals;
+  if (image === undefined || target === undefined || positionals.length > 2) return stopWith(usage, 2);
+  const line = (value: object): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
+  const done = await flash({ image, target, sha256: values.sha256, isSure: values.yes, mayBePartition: values['yes-partition'], onEvent: line });
+  if (done.ok) return;
+  line({ event: 'error', ...done.failure });
+  return stopWith(`${done.failure.element}: ${done.failure.message}`, 1);
+};
+
 const main = async (): Promise<void> => {
   const [command, ...args] = process.argv.slice(2);
   if (command === undefined) return await buildAll();
   if (command === 'agent') return await agent(args);
+  if (command === 'flash') return await flashCommand(args);
   return stopWith(command === 'help' || command === '--help' ? usage : `unknown command ${command}\n${usage}`, command.endsWith('help') ? 0 : 2);
 };
 

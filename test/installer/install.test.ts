@@ -86,6 +86,15 @@ describe.skipIf(why !== '')(`install script${why}`, () => {
     expect(readlinkSync(inRoot('opt/groundplane/previous'))).toMatch(/^versions\/1\.1\.0-/);
   });
 
+  test('an update over a bad update keeps the way back to the good one', async () => {
+    live('--package', await release('1.0.0'), '--key', key, '--ticket', ticket);
+    const good = readlinkSync(inRoot('opt/groundplane/current'));
+    writeFileSync(inRoot('var/lib/groundplane/slots/healthy'), `${good.replace('versions/', '')}\n`);
+    for (const version of ['1.1.0', '1.2.0']) expect(live('--package', await release(version, 'crash'), '--key', key).status).toBe(0);
+    expect(readlinkSync(inRoot('opt/groundplane/previous'))).toBe(good);
+    expect(readdirSync(inRoot('opt/groundplane/versions')).map((name) => name.split('-')[0])).toEqual(['1.0.0', '1.2.0']);
+  });
+
   test('the same version built anew is another slot', async () => {
     live('--package', await release('1.0.0'), '--key', key, '--ticket', ticket);
     const first = readlinkSync(inRoot('opt/groundplane/current'));

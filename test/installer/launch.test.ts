@@ -8,6 +8,13 @@ import { lacking, scriptsFolder, standInFiles } from './packages.ts';
 const why = lacking([]);
 const script = join(scriptsFolder, 'launch.sh');
 
+const noCheck = lacking(['shellcheck']);
+test.skipIf(noCheck !== '')(`shellcheck finds nothing in the scripts${noCheck}`, () => {
+  const checked = spawnSync('shellcheck', [script, join(scriptsFolder, 'install.sh')], { encoding: 'utf8' });
+  expect(checked.stdout).toBe('');
+  expect(checked.status).toBe(0);
+});
+
 describe.skipIf(why !== '')(`which slot starts${why}`, () => {
   /** Current, usable, previous, healthy, started, count → decision. */
   const table: [string, string, string, string, string, string, string, string][] = [
