@@ -116,7 +116,7 @@ const replaceObject = async (args: StepArgs['applyObject'], context: ExecuteCont
       'a field changed that Kubernetes does not let change, and making it anew would lose data. Give the new one another name',
     );
   }
-  const gone = await cluster.delete(args.ref, { propagation: 'Background', ...uidOf(context, args.ref) });
+  const gone = await deleteOurs(context, cluster, args.ref);
   if (!gone.ok) return gone;
   context.event({
     type: 'normal',
@@ -130,6 +130,20 @@ const replaceObject = async (args: StepArgs['applyObject'], context: ExecuteCont
 const uidOf = (context: ExecuteContext, ref: ObjectRef): { uid?: string } => {
   const uid = context.state.object(ref)?.uid;
   return uid === undefined || uid === '' ? {} : { uid };
+};
+
+/**
+ * Deletes the object that we noted, and no other of its name; except that we may have made it anew ourselves and died before that was noted. Labels alone do not
+ * say so, since people copy objects with them: the fields have to be ours too.
+ */
+const deleteOurs = async (context: ExecuteContext, cluster: Cluster, ref: ObjectRef): Promise<Result<void>> => {
+  const gone = await cluster.delete(ref, { propagation: 'Background', ...uidOf(context, ref) });
+  if (gone.ok || gone.failure.code !== 'object-replaced') return gone;
+  const live = await cluster.get(ref);
+  if (!live.ok) return live.failure.code === 'not-found' ? ok(undefined) : live;
+  const { uid, labels } = live.value.metadata;
+  const isOurs = labels?.[managedLabel] === 'true' && Object.keys(ownedFields(live.value, fieldManager)).length > 0;
+  return isOurs && uid !== undefined ? await cluster.delete(ref, { propagation: 'Background', uid }) : gone;
 };
 
 /** A namespace that another layer of ours still lives in goes to that layer; one that holds somebody else's things is theirs from now on. */
@@ -154,7 +168,7 @@ export const pruneObject: Executor<'pruneObject'> = async (args, context) => {
     if (!others.ok) return others;
     if (others.value !== undefined) return keepNamespace(args, context, others.value);
   }
-  const gone = await found.value.delete(args.ref, { propagation: 'Background', ...uidOf(context, args.ref) });
+  const gone = await deleteOurs(context, found.value, args.ref);
   if (!gone.ok && gone.failure.code !== 'object-replaced' && gone.failure.code !== 'kind-unknown') return gone;
   if (!gone.ok)
     context.event({ type: 'normal', reason: 'ObjectKept', layer: args.layer, message: `${refText(args.ref)} stays: it was made anew by somebody else` });
