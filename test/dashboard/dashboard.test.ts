@@ -120,6 +120,7 @@ describe.skipIf(reason !== undefined)(`dashboard in Chromium${reason === undefin
 
   test('on a narrow screen nothing has to be scrolled sideways', { timeout: 240_000 }, async () => {
     const server = await start({ hosts: 24 });
+    addDoubts(server.fixture.world, Date.now());
     const { context, page } = await openPage(browser, server.url, 'light', { width: 400, height: 860 });
     await logIn(page, server.credentials);
     for (const [name, path, text] of screens) {
