@@ -1,10 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { dashboardApp } from '@groundplane/hub/web/dashboard';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { buildDashboard, type DashboardBuild } from '@groundplane/hub/dashboard/build';
 
 let dir: string;
@@ -110,8 +109,7 @@ describe('while it is being built', () => {
     expect(waiting.headers.get('retry-after')).toBe('1');
     expect(await waiting.text()).toContain('http-equiv="refresh"');
     gate.resolve(built.outDir);
-    await sleep(20);
-    expect((await app.request('/')).status).toBe(200);
+    await expect.poll(async () => (await app.request('/')).status).toBe(200);
   });
   test('a failure is shown as text and tried again', async () => {
     let tries = 0;
@@ -121,11 +119,15 @@ describe('while it is being built', () => {
         return tries === 1 ? Promise.reject(new Error('<b>broken</b>')) : Promise.resolve(built.outDir);
       },
     });
-    await sleep(20);
-    const failed = await app.request('/');
-    expect(failed.status).toBe(500);
+    const failed = await vi.waitFor(
+      async () => {
+        const answer = await app.request('/');
+        expect(answer.status).toBe(500);
+        return answer;
+      },
+      { timeout: 20_000 },
+    );
     expect(await failed.text()).toContain('&#60;b&#62;broken');
-    await sleep(20);
-    expect((await app.request('/')).status).toBe(200);
+    await expect.poll(async () => (await app.request('/')).status).toBe(200);
   });
 });
