@@ -8,8 +8,10 @@ import { createEgress } from '../src/registry/egress.ts';
 import { endpointsOf } from '../src/registry/endpoints.ts';
 import { registryLimits } from '../src/registry/limits.ts';
 import { createOciClient, type OciClient } from '../src/registry/oci-client.ts';
+import { referenceText, type Reference } from '../src/registry/oci-reference.ts';
 import { systemClock } from '../src/system/clock.ts';
 import { notice, type Context } from './io.ts';
+import { printOne } from './output/print.ts';
 import { readSettings } from './settings.ts';
 
 /** Flags of every command that talks to a registry from this machine. */
@@ -93,4 +95,10 @@ export const localRegistry = async (context: Context, registry: string, flags: R
     ...(flags.limitRate === undefined ? {} : { throttle: createThrottle(systemClock, flags.limitRate) }),
   });
   return ok({ client, close: () => egress.close() });
+};
+
+/** Where a pushed artifact is, and its digest: what a script pins. */
+export const printPushed = async (context: Context, pushed: { reference: Reference; digest: string }): Promise<void> => {
+  const answer = { reference: referenceText(pushed.reference), digest: pushed.digest };
+  await printOne(context, answer, answer.reference, () => `${answer.reference}@${answer.digest}\n`);
 };

@@ -27,7 +27,8 @@ export const pinnedNode = {
   },
 } as const;
 
-const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+/** Lower-case hexadecimal, as `sha256sum` writes it. */
+export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 const cacheFolder = (): string => join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'groundplane', 'node');
 

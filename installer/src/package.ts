@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey, sign } from 'node:crypto';
+import { createPrivateKey, sign } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { agentManifestSchema, agentPackageName, agentVersionSchema, type AgentAr
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { pack } from 'tar-stream';
 import { buildAgent } from './build.ts';
-import { nodeBinary, pinnedNode } from './node-binary.ts';
+import { nodeBinary, pinnedNode, sha256 } from './node-binary.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const scripts = join(root, 'installer', 'agent');
@@ -25,8 +25,6 @@ export interface PackageIdentity {
   arch: AgentArch;
   node: string;
 }
-
-const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 const byPath = (a: PackageFile, b: PackageFile): number => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0);
 

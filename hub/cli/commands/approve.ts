@@ -69,17 +69,15 @@ const approveAll = async (context: Context, connection: Connection, options: App
   if (!lobby.ok) return apiTrouble(lobby.failure);
   // Whoever claims the place of a known host, or shares a key with another machine, is for a person to decide, one by one.
   const questions = { replaces: 'has the serial number of a known host', clone: 'has a key that two machines use' } as const;
-  const asking = lobby.value.filter((host) => host.question !== undefined);
   const waiting = lobby.value.filter((host) => host.question === undefined);
-  for (const { name, question } of asking)
-    await notice(
-      context,
-      `host ${printable(name)} ${question === undefined ? '' : questions[question]} and was left in the lobby: gp describe host ${printable(name)}`,
-    );
+  const isAsked = waiting.length < lobby.value.length;
+  for (const { name, question } of lobby.value)
+    if (question !== undefined)
+      await notice(context, `host ${printable(name)} ${questions[question]} and was left in the lobby: gp describe host ${printable(name)}`);
   if (waiting.length === 0) {
-    if (asking.length === 0) await notice(context, 'nobody waits in the lobby');
+    if (!isAsked) await notice(context, 'nobody waits in the lobby');
     await print(context, [], true);
-    return asking.length === 0 ? exits.ok : exits.partly;
+    return isAsked ? exits.partly : exits.ok;
   }
   const shown = waiting
     .slice(0, 20)
@@ -108,7 +106,7 @@ const approveAll = async (context: Context, connection: Connection, options: App
     await context.io.stderr.write(troubleText(item, (text) => painter(context, context.io.stderr)('bad', text)));
   }
   await print(context, hosts, true);
-  if (failed === 0) return asking.length === 0 ? exits.ok : exits.partly;
+  if (failed === 0) return isAsked ? exits.partly : exits.ok;
   return hosts.length > 0 ? exits.partly : denied === failed ? exits.denied : exits.error;
 };
 

@@ -6,9 +6,9 @@ import { readArchive } from '../../src/archive/read.ts';
 import { lintPackFiles } from '../../src/pack/lint.ts';
 import { readPack } from '../../src/pack/read.ts';
 import { packFiles } from '../../src/pack/write.ts';
-import { parseReference, referenceText } from '../../src/registry/oci-reference.ts';
+import { parseReference } from '../../src/registry/oci-reference.ts';
 import { packArchiveLimits, pullPack, pushPack } from '../../src/registry/units.ts';
-import { localRegistry, type RegistryFlags } from '../local-registry.ts';
+import { localRegistry, type RegistryFlags, printPushed } from '../local-registry.ts';
 import type { Context } from '../io.ts';
 import { printOne } from '../output/print.ts';
 import { exits, trouble, type Outcome, type Trouble } from '../trouble.ts';
@@ -37,8 +37,7 @@ export const packPush = async (context: Context, path: string, text: string, fla
   try {
     const pushed = await pushPack(registry.value.client, reference.value, Buffer.from(built.value.bytes), { force: flags.force === true });
     if (!pushed.ok) return failureTrouble(pushed.failure);
-    const answer = { reference: referenceText(pushed.value.reference), digest: pushed.value.digest };
-    await printOne(context, answer, answer.reference, () => `${answer.reference}@${answer.digest}\n`);
+    await printPushed(context, pushed.value);
     return exits.ok;
   } finally {
     registry.value.close();

@@ -5,12 +5,12 @@ import { parse as parseYaml } from 'yaml';
 import { apiBase } from '@groundplane/protocol/api/routes';
 import { apiVersion, profileDocumentSchema } from '@groundplane/protocol/profile';
 import { layoutStore } from '../../src/media/layout-store.ts';
-import { parseReference, referenceText } from '../../src/registry/oci-reference.ts';
+import { parseReference } from '../../src/registry/oci-reference.ts';
 import { profileBlobs, pullProfile, pushProfile } from '../../src/registry/units.ts';
 import { registryLimits } from '../../src/registry/limits.ts';
 import { connect } from '../connect.ts';
 import type { Context } from '../io.ts';
-import { localRegistry, type RegistryFlags } from '../local-registry.ts';
+import { localRegistry, type RegistryFlags, printPushed } from '../local-registry.ts';
 import { printOne, yamlText } from '../output/print.ts';
 import { apiTrouble, exits, trouble, usage, type Outcome } from '../trouble.ts';
 import { uploadBlob } from '../upload.ts';
@@ -55,8 +55,7 @@ export const profilePush = (context: Context, text: string, target: string, flag
       const document = await yamlText({ apiVersion, kind: 'Profile', metadata: { name, version, labels }, spec });
       const pushed = await pushProfile(registry.value.client, reference.value, document, store, { force: flags.force === true });
       if (!pushed.ok) return failureTrouble(pushed.failure);
-      const answer = { reference: referenceText(pushed.value.reference), digest: pushed.value.digest };
-      await printOne(context, answer, answer.reference, () => `${answer.reference}@${answer.digest}\n`);
+      await printPushed(context, pushed.value);
       return exits.ok;
     } finally {
       registry.value.close();
