@@ -58,7 +58,7 @@ export const explainGoFailure = (what: string, output: string): ReturnType<typeo
   return fail('blocked', 'lab-build-failed', element, `${what} failed:\n${last}`);
 };
 
-const runGo = async (what: string, args: string[], cwd: string): Promise<Result<string>> =>
+export const runGo = async (what: string, args: string[], cwd: string): Promise<Result<string>> =>
   await new Promise((resolve) => {
     const child = spawn('go', args, { cwd, env: goEnvironment(), stdio: ['ignore', 'pipe', 'pipe'], timeout: buildMsMax });
     let stdout = '';
@@ -112,7 +112,7 @@ const copyStages = async (moduleFolder: string, target: string): Promise<void> =
 /**
  * Holds a lock that the kernel frees when this process dies: an abstract socket name can be bound once. A lock file would outlive a crash.
  */
-const acquireLock = async (name: string, progress: (line: string) => void): Promise<Result<() => void>> => {
+export const acquireLock = async (name: string, progress: (line: string) => void): Promise<Result<() => void>> => {
   const deadline = performance.now() + buildMsMax;
   for (let attempt = 0; performance.now() < deadline; attempt += 1) {
     const release = await new Promise<(() => void) | undefined>((resolve, reject) => {

@@ -1,0 +1,5 @@
+import { boot } from './boot.ts';
+import type { Scenario } from './scenario.ts';
+
+/** In the order in which they run: what the next ones rely on comes first. */
+export const scenarios: readonly Scenario[] = [boot];
