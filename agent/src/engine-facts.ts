@@ -1,8 +1,12 @@
 import type { BundleLayer, Version } from '@groundplane/protocol/bundle';
 import { ok, type Result } from '@groundplane/protocol/failure';
 import { isForHost, targetLayers, type HostFacts, type ObservedKubernetes, type ObservedObject, type TargetLayer } from '@groundplane/protocol/plan/facts';
+import { createLease } from './cluster/lease.ts';
+import { observeNodes } from './distribution/nodes.ts';
+import { memoryOf, observeDistribution, type KubernetesDeps } from './observe/distribution.ts';
 import { observeOs } from './observe/os.ts';
 import { createObjectView, type ObjectView } from './observe/packs.ts';
+import type { Clock } from './port/clock.ts';
 import type { Cluster } from './port/cluster.ts';
 import type { Host } from './port/host.ts';
 import { writes, type DesiredRecord, type State } from './store/state.ts';
@@ -29,9 +33,27 @@ const layersOf = (record: DesiredRecord): TargetLayer[] => {
 };
 
 /** Gathers everything the planner wants to know, and keeps the connection to Kubernetes between rounds. */
-export const createFactFinder = (deps: { state: State; host: Host; openCluster: OpenCluster; onChange: () => void }) => {
+export const createFactFinder = (deps: {
+  state: State;
+  host: Host;
+  openCluster: OpenCluster;
+  clock: Clock;
+  kubernetes: KubernetesDeps | undefined;
+  onChange: () => void;
+}) => {
   const { state, host } = deps;
   let opened: Opened | undefined;
+  const lease = createLease({
+    self: () => state.kv<{ host: string }>('host')?.host ?? '',
+    clock: deps.clock,
+    cluster: () => (isCandidate() ? opened?.cluster : undefined),
+    onChange: deps.onChange,
+  });
+  /** A control plane of a cluster that the agents brought up themselves. */
+  const isCandidate = (): boolean => {
+    const memory = memoryOf(state);
+    return memory?.state === 'joined' && memory.setup.role === 'control-plane';
+  };
 
   const close = (): void => {
     opened?.view.close();
@@ -59,16 +81,55 @@ export const createFactFinder = (deps: { state: State; host: Host; openCluster: 
     const owned = state.objects();
     // A layer that is going may still have hooks to run, though none of its objects is left.
     if (owned.length === 0 && !layers.some((layer) => layer.kind !== 'os') && !state.layers().some((row) => row.layer.hooks.length > 0)) return none;
+    const managed = managedPath();
+    if (managed === 'not yet')
+      return {
+        ...none,
+        kubernetes: {
+          state: 'unreachable',
+          failure: { kind: 'retry', code: 'cluster-waiting', element: 'Kubernetes', message: 'this host is not a member of its cluster yet' },
+        },
+      };
     const path =
+      managed ??
       record.bundle?.layers.find((layer) => layer.kind === 'kubernetes')?.kubernetes?.kubeconfigPath ??
       (record.bundle === undefined ? state.kv<string>('kubeconfigPath') : undefined);
     const connection = await open(path);
     if (!connection.ok) return { ...none, kubernetes: { state: 'unreachable', failure: connection.failure } };
     const version = await connection.value.cluster.version();
+    // A node's certificate is renewed under our feet: another try reads the file again.
+    if (!version.ok && managed !== undefined) close();
     if (!version.ok) return { ...none, kubernetes: { state: 'unreachable', failure: version.failure } };
     const objects = await connection.value.view.observe(layers.filter((layer) => layer.kind !== 'os'));
     if (!objects.ok) return { ...none, kubernetes: { state: 'unreachable', failure: objects.failure } };
     return { kubernetes: { state: 'reachable', version: version.value }, objects: objects.value };
+  };
+
+  /** The kubeconfig of a Kubernetes that we brought up; undefined where we did not. */
+  const managedPath = (): string | undefined => {
+    const memory = memoryOf(state);
+    const target = state.slot('current')?.bundle?.layers.find((layer) => layer.kubernetes?.managed !== undefined);
+    if (memory?.state !== 'joined') return target === undefined && memory === undefined ? undefined : 'not yet';
+    const distribution = deps.kubernetes?.distribution(memory.setup.spec.distribution);
+    return memory.setup.role === 'control-plane' ? distribution?.adminConfig : distribution?.nodeConfig;
+  };
+
+  const openNow = async (): Promise<Cluster | undefined> => {
+    const path = managedPath();
+    const connection = path === undefined || path === 'not yet' ? undefined : await open(path);
+    return connection?.ok === true ? connection.value.cluster : undefined;
+  };
+
+  const distributionFacts = async (record: DesiredRecord): Promise<Result<HostFacts['distribution']>> => {
+    if (deps.kubernetes === undefined) return ok(undefined);
+    const memory = memoryOf(state);
+    const cluster = memory?.state === 'joined' ? await openNow() : undefined;
+    const nodes = cluster === undefined ? undefined : await observeNodes(cluster, memory?.setup.role === 'worker' ? memory.setup.identity.name : undefined);
+    if (nodes?.ok === false) close();
+    return observeDistribution({ ...deps.kubernetes, state, wallMs: deps.clock.wallMs() }, record, {
+      state: nodes?.ok === true ? nodes.value : undefined,
+      isKeeper: isCandidate() && (await lease.check()),
+    });
   };
 
   const gather = async (record: DesiredRecord, committed: Version | undefined, rollback: boolean): Promise<Result<HostFacts>> => {
@@ -79,7 +140,9 @@ export const createFactFinder = (deps: { state: State; host: Host; openCluster: 
       state.os(),
     );
     if (!os.ok) return os;
-    const applier = record.desired.cluster?.applier ?? record.desired.detached !== true;
+    const distribution = await distributionFacts(record);
+    if (!distribution.ok) return distribution;
+    const applier = (record.desired.cluster?.applier ?? record.desired.detached !== true) && !(isCandidate() && lease.isElsewhere());
     const seen = await observeKubernetes(
       record,
       layers.map((item) => item.layer).filter((layer) => isForHost(layer, applier)),
@@ -92,10 +155,11 @@ export const createFactFinder = (deps: { state: State; host: Host; openCluster: 
       ownedOs: state.os(),
       os: os.value,
       kubernetes: seen.kubernetes,
+      distribution: distribution.value,
       objects: seen.objects,
       hooksDone: state.hooksDone(),
     });
   };
 
-  return { gather, close, connection: (): Opened | undefined => opened, forget: (): void => opened?.view.forget() };
+  return { gather, close, openNow, runLease: lease.run, connection: (): Opened | undefined => opened, forget: (): void => opened?.view.forget() };
 };

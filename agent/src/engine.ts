@@ -6,12 +6,14 @@ import { fail, ok, type Failure, type Result } from '@groundplane/protocol/failu
 import { limits } from '@groundplane/protocol/limits';
 import type { HostEvent, HostStatus } from '@groundplane/protocol/observed';
 import type { HostFacts, Plan } from '@groundplane/protocol/plan/facts';
+import { waitingCodes } from '@groundplane/protocol/plan/distribution';
 import { planHost } from '@groundplane/protocol/plan/host';
 import { stepLayer, stepText, type Step } from '@groundplane/protocol/plan/steps';
 import { createFactFinder, type OpenCluster } from './engine-facts.ts';
 import { hostStatus } from './engine-status.ts';
 import { executeStep } from './execute/table.ts';
 import type { Outbox } from './link/outbox.ts';
+import type { KubernetesDeps } from './observe/distribution.ts';
 import { patchBase } from './link/patch.ts';
 import { sleep, type Clock } from './port/clock.ts';
 import type { ContentSource } from './port/content.ts';
@@ -28,6 +30,8 @@ export interface EngineDeps {
   clock: Clock;
   random: Random;
   outbox: Outbox;
+  /** The means to bring Kubernetes up; absent where hosts only use one. */
+  kubernetes?: KubernetesDeps | undefined;
   /** Something is new in the outbox. `isUrgent`: a phase ended; otherwise it may wait for more. */
   onNews: (isUrgent: boolean) => void;
 }
@@ -35,6 +39,7 @@ export interface EngineDeps {
 /** How often the OS layer is looked at when nothing else happens, and how many such looks until Kubernetes is read anew. */
 const lookMs = 60_000;
 const looksPerResync = 5;
+const waitLookMs = 5_000;
 /** Rounds in a row without rest before the pace slows down. */
 const calmRounds = 5;
 
@@ -50,6 +55,7 @@ const surroundings: readonly string[] = [
   'disk-read-only',
   'disk-error',
   'host-error',
+  ...waitingCodes,
 ];
 /** Not failures at all: look again at once. */
 const goOn: readonly string[] = ['superseded', 'replacing'];
@@ -74,7 +80,7 @@ export const createEngine = (deps: EngineDeps) => {
   let phase: HostStatus['phase'] | undefined;
 
   const wake = (): void => wakeUp.resolve();
-  const finder = createFactFinder({ state, host: deps.host, openCluster: deps.openCluster, onChange: wake });
+  const finder = createFactFinder({ state, host: deps.host, openCluster: deps.openCluster, clock, kubernetes: deps.kubernetes, onChange: wake });
 
   const event = (item: Omit<HostEvent, 'atMs'>): void => {
     store.commit(outbox.event({ ...item, atMs: clock.wallMs() }));
@@ -140,6 +146,8 @@ export const createEngine = (deps: EngineDeps) => {
       host: deps.host,
       cluster: connection?.cluster,
       view: connection?.view,
+      openCluster: finder.openNow,
+      kubernetes: deps.kubernetes,
       clock,
       target,
       signal,
@@ -243,9 +251,17 @@ export const createEngine = (deps: EngineDeps) => {
     wakeUp = Promise.withResolvers<void>();
   };
 
+  const tellInfo = async (): Promise<void> => {
+    const info = await deps.host.info();
+    const address = await deps.kubernetes?.address();
+    const more = deps.kubernetes === undefined ? {} : { sealKey: deps.kubernetes.sealKey().publicKey, ...(address === undefined ? {} : { address }) };
+    store.commit(outbox.info({ ...info, ...more }));
+  };
+
   const run = async (signal: AbortSignal): Promise<void> => {
     signal.addEventListener('abort', () => supersede.abort(), { once: true });
-    store.commit(outbox.info(await deps.host.info()));
+    await tellInfo();
+    void finder.runLease(signal);
     let failures = 0;
     let busy = 0;
     while (!signal.aborted) {
@@ -265,9 +281,12 @@ export const createEngine = (deps: EngineDeps) => {
       failures = isFailing ? failures + 1 : 0;
       report();
       if (!isFailing && state.slot('candidate') === undefined) collect();
-      const backoffMs = Math.min(lookMs, limits.backoffMinMs * 2 ** Math.min(failures, 10)) * (0.5 + deps.random.fraction() / 2);
+      // Others act first: their move shows within seconds, and looking costs little.
+      const isWaiting = isFailing && waitingCodes.includes(outcome.failure.code);
+      const backoffMs = Math.min(isWaiting ? waitLookMs : lookMs, limits.backoffMinMs * 2 ** Math.min(failures, 10)) * (0.5 + deps.random.fraction() / 2);
       await pause(isFailing ? backoffMs : lookMs * (0.75 + deps.random.fraction() / 2), signal);
       looks += 1;
+      if (deps.kubernetes !== undefined) await tellInfo();
       if (looks % looksPerResync === 0) finder.forget();
     }
     finder.close();

@@ -1,6 +1,7 @@
 import type { Result } from '@groundplane/protocol/failure';
 import type { HostEvent } from '@groundplane/protocol/observed';
 import type { StepArgs, StepKind } from '@groundplane/protocol/plan/steps';
+import type { KubernetesDeps } from '../observe/distribution.ts';
 import type { ObjectView } from '../observe/packs.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Cluster } from '../port/cluster.ts';
@@ -14,6 +15,9 @@ export interface ExecuteContext {
   host: Host;
   cluster: Cluster | undefined;
   view: ObjectView | undefined;
+  /** Opens the connection when it could not be opened before the plan: a cluster that the plan itself made. */
+  openCluster?: (() => Promise<Cluster | undefined>) | undefined;
+  kubernetes?: KubernetesDeps | undefined;
   clock: Clock;
   target: DesiredRecord;
   /** Aborts when a newer generation supersedes this plan, or the agent stops. */

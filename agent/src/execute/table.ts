@@ -3,6 +3,21 @@ import type { Step, StepKind } from '@groundplane/protocol/plan/steps';
 import type { AgentWrite } from '../port/store.ts';
 import type { ExecuteContext, Executor } from './context.ts';
 import { runHook } from './hooks.ts';
+import { endTurn, giveTurn, inviteHost, removeNode } from './keeper.ts';
+import {
+  initKubernetes,
+  joinKubernetes,
+  leaveKubernetes,
+  markApplied,
+  placeProgram,
+  removePrograms,
+  renewCertificates,
+  repairKubernetes,
+  saveDatastore,
+  setHostNames,
+  startKubernetes,
+  upgradeKubernetes,
+} from './kubernetes.ts';
 import { beginLayer, commit, finishLayer, forgetLayer, relabelLayer } from './layers.ts';
 import { reloadUnits, restoreFile, restoreSysctl, restoreUnit, setSysctl, setUnit, writeFile } from './os.ts';
 import { loadModule, restoreModule, restoreUser, setUser } from './os-accounts.ts';
@@ -26,6 +41,22 @@ const executors: { [K in StepKind]: Executor<K> } = {
   restoreModule,
   setUser,
   restoreUser,
+  placeProgram,
+  removePrograms,
+  setHostNames,
+  initKubernetes,
+  joinKubernetes,
+  startKubernetes,
+  repairKubernetes,
+  renewCertificates,
+  saveDatastore,
+  upgradeKubernetes,
+  markApplied,
+  leaveKubernetes,
+  inviteHost,
+  removeNode,
+  giveTurn,
+  endTurn,
   ensureNamespace,
   applyObject,
   pruneObject,

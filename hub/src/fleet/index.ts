@@ -29,6 +29,10 @@ export interface HostEntry {
   layersTotal: number;
   message: string | undefined;
   kubernetesVersion: string | undefined;
+  /** Only where agents bring Kubernetes up. */
+  node: HostStatus['kubernetes']['node'];
+  address: string | undefined;
+  sealKey: string | undefined;
 }
 
 export interface ClusterEntry {
@@ -47,7 +51,9 @@ export interface ClusterEntry {
   message: string;
 }
 
-const summary = (status: HostStatus): Pick<HostEntry, 'phase' | 'reported' | 'drifted' | 'layersReady' | 'layersTotal' | 'message' | 'kubernetesVersion'> => ({
+const summary = (
+  status: HostStatus,
+): Pick<HostEntry, 'phase' | 'reported' | 'drifted' | 'layersReady' | 'layersTotal' | 'message' | 'kubernetesVersion' | 'node'> => ({
   phase: status.phase,
   reported: status.version,
   drifted: status.layers.reduce((sum, layer) => sum + layer.drift.healed, 0),
@@ -58,6 +64,7 @@ const summary = (status: HostStatus): Pick<HostEntry, 'phase' | 'reported' | 'dr
     status.failure?.message ??
     status.layers.find((layer) => layer.state !== 'ready' && layer.message !== undefined)?.message,
   kubernetesVersion: status.kubernetes.version,
+  node: status.kubernetes.node,
 });
 
 /**
@@ -116,6 +123,7 @@ export const createFleet = (store: Store) => {
         layersTotal: 0,
         message: undefined,
         kubernetesVersion: undefined,
+        node: undefined,
       }),
       id: row.id,
       tenant: row.tenant,
@@ -126,6 +134,8 @@ export const createFleet = (store: Store) => {
       state: row.value.state,
       simulated: row.value.info?.simulated ?? false,
       labels: row.value.labels,
+      address: row.value.info?.address,
+      sealKey: row.value.info?.sealKey,
     };
     if (before !== undefined) byName.delete(nameKey(before.tenant, before.project, before.name));
     if (before !== undefined && before.key !== row.value.key && byKey.get(before.key) === before) byKey.delete(before.key);

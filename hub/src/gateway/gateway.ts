@@ -24,6 +24,7 @@ import type { Delivery } from './delivery.ts';
 import { createAdoption } from './adopt.ts';
 import { createCloneWatch } from './clones.ts';
 import { createEnrolment } from './enrol.ts';
+import { createSites } from './site.ts';
 
 export interface GatewayDeps {
   store: Store;
@@ -51,6 +52,9 @@ interface Session {
   sentGeneration: number;
   canPatch: boolean;
   canAttach: boolean;
+  canSite: boolean;
+  /** The last that it was told of its neighbours. */
+  site: string | undefined;
   /** On the monotonic clock: silent for longer than this, and the host is taken as gone. */
   silentAfterMs: number;
 }
@@ -72,6 +76,7 @@ export const createGateway = (deps: GatewayDeps) => {
   const mayEnter = createDoor(clock);
   const enrol = createEnrolment({ store, fleet, clock, random, hub: keys.hub });
   const clones = createCloneWatch({ store, clock });
+  const sites = createSites({ store, fleet });
   const adopt = createAdoption({ store, fleet, assigner: deps.assigner, clock });
   let closing = false;
 
@@ -123,10 +128,31 @@ export const createGateway = (deps: GatewayDeps) => {
     return cluster === undefined ? {} : { cluster: cluster.name };
   };
 
+  /** What the others want to know of a host; absent where no agent brings Kubernetes up. */
+  const siteMark = (host: HostEntry): string => JSON.stringify([host.node ?? null, host.address ?? null, host.sealKey ?? null]);
+
+  const tellSite = async (session: Session): Promise<void> => {
+    const host = fleet.host(session.host);
+    if (!session.canSite || host === undefined || sites.membersOf(host).every((member) => member.sealKey === undefined)) return;
+    const message = await sites.message(host);
+    const text = message === undefined ? undefined : writeFrame(message);
+    if (text === undefined || text === session.site || sessions.get(session.host) !== session) return;
+    session.site = text;
+    session.peer.send(text);
+  };
+
+  const tellNeighbours = async (host: HostEntry): Promise<void> => {
+    for (const member of sites.membersOf(host)) {
+      const session = sessions.get(member.id);
+      if (session !== undefined) await tellSite(session);
+    }
+  };
+
   const onReport = async (session: Session, report: Report): Promise<void> => {
     const host = fleet.host(session.host);
     if (host === undefined) return;
     const writes = accepted(report, session, host);
+    const before = siteMark(host);
     if (report.info !== undefined) {
       const row = await store.get('host', session.tenant, session.host);
       if (row !== undefined)
@@ -144,6 +170,8 @@ export const createGateway = (deps: GatewayDeps) => {
     const done = writes.length === 0 ? undefined : await store.commit(writes, { patient: true });
     if (done !== undefined && !done.ok) return deps.log(`gateway: a report of ${host.name} could not be kept: ${done.failure.message}`);
     send(session.peer, { t: 'ack', seq: report.seq });
+    const after = fleet.host(session.host);
+    if (after !== undefined && siteMark(after) !== before) await tellNeighbours(after);
   };
 
   const onSessionMessage = async (session: Session, message: AgentMessage): Promise<void> => {
@@ -156,6 +184,12 @@ export const createGateway = (deps: GatewayDeps) => {
         return send(session.peer, { t: 'pong', timeMs: clock.wallMs() });
       case 'refetch':
         return deliver(session, true);
+      case 'invite': {
+        const from = fleet.host(session.host);
+        const to = from === undefined ? undefined : await sites.invite(from, message);
+        const other = to === undefined ? undefined : sessions.get(to.id);
+        return other === undefined ? undefined : tellSite(other);
+      }
       case 'hello':
         return session.peer.close();
       default:
@@ -185,6 +219,8 @@ export const createGateway = (deps: GatewayDeps) => {
       sentGeneration: isUnchanged ? (host.desired?.generation ?? 0) : 0,
       canPatch: hello.capabilities.includes('bundle-patch'),
       canAttach: hello.capabilities.includes('attach'),
+      canSite: hello.capabilities.includes('site'),
+      site: undefined,
       silentAfterMs: clock.monotonicMs() + graceMs(limits.heartbeatMinMs),
     };
     sessions.set(host.id, session);
@@ -206,6 +242,7 @@ export const createGateway = (deps: GatewayDeps) => {
     });
     fleet.setOnline(host.id, true, timeMs);
     if (!isUnchanged) await deliver(session);
+    await tellSite(session);
     return session;
   };
 
@@ -329,7 +366,9 @@ export const createGateway = (deps: GatewayDeps) => {
     push: async (rows: readonly Row<'desired'>[]): Promise<void> => {
       for (const row of rows) {
         const session = sessions.get(row.id);
-        if (session !== undefined) await deliver(session, false, row);
+        if (session === undefined) continue;
+        await deliver(session, false, row);
+        await tellSite(session);
       }
     },
     retry: async (id: string): Promise<void> => {

@@ -48,6 +48,8 @@ export interface RowValues {
   };
   /** What a host should be. `inputs`: digest of what the bundle was made from, so that a new engine alone changes nothing. */
   desired: { version: Version; desired: Desired; inputs: string; proof: MerkleProof; director: string; adopted?: Version };
+  /** Sealed by a host of its cluster for this host; the hub cannot read it. */
+  invitation: { cluster: string; sealed: string };
   observed: { status: HostStatus; reportedAtMs: number };
   presence: { lastSeenMs: number };
   director: Signed<DirectorStatement>;

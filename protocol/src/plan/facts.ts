@@ -3,6 +3,7 @@ import type { Digest } from '../digest.ts';
 import type { Failure } from '../failure.ts';
 import type { ObjectRef } from '../kubernetes.ts';
 import type { Readiness } from '../readiness.ts';
+import type { DistributionFacts } from './distribution.ts';
 import type { LayerEvent, Step } from './steps.ts';
 
 /** A bundle's layer with its own digest, computed once when the bundle is loaded. */
@@ -84,6 +85,8 @@ export interface HostFacts {
   ownedOs: readonly OwnedOs[];
   os: ObservedOs;
   kubernetes: ObservedKubernetes;
+  /** Only where the agent brings Kubernetes up itself, or did. */
+  distribution?: DistributionFacts | undefined;
   /** By `refKey`. */
   objects: ReadonlyMap<string, ObservedObject>;
   hooksDone: ReadonlySet<string>;

@@ -29,6 +29,29 @@ export interface StepArgs {
   restoreModule: { layer: string; module: string };
   setUser: { layer: string; user: string; groups: readonly string[]; shell: string; reason: ApplyReason };
   restoreUser: { layer: string; user: string };
+  /** Puts a program of a distribution in its place, whole or not at all. */
+  placeProgram: { layer: string; path: string; digest: Digest; mode: string; reason: ApplyReason };
+  removePrograms: { layer: string };
+  /** The hosts of the cluster by name, in a block of its own in /etc/hosts. */
+  setHostNames: { layer: string; names: Readonly<Record<string, string>> };
+  /** Makes the cluster. `afresh`: what an attempt left behind is wiped first. */
+  initKubernetes: { layer: string; digest: Digest; afresh: boolean };
+  joinKubernetes: { layer: string; digest: Digest; role: 'control-plane' | 'worker'; afresh: boolean };
+  startKubernetes: { layer: string; restart: boolean };
+  repairKubernetes: { layer: string; parts: readonly string[] };
+  renewCertificates: { layer: string };
+  saveDatastore: { layer: string };
+  /** `first`: the shared configuration of the cluster is changed too. */
+  upgradeKubernetes: { layer: string; digest: Digest; version: string; first: boolean };
+  /** Notes on this host and on its node which layer it was brought to, once the node is alive with it. */
+  markApplied: { layer: string; digest: Digest };
+  /** `last`: nobody else stays, so nobody is told. */
+  leaveKubernetes: { layer: string; last: boolean };
+  /** Steps of the keeper, for the whole cluster. */
+  inviteHost: { layer: string; host: string; name: string; role: 'control-plane' | 'worker'; sealKey: string };
+  removeNode: { layer: string; node: string; role: 'control-plane' | 'worker' };
+  giveTurn: { layer: string; node: string; digest: Digest; drain: boolean; timeoutMs: number };
+  endTurn: { layer: string; node: string };
   ensureNamespace: { layer: string; namespace: string };
   applyObject: { layer: string; ref: ObjectRef; digest: Digest; reason: ApplyReason; adopt: boolean; createOnly: boolean; keep: boolean };
   /** Deletes exactly the incarnation that we made. */
@@ -65,6 +88,22 @@ const sentences: { [K in StepKind]: (args: StepArgs[K]) => string } = {
   restoreModule: (s) => `restore kernel module ${s.module}`,
   setUser: (s) => `set account ${s.user} (${s.reason})`,
   restoreUser: (s) => `restore account ${s.user}`,
+  placeProgram: (s) => `place ${s.path} (${s.reason})`,
+  removePrograms: () => 'remove the programs of Kubernetes',
+  setHostNames: (s) => `write the names of ${Object.keys(s.names).length} hosts`,
+  initKubernetes: (s) => (s.afresh ? 'make the cluster afresh' : 'make the cluster'),
+  joinKubernetes: (s) => `join the cluster as ${s.role}`,
+  startKubernetes: (s) => `${s.restart ? 'restart' : 'start'} Kubernetes`,
+  repairKubernetes: (s) => `repair ${s.parts.join(', ')}`,
+  renewCertificates: () => 'renew certificates',
+  saveDatastore: () => 'save a snapshot of the datastore',
+  upgradeKubernetes: (s) => `change Kubernetes to ${s.version}${s.first ? ', for the whole cluster' : ''}`,
+  markApplied: () => 'wait for the node and note what it runs',
+  leaveKubernetes: (s) => (s.last ? 'take Kubernetes off this host' : 'leave the cluster'),
+  inviteHost: (s) => `invite ${s.name} as ${s.role}`,
+  removeNode: (s) => `remove node ${s.node}`,
+  giveTurn: (s) => `${s.drain ? 'drain node' : 'let node'} ${s.node}${s.drain ? ' and let it' : ''} change`,
+  endTurn: (s) => `node ${s.node} is done`,
   ensureNamespace: (s) => `ensure namespace ${s.namespace}`,
   applyObject: (s) => `apply ${s.ref.kind} ${s.ref.namespace === undefined ? '' : `${s.ref.namespace}/`}${s.ref.name} (${s.reason})`,
   pruneObject: (s) => `prune ${s.ref.kind} ${s.ref.namespace === undefined ? '' : `${s.ref.namespace}/`}${s.ref.name}`,
