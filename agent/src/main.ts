@@ -3,7 +3,9 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fail } from '@groundplane/protocol/failure';
+import { agentArchs } from '@groundplane/protocol/agent-package';
 import { createAgent } from './agent.ts';
+import { openBlobs } from './blobs/open.ts';
 import { kubernetesCluster } from './cluster/client.ts';
 import { loadKubeconfig } from './cluster/connection.ts';
 import type { OpenCluster } from './engine-facts.ts';
@@ -97,6 +99,8 @@ const main = async (): Promise<void> => {
     openCluster: openFrom(values.kubeconfig),
     links: wanted.map((url) => linkFor(url, ticket.value.caPem)),
     content: (token) => httpContent(ticket.value.content, { token, caPem: ticket.value.caPem }),
+    blobs: (facts) => openBlobs(values.data, { ticket: ticket.value, clock: systemClock, facts }),
+    architecture: agentArchs.find((arch) => arch === process.arch),
     key: key.value,
     ticket: ticket.value,
     clock: systemClock,

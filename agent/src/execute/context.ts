@@ -2,6 +2,7 @@ import type { Result } from '@groundplane/protocol/failure';
 import type { HostEvent } from '@groundplane/protocol/observed';
 import type { StepArgs, StepKind } from '@groundplane/protocol/plan/steps';
 import type { ObjectView } from '../observe/packs.ts';
+import type { Blobs } from '../port/blobs.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Cluster } from '../port/cluster.ts';
 import type { Host } from '../port/host.ts';
@@ -12,6 +13,8 @@ import type { DesiredRecord, State } from '../store/state.ts';
 export interface ExecuteContext {
   state: State;
   host: Host;
+  /** Large content that the target's layers name; it is all here. */
+  blobs: Blobs;
   cluster: Cluster | undefined;
   view: ObjectView | undefined;
   clock: Clock;
