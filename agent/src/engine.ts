@@ -1,8 +1,8 @@
 import { acceptDesired, type Acceptance } from '@groundplane/protocol/accept';
-import { patchBases } from '@groundplane/protocol/delta';
-import { bundleBlobs, type Version } from '@groundplane/protocol/bundle';
+import type { AgentArch } from '@groundplane/protocol/agent-package';
+import { bundleBlobs, largeBlobs, type Version } from '@groundplane/protocol/bundle';
 import { digestBytes, type Digest } from '@groundplane/protocol/digest';
-import { fail, ok, type Failure, type Result } from '@groundplane/protocol/failure';
+import { ok, type Failure, type Result } from '@groundplane/protocol/failure';
 import { limits } from '@groundplane/protocol/limits';
 import type { HostEvent, HostStatus } from '@groundplane/protocol/observed';
 import type { HostFacts, Plan } from '@groundplane/protocol/plan/facts';
@@ -13,13 +13,14 @@ import { createFactFinder, type OpenCluster } from './engine-facts.ts';
 import { hostStatus } from './engine-status.ts';
 import { executeStep } from './execute/table.ts';
 import type { Outbox } from './link/outbox.ts';
-import type { KubernetesDeps } from './observe/distribution.ts';
-import { patchBase } from './link/patch.ts';
+import { sealKeyOf, type KubernetesDeps } from './observe/distribution.ts';
+import type { Blobs } from './port/blobs.ts';
 import { sleep, type Clock } from './port/clock.ts';
 import type { ContentSource } from './port/content.ts';
 import type { Host } from './port/host.ts';
 import type { Random } from './port/random.ts';
 import type { AgentStore } from './port/store.ts';
+import { createStager } from './stage.ts';
 import { createJournal, createState, neededBundles, neededLayers, writes, type DesiredRecord } from './store/state.ts';
 
 export interface EngineDeps {
@@ -27,6 +28,9 @@ export interface EngineDeps {
   host: Host;
   openCluster: OpenCluster;
   content: ContentSource;
+  blobs: Blobs;
+  /** Undefined on a machine that agents are not built for. */
+  architecture: AgentArch | undefined;
   clock: Clock;
   random: Random;
   outbox: Outbox;
@@ -51,6 +55,8 @@ const surroundings: readonly string[] = [
   'content-unreachable',
   'content-missing',
   'content-denied',
+  'content-wrong',
+  'transfer-window',
   'disk-full',
   'disk-read-only',
   'disk-error',
@@ -101,6 +107,7 @@ export const createEngine = (deps: EngineDeps) => {
       failedLayer: trouble?.layer,
       poison: poisonOf(),
       staging: state.slot('candidate')?.version,
+      progress: stager.progress(),
       committed: state.slot('good')?.version,
       readiness: finder.connection()?.view.readiness,
       rolledBack: state.slot('good') !== undefined,
@@ -116,23 +123,15 @@ export const createEngine = (deps: EngineDeps) => {
     deps.onNews(ended);
   };
 
-  const stage = async (): Promise<Result<void>> => {
-    const candidate = state.slot('candidate');
-    if (candidate === undefined) return ok(undefined);
-    const before = state.slot('current');
-    const bases = candidate.bundle === undefined || before?.bundle === undefined ? undefined : patchBases(before.bundle, candidate.bundle);
-    for (const [digest, size] of candidate.bundle === undefined ? [] : bundleBlobs(candidate.bundle)) {
-      if (state.hasContent(digest as Digest)) continue;
-      const text = await deps.content.fetch(digest as Digest, size, patchBase(state, bases?.get(digest), before?.desired.bundle));
-      if (!text.ok) return text;
-      if (digestBytes(text.value) !== digest)
-        return fail('retry', 'content-missing', digest, 'the content that came has another digest; it will be fetched again');
-      const kept = state.commit([writes.content(digest, text.value)]);
-      if (!kept.ok) return kept;
-    }
-    if (state.slot('candidate')?.version.digest !== candidate.version.digest) return ok(undefined);
-    return state.commit([...writes.slot('current', candidate), ...writes.slot('candidate', undefined), { table: 'kv', key: 'failed', value: null }]);
-  };
+  const stager = createStager({
+    state,
+    content: deps.content,
+    blobs: deps.blobs,
+    architecture: deps.architecture,
+    clock,
+    onChange: wake,
+    onProgress: () => report(),
+  });
 
   const runStep = async (item: Step, target: DesiredRecord, signal: AbortSignal): Promise<Result<void>> => {
     step = item;
@@ -144,6 +143,7 @@ export const createEngine = (deps: EngineDeps) => {
     const done = await executeStep(item, {
       state,
       host: deps.host,
+      blobs: deps.blobs,
       cluster: connection?.cluster,
       view: connection?.view,
       openCluster: finder.openNow,
@@ -207,7 +207,7 @@ export const createEngine = (deps: EngineDeps) => {
   };
 
   const round = async (): Promise<Outcome> => {
-    const staged = await stage();
+    const staged = await stager.step();
     const target = state.slot('current');
     if (target === undefined) return staged.ok ? 'settled' : { failure: staged.failure, layer: undefined };
     const failed = poisonOf();
@@ -239,6 +239,7 @@ export const createEngine = (deps: EngineDeps) => {
     for (const digest of neededBundles(state)) needed.add(digest);
     const unused = state.contentKeys().filter((digest) => !needed.has(digest));
     if (unused.length > 0) state.commit(unused.map((digest) => writes.noContent(digest)));
+    void deps.blobs.keep(new Set(largeBlobs({ layers: neededLayers(state) }, deps.architecture).keys()));
   };
 
   const pause = async (ms: number, signal: AbortSignal): Promise<void> => {
@@ -254,7 +255,7 @@ export const createEngine = (deps: EngineDeps) => {
   const tellInfo = async (): Promise<void> => {
     const info = await deps.host.info();
     const address = await deps.kubernetes?.address();
-    const more = deps.kubernetes === undefined ? {} : { sealKey: deps.kubernetes.sealKey().publicKey, ...(address === undefined ? {} : { address }) };
+    const more = deps.kubernetes === undefined ? {} : { sealKey: sealKeyOf(state).publicKey, ...(address === undefined ? {} : { address }) };
     store.commit(outbox.info({ ...info, ...more }));
   };
 
@@ -289,6 +290,7 @@ export const createEngine = (deps: EngineDeps) => {
       if (deps.kubernetes !== undefined) await tellInfo();
       if (looks % looksPerResync === 0) finder.forget();
     }
+    stager.stop();
     finder.close();
   };
 
@@ -308,6 +310,7 @@ export const createEngine = (deps: EngineDeps) => {
     const kept = state.commit([...writes.slot('candidate', record), ...content.map(([digest, text]) => writes.content(digest as Digest, text))]);
     if (!kept.ok) return kept;
     supersede.abort();
+    stager.stop();
     wake();
     return ok(acceptance);
   };

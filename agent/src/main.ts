@@ -3,9 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fail } from '@groundplane/protocol/failure';
+import { agentArchs } from '@groundplane/protocol/agent-package';
 import { createAgent } from './agent.ts';
+import { openBlobs } from './blobs/open.ts';
 import { kubernetesCluster } from './cluster/client.ts';
 import { loadKubeconfig } from './cluster/connection.ts';
+import { distributions } from './distribution/distributions.ts';
+import { createProgramDigests } from './distribution/programs.ts';
 import type { OpenCluster } from './engine-facts.ts';
 import { loadDeviceKey } from './identity/key.ts';
 import { parseTicket } from './identity/ticket.ts';
@@ -17,10 +21,11 @@ import { startLocalPage } from './local/page.ts';
 import type { Link } from './port/link.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { systemClock } from './system/clock.ts';
-import { bootId, serialNumber, systemInfo } from './system/info.ts';
+import { bootId, hostAddress, serialNumber, systemInfo } from './system/info.ts';
 import { linuxHost } from './system/linux.ts';
 import { createNotifier } from './system/notify.ts';
 import { findPackages } from './system/packages/find.ts';
+import { systemTools } from './system/tools.ts';
 import { systemRandom } from './system/random.ts';
 import { forgetSlotNews, slotFrom, slotNews, watchHealth } from './system/slots.ts';
 
@@ -97,6 +102,15 @@ const main = async (): Promise<void> => {
     openCluster: openFrom(values.kubeconfig),
     links: wanted.map((url) => linkFor(url, ticket.value.caPem)),
     content: (token) => httpContent(ticket.value.content, { token, caPem: ticket.value.caPem }),
+    blobs: (facts) => openBlobs(values.data, { ticket: ticket.value, clock: systemClock, facts }),
+    architecture: agentArchs.find((arch) => arch === process.arch),
+    kubernetes: {
+      distribution: distributions({ tools: systemTools, clock: systemClock }),
+      tools: systemTools,
+      architecture: agentArchs.find((arch) => arch === process.arch) ?? 'x64',
+      address: hostAddress,
+      digestOfProgram: createProgramDigests(),
+    },
     key: key.value,
     ticket: ticket.value,
     clock: systemClock,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { labelsSchema, nameSchema, semverSchema } from './ids.ts';
 import { layerSchema, type LayerKind } from './layer.ts';
 import { limits } from './limits.ts';
+import { transferSchema } from './transfer.ts';
 
 export const profileTypes = ['infrastructure', 'addon', 'full'] as const;
 
@@ -113,6 +114,8 @@ export const clusterSpecSchema = z.strictObject({
     .optional(),
   /** Where the API server is reached. Without it, each host finds one by a name that the agents resolve. */
   endpoint: z.strictObject({ kind: z.enum(['vip', 'external']), host: endpointHost, port: z.int().min(1).max(65_535).default(6443) }).optional(),
+  /** When and how fast large content may come to its hosts. */
+  transfer: transferSchema.optional(),
 });
 export type ClusterSpec = z.infer<typeof clusterSpecSchema>;
 

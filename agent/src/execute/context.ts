@@ -3,6 +3,7 @@ import type { HostEvent } from '@groundplane/protocol/observed';
 import type { StepArgs, StepKind } from '@groundplane/protocol/plan/steps';
 import type { KubernetesDeps } from '../observe/distribution.ts';
 import type { ObjectView } from '../observe/packs.ts';
+import type { Blobs } from '../port/blobs.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Cluster } from '../port/cluster.ts';
 import type { Host } from '../port/host.ts';
@@ -13,6 +14,8 @@ import type { DesiredRecord, State } from '../store/state.ts';
 export interface ExecuteContext {
   state: State;
   host: Host;
+  /** Large content that the target's layers name; it is all here. */
+  blobs: Blobs;
   cluster: Cluster | undefined;
   view: ObjectView | undefined;
   /** Opens the connection when it could not be opened before the plan: a cluster that the plan itself made. */

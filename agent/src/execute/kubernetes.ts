@@ -2,7 +2,7 @@ import { fail, ok, type Failure, type Result } from '@groundplane/protocol/failu
 import { versionTag } from '@groundplane/protocol/distribution/spec';
 import { writeHostNames } from '../distribution/host-names.ts';
 import { markConfigured, markNode } from '../distribution/nodes.ts';
-import { invitationOf, memoryOf, setupOf, type KubernetesDeps, type KubernetesMemory } from '../observe/distribution.ts';
+import { invitationOf, memoryOf, sealKeyOf, setupOf, type KubernetesDeps, type KubernetesMemory } from '../observe/distribution.ts';
 import type { Distribution, DistributionSetup, KeptFile } from '../port/distribution.ts';
 import type { AgentWrite } from '../port/store.ts';
 import { writes } from '../store/state.ts';
@@ -49,7 +49,7 @@ export const placeProgram: Executor<'placeProgram'> = async (args, context) => {
     const noted = context.state.commit([writes.kv('programs', [...known, args.path])]);
     if (!noted.ok) return noted;
   }
-  const placed = await deps.placeProgram(args.digest, args.path, args.mode);
+  const placed = await context.blobs.place(args.digest, args.path, { mode: Number.parseInt(args.mode, 8) });
   if (!placed.ok) return placed;
   if (args.reason === 'drifted' || args.reason === 'missing') drifted(context, args.layer, args.path);
   return ok([]);
@@ -112,9 +112,9 @@ export const initKubernetes: Executor<'initKubernetes'> = async (args, context) 
 export const joinKubernetes: Executor<'joinKubernetes'> = async (args, context) => {
   const ready = await readyFor(context, args.layer);
   if (!ready.ok) return ready;
-  const { distribution, setup, deps } = ready.value;
+  const { distribution, setup } = ready.value;
   const cluster = context.target.desired.cluster?.id ?? '';
-  const secrets = invitationOf(context.state, deps.sealKey(), cluster, context.target.desired.host);
+  const secrets = invitationOf(context.state, sealKeyOf(context.state), cluster, context.target.desired.host);
   if (secrets === undefined) return fail('retry', 'join-waiting', `layer ${args.layer}`, 'the invitation is gone; another one is asked for');
   const begun = begin(context, args.layer, setup, ready.value.memory);
   if (!begun.ok) return begun;
@@ -125,7 +125,7 @@ export const joinKubernetes: Executor<'joinKubernetes'> = async (args, context) 
   const done = await distribution.join(setup, secrets);
   if (!done.ok) {
     // Sealed for another key from now on, so the keeper sees that a new one is wanted.
-    if (done.failure.code === 'join-refused') deps.newSealKey();
+    if (done.failure.code === 'join-refused') context.state.commit([{ table: 'kv', key: 'sealKey', value: null }]);
     return failed(context, begun.value, done.failure);
   }
   context.event({ type: 'normal', reason: 'HostJoined', layer: args.layer, message: `this host is a ${setup.role} of cluster ${setup.cluster}` });

@@ -6,7 +6,7 @@ import type { ClusterState, LocalState, Neighbour } from '@groundplane/protocol/
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import type { DistributionFacts } from '@groundplane/protocol/plan/distribution';
 import { readHostNames } from '../distribution/host-names.ts';
-import type { SealKey } from '../distribution/seal.ts';
+import { sealKeyFrom, type SealKey } from '../distribution/seal.ts';
 import type { Distribution, DistributionSetup, KeptFile, MachineState } from '../port/distribution.ts';
 import type { Tools } from '../port/tools.ts';
 import { writes, type DesiredRecord, type State } from '../store/state.ts';
@@ -45,12 +45,15 @@ export interface KubernetesDeps {
   architecture: Architecture;
   address: () => Promise<string | undefined>;
   digestOfProgram: (path: string) => Promise<Digest | 'absent'>;
-  /** Puts a large blob in its place as a program. */
-  placeProgram: (digest: Digest, path: string, mode: string) => Promise<Result<void>>;
-  sealKey: () => SealKey;
-  /** Another key from now on: what was sealed for the old one is void. */
-  newSealKey: () => void;
 }
+
+/** The key that others seal secrets for this host with; made when it is first asked for. */
+export const sealKeyOf = (state: State): SealKey => {
+  const secret = state.kv<string>('sealKey');
+  const key = sealKeyFrom(secret);
+  if (secret === undefined) state.commit([writes.kv('sealKey', key.secret)]);
+  return key;
+};
 
 export const memoryOf = (state: State): KubernetesMemory | undefined => state.kv<KubernetesMemory>('kubernetes');
 const keptOf = (state: State): Record<string, KeptFile> => state.kv<Record<string, KeptFile>>('kubernetes.kept') ?? {};
@@ -152,7 +155,7 @@ export const observeDistribution = async (
     ),
     isFounder: wanted?.site?.founder === true,
     isKeeper: cluster.isKeeper,
-    hasInvitation: wanted !== undefined && invitationOf(state, deps.sealKey(), wanted.id, record.desired.host) !== undefined,
+    hasInvitation: wanted !== undefined && invitationOf(state, sealKeyOf(state), wanted.id, record.desired.host) !== undefined,
     isLast: record.desired.detached !== true,
     endpoint: wanted?.site?.endpoint ?? { kind: 'external', host: '', port: 6443 },
     programs,

@@ -26,7 +26,9 @@ export const planMembers = (
   told: ReadonlySet<string>,
 ): ClusterPart[] => {
   const { id, name, spec } = cluster;
-  if (!isManaged) return members.map((host, index) => ({ host: host.id, cluster: { id, name, role: 'control-plane' as const, applier: index === 0 } }));
+  const transfer = spec.transfer === undefined ? {} : { transfer: spec.transfer };
+  if (!isManaged)
+    return members.map((host, index) => ({ host: host.id, cluster: { id, name, role: 'control-plane' as const, applier: index === 0, ...transfer } }));
   const roleOf = (host: HostEntry) => spec.hostSettings?.[host.name]?.role ?? 'control-plane';
   const servers = members.filter((host) => roleOf(host) === 'control-plane');
   const founder = founderOf(servers, members, told);
@@ -40,6 +42,7 @@ export const planMembers = (
         name,
         role: roleOf(host),
         applier: roleOf(host) === 'control-plane',
+        ...transfer,
         site: {
           members: list,
           founder: host.id === founder,

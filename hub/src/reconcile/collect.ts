@@ -1,4 +1,5 @@
-import { bundleBlobs, bundleSchema } from '@groundplane/protocol/bundle';
+import { parseKubernetesContent } from '@groundplane/protocol/distribution/content';
+import { bundleBlobs, bundleSchema, largeBlobs } from '@groundplane/protocol/bundle';
 import { createCollector } from '../content/gc.ts';
 import type { Fleet } from '../fleet/index.ts';
 import type { Clock } from '../port/clock.ts';
@@ -42,6 +43,16 @@ export const gatherRoots = async (deps: CollectDeps): Promise<{ roots: Set<strin
   for await (const row of store.scan('profile'))
     for (const layer of row.value.spec.layers) {
       for (const digest of [layer.helm?.chart.digest, layer.pack?.digest]) if (digest !== undefined) roots.add(digest);
+      if (layer.kubernetes !== undefined && layer.kubernetes.distribution !== 'existing')
+        for (const digest of Object.values(layer.kubernetes.content ?? {}).filter((item) => item !== undefined)) {
+          roots.add(digest);
+          const list = parseKubernetesContent((await content.read(digest))?.toString('utf8') ?? '', digest);
+          if (list.ok)
+            refs.set(
+              digest,
+              [...list.value.files, ...list.value.blobs].map((item) => item.digest),
+            );
+        }
       if (layer.zarf === undefined) continue;
       roots.add(layer.zarf.package.digest);
       await manifestRefs(content, layer.zarf.package.digest, refs);
@@ -52,7 +63,9 @@ export const gatherRoots = async (deps: CollectDeps): Promise<{ roots: Set<strin
     roots.add(digest);
     const bytes = await content.read(digest);
     // A bundle that is gone names nothing; one that cannot be understood ends the run, since what it needs is unknown.
-    if (bytes !== undefined) refs.set(digest, [...bundleBlobs(bundleSchema.parse(JSON.parse(bytes.toString('utf8')))).keys()]);
+    if (bytes === undefined) continue;
+    const bundle = bundleSchema.parse(JSON.parse(bytes.toString('utf8')));
+    refs.set(digest, [...bundleBlobs(bundle).keys(), ...largeBlobs(bundle).keys()]);
   }
   for await (const row of store.scan('artifactBlob')) {
     if (row.value.mediaType !== undefined) {

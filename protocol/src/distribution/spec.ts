@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { agentArchs, type AgentArch } from '../agent-package.ts';
 import { digestSchema } from '../digest.ts';
 import { limits } from '../limits.ts';
 
@@ -6,9 +7,9 @@ import { limits } from '../limits.ts';
 export const managedDistributions = ['kubeadm', 'k3s', 'rke2'] as const;
 export type ManagedDistribution = (typeof managedDistributions)[number];
 
-/** Architectures that content can be for, as Node names them. */
-export const architectures = ['x64', 'arm64'] as const;
-export type Architecture = (typeof architectures)[number];
+/** Architectures that content can be for: those that agents are built for. */
+export const architectures = agentArchs;
+export type Architecture = AgentArch;
 
 /** `1.37.2`, `v1.37.2`, `1.33.1+k3s1`, `v1.33.1+rke2r2`. */
 const exactVersion = z
