@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
 import type { Result } from '@groundplane/protocol/failure';
 import { hostsCache } from '../../lab/hosts/cache.ts';
+import { ensureContent } from '../../lab/hosts/content.ts';
 import { runEnclosed } from '../../lab/hosts/enclosure.ts';
 import { missingForHosts } from '../../lab/hosts/prerequisite.ts';
 import { ensureRoot } from '../../lab/hosts/root-file-system.ts';
@@ -31,6 +32,7 @@ const note = (line: string): void => void process.stderr.write(`${line}\n`);
 /** Each is made once and kept; nothing of it is made when no scenario of this run needs it. */
 const makers: { [Key in keyof Prepared]-?: (progress: (line: string) => void) => Promise<Result<Prepared[Key]>> } = {
   base: ensureRoot,
+  content: async (progress) => await ensureContent('v1.37.2', progress),
 };
 
 const prepare = async (chosen: readonly Scenario[]): Promise<Result<Prepared>> => {
