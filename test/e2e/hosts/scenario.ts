@@ -4,6 +4,10 @@ import type { HostSite } from '../../lab/hosts/site.ts';
 export interface Prepared {
   /** Root file system of the hosts. */
   base: string;
+  /** Folder with the programs and images of the newest Kubernetes version; see `KubernetesContent`. */
+  content: string;
+  /** Folder with packages of the agent of this source; see `makeAgentPackages`. */
+  agent: string;
 }
 
 export interface ScenarioContext {

@@ -34,6 +34,14 @@ export interface Stage {
   data: string;
   name: string;
   bootId: string;
+  /** Folders of the machine that the host sees, read-only: a medium that is plugged in. */
+  media: readonly Medium[];
+}
+
+export interface Medium {
+  /** Where the host sees it. */
+  path: string;
+  folder: string;
 }
 
 /** Quotes for sh. Paths come from temporary folders, but a user's TMPDIR may hold anything. */
@@ -42,7 +50,7 @@ const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 /**
  * The network is plugged in from outside, so the script waits for a line on its standard input before it becomes `init`.
  */
-export const stageScript = ({ root, data, name, bootId }: Stage): string => `set -eu
+export const stageScript = ({ root, data, name, bootId, media }: Stage): string => `set -eu
 R=${quote(root)}
 mount --make-rprivate /
 mount --bind "$R" "$R"
@@ -85,6 +93,7 @@ else
 fi
 rm "/tmp/.cgroup-${bootId}"
 ${realFolders.map(({ path, data: folder }) => `mkdir -p "$R/${path}"\nmount --bind ${quote(`${data}/${folder}`)} "$R/${path}"`).join('\n')}
+${media.map(({ path, folder }) => `mkdir -p "$R"${quote(path)}\nmount --bind -o ro ${quote(folder)} "$R"${quote(path)}`).join('\n')}
 mkdir -p "$R/run/host-settings"
 for setting in ${privateSettings.join(' ')}; do
   [ -e "/proc/sys/$setting" ] || continue

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { outputOf, runCommand, type CommandOptions, type CommandResult } from './command.ts';
 import { cpuSecondsOf, enclosureCgroups, inCgroups, makeCgroups, removeCgroups } from './enclosure.ts';
-import { realFolders, stageScript } from './host-stage.ts';
+import { realFolders, stageScript, type Medium } from './host-stage.ts';
 
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const pluggedMsMax = 10_000;
@@ -25,6 +25,7 @@ export interface HostOptions {
   plug: (pid: number) => Promise<void>;
   address: string;
   nameServer: string;
+  media: readonly Medium[];
 }
 
 const hostFiles = (options: HostOptions): Record<string, string> => ({
@@ -87,7 +88,7 @@ export const createHost = (options: HostOptions) => {
     power = 'booting';
     const bootId = randomUUID();
     const script = join(folder, 'stage.sh');
-    writeFileSync(script, stageScript({ root, data: join(folder, 'data'), name, bootId }));
+    writeFileSync(script, stageScript({ root, data: join(folder, 'data'), name, bootId, media: options.media }));
     if ((await runCommand(['mountpoint', '-q', root])).code !== 0)
       await outputOf([
         'mount',

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { outputOf } from './command.ts';
 import { isEnclosed } from './enclosure.ts';
 import { createHost, type TestHost } from './host.ts';
+import type { Medium } from './host-stage.ts';
 
 /** The network of a site: the test (with the hub) is the gateway, hosts are from .11 on. It exists in the enclosure only. */
 const network = '10.99.0';
@@ -47,7 +48,7 @@ export const createHostSite = async ({ base, folder: given }: SiteOptions) => {
     folder,
     hosts: hosts as readonly TestHost[],
     /** A new host, still off. */
-    addHost: (name: string): TestHost => {
+    addHost: (name: string, media: readonly Medium[] = []): TestHost => {
       const index = hosts.length + 1;
       const host = createHost({
         name,
@@ -56,6 +57,7 @@ export const createHostSite = async ({ base, folder: given }: SiteOptions) => {
         base,
         address: addressOf(index),
         nameServer: gatewayAddress,
+        media,
         plug: async (pid) => await plugCable(index, pid),
       });
       hosts.push(host);
