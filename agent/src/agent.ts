@@ -1,5 +1,6 @@
 import type { AgentArch } from '@groundplane/protocol/agent-package';
 import type { Transfer } from '@groundplane/protocol/transfer';
+import type { KnownNeighbours } from './blobs/neighbours.ts';
 import type { HubTime } from './blobs/pace.ts';
 import { createEngine, type Engine } from './engine.ts';
 import type { OpenCluster } from './engine-facts.ts';
@@ -24,6 +25,9 @@ export interface BlobFacts {
   token: () => string;
   transfer: () => Transfer | undefined;
   hubTime: () => HubTime | undefined;
+  /** Of the cluster that this host is in now. */
+  neighbours: () => KnownNeighbours | undefined;
+  self: () => string | undefined;
 }
 
 export interface AgentDeps {
@@ -55,6 +59,7 @@ export interface AgentDeps {
 export interface Agent {
   engine: Engine;
   session: Session;
+  neighbours: () => KnownNeighbours | undefined;
   /** Runs until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -67,6 +72,10 @@ export const createAgent = (deps: AgentDeps): Agent => {
   let token = '';
   let told: HubTime | undefined;
   const state = createState(store);
+  const neighbours = (): KnownNeighbours | undefined => {
+    const known = state.kv<KnownNeighbours>('neighbours');
+    return known?.cluster === (state.slot('candidate') ?? state.slot('current'))?.desired.cluster?.id ? known : undefined;
+  };
   const late: { session?: Session } = {};
   const engine = createEngine({
     store,
@@ -75,6 +84,8 @@ export const createAgent = (deps: AgentDeps): Agent => {
     content: deps.content(() => token),
     blobs: deps.blobs({
       token: () => token,
+      neighbours,
+      self: () => state.kv<{ host: string }>('host')?.host,
       transfer: () => (state.slot('candidate') ?? state.slot('current'))?.desired.cluster?.transfer,
       hubTime: () => {
         const wallMs = state.kv<number>('trustedTimeMs');
@@ -108,6 +119,7 @@ export const createAgent = (deps: AgentDeps): Agent => {
   return {
     engine,
     session,
+    neighbours,
     run: async (signal) => {
       session.start();
       await engine.run(signal);

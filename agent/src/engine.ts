@@ -51,6 +51,7 @@ const surroundings: readonly string[] = [
   'content-missing',
   'content-denied',
   'content-wrong',
+  'content-coming',
   'transfer-window',
   'disk-full',
   'disk-read-only',
@@ -269,7 +270,11 @@ export const createEngine = (deps: EngineDeps) => {
       const backoffMs = Math.min(lookMs, limits.backoffMinMs * 2 ** Math.min(failures, 10)) * (0.5 + deps.random.fraction() / 2);
       await pause(isFailing ? backoffMs : lookMs * (0.75 + deps.random.fraction() / 2), signal);
       looks += 1;
-      if (looks % looksPerResync === 0) finder.forget();
+      if (looks % looksPerResync === 0) {
+        finder.forget();
+        // Addresses change; what is as it was costs nothing.
+        store.commit(outbox.info(await deps.host.info()));
+      }
     }
     stager.stop();
     finder.close();

@@ -44,6 +44,9 @@ export const limits = {
   /** What registries allow too. */
   ociManifestBytes: 4 * 1024 * 1024,
   transferWindows: 14,
+  /** Hosts of its cluster that a host is told of. */
+  neighbours: 32,
+  addressesPerHost: 8,
   /** Large content that waited this long for its window goes anyway: a clock that is wrong must not keep a site from its updates for ever. */
   transferPatienceMs: 8 * 24 * 3_600_000,
 } as const;
