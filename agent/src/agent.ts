@@ -16,6 +16,7 @@ import type { ContentSource } from './port/content.ts';
 import type { Host } from './port/host.ts';
 import type { Link } from './port/link.ts';
 import type { Random } from './port/random.ts';
+import type { AgentSlots } from './port/slots.ts';
 import type { AgentStore } from './port/store.ts';
 import { createState } from './store/state.ts';
 
@@ -41,6 +42,7 @@ export interface AgentDeps {
   blobs: (facts: BlobFacts) => Blobs;
   /** Undefined on a machine that agents are not built for. */
   architecture: AgentArch | undefined;
+  slots?: AgentSlots | undefined;
   key: DeviceKey;
   ticket: EnrolmentTicket;
   clock: Clock;
@@ -93,6 +95,7 @@ export const createAgent = (deps: AgentDeps): Agent => {
       },
     }),
     architecture: deps.architecture,
+    slots: deps.slots,
     clock,
     random,
     outbox,

@@ -5,6 +5,7 @@ import { observeOs } from './observe/os.ts';
 import { createObjectView, type ObjectView } from './observe/packs.ts';
 import type { Cluster } from './port/cluster.ts';
 import type { Host } from './port/host.ts';
+import type { AgentSlots } from './port/slots.ts';
 import { writes, type DesiredRecord, type State } from './store/state.ts';
 
 /** How to reach the Kubernetes of a bundle. */
@@ -29,7 +30,7 @@ const layersOf = (record: DesiredRecord): TargetLayer[] => {
 };
 
 /** Gathers everything the planner wants to know, and keeps the connection to Kubernetes between rounds. */
-export const createFactFinder = (deps: { state: State; host: Host; openCluster: OpenCluster; onChange: () => void }) => {
+export const createFactFinder = (deps: { state: State; host: Host; openCluster: OpenCluster; onChange: () => void; slots?: AgentSlots | undefined }) => {
   const { state, host } = deps;
   let opened: Opened | undefined;
 
@@ -90,7 +91,7 @@ export const createFactFinder = (deps: { state: State; host: Host; openCluster: 
       records: state.layers(),
       ownedObjects: state.objects(),
       ownedOs: state.os(),
-      os: os.value,
+      os: { ...os.value, agent: deps.slots?.running() },
       kubernetes: seen.kubernetes,
       objects: seen.objects,
       hooksDone: state.hooksDone(),

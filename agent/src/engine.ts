@@ -17,6 +17,7 @@ import { sleep, type Clock } from './port/clock.ts';
 import type { ContentSource } from './port/content.ts';
 import type { Host } from './port/host.ts';
 import type { Random } from './port/random.ts';
+import type { AgentSlots } from './port/slots.ts';
 import type { AgentStore } from './port/store.ts';
 import { createStager } from './stage.ts';
 import { createJournal, createState, neededBundles, neededLayers, writes, type DesiredRecord } from './store/state.ts';
@@ -29,6 +30,8 @@ export interface EngineDeps {
   blobs: Blobs;
   /** Undefined on a machine that agents are not built for. */
   architecture: AgentArch | undefined;
+  /** Absent: the agent cannot update itself. */
+  slots?: AgentSlots | undefined;
   clock: Clock;
   random: Random;
   outbox: Outbox;
@@ -53,6 +56,8 @@ const surroundings: readonly string[] = [
   'content-wrong',
   'content-coming',
   'transfer-window',
+  'agent-restarting',
+  'agent-not-healthy',
   'disk-full',
   'disk-read-only',
   'disk-error',
@@ -81,7 +86,7 @@ export const createEngine = (deps: EngineDeps) => {
   let phase: HostStatus['phase'] | undefined;
 
   const wake = (): void => wakeUp.resolve();
-  const finder = createFactFinder({ state, host: deps.host, openCluster: deps.openCluster, onChange: wake });
+  const finder = createFactFinder({ state, host: deps.host, openCluster: deps.openCluster, onChange: wake, slots: deps.slots });
 
   const event = (item: Omit<HostEvent, 'atMs'>): void => {
     store.commit(outbox.event({ ...item, atMs: clock.wallMs() }));
@@ -139,6 +144,7 @@ export const createEngine = (deps: EngineDeps) => {
       state,
       host: deps.host,
       blobs: deps.blobs,
+      slots: deps.slots,
       cluster: connection?.cluster,
       view: connection?.view,
       clock,
@@ -305,6 +311,7 @@ export const createEngine = (deps: EngineDeps) => {
   const retry = (version: Version): void => {
     const failed = poisonOf();
     if (failed === undefined || failed.version.digest !== version.digest) return;
+    deps.slots?.forgive();
     state.commit([writes.noPoison(version.generation), { table: 'kv', key: 'failed', value: null }]);
     trouble = undefined;
     wake();

@@ -3,7 +3,6 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fail } from '@groundplane/protocol/failure';
-import { agentArchs } from '@groundplane/protocol/agent-package';
 import { createAgent, type Agent } from './agent.ts';
 import type { DiskBlobs } from './blobs/disk.ts';
 import { openBlobs } from './blobs/open.ts';
@@ -23,6 +22,7 @@ import { openSqliteStore } from './store/sqlite.ts';
 import { systemClock } from './system/clock.ts';
 import { bootId, serialNumber, siteAddresses, systemInfo } from './system/info.ts';
 import { linuxHost } from './system/linux.ts';
+import { homeOf, machineArch, systemSlots } from './system/slot-install.ts';
 import { createNotifier } from './system/notify.ts';
 import { findPackages } from './system/packages/find.ts';
 import { systemRandom } from './system/random.ts';
@@ -100,9 +100,10 @@ const main = async (): Promise<void> => {
   const slot = slotFrom(process.env);
   const store = openSqliteStore(join(values.data, 'agent.db'));
   const host = linuxHost({ root: values.root, sysctlRoot: values.sysctl, systemctl: values.systemctl, info, packages: await findPackages(values.root) });
+  const restart = new AbortController();
   let doors: Doors | undefined;
   let blobs: DiskBlobs | undefined;
-  const architecture = agentArchs.find((arch) => arch === process.arch);
+  const architecture = machineArch(process.arch);
   const agent = createAgent({
     store,
     host: {
@@ -114,6 +115,10 @@ const main = async (): Promise<void> => {
     content: (token) => httpContent(ticket.value.content, { token, caPem: ticket.value.caPem }),
     blobs: (facts) => (blobs = openBlobs(values.data, { ticket: ticket.value, clock: systemClock, facts })),
     architecture,
+    slots:
+      slot === undefined || architecture === undefined
+        ? undefined
+        : systemSlots(slot, { home: homeOf(process.execPath), arch: architecture, restart: () => restart.abort() }),
     key: key.value,
     ticket: ticket.value,
     clock: systemClock,
@@ -142,7 +147,7 @@ const main = async (): Promise<void> => {
   process.stdout.write(
     `${JSON.stringify({ ready: true, local: `http://127.0.0.1:${local.port}`, ...(doors?.mirrorPort === undefined ? {} : { mirror: `http://127.0.0.1:${doors.mirrorPort}` }) })}\n`,
   );
-  await runUntilTold(agent, slot);
+  await runUntilTold(agent, slot, restart.signal);
   await doors?.close();
   await local.close();
   store.close();
@@ -150,8 +155,9 @@ const main = async (): Promise<void> => {
 };
 
 /** Tells systemd and launch.sh how it goes, until somebody asks it to stop. */
-const runUntilTold = async (agent: Agent, slot: Slot | undefined): Promise<void> => {
+const runUntilTold = async (agent: Agent, slot: Slot | undefined, restart: AbortSignal): Promise<void> => {
   const stop = new AbortController();
+  restart.addEventListener('abort', () => stop.abort(), { once: true });
   const notifier = createNotifier(process.env, systemClock);
   stop.signal.addEventListener('abort', () => void notifier.stopping(), { once: true });
   process.once('SIGINT', () => stop.abort());

@@ -37,6 +37,7 @@ export const limits = {
   /** One file of an agent package, bytes: Node itself is 150 MB. */
   agentFileBytes: 512 * 1024 * 1024,
   agentPackageFiles: 256,
+  agentPackageBytes: 256 * 1024 * 1024,
   /** One file of large content: an image of a whole disk. Larger ones have no list of chunks either. */
   largeBlobBytes: 16 * 1024 * 1024 * 1024,
   blobsPerLayer: 5_000,

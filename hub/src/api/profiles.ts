@@ -52,6 +52,7 @@ export const contentOf = (spec: ProfileSpec): { layer: string; what: string; dig
       { layer: layer.name, what: 'chart', digest: layer.helm?.chart.digest },
       { layer: layer.name, what: 'pack', digest: layer.pack?.digest },
       { layer: layer.name, what: 'Zarf package', digest: layer.zarf?.package.digest },
+      ...Object.values(layer.os?.agent?.packages ?? {}).map((item) => ({ layer: layer.name, what: 'agent package', digest: item?.digest })),
     ].flatMap((item) => (item.digest === undefined ? [] : [{ ...item, digest: item.digest }])),
   );
 
@@ -63,7 +64,7 @@ export const missingContent = async (deps: ApiDeps, tenant: string, spec: Profil
       'fatal',
       'chart-missing',
       `layer ${layer}`,
-      `the ${what} ${digest} was not uploaded. gp apply does that when the layer names it by path, and gp registry import from a registry`,
+      `the ${what} ${digest} was not uploaded. gp apply does that when the layer names it by path, gp registry import from a registry, and gp agent upload for agents`,
     );
   }
   return ok(undefined);

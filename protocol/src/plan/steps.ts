@@ -29,6 +29,10 @@ export interface StepArgs {
   restoreModule: { layer: string; module: string };
   setUser: { layer: string; user: string; groups: readonly string[]; shell: string; reason: ApplyReason };
   restoreUser: { layer: string; user: string };
+  /** Puts a version of the agent into the free slot and starts it; the steps behind are of the next start. Without digest there is no package for this machine. */
+  updateAgent: { layer: string; version: string; digest: Digest | undefined };
+  /** The new agent proves itself before anything is built on it. */
+  awaitAgent: { layer: string; version: string };
   ensureNamespace: { layer: string; namespace: string };
   applyObject: { layer: string; ref: ObjectRef; digest: Digest; reason: ApplyReason; adopt: boolean; createOnly: boolean; keep: boolean };
   /** Deletes exactly the incarnation that we made. */
@@ -65,6 +69,8 @@ const sentences: { [K in StepKind]: (args: StepArgs[K]) => string } = {
   restoreModule: (s) => `restore kernel module ${s.module}`,
   setUser: (s) => `set account ${s.user} (${s.reason})`,
   restoreUser: (s) => `restore account ${s.user}`,
+  updateAgent: (s) => `update the agent to ${s.version}`,
+  awaitAgent: (s) => `wait until agent ${s.version} is healthy`,
   ensureNamespace: (s) => `ensure namespace ${s.namespace}`,
   applyObject: (s) => `apply ${s.ref.kind} ${s.ref.namespace === undefined ? '' : `${s.ref.namespace}/`}${s.ref.name} (${s.reason})`,
   pruneObject: (s) => `prune ${s.ref.kind} ${s.ref.namespace === undefined ? '' : `${s.ref.namespace}/`}${s.ref.name}`,
