@@ -7,7 +7,7 @@ import type { Distribution, DistributionSetup, KeptFile, MachineState } from '..
 import type { Tools } from '../port/tools.ts';
 import { certificatesIn, isReadable, lifeLeft, publicKeyHash } from './certificates.ts';
 import { keptPaths, manifestPath, manifestVersion } from './kubeadm-files.ts';
-import { createServices } from './services.ts';
+import { createServices } from './units.ts';
 import { snapshotFolder, createSnapshots } from './snapshots.ts';
 
 const adminConfig = '/etc/kubernetes/admin.conf';

@@ -1,6 +1,7 @@
 import { fail, type Result } from '@groundplane/protocol/failure';
 import { stepText, type Step, type StepKind } from '@groundplane/protocol/plan/steps';
 import type { AgentWrite } from '../port/store.ts';
+import { awaitAgent, updateAgent } from './agent.ts';
 import type { ExecuteContext, Executor } from './context.ts';
 import { runHook } from './hooks.ts';
 import { endTurn, giveTurn, inviteHost, removeNode } from './keeper.ts';
@@ -57,6 +58,8 @@ const executors: { [K in StepKind]: Executor<K> } = {
   removeNode,
   giveTurn,
   endTurn,
+  updateAgent,
+  awaitAgent,
   ensureNamespace,
   applyObject,
   pruneObject,

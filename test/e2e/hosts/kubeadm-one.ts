@@ -78,16 +78,6 @@ export const kubeadmOne: Scenario = {
       await waitOnline(platform, host.name);
       const { digest } = await platform.json<{ digest: string }>('kubernetes', 'upload', prepared.content);
       await platform.apply('profile', profileOf('edge', '1.0.0', version, digest));
-      void host
-        .exec(
-          [
-            'sh',
-            '-c',
-            `until ctr version >/dev/null 2>&1; do sleep 1; done; tar -C ${mediumPath}/images -cf - . | ctr --namespace k8s.io images import --local -`,
-          ],
-          { timeoutMs: 300_000 },
-        )
-        .then((r) => say(`import ${r.code}`));
       const began = performance.now();
       const cpuAtStart = host.cpuSeconds();
       await platform.apply('cluster', clusterOf('edge', '1.0.0', [host.name]));
