@@ -82,6 +82,8 @@ export const createLease = (deps: { self: () => string; clock: Clock; cluster: (
       taken = undefined;
       return from;
     },
+    /** That could not be learnt: it is asked for again. */
+    takeAgain: (): void => void (taken ??= ''),
     run: async (signal: AbortSignal): Promise<void> => {
       while (!signal.aborted) {
         await sleep(clock, renewMs, signal);
