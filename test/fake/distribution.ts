@@ -99,6 +99,7 @@ export const fakeDistribution = (site: FakeSite, machine: FakeMachine): Distribu
   return {
     adminConfig: '/etc/kubernetes/admin.conf',
     nodeConfig: '/etc/kubernetes/kubelet.conf',
+    hasSharedConfig: true,
     look: (_, kept) => {
       const state: MachineState = {
         hasTraces: machine.setup !== undefined,
