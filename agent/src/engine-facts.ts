@@ -9,6 +9,7 @@ import { createObjectView, type ObjectView } from './observe/packs.ts';
 import type { Clock } from './port/clock.ts';
 import type { Cluster } from './port/cluster.ts';
 import type { Host } from './port/host.ts';
+import type { AgentSlots } from './port/slots.ts';
 import { writes, type DesiredRecord, type State } from './store/state.ts';
 
 /** How to reach the Kubernetes of a bundle. */
@@ -40,6 +41,7 @@ export const createFactFinder = (deps: {
   clock: Clock;
   kubernetes: KubernetesDeps | undefined;
   onChange: () => void;
+  slots?: AgentSlots | undefined;
 }) => {
   const { state, host } = deps;
   let opened: Opened | undefined;
@@ -153,7 +155,7 @@ export const createFactFinder = (deps: {
       records: state.layers(),
       ownedObjects: state.objects(),
       ownedOs: state.os(),
-      os: os.value,
+      os: { ...os.value, agent: deps.slots?.running() },
       kubernetes: seen.kubernetes,
       distribution: distribution.value,
       objects: seen.objects,

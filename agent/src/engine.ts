@@ -19,6 +19,7 @@ import { sleep, type Clock } from './port/clock.ts';
 import type { ContentSource } from './port/content.ts';
 import type { Host } from './port/host.ts';
 import type { Random } from './port/random.ts';
+import type { AgentSlots } from './port/slots.ts';
 import type { AgentStore } from './port/store.ts';
 import { createStager } from './stage.ts';
 import { createJournal, createState, neededBundles, neededLayers, writes, type DesiredRecord } from './store/state.ts';
@@ -31,6 +32,8 @@ export interface EngineDeps {
   blobs: Blobs;
   /** Undefined on a machine that agents are not built for. */
   architecture: AgentArch | undefined;
+  /** Absent: the agent cannot update itself. */
+  slots?: AgentSlots | undefined;
   clock: Clock;
   random: Random;
   outbox: Outbox;
@@ -56,7 +59,10 @@ const surroundings: readonly string[] = [
   'content-missing',
   'content-denied',
   'content-wrong',
+  'content-coming',
   'transfer-window',
+  'agent-restarting',
+  'agent-not-healthy',
   'disk-full',
   'disk-read-only',
   'disk-error',
@@ -86,7 +92,15 @@ export const createEngine = (deps: EngineDeps) => {
   let phase: HostStatus['phase'] | undefined;
 
   const wake = (): void => wakeUp.resolve();
-  const finder = createFactFinder({ state, host: deps.host, openCluster: deps.openCluster, clock, kubernetes: deps.kubernetes, onChange: wake });
+  const finder = createFactFinder({
+    state,
+    host: deps.host,
+    openCluster: deps.openCluster,
+    clock,
+    kubernetes: deps.kubernetes,
+    onChange: wake,
+    slots: deps.slots,
+  });
 
   const event = (item: Omit<HostEvent, 'atMs'>): void => {
     store.commit(outbox.event({ ...item, atMs: clock.wallMs() }));
@@ -144,6 +158,7 @@ export const createEngine = (deps: EngineDeps) => {
       state,
       host: deps.host,
       blobs: deps.blobs,
+      slots: deps.slots,
       cluster: connection?.cluster,
       view: connection?.view,
       openCluster: finder.openNow,
@@ -287,8 +302,11 @@ export const createEngine = (deps: EngineDeps) => {
       const backoffMs = Math.min(isWaiting ? waitLookMs : lookMs, limits.backoffMinMs * 2 ** Math.min(failures, 10)) * (0.5 + deps.random.fraction() / 2);
       await pause(isFailing ? backoffMs : lookMs * (0.75 + deps.random.fraction() / 2), signal);
       looks += 1;
-      if (deps.kubernetes !== undefined) await tellInfo();
-      if (looks % looksPerResync === 0) finder.forget();
+      if (looks % looksPerResync === 0) {
+        finder.forget();
+        // Addresses change; what is as it was costs nothing.
+        await tellInfo();
+      }
     }
     stager.stop();
     finder.close();
@@ -319,6 +337,7 @@ export const createEngine = (deps: EngineDeps) => {
   const retry = (version: Version): void => {
     const failed = poisonOf();
     if (failed === undefined || failed.version.digest !== version.digest) return;
+    deps.slots?.forgive();
     state.commit([writes.noPoison(version.generation), { table: 'kv', key: 'failed', value: null }]);
     trouble = undefined;
     wake();

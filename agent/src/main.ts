@@ -1,17 +1,20 @@
+import type { AgentArch } from '@groundplane/protocol/agent-package';
 import { mkdirSync, readFileSync, writeFileSync, existsSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fail } from '@groundplane/protocol/failure';
-import { agentArchs } from '@groundplane/protocol/agent-package';
-import { createAgent } from './agent.ts';
+import { createAgent, type Agent } from './agent.ts';
+import type { DiskBlobs } from './blobs/disk.ts';
 import { openBlobs } from './blobs/open.ts';
 import { kubernetesCluster } from './cluster/client.ts';
 import { loadKubeconfig } from './cluster/connection.ts';
 import { distributions } from './distribution/distributions.ts';
 import { createProgramDigests } from './distribution/programs.ts';
+import { openDoors, type Doors } from './doors.ts';
 import type { OpenCluster } from './engine-facts.ts';
 import { loadDeviceKey } from './identity/key.ts';
+import type { KubernetesDeps } from './observe/distribution.ts';
 import { parseTicket } from './identity/ticket.ts';
 import { httpContent } from './link/content-http.ts';
 import { mqttLink } from './link/mqtt.ts';
@@ -21,13 +24,14 @@ import { startLocalPage } from './local/page.ts';
 import type { Link } from './port/link.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { systemClock } from './system/clock.ts';
-import { bootId, hostAddress, serialNumber, systemInfo } from './system/info.ts';
+import { bootId, hostAddress, serialNumber, siteAddresses, systemInfo } from './system/info.ts';
 import { linuxHost } from './system/linux.ts';
+import { homeOf, machineArch, systemSlots } from './system/slot-install.ts';
 import { createNotifier } from './system/notify.ts';
 import { findPackages } from './system/packages/find.ts';
 import { systemTools } from './system/tools.ts';
 import { systemRandom } from './system/random.ts';
-import { forgetSlotNews, slotFrom, slotNews, watchHealth } from './system/slots.ts';
+import { forgetSlotNews, slotFrom, slotNews, watchHealth, type Slot } from './system/slots.ts';
 
 /** A package says at build time what it is. */
 export const agentVersion = process.env['GROUNDPLANE_AGENT_VERSION'] ?? '0.1.0';
@@ -61,27 +65,40 @@ export const readTicketText = (data: string, given: string | undefined): string 
   return existsSync(file) ? readFileSync(file, 'utf8') : '';
 };
 
-const usage = `groundplane-agent --ticket TEXT|@FILE [--data DIR] [--kubeconfig FILE] [--name NAME] [--carrier ws|mqtt] [--local-port N] [--root DIR]`;
+const usage = `groundplane-agent --ticket TEXT|@FILE [--data DIR] [--kubeconfig FILE] [--name NAME] [--carrier ws|mqtt] [--local-port N] [--mirror-port N|off] [--neighbour-port N|off] [--root DIR]`;
+
+const options = {
+  data: { type: 'string', default: process.getuid?.() === 0 ? '/var/lib/groundplane' : '.groundplane-agent' },
+  ticket: { type: 'string' },
+  kubeconfig: { type: 'string' },
+  name: { type: 'string' },
+  carrier: { type: 'string', default: 'ws' },
+  'local-port': { type: 'string', default: '5080' },
+  'mirror-port': { type: 'string', default: '5081' },
+  'neighbour-port': { type: 'string', default: '5082' },
+  root: { type: 'string', default: '/' },
+  sysctl: { type: 'string', default: '/proc/sys' },
+  systemctl: { type: 'string', default: 'systemctl' },
+  help: { type: 'boolean', default: false },
+} as const;
 
 const stopWith = (text: string, code: number): never => {
   process.stderr.write(`${text}\n`);
   process.exit(code);
 };
 
+/** The means to bring Kubernetes up on this machine. */
+const meansFor = (architecture: AgentArch | undefined): KubernetesDeps => ({
+  distribution: distributions({ tools: systemTools, clock: systemClock }),
+  tools: systemTools,
+  architecture: architecture ?? 'x64',
+  address: hostAddress,
+  digestOfProgram: createProgramDigests(),
+});
+
 const main = async (): Promise<void> => {
   const { values } = parseArgs({
-    options: {
-      data: { type: 'string', default: process.getuid?.() === 0 ? '/var/lib/groundplane' : '.groundplane-agent' },
-      ticket: { type: 'string' },
-      kubeconfig: { type: 'string' },
-      name: { type: 'string' },
-      carrier: { type: 'string', default: 'ws' },
-      'local-port': { type: 'string', default: '5080' },
-      root: { type: 'string', default: '/' },
-      sysctl: { type: 'string', default: '/proc/sys' },
-      systemctl: { type: 'string', default: 'systemctl' },
-      help: { type: 'boolean', default: false },
-    },
+    options,
   });
   if (values.help) return stopWith(usage, 0);
   if (values.carrier !== 'ws' && values.carrier !== 'mqtt') return stopWith(`--carrier is ws or mqtt, not ${values.carrier}\n${usage}`, 2);
@@ -90,27 +107,32 @@ const main = async (): Promise<void> => {
   if (!ticket.ok) return stopWith(`${ticket.failure.element}: ${ticket.failure.message}`, 2);
   const key = loadDeviceKey(join(values.data, 'device.key'));
   if (!key.ok) return stopWith(`${key.failure.element}: ${key.failure.message}`, 1);
-  const isMqtt = values.carrier === 'mqtt';
-  const wanted = ticket.value.hubs.filter((url) => url.startsWith('mqtt') === isMqtt);
+  const wanted = ticket.value.hubs.filter((url) => url.startsWith('mqtt') === (values.carrier === 'mqtt'));
   if (wanted.length === 0) return stopWith(`the ticket names no hub address for the carrier ${values.carrier}; it has ${ticket.value.hubs.join(', ')}`, 2);
   const info = await systemInfo(agentVersion);
   const slot = slotFrom(process.env);
   const store = openSqliteStore(join(values.data, 'agent.db'));
+  const host = linuxHost({ root: values.root, sysctlRoot: values.sysctl, systemctl: values.systemctl, info, packages: await findPackages(values.root) });
+  const restart = new AbortController();
+  let doors: Doors | undefined;
+  let blobs: DiskBlobs | undefined;
+  const architecture = machineArch(process.arch);
   const agent = createAgent({
     store,
-    host: linuxHost({ root: values.root, sysctlRoot: values.sysctl, systemctl: values.systemctl, info, packages: await findPackages(values.root) }),
+    host: {
+      ...host,
+      info: () => Promise.resolve({ ...info, addresses: siteAddresses(), ...(doors?.blobPort === undefined ? {} : { blobPort: doors.blobPort }) }),
+    },
     openCluster: openFrom(values.kubeconfig),
     links: wanted.map((url) => linkFor(url, ticket.value.caPem)),
     content: (token) => httpContent(ticket.value.content, { token, caPem: ticket.value.caPem }),
-    blobs: (facts) => openBlobs(values.data, { ticket: ticket.value, clock: systemClock, facts }),
-    architecture: agentArchs.find((arch) => arch === process.arch),
-    kubernetes: {
-      distribution: distributions({ tools: systemTools, clock: systemClock }),
-      tools: systemTools,
-      architecture: agentArchs.find((arch) => arch === process.arch) ?? 'x64',
-      address: hostAddress,
-      digestOfProgram: createProgramDigests(),
-    },
+    kubernetes: meansFor(architecture),
+    blobs: (facts) => (blobs = openBlobs(values.data, { ticket: ticket.value, clock: systemClock, facts })),
+    architecture,
+    slots:
+      slot === undefined || architecture === undefined
+        ? undefined
+        : systemSlots(slot, { home: homeOf(process.execPath), arch: architecture, restart: () => restart.abort() }),
     key: key.value,
     ticket: ticket.value,
     clock: systemClock,
@@ -121,6 +143,11 @@ const main = async (): Promise<void> => {
     news: slot === undefined ? [] : slotNews(slot),
   });
   if (slot !== undefined) forgetSlotNews(slot);
+  if (blobs !== undefined)
+    doors = await openDoors(
+      { agent, blobs, architecture, clock: systemClock, log: (text) => void process.stderr.write(`${text}\n`) },
+      { mirror: values['mirror-port'], neighbours: values['neighbour-port'] },
+    );
   const local = await startLocalPage(
     {
       name: values.name ?? info.hostname,
@@ -131,8 +158,20 @@ const main = async (): Promise<void> => {
     },
     Number(values['local-port']),
   );
-  process.stdout.write(`${JSON.stringify({ ready: true, local: `http://127.0.0.1:${local.port}` })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ ready: true, local: `http://127.0.0.1:${local.port}`, ...(doors?.mirrorPort === undefined ? {} : { mirror: `http://127.0.0.1:${doors.mirrorPort}` }) })}\n`,
+  );
+  await runUntilTold(agent, slot, restart.signal);
+  await doors?.close();
+  await local.close();
+  store.close();
+  process.exit(0);
+};
+
+/** Tells systemd and launch.sh how it goes, until somebody asks it to stop. */
+const runUntilTold = async (agent: Agent, slot: Slot | undefined, restart: AbortSignal): Promise<void> => {
   const stop = new AbortController();
+  restart.addEventListener('abort', () => stop.abort(), { once: true });
   const notifier = createNotifier(process.env, systemClock);
   stop.signal.addEventListener('abort', () => void notifier.stopping(), { once: true });
   process.once('SIGINT', () => stop.abort());
@@ -142,9 +181,6 @@ const main = async (): Promise<void> => {
     void watchHealth(slot, { clock: systemClock, hasContact: () => ['online', 'lobby'].includes(agent.session.state().state), signal: stop.signal });
   await agent.run(stop.signal);
   notifier.close();
-  await local.close();
-  store.close();
-  process.exit(0);
 };
 
 if (import.meta.main) await main();

@@ -72,6 +72,8 @@ export const bundleOsSchema = z.object({
   packages: z.array(z.object({ name: z.string(), version: z.string().optional() })).optional(),
   modules: z.array(z.string()).optional(),
   users: z.array(z.object({ name: z.string(), groups: z.array(z.string()), shell: z.string() })).optional(),
+  /** The packages lie among the layer's blobs. */
+  agent: z.object({ version: z.string().max(64), packages: z.object({ x64: z.object(blob).optional(), arm64: z.object(blob).optional() }) }).optional(),
 });
 export type BundleOs = z.infer<typeof bundleOsSchema>;
 

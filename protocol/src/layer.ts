@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { agentVersionSchema } from './agent-package.ts';
 import { digestSchema } from './digest.ts';
 import { managedDistributions, managedKubernetesSchema } from './distribution/spec.ts';
 import { limits } from './limits.ts';
@@ -72,6 +73,17 @@ export const osUserSchema = z.strictObject({
 
 const moduleName = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'not the name of a kernel module');
 
+const agentPackageRef = z.strictObject({ digest: digestSchema, size: z.int().min(1).max(limits.agentPackageBytes) });
+
+/** The version of the agent that runs on the host. `gp agent upload` brings packages into the hub and prints this. */
+export const osAgentSchema = z
+  .strictObject({
+    version: agentVersionSchema,
+    /** The package for each architecture of the hosts. */
+    packages: z.strictObject({ x64: agentPackageRef.optional(), arm64: agentPackageRef.optional() }),
+  })
+  .refine((agent) => Object.values(agent.packages).some((item) => item !== undefined), 'names no package; `gp agent upload FILE` prints what to write here');
+
 /** OS layer in package mode: what an existing Linux host gets, without owning the whole image. */
 export const osSpecSchema = z.strictObject({
   mode: z.literal('package', { error: 'the OS layer knows the mode "package"' }).default('package'),
@@ -86,6 +98,8 @@ export const osSpecSchema = z.strictObject({
   modules: z.array(moduleName).max(100).optional(),
   /** Accounts that the host must have. The password stays locked; people come by key. */
   users: z.array(osUserSchema).max(100).optional(),
+  /** Absent: the agent stays as it is. */
+  agent: osAgentSchema.optional(),
 });
 
 /** A cluster that is already there, through a kubeconfig on the host. */

@@ -83,6 +83,12 @@ export const hostInfoSchema = z.object({
   address: z.string().max(64).optional(),
   /** Public key that other hosts seal secrets for it with. */
   sealKey: z.string().max(64).optional(),
+  /** Where neighbours reach it, and the port at which it gives them large content. */
+  addresses: z
+    .array(z.union([z.ipv4(), z.ipv6()]))
+    .max(limits.addressesPerHost)
+    .optional(),
+  blobPort: z.int().min(1).max(65_535).optional(),
 });
 export type HostInfo = z.infer<typeof hostInfoSchema>;
 

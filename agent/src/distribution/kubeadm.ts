@@ -7,7 +7,7 @@ import type { Distribution, DistributionSetup, KeptFile, MachineState } from '..
 import type { Tools } from '../port/tools.ts';
 import { certificatesIn, isReadable, lifeLeft, publicKeyHash } from './certificates.ts';
 import { keptPaths, manifestPath, manifestVersion } from './kubeadm-files.ts';
-import { createServices } from './services.ts';
+import { createServices } from './units.ts';
 import { snapshotFolder, createSnapshots } from './snapshots.ts';
 
 const adminConfig = '/etc/kubernetes/admin.conf';
@@ -24,7 +24,9 @@ const leftBehind = ['FileAvailable', 'DirAvailable', 'Port'].map((check) => new 
 /** The lines of kubeadm that say what went wrong; the rest is progress. */
 const words = (output: { stdout: string; stderr: string }): string => {
   const lines = `${output.stdout}\n${output.stderr}`.split('\n').map((line) => line.trim());
-  const telling = lines.filter((line) => /error|fatal|fail|cannot|timed out|refused|denied|not found/i.test(line) && !/^To see the stack trace/.test(line));
+  const telling = lines.filter(
+    (line) => /error|fatal|fail|cannot|timed out|refused|denied|not found/i.test(line) && !/To see the stack trace|\[WARNING/.test(line),
+  );
   return (telling.length > 0 ? telling : lines.filter((line) => line !== '')).slice(-6).join(' / ').slice(0, 1_200);
 };
 

@@ -46,7 +46,7 @@ export const observeNodes = async (cluster: Cluster, only: string | undefined): 
   const config = await cluster.get(configRef);
   if (!config.ok && config.failure.code !== 'not-found' && config.failure.code !== 'denied') return config;
   const configured = config.ok ? config.value.metadata.annotations?.[configuredMark] : undefined;
-  const text = config.ok ? String((config.value['data'] as Record<string, string> | undefined)?.['ClusterConfiguration'] ?? '') : '';
+  const text = config.ok ? ((config.value['data'] as Record<string, string> | undefined)?.['ClusterConfiguration'] ?? '') : '';
   const version = /^kubernetesVersion:\s*(\S+)/m.exec(text)?.[1] ?? '';
   if (only !== undefined) {
     const own = await cluster.get(nodeRef(only));

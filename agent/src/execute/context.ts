@@ -7,6 +7,7 @@ import type { Blobs } from '../port/blobs.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Cluster } from '../port/cluster.ts';
 import type { Host } from '../port/host.ts';
+import type { AgentSlots } from '../port/slots.ts';
 import type { AgentWrite } from '../port/store.ts';
 import type { DesiredRecord, State } from '../store/state.ts';
 
@@ -16,6 +17,7 @@ export interface ExecuteContext {
   host: Host;
   /** Large content that the target's layers name; it is all here. */
   blobs: Blobs;
+  slots?: AgentSlots | undefined;
   cluster: Cluster | undefined;
   view: ObjectView | undefined;
   /** Opens the connection when it could not be opened before the plan: a cluster that the plan itself made. */

@@ -290,6 +290,11 @@ export const createSession = (deps: SessionDeps) => {
         store.commit([writes.kv('site', site)]);
         return engine.wake();
       }
+      case 'neighbours': {
+        const { t: _t, ...known } = message;
+        store.commit([writes.kv('neighbours', known)]);
+        return undefined;
+      }
       case 'goodbye':
         return leave({ kind: 'retry', code: 'hub-goodbye', element: 'hub', message: message.reason }, message.retryMs);
       default:

@@ -31,7 +31,13 @@ export const systemTools: Tools = {
     await folder.sync();
     await folder.close();
   },
-  remove: (path) => rm(path, { recursive: true, force: true }),
+  remove: async (path) => {
+    // A folder that is a mount of its own stays, empty.
+    for (const name of (await orUndefined(readdir(path))) ?? []) await rm(join(path, name), { recursive: true, force: true });
+    await rm(path, { recursive: true, force: true }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EBUSY') throw error;
+    });
+  },
   move: async (from, to) => {
     await mkdir(dirname(to), { recursive: true });
     await rename(from, to);

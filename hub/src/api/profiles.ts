@@ -77,6 +77,7 @@ export const contentOf = (spec: ProfileSpec): { layer: string; what: string; dig
       { layer: layer.name, what: 'pack', digest: layer.pack?.digest },
       { layer: layer.name, what: 'Zarf package', digest: layer.zarf?.package.digest },
       ...kubernetesContent(layer).map((digest) => ({ layer: layer.name, what: 'Kubernetes content', digest })),
+      ...Object.values(layer.os?.agent?.packages ?? {}).map((item) => ({ layer: layer.name, what: 'agent package', digest: item?.digest })),
     ].flatMap((item) => (item.digest === undefined ? [] : [{ ...item, digest: item.digest }])),
   );
 
@@ -88,7 +89,7 @@ export const missingContent = async (deps: ApiDeps, tenant: string, spec: Profil
       'fatal',
       'chart-missing',
       `layer ${layer}`,
-      `the ${what} ${digest} was not uploaded. gp apply does that when the layer names it by path, gp registry import from a registry, gp kubernetes upload for Kubernetes`,
+      `the ${what} ${digest} was not uploaded. gp apply does that when the layer names it by path, gp registry import from a registry, gp kubernetes upload for Kubernetes, gp agent upload for agents`,
     );
   }
   for (const layer of spec.layers) {

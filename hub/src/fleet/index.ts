@@ -33,6 +33,8 @@ export interface HostEntry {
   node: HostStatus['kubernetes']['node'];
   address: string | undefined;
   sealKey: string | undefined;
+  /** Where its neighbours get large content from it. */
+  blobs: { addresses: readonly string[]; port: number } | undefined;
 }
 
 export interface ClusterEntry {
@@ -136,6 +138,10 @@ export const createFleet = (store: Store) => {
       labels: row.value.labels,
       address: row.value.info?.address,
       sealKey: row.value.info?.sealKey,
+      blobs:
+        row.value.info?.addresses === undefined || row.value.info.blobPort === undefined
+          ? undefined
+          : { addresses: row.value.info.addresses, port: row.value.info.blobPort },
     };
     if (before !== undefined) byName.delete(nameKey(before.tenant, before.project, before.name));
     if (before !== undefined && before.key !== row.value.key && byKey.get(before.key) === before) byKey.delete(before.key);

@@ -24,7 +24,9 @@ import type { Delivery } from './delivery.ts';
 import { createAdoption } from './adopt.ts';
 import { createCloneWatch } from './clones.ts';
 import { createEnrolment } from './enrol.ts';
-import { createSites } from './site.ts';
+import { reportWrites } from './report.ts';
+import { createSites, siteMark } from './site.ts';
+import { createIntroductions } from './neighbours.ts';
 
 export interface GatewayDeps {
   store: Store;
@@ -36,6 +38,8 @@ export interface GatewayDeps {
   delivery: Delivery;
   assigner: Assigner;
   log: (text: string) => void;
+  /** From which secrets of clusters are made. */
+  secret: string;
   /** Checks signatures of devices; the simulator brings a cheaper kind of signature. */
   verify?: Verify;
 }
@@ -55,6 +59,8 @@ interface Session {
   canSite: boolean;
   /** The last that it was told of its neighbours. */
   site: string | undefined;
+  /** What it was told of its neighbours last; undefined: it does not want to know. */
+  neighbours: string | undefined;
   /** On the monotonic clock: silent for longer than this, and the host is taken as gone. */
   silentAfterMs: number;
 }
@@ -76,7 +82,7 @@ export const createGateway = (deps: GatewayDeps) => {
   const mayEnter = createDoor(clock);
   const enrol = createEnrolment({ store, fleet, clock, random, hub: keys.hub });
   const clones = createCloneWatch({ store, clock });
-  const sites = createSites({ store, fleet });
+  const sites = createSites({ store, fleet, sessionOf: (host) => sessions.get(host) });
   const adopt = createAdoption({ store, fleet, assigner: deps.assigner, clock });
   let closing = false;
 
@@ -95,64 +101,16 @@ export const createGateway = (deps: GatewayDeps) => {
     session.peer.send(text);
   };
 
-  const accepted = (report: Report, session: Session, host: HostEntry): Write[] => {
-    const nowMs = clock.wallMs();
-    const base = { tenant: session.tenant, project: host.project, host: host.name, ...clusterName(host) };
-    const writes: Write[] = (report.events ?? []).map((event) => ({ op: 'event', event: { ...base, ...event, message: event.message.slice(0, 2048) } }));
-    if (report.dropped !== undefined)
-      writes.push({
-        op: 'event',
-        event: {
-          ...base,
-          atMs: nowMs,
-          type: 'warning',
-          reason: 'EventsDropped',
-          message: `the host had to throw away ${report.dropped} events while it was away`,
-        },
-      });
-    if (report.status !== undefined)
-      writes.push({
-        op: 'put',
-        kind: 'observed',
-        tenant: session.tenant,
-        id: session.host,
-        project: '',
-        name: session.host,
-        value: { status: report.status, reportedAtMs: nowMs },
-      });
-    return writes;
-  };
+  const { introduce, introduceAll } = createIntroductions({ fleet, secret: deps.secret, sessionOf: (host) => sessions.get(host) });
 
-  const clusterName = (host: HostEntry): { cluster?: string } => {
-    const cluster = host.cluster === undefined ? fleet.clusterOf(host.id) : fleet.cluster(host.cluster);
-    return cluster === undefined ? {} : { cluster: cluster.name };
-  };
-
-  /** What the others want to know of a host; absent where no agent brings Kubernetes up. */
-  const siteMark = (host: HostEntry): string => JSON.stringify([host.node ?? null, host.address ?? null, host.sealKey ?? null]);
-
-  const tellSite = async (session: Session): Promise<void> => {
-    const host = fleet.host(session.host);
-    if (!session.canSite || host === undefined || sites.membersOf(host).every((member) => member.sealKey === undefined)) return;
-    const message = await sites.message(host);
-    const text = message === undefined ? undefined : writeFrame(message);
-    if (text === undefined || text === session.site || sessions.get(session.host) !== session) return;
-    session.site = text;
-    session.peer.send(text);
-  };
-
-  const tellNeighbours = async (host: HostEntry): Promise<void> => {
-    for (const member of sites.membersOf(host)) {
-      const session = sessions.get(member.id);
-      if (session !== undefined) await tellSite(session);
-    }
-  };
+  const clusterName = (host: HostEntry): string | undefined => (host.cluster === undefined ? fleet.clusterOf(host.id) : fleet.cluster(host.cluster))?.name;
 
   const onReport = async (session: Session, report: Report): Promise<void> => {
     const host = fleet.host(session.host);
     if (host === undefined) return;
-    const writes = accepted(report, session, host);
+    const writes = reportWrites(report, host, clusterName(host), clock.wallMs());
     const before = siteMark(host);
+    const placeBefore = JSON.stringify(host.blobs);
     if (report.info !== undefined) {
       const row = await store.get('host', session.tenant, session.host);
       if (row !== undefined)
@@ -171,7 +129,9 @@ export const createGateway = (deps: GatewayDeps) => {
     if (done !== undefined && !done.ok) return deps.log(`gateway: a report of ${host.name} could not be kept: ${done.failure.message}`);
     send(session.peer, { t: 'ack', seq: report.seq });
     const after = fleet.host(session.host);
-    if (after !== undefined && siteMark(after) !== before) await tellNeighbours(after);
+    if (after !== undefined && siteMark(after) !== before) await sites.tellAll(after);
+    if (report.info !== undefined && JSON.stringify(fleet.host(session.host)?.blobs) !== placeBefore)
+      introduceAll(host.cluster ?? fleet.clusterOf(host.id)?.id);
   };
 
   const onSessionMessage = async (session: Session, message: AgentMessage): Promise<void> => {
@@ -188,7 +148,7 @@ export const createGateway = (deps: GatewayDeps) => {
         const from = fleet.host(session.host);
         const to = from === undefined ? undefined : await sites.invite(from, message);
         const other = to === undefined ? undefined : sessions.get(to.id);
-        return other === undefined ? undefined : tellSite(other);
+        return other === undefined ? undefined : sites.tell(other);
       }
       case 'hello':
         return session.peer.close();
@@ -221,6 +181,7 @@ export const createGateway = (deps: GatewayDeps) => {
       canAttach: hello.capabilities.includes('attach'),
       canSite: hello.capabilities.includes('site'),
       site: undefined,
+      neighbours: hello.capabilities.includes('neighbours') ? '' : undefined,
       silentAfterMs: clock.monotonicMs() + graceMs(limits.heartbeatMinMs),
     };
     sessions.set(host.id, session);
@@ -242,7 +203,8 @@ export const createGateway = (deps: GatewayDeps) => {
     });
     fleet.setOnline(host.id, true, timeMs);
     if (!isUnchanged) await deliver(session);
-    await tellSite(session);
+    await sites.tell(session);
+    introduce(session);
     return session;
   };
 
@@ -368,8 +330,9 @@ export const createGateway = (deps: GatewayDeps) => {
         const session = sessions.get(row.id);
         if (session === undefined) continue;
         await deliver(session, false, row);
-        await tellSite(session);
+        await sites.tell(session);
       }
+      for (const cluster of new Set(rows.map((row) => row.value.desired.cluster?.id))) introduceAll(cluster);
     },
     retry: async (id: string): Promise<void> => {
       const session = sessions.get(id);

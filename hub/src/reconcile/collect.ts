@@ -53,6 +53,8 @@ export const gatherRoots = async (deps: CollectDeps): Promise<{ roots: Set<strin
               [...list.value.files, ...list.value.blobs].map((item) => item.digest),
             );
         }
+      for (const digest of [layer.helm?.chart.digest, layer.pack?.digest, ...Object.values(layer.os?.agent?.packages ?? {}).map((item) => item?.digest)])
+        if (digest !== undefined) roots.add(digest);
       if (layer.zarf === undefined) continue;
       roots.add(layer.zarf.package.digest);
       await manifestRefs(content, layer.zarf.package.digest, refs);

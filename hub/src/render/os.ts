@@ -1,4 +1,5 @@
-import type { BundleLayer } from '@groundplane/protocol/bundle';
+import { agentArchs } from '@groundplane/protocol/agent-package';
+import type { BundleBlob, BundleLayer } from '@groundplane/protocol/bundle';
 import type { Digest } from '@groundplane/protocol/digest';
 import type { Layer, OsSpec } from '@groundplane/protocol/layer';
 import type { ContentStore } from '../port/content.ts';
@@ -31,7 +32,7 @@ const madeFiles = (layer: string, os: OsSpec): MadeFile[] => [
 ];
 
 /** An OS layer in its bundle form: every file and unit by digest. */
-export const renderOs = async (content: ContentStore, layer: Layer, secret: boolean): Promise<Pick<BundleLayer, 'os'>> => {
+export const renderOs = async (content: ContentStore, layer: Layer, secret: boolean): Promise<Pick<BundleLayer, 'os' | 'blobs'>> => {
   const os = layer.os;
   if (os === undefined) return {};
   const files = [];
@@ -67,7 +68,15 @@ export const renderOs = async (content: ContentStore, layer: Layer, secret: bool
       units,
       ...(os.packages === undefined ? {} : { packages: os.packages }),
       ...(os.modules === undefined ? {} : { modules: os.modules }),
+      ...(os.agent === undefined ? {} : { agent: os.agent }),
       ...(os.users === undefined ? {} : { users: os.users.map(({ name, groups, shell }) => ({ name, groups, shell })) }),
     },
+    ...(os.agent === undefined ? {} : { blobs: agentBlobs(os.agent) }),
   };
 };
+
+const agentBlobs = (agent: NonNullable<OsSpec['agent']>): BundleBlob[] =>
+  agentArchs.flatMap((architecture) => {
+    const item = agent.packages[architecture];
+    return item === undefined ? [] : [{ ...item, name: 'groundplane-agent.tar.zst', architecture }];
+  });

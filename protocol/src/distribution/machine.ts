@@ -3,7 +3,7 @@ import type { KubernetesContent } from './content.ts';
 import type { ManagedKubernetes } from './spec.ts';
 
 /** Where the agent's own registry listens on each host; containerd asks it first and only. */
-export const mirrorAddress = 'http://127.0.0.1:5079';
+export const mirrorAddress = 'http://127.0.0.1:5081';
 
 /** Files and units that a distribution needs on each host, whatever its role. They are the same on all hosts of a cluster, so they are part of the bundle. */
 export interface MachineNeeds {

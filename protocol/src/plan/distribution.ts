@@ -239,7 +239,9 @@ export const planDistribution = (facts: DistributionFacts, layer: BundleLayer, d
   const saved: Step[] = local.isSnapshotDue && facts.self.role === 'control-plane' ? [{ step: 'saveDatastore', layer: layer.name }] : [];
   if (local.applied !== digest) {
     const change = planChange(facts, layer, spec, digest, machine);
-    return { steps: [...names, ...keeper.steps, ...change.steps], waiting: change.waiting };
+    // The keeper knows best why nobody may change now.
+    const waiting = change.waiting?.code === 'turn-waiting' ? (keeper.waiting ?? change.waiting) : change.waiting;
+    return { steps: [...names, ...keeper.steps, ...change.steps], waiting };
   }
   const node = facts.cluster?.nodes.find((item) => item.name === facts.self.name);
   // Somebody took the mark off the node; the keeper goes by it.

@@ -1,3 +1,4 @@
+import type { RunningAgent } from '../agent-package.ts';
 import { layerDigest, type Bundle, type BundleLayer, type Version } from '../bundle.ts';
 import type { Digest } from '../digest.ts';
 import type { Failure } from '../failure.ts';
@@ -72,6 +73,8 @@ export interface ObservedOs {
   /** `builtin`: part of the kernel, nothing to load. `absent`: not loaded. */
   modules: ReadonlyMap<string, 'loaded' | 'builtin' | 'absent'>;
   users: ReadonlyMap<string, { groups: readonly string[]; shell: string } | 'absent'>;
+  /** Undefined: it was not started from a slot and cannot update itself. */
+  agent?: RunningAgent | undefined;
 }
 
 export type ObservedKubernetes = { state: 'reachable'; version: string } | { state: 'unreachable'; failure: Failure } | { state: 'unknown' };

@@ -176,7 +176,8 @@ export const planHost = (facts: HostFacts): Plan => {
     const free = group.filter((item) => !stuck.has(item.layer.name));
     steps.push(...groupSteps(facts, free, walk));
   }
-  for (const record of leaving.values()) if (!stuck.has(record.name) && !isLost(facts, record, leaving)) steps.push(...removeLayer(facts, record, wanted));
+  const isFree = (record: LayerRecord): boolean => !stuck.has(record.name) && !isLost(facts, record, leaving);
+  for (const record of leaving.values()) if (isFree(record)) steps.push(...removeLayer(facts, record, wanted));
   const blocked = [...walk.blocked, ...unreachable];
   if (target.applier && facts.kubernetes.state === 'reachable') steps.push(...planOrphans(facts, wanted));
   const committed = facts.committed;

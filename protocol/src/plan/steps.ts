@@ -52,6 +52,10 @@ export interface StepArgs {
   removeNode: { layer: string; node: string; role: 'control-plane' | 'worker' };
   giveTurn: { layer: string; node: string; digest: Digest; drain: boolean; timeoutMs: number };
   endTurn: { layer: string; node: string };
+  /** Puts a version of the agent into the free slot and starts it; the steps behind are of the next start. Without digest there is no package for this machine. */
+  updateAgent: { layer: string; version: string; digest: Digest | undefined };
+  /** The new agent proves itself before anything is built on it. */
+  awaitAgent: { layer: string; version: string };
   ensureNamespace: { layer: string; namespace: string };
   applyObject: { layer: string; ref: ObjectRef; digest: Digest; reason: ApplyReason; adopt: boolean; createOnly: boolean; keep: boolean };
   /** Deletes exactly the incarnation that we made. */
@@ -104,6 +108,8 @@ const sentences: { [K in StepKind]: (args: StepArgs[K]) => string } = {
   removeNode: (s) => `remove node ${s.node}`,
   giveTurn: (s) => `${s.drain ? 'drain node' : 'let node'} ${s.node}${s.drain ? ' and let it' : ''} change`,
   endTurn: (s) => `node ${s.node} is done`,
+  updateAgent: (s) => `update the agent to ${s.version}`,
+  awaitAgent: (s) => `wait until agent ${s.version} is healthy`,
   ensureNamespace: (s) => `ensure namespace ${s.namespace}`,
   applyObject: (s) => `apply ${s.ref.kind} ${s.ref.namespace === undefined ? '' : `${s.ref.namespace}/`}${s.ref.name} (${s.reason})`,
   pruneObject: (s) => `prune ${s.ref.kind} ${s.ref.namespace === undefined ? '' : `${s.ref.namespace}/`}${s.ref.name}`,
