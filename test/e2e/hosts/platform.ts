@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createClient, type ApiResult, type Client } from '@groundplane/protocol/api/client';
 import type { ClusterView, EventView, HostView } from '@groundplane/protocol/api/views';
-import { runCommand } from '../../lab/hosts/command.ts';
+import { outputOf, runCommand } from '../../lab/hosts/command.ts';
 import type { TestHost } from '../../lab/hosts/host.ts';
 import { gatewayAddress } from '../../lab/hosts/site.ts';
 import { startChild, type Child } from '../../lab/children.ts';
@@ -94,6 +94,18 @@ export const startPlatform = async (folder: string) => {
       must(await call().call('deleteCluster', { params: { project, name } }));
     },
     events: async (): Promise<EventView[]> => must(await call().call('listEvents', { params: { project }, query: { last: 100 } })).items,
+    /** Keeps a copy of what the hub knows; it is stopped for that. */
+    saveHub: async (): Promise<void> => {
+      await hub?.stop();
+      await outputOf(['cp', '-a', '--reflink=auto', join(folder, 'hub'), join(folder, 'hub-saved')], { timeoutMs: 300_000 });
+      await startHub();
+    },
+    restoreHub: async (): Promise<void> => {
+      await hub?.stop();
+      await outputOf(['rm', '-r', join(folder, 'hub')]);
+      await outputOf(['cp', '-a', '--reflink=auto', join(folder, 'hub-saved'), join(folder, 'hub')], { timeoutMs: 300_000 });
+      await startHub();
+    },
     stop: async (): Promise<void> => await hub?.stop(),
   };
 };
