@@ -1,99 +1,118 @@
-import { readContent } from '../../lab/hosts/content.ts';
+import type { TestHost } from '../../lab/hosts/host.ts';
 import { until } from '../site.ts';
-import { mediumPath, webManifest, webPort } from './by-hand.ts';
-import { agentLog, agentMediumPath, installAgent, startPlatform, waitOnline } from './platform.ts';
-import { check, secondsSince, type Scenario } from './scenario.ts';
+import { addEdge, answers, checkCluster, kubectl, openPlatform, release, siteName, waitAlive, waitReady, withWords } from './kubeadm-site.ts';
+import type { Platform } from './platform.ts';
+import { randomOf, tryPowerPoints, type PowerReport } from './power-points.ts';
+import { check, secondsSince, type Scenario, type ScenarioContext } from './scenario.ts';
 
-const indent = (text: string, by: string): string =>
-  text
-    .trim()
-    .split('\n')
-    .map((line) => `${by}${line}`)
-    .join('\n');
+const read = async (host: TestHost, path: string): Promise<string> => (await host.exec(['cat', path])).stdout;
 
-/** What the kernel of the test hosts asks for beyond the defaults: cgroup v1, settings that are the machine's. */
-const labConfig = {
-  kubelet: `failCgroupV1: false
-oomScoreAdj: 0
-featureGates: {KubeletInUserNamespace: true}
-evictionHard: {memory.available: 50Mi, nodefs.available: 0%, imagefs.available: 0%}
-imageGCHighThresholdPercent: 100`,
-  proxy: 'conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}',
+/** Breaks one thing, waits until it is as before, and until the cluster works; in seconds. */
+const heals = async (host: TestHost, script: string, isHealed: () => Promise<boolean>): Promise<number> => {
+  const began = performance.now();
+  await host.run(['sh', '-c', script]);
+  await until(`healed after: ${script}`, async () => (await isHealed()) || undefined, 240_000);
+  await waitAlive(host, [host.name]);
+  await until('the workload answers', async () => (await answers(host)) || undefined, 60_000);
+  return secondsSince(began);
 };
 
-export const profileOf = (name: string, version: string, kubernetes: string, digest: string, more = ''): string => `apiVersion: groundplane.dev/v1
-kind: Profile
-metadata: {name: ${name}, version: ${version}}
-spec:
-  type: full
-  layers:
-    - name: kubernetes
-      kind: kubernetes
-      kubernetes:
-        distribution: kubeadm
-        version: ${kubernetes.replace(/^v/, '')}
-        content: {x64: "${digest}"}
-        cni: bridge
-        dns: false
-        proxy: nftables
-        config:
-          ignoreErrors: [all]
-          kubelet: |
-${indent(`${labConfig.kubelet}${more}`, '            ')}
-          proxy: |
-${indent(labConfig.proxy, '            ')}
-    - name: web
-      kind: addon
-      namespace: default
-      manifests:
-        - name: web
-          content: |
-${indent(webManifest(1), '            ')}
-`;
+const healAll = async (host: TestHost, say: (line: string) => void): Promise<Record<string, number>> => {
+  const scheduler = '/etc/kubernetes/manifests/kube-scheduler.yaml';
+  const kubelet = '/var/lib/kubelet/config.yaml';
+  const [schedulerText, kubeletText] = [await read(host, scheduler), await read(host, kubelet)];
+  check(schedulerText.includes('kube-scheduler') && kubeletText.includes('KubeletConfiguration'), 'the files are where kubeadm puts them');
+  const isActive = async (unit: string): Promise<boolean> => (await host.exec(['systemctl', 'is-active', '--quiet', unit])).code === 0;
+  const digest = async (path: string): Promise<string> => (await host.exec(['sha256sum', path])).stdout;
+  const kubectlDigest = await digest('/usr/bin/kubectl');
+  const cases: [name: string, script: string, isHealed: () => Promise<boolean>][] = [
+    ['killedKubelet', 'kill -9 "$(systemctl show -P MainPID kubelet)"', async () => await isActive('kubelet')],
+    ['killedContainerd', 'kill -9 "$(systemctl show -P MainPID containerd)"', async () => await isActive('containerd')],
+    ['killedApiServer', 'pkill -9 -x kube-apiserver; sleep 1', async () => (await kubectl(host, 'get', '--raw', '/readyz')).stdout === 'ok'],
+    ['stoppedKubelet', 'systemctl disable --now kubelet 2>/dev/null', async () => await isActive('kubelet')],
+    ['deletedManifest', `rm ${scheduler}`, async () => (await read(host, scheduler)) === schedulerText],
+    [
+      'corruptedConfig',
+      `echo 'maxPods: [' >>${kubelet}; systemctl restart kubelet`,
+      async () => (await read(host, kubelet)) === kubeletText && (await isActive('kubelet')),
+    ],
+    ['corruptedProgram', 'echo x >>/usr/bin/kubectl', async () => (await digest('/usr/bin/kubectl')) === kubectlDigest],
+  ];
+  const figures: Record<string, number> = {};
+  for (const [name, script, isHealed] of cases) {
+    figures[`${name}Seconds`] = await heals(host, script, isHealed);
+    say(`${name}: healed after ${figures[`${name}Seconds`]} s`);
+  }
+  return figures;
+};
 
-export const clusterOf = (profile: string, version: string, hosts: readonly string[]): string => `apiVersion: groundplane.dev/v1
-kind: Cluster
-metadata: {name: site}
-spec:
-  profiles: [{name: ${profile}, version: ${version}}]
-  hosts: [${hosts.join(', ')}]
-`;
+/** Each point has a host and a cluster of its own, cut while it comes up. */
+const cutInstalls = async (
+  { site, prepared, points, seed, say }: ScenarioContext,
+  platform: Platform,
+  spanMs: number,
+  kubernetes: string,
+): Promise<PowerReport> => {
+  const report: PowerReport = { points: 0, stuck: 0, slowestSeconds: 0, meanSeconds: 0, failures: [] };
+  const random = randomOf(seed);
+  const sums: number[] = [];
+  for (let index = 0; index < points && report.stuck < 3; index += 1) {
+    const name = `cut-${index}`;
+    const host = await addEdge(site, prepared, platform, name);
+    const one = await tryPowerPoints({
+      host,
+      points: 1,
+      random,
+      spanMs,
+      begin: async () => await platform.wish(name, { name: 'edge', version: '1.0.0' }, [name]),
+      settle: async () => {
+        await waitReady(platform, '1.0.0', name);
+        await checkCluster([host], kubernetes);
+      },
+      say: (line) => say(`install ${index + 1} of ${points}: ${line.replace('point 1 of 1: ', '')}`),
+    });
+    report.points += one.points;
+    report.stuck += one.stuck;
+    report.failures.push(...one.failures.map((text) => `${name}: ${text}`));
+    report.slowestSeconds = Math.max(report.slowestSeconds, one.slowestSeconds);
+    if (one.stuck === 0) sums.push(one.meanSeconds);
+    await host.stop();
+  }
+  report.meanSeconds = Math.round((sums.reduce((total, each) => total + each, 0) / Math.max(1, sums.length)) * 10) / 10;
+  return report;
+};
 
 /** A cluster of one host, by the hub and the agent. */
 export const kubeadmOne: Scenario = {
   name: 'kubeadm-one',
-  about: 'a cluster of one host made by hub and agent, from power-on to a ready workload',
+  about: 'a cluster of one host made by hub and agent; what is broken in it heals; the power is cut while it is made',
   needs: ['base', 'content', 'agent'],
-  run: async ({ site, prepared, say }) => {
-    const { version } = readContent(prepared.content);
-    const platform = await startPlatform(site.folder);
-    const host = site.addHost('edge-1', [
-      { path: agentMediumPath, folder: prepared.agent },
-      { path: mediumPath, folder: prepared.content },
-    ]);
-    try {
-      await host.boot();
-      const install = await installAgent(host, await platform.ticket('edge'));
-      check(install.code === 0, 'install.sh ends with 0', install.output);
-      await waitOnline(platform, host.name);
-      const { digest } = await platform.json<{ digest: string }>('kubernetes', 'upload', prepared.content);
-      await platform.apply('profile', profileOf('edge', '1.0.0', version, digest));
-      const began = performance.now();
-      const cpuAtStart = host.cpuSeconds();
-      await platform.apply('cluster', clusterOf('edge', '1.0.0', [host.name]));
-      await until('the cluster is ready', async () => ((await platform.cluster('site')).state === 'ready' ? true : undefined), 600_000);
-      const seconds = secondsSince(began);
-      const answer = await (await fetch(`http://${host.address}:${webPort}/`)).text();
-      check(answer.startsWith('web 1 from web-'), 'the workload answers from outside', answer);
-      say(`ready after ${seconds} s`);
-      return { figures: { seconds, cpuSeconds: Math.round((host.cpuSeconds() - cpuAtStart) * 10) / 10 } };
-    } catch (error) {
-      throw new Error(
-        `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\nagent: ${await agentLog(host).catch(String)}\ncluster: ${JSON.stringify(await platform.cluster('site').catch(String), null, 1).slice(0, 4000)}\nhub: ${platform.log.join('').slice(-2000)}`,
-        { cause: error },
-      );
-    } finally {
-      await platform.stop();
-    }
+  run: async (context) => {
+    const { site, prepared, say } = context;
+    const platform = await openPlatform(site.folder);
+    return await withWords(
+      platform,
+      () => site.hosts.filter((host) => host.power() === 'on'),
+      async () => {
+        const { version } = await release(platform, prepared.content, { version: '1.0.0' });
+        const host = await addEdge(site, prepared, platform, 'edge-1');
+        // From power-on, as the cluster by hand is measured: the host waits switched off while the cluster is asked for.
+        await host.shutdown();
+        await platform.wish(siteName, { name: 'edge', version: '1.0.0' }, [host.name]);
+        const began = performance.now();
+        const cpuAtStart = host.cpuSeconds();
+        await host.boot();
+        await waitReady(platform, '1.0.0');
+        const [seconds, cpuSeconds] = [secondsSince(began), Math.round((host.cpuSeconds() - cpuAtStart) * 10) / 10];
+        say(`ready ${seconds} s and ${cpuSeconds} CPU s after power-on`);
+        await checkCluster([host], version);
+        const healed = await healAll(host, say);
+        await host.stop();
+        const power = await cutInstalls(context, platform, seconds * 1_000, version);
+        const { failures, ...figures } = power;
+        if (failures.length > 0) say(failures.join('\n'));
+        return { points: power.points, stuck: power.stuck, figures: { seconds, cpuSeconds, ...healed, ...figures } };
+      },
+    );
   },
 };

@@ -36,6 +36,7 @@ type Maker<T> = (progress: (line: string) => void, runFolder: string) => Promise
 const makers: { [Key in keyof Prepared]-?: Maker<Prepared[Key]> } = {
   base: ensureRoot,
   content: async (progress) => await ensureContent('v1.37.2', progress),
+  contentBefore: async (progress) => await ensureContent('v1.36.3', progress),
   agent: async (_progress, runFolder) => {
     await makeAgentPackages(join(runFolder, 'agent'));
     return ok(join(runFolder, 'agent'));

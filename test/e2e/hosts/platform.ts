@@ -1,12 +1,19 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createClient, type Client } from '@groundplane/protocol/api/client';
-import type { ClusterView, HostView } from '@groundplane/protocol/api/views';
-import { runCommand } from '../../lab/hosts/command.ts';
+import { createClient, type ApiResult, type Client } from '@groundplane/protocol/api/client';
+import type { ClusterView, EventView, HostView } from '@groundplane/protocol/api/views';
+import { outputOf, runCommand } from '../../lab/hosts/command.ts';
 import type { TestHost } from '../../lab/hosts/host.ts';
 import { gatewayAddress } from '../../lab/hosts/site.ts';
 import { startChild, type Child } from '../../lab/children.ts';
 import { until } from '../site.ts';
+
+const project = 'default';
+
+const must = <T>(answer: ApiResult<T>): T => {
+  if (!answer.ok) throw new Error(`${answer.failure.element}: ${answer.failure.message}`);
+  return answer.value;
+};
 
 const root = join(import.meta.dirname, '..', '..', '..');
 const unit = 'groundplane-agent';
@@ -56,16 +63,16 @@ export const startPlatform = async (folder: string) => {
     return result.stdout;
   };
   const json = async <T>(...args: string[]): Promise<T> => JSON.parse(await gp([...args, '-o', 'json'])) as T;
+  const call = (): Client => {
+    if (client === undefined) throw new Error('the hub is not started');
+    return client;
+  };
   await startHub();
 
   return {
     log,
     gp,
     json,
-    client: (): Client => {
-      if (client === undefined) throw new Error('the hub is not started');
-      return client;
-    },
     startHub,
     killHub,
     /** A ticket that lets hosts in without a person. */
@@ -76,11 +83,28 @@ export const startPlatform = async (folder: string) => {
       writeFileSync(file, text);
       return await gp(['apply', '-f', file]);
     },
-    cluster: async (name: string): Promise<ClusterView> => await json<ClusterView>('get', 'cluster', name),
-    host: async (name: string): Promise<HostView> => await json<HostView>('get', 'host', name),
-    events: async (): Promise<{ reason: string; message: string }[]> => {
-      const said = await json<{ reason: string; message: string }[] | { items: { reason: string; message: string }[] }>('get', 'events');
-      return Array.isArray(said) ? said : said.items;
+    cluster: async (name: string): Promise<ClusterView> => must(await call().call('getCluster', { params: { project, name } })),
+    host: async (name: string): Promise<HostView> => must(await call().call('getHost', { params: { project, name } })),
+    /** Makes or changes a cluster of these hosts. */
+    wish: async (name: string, profile: { name: string; version: string }, hosts: readonly string[]): Promise<void> => {
+      const spec = { profiles: [profile], variables: {}, hosts: [...hosts] };
+      must(await call().call('applyCluster', { params: { project, name }, body: { spec } }));
+    },
+    removeCluster: async (name: string): Promise<void> => {
+      must(await call().call('deleteCluster', { params: { project, name } }));
+    },
+    events: async (): Promise<EventView[]> => must(await call().call('listEvents', { params: { project }, query: { last: 100 } })).items,
+    /** Keeps a copy of what the hub knows; it is stopped for that. */
+    saveHub: async (): Promise<void> => {
+      await hub?.stop();
+      await outputOf(['cp', '-a', '--reflink=auto', join(folder, 'hub'), join(folder, 'hub-saved')], { timeoutMs: 300_000 });
+      await startHub();
+    },
+    restoreHub: async (): Promise<void> => {
+      await hub?.stop();
+      await outputOf(['rm', '-r', join(folder, 'hub')]);
+      await outputOf(['cp', '-a', '--reflink=auto', join(folder, 'hub-saved'), join(folder, 'hub')], { timeoutMs: 300_000 });
+      await startHub();
     },
     stop: async (): Promise<void> => await hub?.stop(),
   };

@@ -6,6 +6,8 @@ export interface Prepared {
   base: string;
   /** Folder with the programs and images of the newest Kubernetes version; see `KubernetesContent`. */
   content: string;
+  /** The same of the minor version before it. */
+  contentBefore: string;
   /** Folder with packages of the agent of this source; see `makeAgentPackages`. */
   agent: string;
 }
