@@ -32,7 +32,7 @@ const words = (output: { stdout: string; stderr: string }): string => {
 
 export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distribution => {
   const { tools, clock } = deps;
-  const services = createUnits(tools, ['containerd.service', 'kubelet.service']);
+  const units = createUnits(tools, ['containerd.service', 'kubelet.service']);
   const snapshots = createSnapshots({ tools, clock, adminConfig });
 
   const ran = async (args: readonly string[], timeoutMs = longMs): Promise<Result<string>> => {
@@ -89,11 +89,11 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
     const manifest = role === 'control-plane' ? await tools.read(manifestPath('kube-apiserver')) : undefined;
     const traces = [nodeConfig, adminConfig, '/var/lib/kubelet/config.yaml', '/etc/kubernetes/pki/ca.crt', '/etc/kubernetes/bootstrap-kubelet.conf'];
     const found = await Promise.all(traces.map((path) => tools.read(path)));
-    const service = await services.state('kubelet.service');
+    const service = await units.state('kubelet.service');
     const state: MachineState = {
       hasTraces: found.some((text) => text !== undefined),
       controlPlaneVersion: manifest === undefined ? undefined : manifestVersion(manifest),
-      kubeletVersion: await services.programVersion('kubelet'),
+      kubeletVersion: await units.programVersion('kubelet'),
       isStale: service.isStale,
       services: service.isRunning ? 'running' : 'stopped',
       certificates: lives.length === 0 ? undefined : { left: Math.min(...lives) },
@@ -159,7 +159,8 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
       const done = await withConfig('join', config, (path) => preflight(setup, ['join', '--config', path]));
       return done.ok ? ok(undefined) : done;
     },
-    start: (restart) => services.start(restart ? ['kubelet.service'] : []),
+    startedAtMs: () => units.startedAtMs('kubelet.service'),
+    start: (restart) => units.start(restart ? ['kubelet.service'] : []),
     upgrade: async (setup, isFirst) => {
       if (isFirst) return upgradeCluster(setup);
       const ignored = setup.spec.config.ignoreErrors;
@@ -180,7 +181,7 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
         if (!made.ok) return made;
         await tools.remove(nodeCertificate);
       }
-      return services.restartStaticPods(['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler'].map(manifestPath), clock.wallMs());
+      return units.restartStaticPods(['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler'].map(manifestPath), clock.wallMs());
     },
     saveDatastore: (setup, keep) => snapshots.save(setup.identity.name, keep),
     wipe: async (_, isLast) => {
@@ -197,7 +198,7 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
       ])
         await tools.remove(path);
       for (const link of ['cni0', 'kube-ipvs0', 'flannel.1']) await tools.run('ip', ['link', 'delete', link]);
-      return services.stop(['kubelet.service']);
+      return units.stop(['kubelet.service']);
     },
     invite: async (role) => {
       const token = await ran(['token', 'create', '--ttl', '2h', '--kubeconfig', adminConfig], 120_000);

@@ -167,6 +167,7 @@ export const rancherDistribution = (name: RancherName, deps: { tools: Tools; clo
       const configured = await configure(setup, secrets.token);
       return configured.ok ? launch(setup.role, 'restart') : configured;
     },
+    startedAtMs: async () => both.startedAtMs(unitOf((await isServer()) ? 'control-plane' : 'worker')),
     start: async (restart) => launch((await isServer()) ? 'control-plane' : 'worker', restart ? 'restart' : 'start'),
     upgrade: async (setup) => configure(setup, await knownSecret()),
     renewCertificates: async (setup) => {
