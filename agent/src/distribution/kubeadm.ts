@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { initConfig, joinConfig } from '@groundplane/protocol/distribution/kubeadm-config';
+import { kubeVipManifest } from '@groundplane/protocol/distribution/kube-vip';
 import { versionTag } from '@groundplane/protocol/distribution/spec';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import type { Clock } from '../port/clock.ts';
@@ -11,6 +12,8 @@ import { createUnits } from './units.ts';
 import { snapshotFolder, createSnapshots } from './snapshots.ts';
 
 const adminConfig = '/etc/kubernetes/admin.conf';
+/** Made by init only, on the host that makes the cluster. */
+const superAdminConfig = '/etc/kubernetes/super-admin.conf';
 const nodeConfig = '/etc/kubernetes/kubelet.conf';
 const nodeCertificate = '/var/lib/kubelet/pki/kubelet-client-current.pem';
 /** Ours: what kubeadm is called with. It holds secrets while it is there. */
@@ -70,6 +73,12 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
     } finally {
       await tools.remove(path);
     }
+  };
+
+  /** Lets the address of the API server live on the control planes, where the cluster asks for that. */
+  const announce = async ({ identity }: DistributionSetup, kubeconfig: string): Promise<void> => {
+    if (identity.vipImage === undefined) return;
+    await tools.write(manifestPath('kube-vip'), kubeVipManifest(identity.endpoint, identity.endpointPort, identity.vipImage, kubeconfig), '0600');
   };
 
   const look: Distribution['look'] = async ({ spec, role }, kept) => {
@@ -151,11 +160,15 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
     init: async (setup) => {
       const config = initConfig(setup.spec, setup.identity, setup.cluster);
       if (!config.ok) return config;
+      await announce(setup, superAdminConfig);
       const done = await withConfig('init', config.value, (path) => preflight(setup, ['init', '--config', path]));
-      return done.ok ? ok(undefined) : done;
+      if (!done.ok) return done;
+      await announce(setup, adminConfig);
+      return ok(undefined);
     },
     join: async (setup, secrets) => {
       const config = joinConfig(setup.identity, setup.role, secrets);
+      if (setup.role === 'control-plane') await announce(setup, adminConfig);
       const done = await withConfig('join', config, (path) => preflight(setup, ['join', '--config', path]));
       return done.ok ? ok(undefined) : done;
     },
