@@ -85,7 +85,7 @@ export const registryRoutes = {
     response: registry.mediaView,
   }),
 
-  importReceipt: route('POST', '/projects/{project}/media/receipts', can('content.upload'), 'Take what a host without a line says on a medium that came back', {
+  importReceipt: route('POST', '/projects/{project}/media/receipts', can('host.approve'), 'Take what a host without a line says on a medium that came back', {
     params: z.object(project),
     body: signedReceiptSchema,
     response: z.object({ host: z.string(), seq: z.int(), events: z.int(), state: z.enum(['taken', 'known']) }),
