@@ -21,6 +21,7 @@ import type { Host } from './port/host.ts';
 import type { Random } from './port/random.ts';
 import type { AgentSlots } from './port/slots.ts';
 import type { AgentStore } from './port/store.ts';
+import { carriedKey, type Carried } from './media/carried.ts';
 import { createStager } from './stage.ts';
 import { createJournal, createState, neededBundles, neededLayers, writes, type DesiredRecord } from './store/state.ts';
 
@@ -255,7 +256,8 @@ export const createEngine = (deps: EngineDeps) => {
     for (const digest of neededBundles(state)) needed.add(digest);
     const unused = state.contentKeys().filter((digest) => !needed.has(digest));
     if (unused.length > 0) state.commit(unused.map((digest) => writes.noContent(digest)));
-    void deps.blobs.keep(new Set(largeBlobs({ layers: neededLayers(state) }, deps.architecture).keys()));
+    const carried = (state.kv<Carried>(carriedKey)?.blobs ?? []).map((item) => item.digest);
+    void deps.blobs.keep(new Set([...largeBlobs({ layers: neededLayers(state) }, deps.architecture).keys(), ...carried]));
   };
 
   const pause = async (ms: number, signal: AbortSignal): Promise<void> => {

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fail } from '@groundplane/protocol/failure';
+import type { HostInfo } from '@groundplane/protocol/observed';
 import { createAgent, type Agent } from './agent.ts';
 import type { DiskBlobs } from './blobs/disk.ts';
 import { openBlobs } from './blobs/open.ts';
@@ -11,17 +12,21 @@ import { kubernetesCluster } from './cluster/client.ts';
 import { loadKubeconfig } from './cluster/connection.ts';
 import { distributions } from './distribution/distributions.ts';
 import { createProgramDigests } from './distribution/programs.ts';
-import { openDoors, type Doors } from './doors.ts';
 import type { OpenCluster } from './engine-facts.ts';
-import { loadDeviceKey } from './identity/key.ts';
 import type { KubernetesDeps } from './observe/distribution.ts';
-import { parseTicket } from './identity/ticket.ts';
+import { commandsUsage, runLocalCommand } from './commands.ts';
+import { openDoors } from './doors.ts';
+import { loadDeviceKey, type DeviceKey } from './identity/key.ts';
+import { parseTicket, type EnrolmentTicket } from './identity/ticket.ts';
 import { httpContent } from './link/content-http.ts';
 import { mqttLink } from './link/mqtt.ts';
 import { webSocketLink } from './link/websocket.ts';
 import { approvalAddress } from './local/approval.ts';
+import { openControl } from './local/open.ts';
 import { startLocalPage } from './local/page.ts';
+import type { Host } from './port/host.ts';
 import type { Link } from './port/link.ts';
+import type { AgentStore } from './port/store.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { systemClock } from './system/clock.ts';
 import { bootId, hostAddress, serialNumber, siteAddresses, systemInfo } from './system/info.ts';
@@ -73,6 +78,7 @@ const options = {
   kubeconfig: { type: 'string' },
   name: { type: 'string' },
   carrier: { type: 'string', default: 'ws' },
+  'local-address': { type: 'string', default: '127.0.0.1' },
   'local-port': { type: 'string', default: '5080' },
   'mirror-port': { type: 'string', default: '5081' },
   'neighbour-port': { type: 'string', default: '5082' },
@@ -97,10 +103,9 @@ const meansFor = (architecture: AgentArch | undefined): KubernetesDeps => ({
 });
 
 const main = async (): Promise<void> => {
-  const { values } = parseArgs({
-    options,
-  });
-  if (values.help) return stopWith(usage, 0);
+  const { values, positionals } = parseArgs({ options, allowPositionals: true });
+  if (values.help) return stopWith(`${usage}\n${commandsUsage}`, 0);
+  if (positionals.length > 0) return runCommandLine(positionals, values.data, Number(values['local-port']));
   if (values.carrier !== 'ws' && values.carrier !== 'mqtt') return stopWith(`--carrier is ws or mqtt, not ${values.carrier}\n${usage}`, 2);
   mkdirSync(values.data, { recursive: true, mode: 0o700 });
   const ticket = parseTicket(readTicketText(values.data, values.ticket));
@@ -114,14 +119,14 @@ const main = async (): Promise<void> => {
   const store = openSqliteStore(join(values.data, 'agent.db'));
   const host = linuxHost({ root: values.root, sysctlRoot: values.sysctl, systemctl: values.systemctl, info, packages: await findPackages(values.root) });
   const restart = new AbortController();
-  let doors: Doors | undefined;
+  const late: { blobPort?: number | undefined } = {};
   let blobs: DiskBlobs | undefined;
   const architecture = machineArch(process.arch);
   const agent = createAgent({
     store,
     host: {
       ...host,
-      info: () => Promise.resolve({ ...info, addresses: siteAddresses(), ...(doors?.blobPort === undefined ? {} : { blobPort: doors.blobPort }) }),
+      info: () => Promise.resolve({ ...info, addresses: siteAddresses(), ...late }),
     },
     openCluster: openFrom(values.kubeconfig),
     links: wanted.map((url) => linkFor(url, ticket.value.caPem)),
@@ -143,29 +148,68 @@ const main = async (): Promise<void> => {
     news: slot === undefined ? [] : slotNews(slot),
   });
   if (slot !== undefined) forgetSlotNews(slot);
-  if (blobs !== undefined)
-    doors = await openDoors(
-      { agent, blobs, architecture, clock: systemClock, log: (text) => void process.stderr.write(`${text}\n`) },
-      { mirror: values['mirror-port'], neighbours: values['neighbour-port'] },
-    );
+  const around = await openAround({ values, agent, blobs, store, host, architecture, key: key.value, ticket: ticket.value, info });
+  late.blobPort = around.blobPort;
+  await runUntilTold(agent, slot, restart.signal);
+  await around.close();
+  store.close();
+  process.exit(0);
+};
+
+type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values'];
+
+interface AroundDeps {
+  values: Values;
+  agent: Agent;
+  blobs: DiskBlobs | undefined;
+  store: AgentStore;
+  host: Host;
+  architecture: AgentArch | undefined;
+  key: DeviceKey;
+  ticket: EnrolmentTicket;
+  info: HostInfo;
+}
+
+/** The doors of this host: mirror, neighbours, local page. Says where they are. */
+const openAround = async ({ values, info, ...deps }: AroundDeps): Promise<{ blobPort: number | undefined; close: () => Promise<void> }> => {
+  const { agent, blobs, architecture, ticket, key } = deps;
+  const log = (text: string): void => void process.stderr.write(`${text}\n`);
+  const doors =
+    blobs === undefined
+      ? undefined
+      : await openDoors({ agent, blobs, architecture, clock: systemClock, log }, { mirror: values['mirror-port'], neighbours: values['neighbour-port'] });
+  const control = blobs === undefined ? undefined : await openControl({ ...deps, blobs, data: values.data, clock: systemClock, random: systemRandom, log });
   const local = await startLocalPage(
     {
       name: values.name ?? info.hostname,
       simulated: false,
       engine: agent.engine,
       session: agent.session.state,
-      approval: approvalAddress(ticket.value.content, key.value.publicKey),
+      approval: approvalAddress(ticket.content, key.publicKey),
+      control,
     },
     Number(values['local-port']),
+    values['local-address'],
   );
-  process.stdout.write(
-    `${JSON.stringify({ ready: true, local: `http://127.0.0.1:${local.port}`, ...(doors?.mirrorPort === undefined ? {} : { mirror: `http://127.0.0.1:${doors.mirrorPort}` }) })}\n`,
-  );
-  await runUntilTold(agent, slot, restart.signal);
-  await doors?.close();
-  await local.close();
-  store.close();
-  process.exit(0);
+  const mirror = doors?.mirrorPort === undefined ? {} : { mirror: `http://127.0.0.1:${doors.mirrorPort}` };
+  process.stdout.write(`${JSON.stringify({ ready: true, local: `http://127.0.0.1:${local.port}`, ...mirror })}\n`);
+  return {
+    blobPort: doors?.blobPort,
+    close: async () => {
+      await doors?.close();
+      await local.close();
+    },
+  };
+};
+
+const runCommandLine = async (words: readonly string[], data: string, localPort: number): Promise<void> => {
+  const stdin = async (): Promise<string> => {
+    const pieces: Buffer[] = [];
+    for await (const piece of process.stdin as AsyncIterable<Buffer>) pieces.push(piece);
+    return Buffer.concat(pieces).toString('utf8');
+  };
+  const code = await runLocalCommand(words, { data, localPort, stdin, write: (text) => void process.stdout.write(text) });
+  return code === undefined ? stopWith(`unknown command ${words.join(' ')}\n${commandsUsage}`, 2) : process.exit(code);
 };
 
 /** Tells systemd and launch.sh how it goes, until somebody asks it to stop. */

@@ -30,6 +30,7 @@ interface Transfer {
   stop: AbortController;
   /** Undefined while it runs. */
   result: Result<void> | undefined;
+  bug?: unknown;
   /** Something came in this try. */
   hasMoved: boolean;
   doneBytes: number;
@@ -92,6 +93,7 @@ export const createStager = (deps: StageDeps) => {
   const large = async (candidate: DesiredRecord, before: DesiredRecord | undefined): Promise<Result<void> | undefined> => {
     if (transfer !== undefined && transfer.digest !== candidate.version.digest) stop();
     if (transfer !== undefined) {
+      if ('bug' in transfer) throw transfer.bug;
       const { result } = transfer;
       if (result === undefined) return undefined;
       const ended = transfer;
@@ -119,10 +121,17 @@ export const createStager = (deps: StageDeps) => {
       blob: '',
     };
     transfer = mine;
-    void bring(mine, missing, bases).then((result) => {
-      mine.result = result;
-      if (transfer === mine) deps.onChange();
-    });
+    void bring(mine, missing, bases).then(
+      (result) => {
+        mine.result = result;
+        if (transfer === mine) deps.onChange();
+      },
+      // An exception is a bug, and ends the engine where everybody sees it.
+      (error: unknown) => {
+        mine.bug = error;
+        if (transfer === mine) deps.onChange();
+      },
+    );
     return undefined;
   };
 

@@ -47,6 +47,9 @@ export const limits = {
   /** What registries allow too. */
   ociManifestBytes: 4 * 1024 * 1024,
   transferWindows: 14,
+  receiptDigests: 50_000,
+  /** Fits into a request to the hub. */
+  receiptBytes: 4 * 1024 * 1024,
   /** Hosts of its cluster that a host is told of. */
   neighbours: 32,
   addressesPerHost: 8,

@@ -42,6 +42,18 @@ export const mutants: readonly Mutant[] = [
     find: 'for (const record of leaving.values()) if (isFree(record)) steps.push(...removeLayer(facts, record, wanted));',
     replace: '',
   },
+  {
+    name: 'a generation begins before its large content is here',
+    file: 'agent/src/stage.ts',
+    find: 'if (whole?.ok !== true) return whole ?? ok(undefined);',
+    replace: '',
+  },
+  {
+    name: 'large content is kept for ever',
+    file: 'agent/src/engine.ts',
+    find: 'void deps.blobs.keep(',
+    replace: 'void (',
+  },
   { name: 'drift is not seen', file: 'agent/src/observe/packs.ts', find: "state: same ? 'same' : 'drifted'", replace: "state: same ? 'same' : 'same'" },
   {
     name: 'a workload is taken as ready without looking',

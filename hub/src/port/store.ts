@@ -41,6 +41,8 @@ export interface RowValues {
     labels: Labels;
     bootId: string;
     info?: HostInfo;
+    /** Number of the last receipt that was carried here. */
+    receipt?: number;
     /** In the lobby: id of an approved host with the same serial number, whose place it may take. */
     replaces?: string;
     /** In the lobby, put back from approved: why, and what to do. */
