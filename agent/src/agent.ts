@@ -8,6 +8,7 @@ import type { HostEvent } from '@groundplane/protocol/observed';
 import type { Verify } from '@groundplane/protocol/trust';
 import type { Clock } from './port/clock.ts';
 import type { ContentSource } from './port/content.ts';
+import type { OsParts } from './observe/machine.ts';
 import type { Host } from './port/host.ts';
 import type { Link } from './port/link.ts';
 import type { Random } from './port/random.ts';
@@ -16,6 +17,8 @@ import type { AgentStore } from './port/store.ts';
 export interface AgentDeps {
   store: AgentStore;
   host: Host;
+  /** What looks after the machine as a whole. */
+  os?: OsParts | undefined;
   openCluster: OpenCluster;
   links: readonly Link[];
   /** Given the function that knows the token of the current session. */
@@ -52,6 +55,9 @@ export const createAgent = (deps: AgentDeps): Agent => {
   const engine = createEngine({
     store,
     host: deps.host,
+    os: deps.os,
+    verify: deps.verify,
+    hasContact: () => late.session?.state().state === 'online',
     openCluster: deps.openCluster,
     content: deps.content(() => token),
     clock,

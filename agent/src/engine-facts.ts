@@ -1,8 +1,11 @@
+import type { Digest } from '@groundplane/protocol/digest';
 import type { BundleLayer, Version } from '@groundplane/protocol/bundle';
 import { ok, type Result } from '@groundplane/protocol/failure';
 import { isForHost, targetLayers, type HostFacts, type ObservedKubernetes, type ObservedObject, type TargetLayer } from '@groundplane/protocol/plan/facts';
+import { observeMachine, type OsParts } from './observe/machine.ts';
 import { observeOs } from './observe/os.ts';
 import { createObjectView, type ObjectView } from './observe/packs.ts';
+import type { Clock } from './port/clock.ts';
 import type { Cluster } from './port/cluster.ts';
 import type { Host } from './port/host.ts';
 import { writes, type DesiredRecord, type State } from './store/state.ts';
@@ -29,7 +32,15 @@ const layersOf = (record: DesiredRecord): TargetLayer[] => {
 };
 
 /** Gathers everything the planner wants to know, and keeps the connection to Kubernetes between rounds. */
-export const createFactFinder = (deps: { state: State; host: Host; openCluster: OpenCluster; onChange: () => void }) => {
+export const createFactFinder = (deps: {
+  state: State;
+  host: Host;
+  clock: Clock;
+  parts: OsParts;
+  largeFile: (digest: Digest) => Promise<string | undefined>;
+  openCluster: OpenCluster;
+  onChange: () => void;
+}) => {
   const { state, host } = deps;
   let opened: Opened | undefined;
 
@@ -79,6 +90,13 @@ export const createFactFinder = (deps: { state: State; host: Host; openCluster: 
       state.os(),
     );
     if (!os.ok) return os;
+    const machine = await observeMachine(
+      deps,
+      layers.map((item) => item.layer),
+      state.os(),
+    );
+    if (!machine.ok) return machine;
+    const { extensions, ...whole } = machine.value;
     const applier = record.desired.cluster?.applier ?? record.desired.detached !== true;
     const seen = await observeKubernetes(
       record,
@@ -90,7 +108,8 @@ export const createFactFinder = (deps: { state: State; host: Host; openCluster: 
       records: state.layers(),
       ownedObjects: state.objects(),
       ownedOs: state.os(),
-      os: os.value,
+      os: { ...os.value, extensions },
+      ...whole,
       kubernetes: seen.kubernetes,
       objects: seen.objects,
       hooksDone: state.hooksDone(),

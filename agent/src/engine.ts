@@ -8,13 +8,16 @@ import type { HostEvent, HostStatus } from '@groundplane/protocol/observed';
 import type { HostFacts, Plan } from '@groundplane/protocol/plan/facts';
 import { planHost } from '@groundplane/protocol/plan/host';
 import { stepLayer, stepText, type Step } from '@groundplane/protocol/plan/steps';
+import type { Verify } from '@groundplane/protocol/trust';
 import { createFactFinder, type OpenCluster } from './engine-facts.ts';
 import { hostStatus } from './engine-status.ts';
 import { executeStep } from './execute/table.ts';
+import { verifySignature } from './identity/key.ts';
 import type { Outbox } from './link/outbox.ts';
 import { patchBase } from './link/patch.ts';
 import { sleep, type Clock } from './port/clock.ts';
 import type { ContentSource } from './port/content.ts';
+import { forgetReboot, type OsParts } from './observe/machine.ts';
 import type { Host } from './port/host.ts';
 import type { Random } from './port/random.ts';
 import type { AgentStore } from './port/store.ts';
@@ -28,6 +31,13 @@ export interface EngineDeps {
   clock: Clock;
   random: Random;
   outbox: Outbox;
+  /** What looks after the machine as a whole: boots, images, extensions. */
+  os?: OsParts | undefined;
+  verify?: Verify | undefined;
+  /** Whether the hub answers right now. */
+  hasContact?: (() => boolean) | undefined;
+  /** Path of a large file that is here. */
+  largeFile?: ((digest: Digest) => Promise<string | undefined>) | undefined;
   /** Something is new in the outbox. `isUrgent`: a phase ended; otherwise it may wait for more. */
   onNews: (isUrgent: boolean) => void;
 }
@@ -74,7 +84,10 @@ export const createEngine = (deps: EngineDeps) => {
   let phase: HostStatus['phase'] | undefined;
 
   const wake = (): void => wakeUp.resolve();
-  const finder = createFactFinder({ state, host: deps.host, openCluster: deps.openCluster, onChange: wake });
+  const parts = deps.os ?? {};
+  const largeFile = deps.largeFile ?? (() => Promise.resolve(undefined));
+  const stop = new AbortController();
+  const finder = createFactFinder({ state, host: deps.host, clock, parts, largeFile, openCluster: deps.openCluster, onChange: wake });
 
   const event = (item: Omit<HostEvent, 'atMs'>): void => {
     store.commit(outbox.event({ ...item, atMs: clock.wallMs() }));
@@ -143,6 +156,13 @@ export const createEngine = (deps: EngineDeps) => {
       clock,
       target,
       signal,
+      stop: stop.signal,
+      machine: parts.machine,
+      extensions: parts.extensions,
+      images: parts.images,
+      verify: deps.verify ?? verifySignature,
+      hasContact: deps.hasContact ?? (() => false),
+      largeFile,
       event: (raised) => event({ ...raised, generation: target.version.generation }),
     });
     const ended = { ...row, seq: begun.seq };
@@ -212,6 +232,9 @@ export const createEngine = (deps: EngineDeps) => {
       plan = planHost(facts);
       outcome = await execute(target, plan, supersede.signal);
       step = undefined;
+      // What can never be is no waiting: the host returned from an image, say.
+      const hopeless = outcome === 'settled' ? plan.blocked.find((item) => item.failure.kind === 'fatal') : undefined;
+      if (hopeless !== undefined) outcome = hopeless;
     } else {
       // What cannot even be looked at (a link where a file should be) fails a new generation as surely as a step does.
       outcome = { failure: gathered.failure, layer: undefined };
@@ -244,7 +267,14 @@ export const createEngine = (deps: EngineDeps) => {
   };
 
   const run = async (signal: AbortSignal): Promise<void> => {
-    signal.addEventListener('abort', () => supersede.abort(), { once: true });
+    signal.addEventListener(
+      'abort',
+      () => {
+        supersede.abort();
+        stop.abort();
+      },
+      { once: true },
+    );
     store.commit(outbox.info(await deps.host.info()));
     let failures = 0;
     let busy = 0;
@@ -297,7 +327,7 @@ export const createEngine = (deps: EngineDeps) => {
   const retry = (version: Version): void => {
     const failed = poisonOf();
     if (failed === undefined || failed.version.digest !== version.digest) return;
-    state.commit([writes.noPoison(version.generation), { table: 'kv', key: 'failed', value: null }]);
+    state.commit([writes.noPoison(version.generation), { table: 'kv', key: 'failed', value: null }, forgetReboot]);
     trouble = undefined;
     wake();
   };

@@ -37,4 +37,7 @@ export const limits = {
   /** One file of an agent package, bytes: Node itself is 150 MB. */
   agentFileBytes: 512 * 1024 * 1024,
   agentPackageFiles: 256,
+  transferWindows: 14,
+  /** One file of an OS image or a system extension. */
+  osImageBytes: 8 * 1024 * 1024 * 1024,
 } as const;

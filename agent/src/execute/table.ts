@@ -5,10 +5,13 @@ import type { ExecuteContext, Executor } from './context.ts';
 import { runHook } from './hooks.ts';
 import { beginLayer, commit, finishLayer, forgetLayer, relabelLayer } from './layers.ts';
 import { reloadUnits, restoreFile, restoreSysctl, restoreUnit, setSysctl, setUnit, writeFile } from './os.ts';
+import { restoreExtensions, setExtensions } from './os-extensions.ts';
+import { activateImage, stageImage } from './os-image.ts';
 import { loadModule, restoreModule, restoreUser, setUser } from './os-accounts.ts';
 import { restorePackages, setPackages } from './os-packages.ts';
 import { applyObject, ensureNamespace, pruneObject, releaseObject } from './packs.ts';
 import { awaitReady } from './readiness.ts';
+import { lookForReboot, rebootHost } from './reboot.ts';
 
 /** Who does which step. The type asks for every step there is. */
 const executors: { [K in StepKind]: Executor<K> } = {
@@ -26,6 +29,12 @@ const executors: { [K in StepKind]: Executor<K> } = {
   restoreModule,
   setUser,
   restoreUser,
+  setExtensions,
+  restoreExtensions,
+  stageImage,
+  activateImage,
+  rebootHost,
+  lookForReboot,
   ensureNamespace,
   applyObject,
   pruneObject,

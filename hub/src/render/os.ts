@@ -1,6 +1,7 @@
 import type { BundleLayer } from '@groundplane/protocol/bundle';
 import type { Digest } from '@groundplane/protocol/digest';
-import type { Layer, OsSpec } from '@groundplane/protocol/layer';
+import type { Layer } from '@groundplane/protocol/layer';
+import type { OsSpec } from '@groundplane/protocol/os-spec';
 import type { ContentStore } from '../port/content.ts';
 
 const textBlob = async (content: ContentStore, text: string, secret: boolean): Promise<{ digest: Digest; size: number }> => ({
@@ -65,9 +66,12 @@ export const renderOs = async (content: ContentStore, layer: Layer, secret: bool
       files,
       sysctls,
       units,
-      ...(os.packages === undefined ? {} : { packages: os.packages }),
+      ...(os.mode === 'image' || os.packages === undefined ? {} : { packages: os.packages }),
       ...(os.modules === undefined ? {} : { modules: os.modules }),
       ...(os.users === undefined ? {} : { users: os.users.map(({ name, groups, shell }) => ({ name, groups, shell })) }),
+      ...(os.mode === 'image' ? { image: os.image } : {}),
+      ...(os.extensions === undefined ? {} : { extensions: os.extensions }),
+      ...(os.reboot === undefined ? {} : { reboot: os.reboot }),
     },
   };
 };

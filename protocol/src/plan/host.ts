@@ -1,3 +1,4 @@
+import { fail, type Failure } from '../failure.ts';
 import { compareLayers } from '../layer.ts';
 import { refKey } from '../kubernetes.ts';
 import { isForHost, type Blocked, type HostFacts, type LayerRecord, type Plan, type TargetLayer } from './facts.ts';
@@ -13,6 +14,8 @@ interface LayerPlan {
   moving: boolean;
   /** Same content, other profile or pack version. */
   isRenamed: boolean;
+  /** It does not go on before this has passed. */
+  wait: Failure | undefined;
 }
 
 const isPack = (target: TargetLayer): boolean => !isForHost(target.layer, false);
@@ -36,11 +39,13 @@ const planLayer = (facts: HostFacts, target: TargetLayer): LayerPlan => {
   const record = facts.records.find((item) => item.name === layer.name);
   const { moving, begin, event, revision } = movement(facts, target, record);
   const change = event === 'delete' ? 'install' : event;
-  const work = isPack(target) ? planPackLayer(facts, layer, change, revision, moving) : planOsLayer(facts, layer, moving);
-  const steps: Step[] = [...(begin ? [{ step: 'beginLayer', layer: layer.name, digest, event, revision } as const] : []), ...work];
+  const work = isPack(target) ? { steps: planPackLayer(facts, layer, change, revision, moving), wait: undefined } : planOsLayer(facts, layer, moving);
+  const steps: Step[] = [...(begin ? [{ step: 'beginLayer', layer: layer.name, digest, event, revision } as const] : []), ...work.steps];
   const names = (item: TargetLayer['layer'] | undefined): string => `${item?.profile.name} ${item?.profile.version} ${item?.pack.version}`;
-  return { target, steps, moving, isRenamed: !moving && names(record?.layer) !== names(layer) };
+  return { target, steps, moving, isRenamed: !moving && names(record?.layer) !== names(layer), wait: work.wait };
 };
+
+const upToReboot = (steps: readonly Step[]): Step[] => steps.slice(0, steps.findIndex((step) => step.step === 'rebootHost') + 1);
 
 /** Layers that start together: same kind and same priority. */
 const groups = (layers: readonly TargetLayer[]): TargetLayer[][] => {
@@ -63,7 +68,12 @@ const removeLayer = (facts: HostFacts, record: LayerRecord, wanted: ReadonlySet<
   return [...begin, ...work, { step: 'forgetLayer', layer: record.name }];
 };
 
-const groupSteps = (facts: HostFacts, group: readonly TargetLayer[], wanted: ReadonlySet<string>, leaving: Map<string, LayerRecord>): Step[] => {
+const groupSteps = (
+  facts: HostFacts,
+  group: readonly TargetLayer[],
+  wanted: ReadonlySet<string>,
+  leaving: Map<string, LayerRecord>,
+): { steps: Step[]; blocked: Blocked[] } => {
   const steps: Step[] = [];
   for (const target of group) {
     const replaced = target.layer.replaces === undefined ? undefined : leaving.get(target.layer.replaces);
@@ -80,10 +90,26 @@ const groupSteps = (facts: HostFacts, group: readonly TargetLayer[], wanted: Rea
   }
   for (const plan of plans) {
     steps.push(...planPrune(facts, plan.target.layer.name, wanted));
+    if (plan.wait !== undefined) continue;
     if (plan.moving) steps.push({ step: 'finishLayer', layer: plan.target.layer.name, digest: plan.target.digest });
     else if (plan.isRenamed) steps.push({ step: 'relabelLayer', layer: plan.target.layer.name, version: plan.target.layer.pack.version });
   }
-  return steps;
+  return { steps, blocked: plans.flatMap(({ target, wait }) => (wait === undefined ? [] : [{ layer: target.layer.name, failure: wait }])) };
+};
+
+/** Above a machine that waits for its reboot, what is in place is kept in shape, and nothing new begins. */
+const waitingAbove = (facts: HostFacts, group: readonly TargetLayer[], below: Blocked | undefined): Blocked[] => {
+  if (below === undefined) return [];
+  const moving = group.filter(
+    (target) =>
+      movement(
+        facts,
+        target,
+        facts.records.find((item) => item.name === target.layer.name),
+      ).moving,
+  );
+  const message = `waits for layer ${below.layer}: ${below.failure.message}`;
+  return moving.map(({ layer }) => ({ layer: layer.name, failure: fail('retry', 'layer-below', `layer ${layer.name}`, message).failure }));
 };
 
 /** Whether something of a leaving layer is left to do in Kubernetes. What was all done before the agent was killed needs no API server any more. */
@@ -121,13 +147,25 @@ export const planHost = (facts: HostFacts): Plan => {
     ]),
   );
   const blocked = blockedFor(facts, layers, leaving);
-  const stuck = new Set(blocked.map((item) => item.layer));
   const steps: Step[] = [];
+  const waiting: Blocked[] = [];
+  const stuck = new Set(blocked.map((item) => item.layer));
   for (const group of groups(layers)) {
     const free = group.filter((item) => !stuck.has(item.layer.name));
-    steps.push(...groupSteps(facts, free, wanted, leaving));
+    const above = waitingAbove(facts, free, waiting[0]);
+    const work = groupSteps(
+      facts,
+      free.filter((item) => !above.some(({ layer }) => layer === item.layer.name)),
+      wanted,
+      leaving,
+    );
+    steps.push(...work.steps);
+    waiting.push(...above, ...work.blocked);
+    // What follows a reboot is planned after it.
+    if (work.steps.some((step) => step.step === 'rebootHost')) return { version: target.version, parent: target.parent, steps: upToReboot(steps), blocked };
   }
-  for (const record of leaving.values()) if (!stuck.has(record.name)) steps.push(...removeLayer(facts, record, wanted));
+  blocked.unshift(...waiting);
+  if (waiting.length === 0) for (const record of leaving.values()) if (!stuck.has(record.name)) steps.push(...removeLayer(facts, record, wanted));
   if (target.applier && facts.kubernetes.state === 'reachable') steps.push(...planOrphans(facts, wanted));
   const committed = facts.committed;
   const holds = committed?.generation === target.version.generation && committed.digest === target.version.digest && committed.epoch === target.version.epoch;

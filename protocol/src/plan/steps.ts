@@ -1,6 +1,7 @@
 import type { Digest } from '../digest.ts';
 import type { HookEvent, Version } from '../bundle.ts';
 import type { ObjectRef } from '../kubernetes.ts';
+import type { RebootCause } from './reboot.ts';
 
 /** Why an object, file or setting has to be written. */
 export type ApplyReason = 'new' | 'changed' | 'missing' | 'drifted';
@@ -29,6 +30,17 @@ export interface StepArgs {
   restoreModule: { layer: string; module: string };
   setUser: { layer: string; user: string; groups: readonly string[]; shell: string; reason: ApplyReason };
   restoreUser: { layer: string; user: string };
+  /** Links to images of /usr, then one refresh that lays them over it. */
+  setExtensions: { layer: string; extensions: readonly { name: string; digest: Digest }[] };
+  restoreExtensions: { layer: string; names: readonly string[] };
+  /** Checks the image's signature and writes it to the slot that is free. No boot takes it yet. */
+  stageImage: { layer: string; version: string; digest: Digest };
+  /** From now on the next boot tries it. */
+  activateImage: { layer: string; version: string };
+  /** Ends the plan: what follows a reboot is planned after it. */
+  rebootHost: { layer: string; cause: RebootCause };
+  /** Whether the distribution asks for a reboot shows after packages were changed; then it is planned anew. */
+  lookForReboot: { layer: string };
   ensureNamespace: { layer: string; namespace: string };
   applyObject: { layer: string; ref: ObjectRef; digest: Digest; reason: ApplyReason; adopt: boolean; createOnly: boolean; keep: boolean };
   /** Deletes exactly the incarnation that we made. */
@@ -65,6 +77,12 @@ const sentences: { [K in StepKind]: (args: StepArgs[K]) => string } = {
   restoreModule: (s) => `restore kernel module ${s.module}`,
   setUser: (s) => `set account ${s.user} (${s.reason})`,
   restoreUser: (s) => `restore account ${s.user}`,
+  setExtensions: (s) => `set system extensions ${s.extensions.map((item) => item.name).join(', ')}`,
+  restoreExtensions: (s) => `restore system extensions ${s.names.join(', ')}`,
+  stageImage: (s) => `write image ${s.version} to the free slot`,
+  activateImage: (s) => `let the next boot try image ${s.version}`,
+  rebootHost: (s) => `reboot for ${s.cause.kind === 'image' ? `image ${s.cause.version}` : s.cause.words}`,
+  lookForReboot: () => 'see whether a reboot is needed',
   ensureNamespace: (s) => `ensure namespace ${s.namespace}`,
   applyObject: (s) => `apply ${s.ref.kind} ${s.ref.namespace === undefined ? '' : `${s.ref.namespace}/`}${s.ref.name} (${s.reason})`,
   pruneObject: (s) => `prune ${s.ref.kind} ${s.ref.namespace === undefined ? '' : `${s.ref.namespace}/`}${s.ref.name}`,
