@@ -14,6 +14,7 @@ const scripts = {
   break: ['test/lab/break.ts'],
   sim: ['test/sim/main.ts'],
   bench: ['test/fleet/main.ts'],
+  e2e: ['test/e2e/main.ts'],
   build: ['installer/src/main.ts'],
   installer: ['installer/src/main.ts'],
   check: ['test/run.ts', '--only', 'check'],

@@ -39,7 +39,12 @@ const binariesIn = (folder: string): LabBinaries => ({
   kwokStages: join(folder, 'kwok-stages.yaml'),
 });
 
-const goEnvironment = (): NodeJS.ProcessEnv => ({ ...process.env, CGO_ENABLED: '0', GOWORK: 'off', GOFLAGS: '-buildvcs=false -trimpath -mod=mod' });
+const goEnvironment = (cgo: boolean): NodeJS.ProcessEnv => ({
+  ...process.env,
+  CGO_ENABLED: cgo ? '1' : '0',
+  GOWORK: 'off',
+  GOFLAGS: '-buildvcs=false -trimpath -mod=mod',
+});
 
 /** Turns Go's last words into a failure that says what to do. */
 export const explainGoFailure = (what: string, output: string): ReturnType<typeof fail> => {
@@ -58,9 +63,9 @@ export const explainGoFailure = (what: string, output: string): ReturnType<typeo
   return fail('blocked', 'lab-build-failed', element, `${what} failed:\n${last}`);
 };
 
-const runGo = async (what: string, args: string[], cwd: string): Promise<Result<string>> =>
+const runGo = async (what: string, args: string[], cwd: string, cgo = false): Promise<Result<string>> =>
   await new Promise((resolve) => {
-    const child = spawn('go', args, { cwd, env: goEnvironment(), stdio: ['ignore', 'pipe', 'pipe'], timeout: buildMsMax });
+    const child = spawn('go', args, { cwd, env: goEnvironment(cgo), stdio: ['ignore', 'pipe', 'pipe'], timeout: buildMsMax });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout = (stdout + text).slice(-outputKeptMax * 16)));
@@ -84,7 +89,8 @@ const downloadModule = async (program: Program, cwd: string): Promise<Result<Dow
   return output.ok ? ok(JSON.parse(output.value) as Download) : output;
 };
 
-const buildProgram = async (program: Program, work: string, target: string): Promise<Result<Download>> => {
+/** Builds one program into the folder `target`, in a main module of its own below `work`. */
+export const buildProgram = async (program: Program, work: string, target: string): Promise<Result<Download>> => {
   const source = join(work, program.name);
   await mkdir(source, { recursive: true });
   const download = await downloadModule(program, source);
@@ -94,9 +100,12 @@ const buildProgram = async (program: Program, work: string, target: string): Pro
   await writeFile(join(source, 'go.mod'), moduleFile(JSON.parse(upstream.value) as Parameters<typeof moduleFile>[0], program));
   if (program.main !== undefined) await writeFile(join(source, 'main.go'), program.main);
   const info = JSON.parse(await readFile(download.value.Info, 'utf8')) as { Time: string };
-  const flags = ['-s', '-w', ...program.stamp(info.Time).map((setting) => `-X ${setting}`)].join(' ');
+  const cgo = program.cgo === true;
+  const flags = ['-s', '-w', ...program.stamp(info.Time).map((setting) => `-X ${setting}`), ...(cgo ? ['-extldflags -static'] : [])].join(' ');
+  const tags = program.tags === undefined ? [] : ['-tags', program.tags.join(',')];
   // Two compilers at once: more only trade memory for nothing on the small machines this runs on.
-  const built = await runGo(`Building ${program.name}`, ['build', '-p', '2', '-ldflags', flags, '-o', join(target, program.name), program.package], source);
+  const args = ['build', '-p', '2', ...tags, '-ldflags', flags, '-o', join(target, program.name), program.package];
+  const built = await runGo(`Building ${program.name}`, args, source, cgo);
   return built.ok ? download : built;
 };
 
@@ -112,7 +121,7 @@ const copyStages = async (moduleFolder: string, target: string): Promise<void> =
 /**
  * Holds a lock that the kernel frees when this process dies: an abstract socket name can be bound once. A lock file would outlive a crash.
  */
-const acquireLock = async (name: string, progress: (line: string) => void): Promise<Result<() => void>> => {
+export const acquireLock = async (name: string, progress: (line: string) => void): Promise<Result<() => void>> => {
   const deadline = performance.now() + buildMsMax;
   for (let attempt = 0; performance.now() < deadline; attempt += 1) {
     const release = await new Promise<(() => void) | undefined>((resolve, reject) => {

@@ -6,7 +6,7 @@ export const versions = { kubernetes: 'v1.37.2', etcd: 'v3.7.3', kwok: 'v0.8.0' 
 /** The oldest Go whose toolchain builds these versions. */
 export const goVersionMin = '1.26';
 
-const kubernetesModule = 'k8s.io/kubernetes';
+export const kubernetesModule = 'k8s.io/kubernetes';
 
 /**
  * One program for four commands, because they share almost all of their code: linking it once costs a third of linking each.
@@ -64,23 +64,29 @@ export interface Program {
   main?: string;
   /** Extra `-X` linker settings, given the module's release time. */
   stamp: (time: string) => string[];
+  tags?: readonly string[];
+  /** Linked statically with C libraries of the machine. */
+  cgo?: boolean;
 }
 
-const kubernetesStamp = (time: string): string[] =>
-  ['k8s.io/component-base/version', 'k8s.io/client-go/pkg/version'].flatMap((place) => [
-    `${place}.gitVersion=${versions.kubernetes}`,
-    `${place}.gitMajor=1`,
-    `${place}.gitMinor=${versions.kubernetes.split('.')[1] ?? ''}`,
-    `${place}.gitTreeState=clean`,
-    `${place}.gitCommit=from-module`,
-    `${place}.buildDate=${time}`,
-  ]);
+/** What a program of Kubernetes says that it is, as upstream's own build sets it. */
+export const kubernetesStamp =
+  (version: string) =>
+  (time: string): string[] =>
+    ['k8s.io/component-base/version', 'k8s.io/client-go/pkg/version'].flatMap((place) => [
+      `${place}.gitVersion=${version}`,
+      `${place}.gitMajor=1`,
+      `${place}.gitMinor=${version.split('.')[1] ?? ''}`,
+      `${place}.gitTreeState=clean`,
+      `${place}.gitCommit=from-module`,
+      `${place}.buildDate=${time}`,
+    ]);
 
 /** Small ones first: a broken set-up shows itself within a minute. */
 export const programs: readonly Program[] = [
   { name: 'etcd', module: 'go.etcd.io/etcd/server/v3', version: versions.etcd, package: 'go.etcd.io/etcd/server/v3', stamp: () => [] },
   { name: 'kwok', module: 'sigs.k8s.io/kwok', version: versions.kwok, package: 'sigs.k8s.io/kwok/cmd/kwok', stamp: () => [] },
-  { name: 'kube', module: kubernetesModule, version: versions.kubernetes, package: '.', main: kubeProgram, stamp: kubernetesStamp },
+  { name: 'kube', module: kubernetesModule, version: versions.kubernetes, package: '.', main: kubeProgram, stamp: kubernetesStamp(versions.kubernetes) },
 ];
 
 /** Folders of kwok's module that hold the stages (what a fake kubelet does next); the binary embeds none. */

@@ -1,0 +1,6 @@
+import { baseline } from './baseline.ts';
+import { boot } from './boot.ts';
+import type { Scenario } from './scenario.ts';
+
+/** In the order in which they run: what the next ones rely on comes first. */
+export const scenarios: readonly Scenario[] = [boot, baseline];

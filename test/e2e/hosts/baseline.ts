@@ -1,0 +1,34 @@
+import { readContent } from '../../lab/hosts/content.ts';
+import { byHandSteps, mediumPath, webPort } from './by-hand.ts';
+import { check, secondsSince, type Scenario } from './scenario.ts';
+
+/** The figure that Groundplane is measured against: the same cluster by hand, from power-on to a ready workload. */
+export const baseline: Scenario = {
+  name: 'baseline',
+  about: 'a cluster of one host made by hand with kubeadm, from power-on to a ready workload, in seconds and CPU seconds',
+  needs: ['base', 'content'],
+  run: async ({ site, prepared, say }) => {
+    const { version } = readContent(prepared.content);
+    const host = site.addHost('hand', [{ path: mediumPath, folder: prepared.content }]);
+    const began = performance.now();
+    const cpuAtStart = host.cpuSeconds();
+    await host.boot();
+    const figures: Record<string, number | string> = { kubernetes: version };
+    for (const step of byHandSteps(version, host.name, host.address)) {
+      const started = performance.now();
+      await host.run(step.argv, { timeoutMs: step.timeoutMs ?? 60_000, ...(step.input === undefined ? {} : { input: step.input }) });
+      const seconds = secondsSince(started);
+      if (seconds >= 1) {
+        say(`${step.name}: ${seconds} s`);
+        figures[`${step.name.replaceAll(' ', '-')}Seconds`] = seconds;
+      }
+    }
+    figures['seconds'] = secondsSince(began);
+    figures['cpuSeconds'] = Math.round((host.cpuSeconds() - cpuAtStart) * 10) / 10;
+    const answer = await (await fetch(`http://${host.address}:${webPort}/`)).text();
+    check(answer.startsWith('web 1 from web-'), 'the workload answers from outside', answer);
+    const nodes = await host.run(['kubectl', '--kubeconfig', '/etc/kubernetes/admin.conf', 'get', 'nodes', '--no-headers']);
+    check(/^hand\s+Ready\s/.test(nodes), 'the node is Ready', nodes);
+    return { figures };
+  },
+};
