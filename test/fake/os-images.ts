@@ -108,8 +108,8 @@ export const fakeImages = (state: FakeImagesState = firstImages(), bad = new Set
       ),
     stage: (manifest: OsImageManifest, paths: ImagePaths) =>
       run('stage', () => {
-        if (paths.size !== 2) return fail('blocked', 'image-missing', manifest.version, 'a file is missing');
-        if (manifest.version === running().version) return fail('fatal', 'image-wrong', manifest.version, 'it runs');
+        if (paths.size !== 2) return fail('retry', 'content-missing', manifest.version, 'a file is missing');
+        if (manifest.version === running().version) return fail('fatal', 'image-running', manifest.version, 'it runs');
         for (const version of Object.keys(state.entries)) if (version !== running().version) delete state.entries[version];
         state.slots[state.running === 0 ? 1 : 0] = { version: manifest.version, digest: osImageDigest(manifest) };
         log.push(`stage ${manifest.version}`);

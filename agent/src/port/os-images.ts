@@ -8,7 +8,7 @@ export type ImagePaths = ReadonlyMap<string, string>;
 /**
  * The slots of a host that runs from an image, and its boot loader. Every effect is idempotent and durable when it returns, and none touches the running slot or
  * the data. Failures: `image-busy` (retry: another update runs), `image-write` (retry: with the tool's last words), `image-wrong` (retry: what lies in the slot
- * is not what was written), `image-missing` (blocked), `image-space` (blocked: the slot or the boot partition is too small), `host-denied` (blocked).
+ * is not what was written), `image-running` (fatal: it is the one that runs), `content-missing` (retry), `image-space` (blocked: the slot or the boot partition is too small), `host-denied` (blocked).
  */
 export interface OsImages {
   /** Undefined: this host does not run from an image of this driver. */
