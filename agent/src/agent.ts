@@ -1,3 +1,6 @@
+import type { AgentArch } from '@groundplane/protocol/agent-package';
+import type { Transfer } from '@groundplane/protocol/transfer';
+import type { HubTime } from './blobs/pace.ts';
 import { createEngine, type Engine } from './engine.ts';
 import type { OpenCluster } from './engine-facts.ts';
 import { verifySignature, type DeviceKey } from './identity/key.ts';
@@ -6,6 +9,7 @@ import { createOutbox } from './link/outbox.ts';
 import { createSession, type Session } from './link/session.ts';
 import type { HostEvent } from '@groundplane/protocol/observed';
 import type { Verify } from '@groundplane/protocol/trust';
+import type { Blobs } from './port/blobs.ts';
 import type { Clock } from './port/clock.ts';
 import type { ContentSource } from './port/content.ts';
 import type { OsParts } from './observe/machine.ts';
@@ -13,6 +17,15 @@ import type { Host } from './port/host.ts';
 import type { Link } from './port/link.ts';
 import type { Random } from './port/random.ts';
 import type { AgentStore } from './port/store.ts';
+import { createState } from './store/state.ts';
+
+/** What the place of large content has to know from the rest of the agent. */
+export interface BlobFacts {
+  /** Of the session that is open. */
+  token: () => string;
+  transfer: () => Transfer | undefined;
+  hubTime: () => HubTime | undefined;
+}
 
 export interface AgentDeps {
   store: AgentStore;
@@ -23,6 +36,10 @@ export interface AgentDeps {
   links: readonly Link[];
   /** Given the function that knows the token of the current session. */
   content: (token: () => string) => ContentSource;
+  /** Given what the place of large content needs to know from the rest. */
+  blobs: (facts: BlobFacts) => Blobs;
+  /** Undefined on a machine that agents are not built for. */
+  architecture: AgentArch | undefined;
   key: DeviceKey;
   ticket: EnrolmentTicket;
   clock: Clock;
@@ -51,6 +68,8 @@ export const createAgent = (deps: AgentDeps): Agent => {
   const outbox = createOutbox(store);
   store.commit((deps.news ?? []).flatMap((item) => outbox.event({ ...item, atMs: clock.wallMs() })));
   let token = '';
+  let told: HubTime | undefined;
+  const state = createState(store);
   const late: { session?: Session } = {};
   const engine = createEngine({
     store,
@@ -60,6 +79,15 @@ export const createAgent = (deps: AgentDeps): Agent => {
     hasContact: () => late.session?.state().state === 'online',
     openCluster: deps.openCluster,
     content: deps.content(() => token),
+    blobs: deps.blobs({
+      token: () => token,
+      transfer: () => (state.slot('candidate') ?? state.slot('current'))?.desired.cluster?.transfer,
+      hubTime: () => {
+        const wallMs = state.kv<number>('trustedTimeMs');
+        return told ?? (wallMs === undefined ? undefined : { wallMs, monotonicMs: undefined });
+      },
+    }),
+    architecture: deps.architecture,
     clock,
     random,
     outbox,
@@ -79,6 +107,7 @@ export const createAgent = (deps: AgentDeps): Agent => {
     name: deps.name,
     serial: deps.serial,
     onContentToken: (next) => (token = next),
+    onHubTime: (wallMs) => (told = { wallMs, monotonicMs: clock.monotonicMs() }),
     capabilities: deps.capabilities,
   });
   late.session = session;

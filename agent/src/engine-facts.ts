@@ -1,10 +1,11 @@
-import type { Digest } from '@groundplane/protocol/digest';
+import type { AgentArch } from '@groundplane/protocol/agent-package';
 import type { BundleLayer, Version } from '@groundplane/protocol/bundle';
 import { ok, type Result } from '@groundplane/protocol/failure';
 import { isForHost, targetLayers, type HostFacts, type ObservedKubernetes, type ObservedObject, type TargetLayer } from '@groundplane/protocol/plan/facts';
 import { observeMachine, type OsParts } from './observe/machine.ts';
 import { observeOs } from './observe/os.ts';
 import { createObjectView, type ObjectView } from './observe/packs.ts';
+import type { Blobs } from './port/blobs.ts';
 import type { Clock } from './port/clock.ts';
 import type { Cluster } from './port/cluster.ts';
 import type { Host } from './port/host.ts';
@@ -37,7 +38,8 @@ export const createFactFinder = (deps: {
   host: Host;
   clock: Clock;
   parts: OsParts;
-  largeFile: (digest: Digest) => Promise<string | undefined>;
+  architecture: AgentArch | undefined;
+  blobs: Pick<Blobs, 'path'>;
   openCluster: OpenCluster;
   onChange: () => void;
 }) => {

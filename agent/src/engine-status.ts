@@ -17,6 +17,8 @@ export interface StatusFacts {
   failedLayer: string | undefined;
   poison: Poison | undefined;
   staging: HostStatus['version'];
+  /** How far its large content has come. */
+  progress: HostStatus['staging'];
   committed: HostStatus['committed'];
   /** How ready an object is right now; newer than the facts, which are of the beginning of the round. */
   readiness: ((ref: ObjectRef) => Readiness) | undefined;
@@ -116,6 +118,7 @@ export const hostStatus = (input: StatusFacts): HostStatus => {
     ...(version === undefined ? {} : { version }),
     ...(input.committed === undefined ? {} : { committed: input.committed }),
     phase: phaseOf(input, layers),
+    ...(input.progress === undefined ? {} : { staging: input.progress }),
     layers,
     kubernetes: { state: kubernetes.state, ...(kubernetes.state === 'reachable' ? { version: kubernetes.version } : {}) },
     ...(input.failure === undefined ? {} : { failure: input.failure }),

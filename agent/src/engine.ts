@@ -1,8 +1,8 @@
 import { acceptDesired, type Acceptance } from '@groundplane/protocol/accept';
-import { patchBases } from '@groundplane/protocol/delta';
-import { bundleBlobs, type Version } from '@groundplane/protocol/bundle';
+import type { AgentArch } from '@groundplane/protocol/agent-package';
+import { bundleBlobs, largeBlobs, type Version } from '@groundplane/protocol/bundle';
 import { digestBytes, type Digest } from '@groundplane/protocol/digest';
-import { fail, ok, type Failure, type Result } from '@groundplane/protocol/failure';
+import { ok, type Failure, type Result } from '@groundplane/protocol/failure';
 import { limits } from '@groundplane/protocol/limits';
 import type { HostEvent, HostStatus } from '@groundplane/protocol/observed';
 import type { HostFacts, Plan } from '@groundplane/protocol/plan/facts';
@@ -14,13 +14,14 @@ import { hostStatus } from './engine-status.ts';
 import { executeStep } from './execute/table.ts';
 import { verifySignature } from './identity/key.ts';
 import type { Outbox } from './link/outbox.ts';
-import { patchBase } from './link/patch.ts';
+import type { Blobs } from './port/blobs.ts';
 import { sleep, type Clock } from './port/clock.ts';
 import type { ContentSource } from './port/content.ts';
 import { forgetReboot, type OsParts } from './observe/machine.ts';
 import type { Host } from './port/host.ts';
 import type { Random } from './port/random.ts';
 import type { AgentStore } from './port/store.ts';
+import { createStager } from './stage.ts';
 import { createJournal, createState, neededBundles, neededLayers, writes, type DesiredRecord } from './store/state.ts';
 
 export interface EngineDeps {
@@ -28,6 +29,9 @@ export interface EngineDeps {
   host: Host;
   openCluster: OpenCluster;
   content: ContentSource;
+  blobs: Blobs;
+  /** Undefined on a machine that agents are not built for. */
+  architecture: AgentArch | undefined;
   clock: Clock;
   random: Random;
   outbox: Outbox;
@@ -36,8 +40,6 @@ export interface EngineDeps {
   verify?: Verify | undefined;
   /** Whether the hub answers right now. */
   hasContact?: (() => boolean) | undefined;
-  /** Path of a large file that is here. */
-  largeFile?: ((digest: Digest) => Promise<string | undefined>) | undefined;
   /** Something is new in the outbox. `isUrgent`: a phase ended; otherwise it may wait for more. */
   onNews: (isUrgent: boolean) => void;
 }
@@ -56,6 +58,8 @@ const surroundings: readonly string[] = [
   'content-unreachable',
   'content-missing',
   'content-denied',
+  'content-wrong',
+  'transfer-window',
   'disk-full',
   'disk-read-only',
   'disk-error',
@@ -85,9 +89,17 @@ export const createEngine = (deps: EngineDeps) => {
 
   const wake = (): void => wakeUp.resolve();
   const parts = deps.os ?? {};
-  const largeFile = deps.largeFile ?? (() => Promise.resolve(undefined));
   const stop = new AbortController();
-  const finder = createFactFinder({ state, host: deps.host, clock, parts, largeFile, openCluster: deps.openCluster, onChange: wake });
+  const finder = createFactFinder({
+    state,
+    host: deps.host,
+    clock,
+    parts,
+    architecture: deps.architecture,
+    blobs: deps.blobs,
+    openCluster: deps.openCluster,
+    onChange: wake,
+  });
 
   const event = (item: Omit<HostEvent, 'atMs'>): void => {
     store.commit(outbox.event({ ...item, atMs: clock.wallMs() }));
@@ -108,6 +120,7 @@ export const createEngine = (deps: EngineDeps) => {
       failedLayer: trouble?.layer,
       poison: poisonOf(),
       staging: state.slot('candidate')?.version,
+      progress: stager.progress(),
       committed: state.slot('good')?.version,
       readiness: finder.connection()?.view.readiness,
       rolledBack: state.slot('good') !== undefined,
@@ -123,23 +136,15 @@ export const createEngine = (deps: EngineDeps) => {
     deps.onNews(ended);
   };
 
-  const stage = async (): Promise<Result<void>> => {
-    const candidate = state.slot('candidate');
-    if (candidate === undefined) return ok(undefined);
-    const before = state.slot('current');
-    const bases = candidate.bundle === undefined || before?.bundle === undefined ? undefined : patchBases(before.bundle, candidate.bundle);
-    for (const [digest, size] of candidate.bundle === undefined ? [] : bundleBlobs(candidate.bundle)) {
-      if (state.hasContent(digest as Digest)) continue;
-      const text = await deps.content.fetch(digest as Digest, size, patchBase(state, bases?.get(digest), before?.desired.bundle));
-      if (!text.ok) return text;
-      if (digestBytes(text.value) !== digest)
-        return fail('retry', 'content-missing', digest, 'the content that came has another digest; it will be fetched again');
-      const kept = state.commit([writes.content(digest, text.value)]);
-      if (!kept.ok) return kept;
-    }
-    if (state.slot('candidate')?.version.digest !== candidate.version.digest) return ok(undefined);
-    return state.commit([...writes.slot('current', candidate), ...writes.slot('candidate', undefined), { table: 'kv', key: 'failed', value: null }]);
-  };
+  const stager = createStager({
+    state,
+    content: deps.content,
+    blobs: deps.blobs,
+    architecture: deps.architecture,
+    clock,
+    onChange: wake,
+    onProgress: () => report(),
+  });
 
   const runStep = async (item: Step, target: DesiredRecord, signal: AbortSignal): Promise<Result<void>> => {
     step = item;
@@ -151,6 +156,7 @@ export const createEngine = (deps: EngineDeps) => {
     const done = await executeStep(item, {
       state,
       host: deps.host,
+      blobs: deps.blobs,
       cluster: connection?.cluster,
       view: connection?.view,
       clock,
@@ -162,7 +168,6 @@ export const createEngine = (deps: EngineDeps) => {
       images: parts.images,
       verify: deps.verify ?? verifySignature,
       hasContact: deps.hasContact ?? (() => false),
-      largeFile,
       event: (raised) => event({ ...raised, generation: target.version.generation }),
     });
     const ended = { ...row, seq: begun.seq };
@@ -219,7 +224,7 @@ export const createEngine = (deps: EngineDeps) => {
   };
 
   const round = async (): Promise<Outcome> => {
-    const staged = await stage();
+    const staged = await stager.step();
     const target = state.slot('current');
     if (target === undefined) return staged.ok ? 'settled' : { failure: staged.failure, layer: undefined };
     const failed = poisonOf();
@@ -254,6 +259,7 @@ export const createEngine = (deps: EngineDeps) => {
     for (const digest of neededBundles(state)) needed.add(digest);
     const unused = state.contentKeys().filter((digest) => !needed.has(digest));
     if (unused.length > 0) state.commit(unused.map((digest) => writes.noContent(digest)));
+    void deps.blobs.keep(new Set(largeBlobs({ layers: neededLayers(state) }, deps.architecture).keys()));
   };
 
   const pause = async (ms: number, signal: AbortSignal): Promise<void> => {
@@ -300,6 +306,7 @@ export const createEngine = (deps: EngineDeps) => {
       looks += 1;
       if (looks % looksPerResync === 0) finder.forget();
     }
+    stager.stop();
     finder.close();
   };
 
@@ -319,6 +326,7 @@ export const createEngine = (deps: EngineDeps) => {
     const kept = state.commit([...writes.slot('candidate', record), ...content.map(([digest, text]) => writes.content(digest as Digest, text))]);
     if (!kept.ok) return kept;
     supersede.abort();
+    stager.stop();
     wake();
     return ok(acceptance);
   };

@@ -3,10 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fail } from '@groundplane/protocol/failure';
+import { agentArchs } from '@groundplane/protocol/agent-package';
 import { createAgent } from './agent.ts';
+import { openBlobs } from './blobs/open.ts';
 import { kubernetesCluster } from './cluster/client.ts';
 import { loadKubeconfig } from './cluster/connection.ts';
 import type { OpenCluster } from './engine-facts.ts';
+import { lastReboot } from './observe/machine.ts';
 import { loadDeviceKey } from './identity/key.ts';
 import { parseTicket } from './identity/ticket.ts';
 import { httpContent } from './link/content-http.ts';
@@ -16,10 +19,13 @@ import { approvalAddress } from './local/approval.ts';
 import { startLocalPage } from './local/page.ts';
 import type { Link } from './port/link.ts';
 import { openSqliteStore } from './store/sqlite.ts';
+import { createState } from './store/state.ts';
 import { systemClock } from './system/clock.ts';
 import { bootId, serialNumber, systemInfo } from './system/info.ts';
 import { linuxHost } from './system/linux.ts';
 import { createNotifier } from './system/notify.ts';
+import { watchImageHealth } from './system/os-images/health.ts';
+import { findOsParts } from './system/os-parts.ts';
 import { findPackages } from './system/packages/find.ts';
 import { systemRandom } from './system/random.ts';
 import { forgetSlotNews, slotFrom, slotNews, watchHealth } from './system/slots.ts';
@@ -63,21 +69,21 @@ const stopWith = (text: string, code: number): never => {
   process.exit(code);
 };
 
+const options = {
+  data: { type: 'string', default: process.getuid?.() === 0 ? '/var/lib/groundplane' : '.groundplane-agent' },
+  ticket: { type: 'string' },
+  kubeconfig: { type: 'string' },
+  name: { type: 'string' },
+  carrier: { type: 'string', default: 'ws' },
+  'local-port': { type: 'string', default: '5080' },
+  root: { type: 'string', default: '/' },
+  sysctl: { type: 'string', default: '/proc/sys' },
+  systemctl: { type: 'string', default: 'systemctl' },
+  help: { type: 'boolean', default: false },
+} as const;
+
 const main = async (): Promise<void> => {
-  const { values } = parseArgs({
-    options: {
-      data: { type: 'string', default: process.getuid?.() === 0 ? '/var/lib/groundplane' : '.groundplane-agent' },
-      ticket: { type: 'string' },
-      kubeconfig: { type: 'string' },
-      name: { type: 'string' },
-      carrier: { type: 'string', default: 'ws' },
-      'local-port': { type: 'string', default: '5080' },
-      root: { type: 'string', default: '/' },
-      sysctl: { type: 'string', default: '/proc/sys' },
-      systemctl: { type: 'string', default: 'systemctl' },
-      help: { type: 'boolean', default: false },
-    },
-  });
+  const { values } = parseArgs({ options });
   if (values.help) return stopWith(usage, 0);
   if (values.carrier !== 'ws' && values.carrier !== 'mqtt') return stopWith(`--carrier is ws or mqtt, not ${values.carrier}\n${usage}`, 2);
   mkdirSync(values.data, { recursive: true, mode: 0o700 });
@@ -91,12 +97,18 @@ const main = async (): Promise<void> => {
   const info = await systemInfo(agentVersion);
   const slot = slotFrom(process.env);
   const store = openSqliteStore(join(values.data, 'agent.db'));
+  const state = createState(store);
+  const { isImage, ...os } = await findOsParts({ root: values.root, systemctl: values.systemctl, intent: () => lastReboot(state) });
+  const reboot = lastReboot(state);
   const agent = createAgent({
     store,
+    os,
     host: linuxHost({ root: values.root, sysctlRoot: values.sysctl, systemctl: values.systemctl, info, packages: await findPackages(values.root) }),
     openCluster: openFrom(values.kubeconfig),
     links: wanted.map((url) => linkFor(url, ticket.value.caPem)),
     content: (token) => httpContent(ticket.value.content, { token, caPem: ticket.value.caPem }),
+    blobs: (facts) => openBlobs(values.data, { ticket: ticket.value, clock: systemClock, facts }),
+    architecture: agentArchs.find((arch) => arch === process.arch),
     key: key.value,
     ticket: ticket.value,
     clock: systemClock,
@@ -124,8 +136,9 @@ const main = async (): Promise<void> => {
   process.once('SIGINT', () => stop.abort());
   process.once('SIGTERM', () => stop.abort());
   await notifier.ready();
-  if (slot !== undefined)
-    void watchHealth(slot, { clock: systemClock, hasContact: () => ['online', 'lobby'].includes(agent.session.state().state), signal: stop.signal });
+  const life = { clock: systemClock, hasContact: () => ['online', 'lobby'].includes(agent.session.state().state), signal: stop.signal };
+  if (slot !== undefined) void watchHealth(slot, life);
+  if (isImage) void watchImageHealth({ ...life, root: values.root, reboot });
   await agent.run(stop.signal);
   notifier.close();
   await local.close();

@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import { digestOf, digestSchema, type Digest } from './digest.ts';
 import { idSchema, nameSchema } from './ids.ts';
+import { agentArchs, type AgentArch } from './agent-package.ts';
 import { layerKinds } from './layer.ts';
 import { objectRefSchema } from './kubernetes.ts';
 import { limits } from './limits.ts';
 import { signedOsImageSchema } from './os-image.ts';
 import { osExtensionSchema, osRebootSchema } from './os-spec.ts';
+import { transferSchema } from './transfer.ts';
 
 const blob = { digest: digestSchema, size: z.int().min(0) };
 
@@ -78,6 +80,28 @@ export const bundleOsSchema = z.object({
 });
 export type BundleOs = z.infer<typeof bundleOsSchema>;
 
+/** A file of any size that lies beside the agent's state, not in it: a root image, a binary, a layer of a container image. */
+export const bundleBlobSchema = z.object({
+  digest: digestSchema,
+  size: z.int().min(0).max(limits.largeBlobBytes),
+  /** What it is in its layer, the same in every version of it, so that the one before can serve as base: `root.erofs`, `kubelet`. */
+  name: z.string().min(1).max(512),
+  /** Absent: hosts of every architecture need it. */
+  architecture: z.enum(agentArchs).optional(),
+});
+export type BundleBlob = z.infer<typeof bundleBlobSchema>;
+
+/** An image reference that the host answers itself. The manifest or index, and all that it needs, are among the layer's blobs. */
+export const bundleOciSchema = z.object({
+  /** As pods name it, with registry and tag or digest: `registry.k8s.io/pause:3.10`. */
+  ref: z.string().min(1).max(1024),
+  digest: digestSchema,
+  size: z.int().min(1).max(limits.ociManifestBytes),
+  mediaType: z.string().min(1).max(255),
+  architecture: z.enum(agentArchs).optional(),
+});
+export type BundleOci = z.infer<typeof bundleOciSchema>;
+
 export const bundleLayerSchema = z.object({
   name: nameSchema,
   kind: z.enum(layerKinds),
@@ -95,6 +119,9 @@ export const bundleLayerSchema = z.object({
   notes: z.object(blob).optional(),
   /** Image references in its objects, for content and bills of materials. */
   images: z.array(z.string().max(1024)).max(2_000).optional(),
+  /** Content that is fetched to files before the layer begins. */
+  blobs: z.array(bundleBlobSchema).max(limits.blobsPerLayer).optional(),
+  oci: z.array(bundleOciSchema).max(limits.ociPerLayer).optional(),
 });
 export type BundleLayer = z.infer<typeof bundleLayerSchema>;
 
@@ -125,7 +152,9 @@ export const desiredSchema = z.object({
   tenant: idSchema,
   host: idSchema,
   /** Absent: the host belongs to no cluster, and whatever it still runs for one is torn down. */
-  cluster: z.object({ id: idSchema, name: nameSchema, role: z.enum(['control-plane', 'worker']), applier: z.boolean() }).optional(),
+  cluster: z
+    .object({ id: idSchema, name: nameSchema, role: z.enum(['control-plane', 'worker']), applier: z.boolean(), transfer: transferSchema.optional() })
+    .optional(),
   bundle: digestSchema.optional(),
   /** Only without a cluster: the cluster goes on under other hosts. Its Kubernetes objects stay; this host forgets that it ever owned them. */
   detached: z.boolean().optional(),
@@ -134,12 +163,49 @@ export type Desired = z.infer<typeof desiredSchema>;
 
 /**
  * What makes a layer the same or another one: everything but the names that people gave it. A new profile version whose layer did not change upgrades nothing
- * and runs no hooks; only the label is written anew.
+ * and runs no hooks; only the label is written anew. Large content is what the layer may draw on; what it installs of it stands in its own fields by digest.
  */
 export const layerDigest = (layer: BundleLayer): Digest =>
-  digestOf({ ...layer, profile: undefined, images: undefined, pack: { ...layer.pack, version: undefined } });
+  digestOf({ ...layer, profile: undefined, images: undefined, blobs: undefined, oci: undefined, pack: { ...layer.pack, version: undefined } });
 
-/** Every blob that a bundle needs, each once. */
+const isFor = (item: { architecture?: AgentArch | undefined }, architecture: AgentArch | undefined): boolean =>
+  architecture === undefined || item.architecture === undefined || item.architecture === architecture;
+
+/** The large blobs that a host of this architecture needs, each once, in the bundle's order; of every architecture when none is given. */
+export const largeBlobs = (bundle: Pick<Bundle, 'layers'>, architecture?: AgentArch): Map<Digest, BundleBlob> => {
+  const found = new Map<Digest, BundleBlob>();
+  for (const layer of bundle.layers)
+    for (const item of layer.blobs ?? []) if (isFor(item, architecture) && !found.has(item.digest)) found.set(item.digest, item);
+  return found;
+};
+
+/** Image references that a host of this architecture answers itself. Of two with one name the later layer's counts. */
+export const ociReferences = (bundle: Pick<Bundle, 'layers'>, architecture?: AgentArch): Map<string, BundleOci> =>
+  new Map(bundle.layers.flatMap((layer) => (layer.oci ?? []).filter((item) => isFor(item, architecture)).map((item) => [item.ref, item] as const)));
+
+/** `kubelet-1.34.2` and `kubelet-1.35.0` are one thing in two versions. */
+const versionless = (name: string): string => name.replaceAll(/[0-9]+([._-][0-9]+)*/g, '#');
+
+/** For each new large blob the old one of the same thing, by layer and name, then by the name without its numbers where that is unique. */
+export const largeBases = (old: Pick<Bundle, 'layers'>, next: Pick<Bundle, 'layers'>): Map<Digest, Digest> => {
+  const before = new Map<string, Digest | undefined>();
+  const keyOf = (layer: string, item: BundleBlob, name: string): string => JSON.stringify([layer, item.architecture ?? '', name]);
+  for (const layer of old.layers)
+    for (const item of layer.blobs ?? []) {
+      before.set(keyOf(layer.name, item, item.name), item.digest);
+      const loose = keyOf(layer.name, item, `~${versionless(item.name)}`);
+      before.set(loose, before.has(loose) && before.get(loose) !== item.digest ? undefined : item.digest);
+    }
+  const bases = new Map<Digest, Digest>();
+  for (const layer of next.layers)
+    for (const item of layer.blobs ?? []) {
+      const base = before.get(keyOf(layer.name, item, item.name)) ?? before.get(keyOf(layer.name, item, `~${versionless(item.name)}`));
+      if (base !== undefined && base !== item.digest && !bases.has(item.digest)) bases.set(item.digest, base);
+    }
+  return bases;
+};
+
+/** Every blob of text that a bundle needs, each once. */
 export const bundleBlobs = (bundle: Pick<Bundle, 'layers'>): Map<string, number> => {
   const blobs = new Map<string, number>();
   for (const layer of bundle.layers) {

@@ -37,7 +37,15 @@ export const limits = {
   /** One file of an agent package, bytes: Node itself is 150 MB. */
   agentFileBytes: 512 * 1024 * 1024,
   agentPackageFiles: 256,
-  transferWindows: 14,
   /** One file of an OS image or a system extension. */
   osImageBytes: 8 * 1024 * 1024 * 1024,
+  /** One file of large content: an image of a whole disk. Larger ones have no list of chunks either. */
+  largeBlobBytes: 16 * 1024 * 1024 * 1024,
+  blobsPerLayer: 5_000,
+  ociPerLayer: 2_000,
+  /** What registries allow too. */
+  ociManifestBytes: 4 * 1024 * 1024,
+  transferWindows: 14,
+  /** Large content that waited this long for its window goes anyway: a clock that is wrong must not keep a site from its updates for ever. */
+  transferPatienceMs: 8 * 24 * 3_600_000,
 } as const;

@@ -50,6 +50,8 @@ export const hostStatusSchema = z.object({
   version: versionSchema.optional(),
   committed: versionSchema.optional(),
   phase: z.enum(keysOf(hostPhases)),
+  /** How far the large content of the new generation has come. */
+  staging: z.object({ doneBytes: z.number(), totalBytes: z.number(), blob: z.string().max(512).optional() }).optional(),
   layers: z.array(layerStatusSchema).max(limits.layersPerProfile * 2),
   kubernetes: z.object({ state: z.enum(['reachable', 'unreachable', 'unknown']), version: z.string().max(128).optional() }),
   failure: failureSchema.optional(),

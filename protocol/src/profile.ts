@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { labelsSchema, nameSchema, semverSchema } from './ids.ts';
 import { layerSchema, type LayerKind } from './layer.ts';
 import { limits } from './limits.ts';
+import { transferSchema } from './transfer.ts';
 
 export const profileTypes = ['infrastructure', 'addon', 'full'] as const;
 
@@ -84,6 +85,8 @@ export const clusterSpecSchema = z.strictObject({
   /** Values of one layer for this cluster only, over those of its profile, as far as the layer is `settable`. */
   overrides: z.record(nameSchema, z.strictObject({ values: z.string().max(limits.objectBytes) })).optional(),
   hosts: z.array(nameSchema).max(limits.hostsPerCluster).default([]),
+  /** When and how fast large content may come to its hosts. */
+  transfer: transferSchema.optional(),
 });
 export type ClusterSpec = z.infer<typeof clusterSpecSchema>;
 

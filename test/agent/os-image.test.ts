@@ -2,12 +2,13 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { createEngine, type Engine } from '@groundplane/agent/engine';
 import { createOutbox } from '@groundplane/agent/link/outbox';
 import type { BundleLayer } from '@groundplane/protocol/bundle';
-import { digestBytes } from '@groundplane/protocol/digest';
+import { digestBytes, type Digest } from '@groundplane/protocol/digest';
 import { ok } from '@groundplane/protocol/failure';
-import { signedOsImageSchema, type SignedOsImage } from '@groundplane/protocol/os-image';
+import { osImageFiles, signedOsImageSchema, type SignedOsImage } from '@groundplane/protocol/os-image';
 import type { OsReboot } from '@groundplane/protocol/os-spec';
 import { fakeAgentStore, type FakeAgentStore } from '../fake/agent-store.ts';
 import { virtualClock, type VirtualClock } from '../fake/clock.ts';
+import { fakeBlobs } from '../fake/blobs.ts';
 import { fakeCluster } from '../fake/cluster.ts';
 import { fakeHost, type FakeHost } from '../fake/host.ts';
 import { fakeMachine, type FakeMachine } from '../fake/machine.ts';
@@ -16,6 +17,10 @@ import { seededRandom } from '../fake/random.ts';
 import { blobs, configMap, desiredOf, osLayer, packLayer } from './rig.ts';
 
 const key = `ed25519:${'A'.repeat(43)}`;
+const large = (text: string): { digest: Digest; size: number } => {
+  blobs.set(digestBytes(text), text);
+  return { digest: digestBytes(text), size: text.length };
+};
 const imageOf = (version: string, by = key): SignedOsImage =>
   signedOsImageSchema.parse({
     signed: {
@@ -23,18 +28,20 @@ const imageOf = (version: string, by = key): SignedOsImage =>
       name: 'site',
       version,
       architecture: 'x64',
-      content: { driver: 'sysupdate', root: { digest: digestBytes(`root ${version}`), size: 10 }, uki: { digest: digestBytes(`uki ${version}`), size: 5 } },
+      content: { driver: 'sysupdate', root: large(`root ${version}`), uki: large(`uki ${version}`) },
     },
     signatures: [{ key: by, signature: 'good' }],
   });
 
 const imageLayer = (version: string, fields: { reboot?: OsReboot; by?: string; files?: Record<string, string> } = {}): BundleLayer => {
   const layer = osLayer('os', fields.files ?? { '/etc/site': version });
+  const image = imageOf(version, fields.by);
   return {
     ...layer,
+    blobs: osImageFiles(image.signed),
     os: {
       ...(layer.os ?? { files: [], sysctls: {}, units: [] }),
-      image: [imageOf(version, fields.by)],
+      image: [image],
       ...(fields.reboot === undefined ? {} : { reboot: fields.reboot }),
     },
   };
@@ -52,6 +59,7 @@ const start = () => {
   const images: FakeImages = fakeImages(firstImages('1.0', key));
   const life: { engine?: Engine; stop?: AbortController } = {};
   const trust = { good: true };
+  const held = new Map<string, Buffer>();
   const boot = (): void => {
     life.stop?.abort();
     const stop = new AbortController();
@@ -64,10 +72,11 @@ const start = () => {
       onNews: () => undefined,
       openCluster: () => Promise.resolve(ok(cluster)),
       content: { fetch: (digest) => Promise.resolve(ok(blobs.get(digest) ?? '')) },
-      os: { architecture: 'x64', machine, images },
+      os: { machine, images },
+      architecture: 'x64',
+      blobs: fakeBlobs(blobs, { held }),
       verify: (_, __, signature) => trust.good && signature === 'good',
       hasContact: () => true,
-      largeFile: (digest) => Promise.resolve(`/blobs/${digest}`),
     });
     life.engine = engine;
     life.stop = stop;

@@ -8,6 +8,7 @@ import { fail, ok, type Failure } from '@groundplane/protocol/failure';
 import type { KubeObject } from '@groundplane/protocol/kubernetes';
 import type { HostEvent, HostStatus } from '@groundplane/protocol/observed';
 import { fakeAgentStore, type FakeAgentStore } from '../fake/agent-store.ts';
+import { fakeBlobs } from '../fake/blobs.ts';
 import { virtualClock } from '../fake/clock.ts';
 import { fakeCluster } from '../fake/cluster.ts';
 import { fakeHost } from '../fake/host.ts';
@@ -81,7 +82,7 @@ export const desiredOf = (generation: number, layers: readonly BundleLayer[] | u
 };
 
 /** The engine with a machine, a cluster and a disk in memory, running in virtual time. */
-export const startRig = (options: { store?: FakeAgentStore } = {}) => {
+export const startRig = (options: { store?: FakeAgentStore; largeGate?: (digest: string) => Promise<void> } = {}) => {
   const clock = virtualClock();
   const store = options.store ?? fakeAgentStore();
   const host = fakeHost();
@@ -89,8 +90,11 @@ export const startRig = (options: { store?: FakeAgentStore } = {}) => {
   cluster.controllers({ readyMs: 1_000 });
   const outbox = createOutbox(store);
   const world = { open: undefined as Failure | undefined, content: true, fetched: 0 };
+  const large = fakeBlobs(blobs, options.largeGate === undefined ? {} : { gate: options.largeGate });
   const engine = createEngine({
     store,
+    blobs: large,
+    architecture: 'x64',
     host,
     clock,
     outbox,
@@ -113,6 +117,7 @@ export const startRig = (options: { store?: FakeAgentStore } = {}) => {
     host,
     cluster,
     engine,
+    large,
     world,
     offer: (generation: number, layers: readonly BundleLayer[] | undefined) => engine.offer(desiredOf(generation, layers), {}, undefined),
     status: (): HostStatus => engine.status(),

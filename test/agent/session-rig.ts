@@ -9,6 +9,7 @@ import { makeHubKeys, type HubKeys } from '@groundplane/hub/trust/keys';
 import { fail } from '@groundplane/protocol/failure';
 import { limits } from '@groundplane/protocol/limits';
 import { welcomeText, type AgentMessage, type Hello, type HubMessage } from '@groundplane/protocol/messages';
+import { fakeBlobs } from '../fake/blobs.ts';
 import { fakeAgentStore } from '../fake/agent-store.ts';
 import { virtualClock, type VirtualClock } from '../fake/clock.ts';
 import { fakeHost } from '../fake/host.ts';
@@ -43,6 +44,8 @@ export const makeAgent = (options: { keys?: HubKeys; ticketHub?: string; seed?: 
   const engine = createEngine({
     store,
     host: fakeHost(),
+    blobs: fakeBlobs(new Map()),
+    architecture: 'x64',
     openCluster: () => Promise.resolve(fail('retry', 'api-unreachable', 'k', 'no')),
     content: { fetch: () => Promise.resolve(fail('retry', 'content-missing', 'd', 'no')) },
     clock,

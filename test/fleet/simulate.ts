@@ -8,6 +8,7 @@ import type { Link } from '@groundplane/agent/port/link';
 import { systemClock } from '@groundplane/agent/system/clock';
 import { systemRandom } from '@groundplane/agent/system/random';
 import { ok } from '@groundplane/protocol/failure';
+import { fakeBlobs } from '../fake/blobs.ts';
 import { fakeAgentStore } from '../fake/agent-store.ts';
 import { fakeCluster } from '../fake/cluster.ts';
 import { emptyHostState, fakeHost, fakeInfo } from '../fake/host.ts';
@@ -108,6 +109,8 @@ const boot = (index: number): void => {
     openCluster: () => Promise.resolve(ok(cluster)),
     links: urls.map((url) => counted(linkFor(url, undefined), index)),
     content: (token) => httpContent(ticket.value.content, { token }),
+    blobs: () => fakeBlobs(new Map()),
+    architecture: 'x64',
     key: makeDeviceKey(),
     ticket: ticket.value,
     clock: systemClock,

@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { openBlobs } from '@groundplane/agent/blobs/open';
 import { createAgent } from '@groundplane/agent/agent';
 import { agentVersion, linkFor, readTicketText } from '@groundplane/agent/main';
 import { loadDeviceKey } from '@groundplane/agent/identity/key';
@@ -115,6 +116,8 @@ const main = async (): Promise<void> => {
     openCluster: () => Promise.resolve(ok(cluster)),
     links: links.map((url) => linkFor(url, undefined)),
     content: (token) => httpContent(ticket.value.content, { token }),
+    blobs: (facts) => openBlobs(data, { ticket: ticket.value, clock: systemClock, facts }),
+    architecture: 'x64',
     key: key.value,
     ticket: ticket.value,
     clock: systemClock,

@@ -7,6 +7,7 @@ import type { Link } from '@groundplane/agent/port/link';
 import { createCore, type Core } from '@groundplane/hub/core';
 import type { PeerEvents } from '@groundplane/hub/port/carrier';
 import { fakeAgentStore, type FakeAgentStore } from '../fake/agent-store.ts';
+import { fakeBlobs } from '../fake/blobs.ts';
 import { virtualClock } from '../fake/clock.ts';
 import { fakeCluster, type FakeCluster } from '../fake/cluster.ts';
 import { fakeContent } from '../fake/content.ts';
@@ -26,6 +27,8 @@ export interface Site {
   name: string;
   disk: FakeAgentStore;
   host: FakeHost;
+  /** Large content on its disk. */
+  large: Map<string, Buffer>;
   cluster: FakeCluster;
   wallOffsetMs: number;
   isConnected: boolean;
@@ -199,6 +202,8 @@ export const createWorld = async (options: WorldOptions) => {
                 : fail('retry', 'content-missing', digest, 'not there'),
           ),
       }),
+      blobs: () => life.wrap(fakeBlobs(blobs, { held: site.large, isReachable: () => site.isConnected && hub !== undefined })),
+      architecture: 'x64',
       key: simDeviceKey(site.name),
       ticket,
       clock: life.clock({ ...clock, wallMs: () => clock.wallMs() + site.wallOffsetMs }),
@@ -222,6 +227,7 @@ export const createWorld = async (options: WorldOptions) => {
       name: `site-${index}`,
       disk: fakeAgentStore(),
       host: fakeHost(emptyHostState()),
+      large: new Map(),
       cluster,
       wallOffsetMs: 0,
       isConnected: true,

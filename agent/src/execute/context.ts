@@ -1,9 +1,9 @@
-import type { Digest } from '@groundplane/protocol/digest';
 import type { Result } from '@groundplane/protocol/failure';
 import type { HostEvent } from '@groundplane/protocol/observed';
 import type { StepArgs, StepKind } from '@groundplane/protocol/plan/steps';
 import type { Verify } from '@groundplane/protocol/trust';
 import type { ObjectView } from '../observe/packs.ts';
+import type { Blobs } from '../port/blobs.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Cluster } from '../port/cluster.ts';
 import type { Extensions } from '../port/extensions.ts';
@@ -17,6 +17,8 @@ import type { DesiredRecord, State } from '../store/state.ts';
 export interface ExecuteContext {
   state: State;
   host: Host;
+  /** Large content that the target's layers name; it is all here. */
+  blobs: Blobs;
   cluster: Cluster | undefined;
   view: ObjectView | undefined;
   clock: Clock;
@@ -30,8 +32,6 @@ export interface ExecuteContext {
   images: OsImages | undefined;
   verify: Verify;
   hasContact: () => boolean;
-  /** Path of a large file that is here. */
-  largeFile: (digest: Digest) => Promise<string | undefined>;
   event: (event: Omit<HostEvent, 'atMs' | 'generation'>) => void;
 }
 

@@ -18,7 +18,7 @@ export const setExtensions: Executor<'setExtensions'> = async (args, context) =>
   const extensions = extensionsOf(context, `layer ${args.layer}`);
   if (!extensions.ok) return extensions;
   for (const { name, digest } of args.extensions) {
-    const path = await context.largeFile(digest);
+    const path = await context.blobs.path(digest);
     if (path === undefined) return fail('retry', 'content-missing', `layer ${args.layer}`, `the system extension ${name} (${digest}) is not here yet`);
     const before = await extensions.value.read(name);
     if (!before.ok) return before;

@@ -37,7 +37,7 @@ const prepare = async (context: ExecuteContext, layer: string, version: string):
     );
   const paths = new Map<string, string>();
   for (const file of osImageFiles(image.signed)) {
-    const path = await context.largeFile(file.digest);
+    const path = await context.blobs.path(file.digest);
     if (path === undefined) return fail('retry', 'content-missing', element, `${file.name} (${file.digest}) is not here yet`);
     paths.set(file.name, path);
   }

@@ -47,6 +47,8 @@ export interface SessionDeps {
   name: string | undefined;
   serial: string | undefined;
   onContentToken: (token: string) => void;
+  /** The hub said what time it is, in milliseconds since 1970. */
+  onHubTime?: (wallMs: number) => void;
   /** Fewer than this build has; for older agents in tests. */
   capabilities?: readonly string[] | undefined;
 }
@@ -185,6 +187,7 @@ export const createSession = (deps: SessionDeps) => {
     attempt = 0;
     store.commit([writes.kv('host', { host: message.host, tenant: message.tenant, epoch: message.epoch }), writes.kv('trustedTimeMs', message.timeMs)]);
     deps.onContentToken(message.contentToken);
+    deps.onHubTime?.(message.timeMs);
     cancelTimer();
     now = { state: 'online', host: message.host, heartbeatMs: message.heartbeatMs };
     schedulePing(message.heartbeatMs);
@@ -263,6 +266,7 @@ export const createSession = (deps: SessionDeps) => {
         store.commit(outbox.acknowledge(message.seq));
         return flush();
       case 'pong':
+        deps.onHubTime?.(message.timeMs);
         store.commit([writes.kv('trustedTimeMs', message.timeMs)]);
         return now.state === 'online' ? schedulePing(now.heartbeatMs) : undefined;
       case 'retry':

@@ -8,6 +8,7 @@ import type { ObservedImage } from '@groundplane/protocol/plan/os-image';
 import { isFulfilled, type RebootIntent } from '@groundplane/protocol/plan/reboot';
 import { mergedKey, type Merged } from '../execute/os-extensions.ts';
 import { rebootKey } from '../execute/reboot.ts';
+import type { Blobs } from '../port/blobs.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Extensions } from '../port/extensions.ts';
 import type { Machine } from '../port/machine.ts';
@@ -16,7 +17,6 @@ import type { State } from '../store/state.ts';
 
 /** What looks after the machine as a whole; each is absent where there is nothing of the kind. */
 export interface OsParts {
-  architecture?: AgentArch | undefined;
   machine?: Machine | undefined;
   images?: OsImages | undefined;
   extensions?: Extensions | undefined;
@@ -33,17 +33,18 @@ interface Sources {
   parts: OsParts;
   state: State;
   clock: Clock;
-  largeFile: (digest: Digest) => Promise<string | undefined>;
+  architecture: AgentArch | undefined;
+  blobs: Pick<Blobs, 'path'>;
 }
 
 /** Links by what they point at: a link to the file of the wanted digest is that digest. */
 const observeExtensions = async (
-  { parts, state, largeFile }: Sources,
+  { parts, state, architecture, blobs }: Sources,
   layers: readonly BundleLayer[],
   owned: readonly OwnedOs[],
 ): Promise<Result<ObservedMachine['extensions']>> => {
   const seen = new Map<string, { linked: Digest | 'other'; merged: Digest | undefined } | 'absent'>();
-  const wanted = layers.flatMap(({ os }) => (os === undefined ? [] : wantedExtensions(os, parts.architecture)));
+  const wanted = layers.flatMap(({ os }) => (os === undefined ? [] : wantedExtensions(os, architecture)));
   const names = new Set([...wanted.map((item) => item.name), ...owned.filter((item) => item.kind === 'extension').map((item) => item.key)]);
   if (parts.extensions === undefined || names.size === 0) return ok(seen);
   const merged = state.kv<Merged>(mergedKey) ?? {};
@@ -53,7 +54,7 @@ const observeExtensions = async (
     if (read.value === 'absent') seen.set(name, 'absent');
     else {
       const digest = wanted.find((item) => item.name === name)?.digest;
-      const path = digest === undefined ? undefined : await largeFile(digest);
+      const path = digest === undefined ? undefined : await blobs.path(digest);
       const isRight = read.value !== 'other' && path !== undefined && read.value.path === path;
       seen.set(name, { linked: isRight && digest !== undefined ? digest : 'other', merged: merged[name] as Digest | undefined });
     }
@@ -63,8 +64,7 @@ const observeExtensions = async (
 
 /** Reads boots, images and extensions, and forgets a reboot that has come true. */
 export const observeMachine = async (sources: Sources, layers: readonly BundleLayer[], owned: readonly OwnedOs[]): Promise<Result<ObservedMachine>> => {
-  const { parts, state, clock } = sources;
-  const { architecture } = parts;
+  const { parts, state, clock, architecture } = sources;
   const extensions = await observeExtensions(sources, layers, owned);
   if (!extensions.ok) return extensions;
   if (parts.machine === undefined) return ok({ architecture, machine: undefined, image: undefined, extensions: extensions.value });

@@ -1,4 +1,5 @@
 import type { MediaView } from '@groundplane/protocol/api/registries';
+import { ociReferences } from '@groundplane/protocol/bundle';
 import { apiVersion, type ProfileSpec } from '@groundplane/protocol/profile';
 import { childrenOf, parseManifest } from '../registry/oci-manifest.ts';
 import { canonicalJson } from '@groundplane/protocol/canonical';
@@ -122,12 +123,15 @@ export const clusterMedia: Handler<'clusterMedia'> = async ({ principal, params,
   for (const [kind, name, digest] of [
     ['bundle', params.name, built.digest] as const,
     ...[...built.blobs.keys()].map((blob) => ['object', 'object', blob] as const),
+    ...[...built.large].map(([digest, blob]) => ['blob', blob.name, digest] as const),
   ]) {
     const item = await itemOf(deps, kind, name, digest);
     if (!item.ok) return item;
     items.push(item.value);
   }
-  const images = (await readImages(deps, built)).map(({ reference }) => ({ reference }));
+  // What the bundle brings itself lies among its blobs.
+  const own = ociReferences(built.bundle);
+  const images = (await readImages(deps, built)).filter(({ reference }) => !own.has(reference)).map(({ reference }) => ({ reference }));
   return ok({ schema: 'groundplane.dev/media/1', subject: { project: params.project, cluster: params.name }, bundle: built.digest, items, images });
 };
 
@@ -155,7 +159,7 @@ export const isInMedia = async (deps: ApiDeps, tenant: string, project: string, 
   }
   const loaded = await load(deps, tenant, project, subject.cluster);
   if (!loaded.ok) return false;
-  if (digest === loaded.value.built.digest || loaded.value.built.blobs.has(digest)) return true;
+  if (digest === loaded.value.built.digest || loaded.value.built.blobs.has(digest) || loaded.value.built.large.has(digest)) return true;
   for (const { name, version } of loaded.value.row.value.spec.profiles) if (await isInProfile(deps, tenant, project, name, version, digest)) return true;
   return false;
 };

@@ -94,7 +94,8 @@ export const createDelivery = (deps: { store: Store; content: ContentStore; bund
     mayRead: async (bundle: string | undefined, digest: Digest): Promise<boolean> => {
       if (bundle === undefined) return false;
       if (bundle === digest) return true;
-      return (await deps.bundler.load(bundle))?.blobs.has(digest) === true;
+      const built = await deps.bundler.load(bundle);
+      return built?.blobs.has(digest) === true || built?.large.has(digest) === true;
     },
   };
 };

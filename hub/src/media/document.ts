@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { digestSchema } from '@groundplane/protocol/digest';
 
 /** What a medium is for and what it holds. Lies in it as the config of our own manifest. */
-export const mediaKinds = ['profile', 'bundle', 'object', 'chart', 'pack', 'zarf'] as const;
+export const mediaKinds = ['profile', 'bundle', 'object', 'blob', 'chart', 'pack', 'zarf'] as const;
 export type MediaKind = (typeof mediaKinds)[number];
 
 export const mediaItemSchema = z.object({

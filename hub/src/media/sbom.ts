@@ -12,7 +12,10 @@ export interface UsedImage {
 export const imagesOfBundle = (bundle: Pick<Bundle, 'layers'>, images: ReadonlyMap<string, readonly string[]>): UsedImage[] => {
   const used = new Map<string, Set<string>>();
   for (const layer of bundle.layers)
-    for (const reference of layer.images ?? [...layer.objects, ...layer.hooks].flatMap((item) => images.get(item.digest) ?? []))
+    for (const reference of [
+      ...(layer.images ?? [...layer.objects, ...layer.hooks].flatMap((item) => images.get(item.digest) ?? [])),
+      ...(layer.oci ?? []).map((item) => item.ref),
+    ])
       used.set(reference, (used.get(reference) ?? new Set()).add(layer.name));
   return [...used].map(([reference, layers]) => ({ reference, layers: [...layers].toSorted() })).toSorted((a, b) => (a.reference < b.reference ? -1 : 1));
 };

@@ -18,6 +18,7 @@ const layerTypes: Record<MediaItem['kind'], string> = {
   profile: artifactTypes.profileDocument,
   bundle: artifactTypes.bundle,
   object: artifactTypes.blob,
+  blob: artifactTypes.blob,
   chart: artifactTypes.helmChart,
   pack: artifactTypes.packLayer,
   zarf: artifactTypes.blob,

@@ -46,7 +46,13 @@ export const clusterReconciler = (deps: ClusterReconcilerDeps & { inputs: Cluste
             {
               tenant: row.tenant,
               host: host.id,
-              cluster: { id: row.id, name: row.name, role: 'control-plane' as const, applier: index === 0 },
+              cluster: {
+                id: row.id,
+                name: row.name,
+                role: 'control-plane' as const,
+                applier: index === 0,
+                ...(row.value.spec.transfer === undefined ? {} : { transfer: row.value.spec.transfer }),
+              },
               bundle,
               inputs: digest,
             },

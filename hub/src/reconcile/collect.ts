@@ -1,4 +1,4 @@
-import { bundleBlobs, bundleSchema } from '@groundplane/protocol/bundle';
+import { bundleBlobs, bundleSchema, largeBlobs } from '@groundplane/protocol/bundle';
 import { createCollector } from '../content/gc.ts';
 import type { Fleet } from '../fleet/index.ts';
 import type { Clock } from '../port/clock.ts';
@@ -52,7 +52,9 @@ export const gatherRoots = async (deps: CollectDeps): Promise<{ roots: Set<strin
     roots.add(digest);
     const bytes = await content.read(digest);
     // A bundle that is gone names nothing; one that cannot be understood ends the run, since what it needs is unknown.
-    if (bytes !== undefined) refs.set(digest, [...bundleBlobs(bundleSchema.parse(JSON.parse(bytes.toString('utf8')))).keys()]);
+    if (bytes === undefined) continue;
+    const bundle = bundleSchema.parse(JSON.parse(bytes.toString('utf8')));
+    refs.set(digest, [...bundleBlobs(bundle).keys(), ...largeBlobs(bundle).keys()]);
   }
   for await (const row of store.scan('artifactBlob')) {
     if (row.value.mediaType !== undefined) {

@@ -1,4 +1,4 @@
-import { bundleBlobs, layerDigest, type Bundle, type BundleLayer, type BundleObject } from '@groundplane/protocol/bundle';
+import { bundleBlobs, largeBlobs, layerDigest, type Bundle, type BundleBlob, type BundleLayer, type BundleObject } from '@groundplane/protocol/bundle';
 import { canonicalJson } from '@groundplane/protocol/canonical';
 import { digestOf, type Digest } from '@groundplane/protocol/digest';
 import { ok, type Result } from '@groundplane/protocol/failure';
@@ -37,6 +37,8 @@ export interface BuiltBundle {
   /** Digests of every byte of them, names too; patches are made of these. */
   layerKeys: readonly Digest[];
   blobs: ReadonlyMap<string, number>;
+  /** Content that lies in files on hosts, of every architecture. */
+  large: ReadonlyMap<string, BundleBlob>;
   /** What rendering put up with; only right after it was made. */
   warnings?: readonly Finding[];
 }
@@ -47,6 +49,7 @@ export const builtBundle = (bundle: Bundle): BuiltBundle => ({
   layerDigests: bundle.layers.map(layerDigest),
   layerKeys: bundle.layers.map((layer) => digestOf(layer)),
   blobs: bundleBlobs(bundle),
+  large: largeBlobs(bundle),
 });
 
 const keep = <V>(map: Map<string, V>, key: string, value: V, max: number): V => {

@@ -1,6 +1,7 @@
-import type { BundleLayer } from '@groundplane/protocol/bundle';
+import type { BundleBlob, BundleLayer } from '@groundplane/protocol/bundle';
 import type { Digest } from '@groundplane/protocol/digest';
 import type { Layer } from '@groundplane/protocol/layer';
+import { osImageFiles } from '@groundplane/protocol/os-image';
 import type { OsSpec } from '@groundplane/protocol/os-spec';
 import type { ContentStore } from '../port/content.ts';
 
@@ -31,8 +32,14 @@ const madeFiles = (layer: string, os: OsSpec): MadeFile[] => [
     })),
 ];
 
+/** Images and extensions come as files, each only to hosts of its architecture. */
+const largeOf = (os: OsSpec): BundleBlob[] => [
+  ...(os.mode === 'image' ? os.image.flatMap(({ signed }) => osImageFiles(signed).map((file) => ({ ...file, architecture: signed.architecture }))) : []),
+  ...(os.extensions ?? []).flatMap(({ name, images }) => images.map((image) => ({ name: `extension ${name}`, ...image }))),
+];
+
 /** An OS layer in its bundle form: every file and unit by digest. */
-export const renderOs = async (content: ContentStore, layer: Layer, secret: boolean): Promise<Pick<BundleLayer, 'os'>> => {
+export const renderOs = async (content: ContentStore, layer: Layer, secret: boolean): Promise<Pick<BundleLayer, 'os' | 'blobs'>> => {
   const os = layer.os;
   if (os === undefined) return {};
   const files = [];
@@ -61,7 +68,9 @@ export const renderOs = async (content: ContentStore, layer: Layer, secret: bool
   const sysctls = Object.fromEntries(
     Object.entries(os.sysctls).map(([key, value]) => [key.replaceAll('/', '.'), String(value).trim().replaceAll(/\s+/g, ' ')]),
   );
+  const blobs = largeOf(os);
   return {
+    ...(blobs.length === 0 ? {} : { blobs }),
     os: {
       files,
       sysctls,

@@ -1,0 +1,20 @@
+import { join } from 'node:path';
+import type { BlobFacts } from '../agent.ts';
+import type { EnrolmentTicket } from '../identity/ticket.ts';
+import type { Blobs } from '../port/blobs.ts';
+import type { Clock } from '../port/clock.ts';
+import { diskBlobs } from './disk.ts';
+import { hubBlobSource } from './http-source.ts';
+import { createPace } from './pace.ts';
+
+/** The place of large content of a real host: under its data folder, filled from where it is nearest. */
+export const openBlobs = (data: string, deps: { ticket: EnrolmentTicket; clock: Clock; facts: BlobFacts }): Blobs => {
+  const { ticket, clock, facts } = deps;
+  const hub = hubBlobSource(ticket.content, { token: facts.token, caPem: ticket.caPem });
+  return diskBlobs({
+    folder: join(data, 'blobs'),
+    sources: () => [hub],
+    pace: createPace({ clock, transfer: facts.transfer, hubTime: facts.hubTime }),
+    clock,
+  });
+};
