@@ -5,6 +5,7 @@ import { agentArchs, type AgentArch } from '@groundplane/protocol/agent-package'
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { buildAll } from './build.ts';
 import { flash } from './flash/flash.ts';
+import { buildCommand, buildUsage } from './image/build-command.ts';
 import { buildAgentPackages } from './package.ts';
 
 const usage = `npm run build                 bundles of agent, hub and gp
@@ -18,7 +19,8 @@ npm run installer -- flash IMAGE DEVICE|FILE
                               writes a disk image (plain, .zst or .gz), reads it back, and reports in lines of JSON
   --yes                       what is on the device may be lost
   --yes-partition             DEVICE may be a partition
-  --sha256 HEX                digest of the image file`;
+  --sha256 HEX                digest of the image file
+${buildUsage}`;
 
 const isArch = (text: string): text is AgentArch => (agentArchs as readonly string[]).includes(text);
 
@@ -88,11 +90,21 @@ const flashCommand = async (args: readonly string[]): Promise<void> => {
   return stopWith(`${done.failure.element}: ${done.failure.message}`, 1);
 };
 
+/** Runs a command that reports in lines of JSON; a failure is a line too, and the words of standard error. */
+const inLines = async (run: (line: (value: object) => void) => Promise<Result<void>>): Promise<void> => {
+  const line = (value: object): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
+  const done = await run(line);
+  if (done.ok) return;
+  line({ event: 'error', ...done.failure });
+  return stopWith(`${done.failure.element}: ${done.failure.message}`, 1);
+};
+
 const main = async (): Promise<void> => {
   const [command, ...args] = process.argv.slice(2);
   if (command === undefined) return await buildAll();
   if (command === 'agent') return await agent(args);
   if (command === 'flash') return await flashCommand(args);
+  if (command === 'build') return await inLines((line) => buildCommand(args, sourceVersion(), line));
   return stopWith(command === 'help' || command === '--help' ? usage : `unknown command ${command}\n${usage}`, command.endsWith('help') ? 0 : 2);
 };
 
