@@ -6,6 +6,7 @@ import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { buildAll } from './build.ts';
 import { flash } from './flash/flash.ts';
 import { buildCommand, buildUsage } from './image/build-command.ts';
+import { customizeCommand, customizeUsage, userDataCommand } from './image/customize.ts';
 import { buildAgentPackages } from './package.ts';
 
 const usage = `npm run build                 bundles of agent, hub and gp
@@ -20,7 +21,8 @@ npm run installer -- flash IMAGE DEVICE|FILE
   --yes                       what is on the device may be lost
   --yes-partition             DEVICE may be a partition
   --sha256 HEX                digest of the image file
-${buildUsage}`;
+${buildUsage}
+${customizeUsage}`;
 
 const isArch = (text: string): text is AgentArch => (agentArchs as readonly string[]).includes(text);
 
@@ -99,12 +101,19 @@ const inLines = async (run: (line: (value: object) => void) => Promise<Result<vo
   return stopWith(`${done.failure.element}: ${done.failure.message}`, 1);
 };
 
+const userData = (args: readonly string[]): void => {
+  const checked = userDataCommand(args, (text) => void process.stdout.write(`${text}\n`));
+  if (!checked.ok) stopWith(`${checked.failure.element}: ${checked.failure.message}`, 1);
+};
+
 const main = async (): Promise<void> => {
   const [command, ...args] = process.argv.slice(2);
   if (command === undefined) return await buildAll();
   if (command === 'agent') return await agent(args);
   if (command === 'flash') return await flashCommand(args);
   if (command === 'build') return await inLines((line) => buildCommand(args, sourceVersion(), line));
+  if (command === 'customize') return await inLines((line) => customizeCommand(args, line));
+  if (command === 'user-data') return userData(args);
   return stopWith(command === 'help' || command === '--help' ? usage : `unknown command ${command}\n${usage}`, command.endsWith('help') ? 0 : 2);
 };
 

@@ -7,6 +7,7 @@ import { osImageLabel, osImageNameSchema, osImageVersionSchema } from '@groundpl
 import { publicKeySchema } from '@groundplane/protocol/trust';
 import { buildAgentPackages } from '../package.ts';
 import { outputOf } from './command.ts';
+import { defaultSizes, type DiskSizes } from './disk-layout.ts';
 import { buildDisk, buildImage, describeFile, publicKeyOf, type BuiltFile, type BuiltImage, type ImageWish } from './image.ts';
 import { ensureBase, kernels, missingForArch, type Kernel } from './root.ts';
 import { ensureTools, imageCache, missingForImages, type Tools } from './tools.ts';
@@ -23,6 +24,7 @@ export const buildUsage = `npm run installer -- build      an operating system i
   --overlay DIR               files that are laid over the root
   --command-line TEXT         more for the kernel
   --epoch TEXT                another text fetches packages anew; default: the month
+  --slot MIB, --esp MIB       sizes of a slot (default 768) and of the boot partition (default 256); a disk keeps them for life
   --no-disk                   no disk image; for updates`;
 
 export interface BuildOptions {
@@ -39,6 +41,7 @@ export interface BuildOptions {
   epoch: string;
   agentVersion: string;
   makesDisk: boolean;
+  sizes: DiskSizes;
 }
 
 export interface ImageFiles {
@@ -68,6 +71,8 @@ const readOptions = (args: readonly string[], agentVersion: string, month: strin
       overlay: { type: 'string' },
       'command-line': { type: 'string', default: '' },
       epoch: { type: 'string', default: month },
+      slot: { type: 'string', default: String(defaultSizes.slot) },
+      esp: { type: 'string', default: String(defaultSizes.esp) },
       'no-disk': { type: 'boolean', default: false },
     },
   });
@@ -85,7 +90,16 @@ const readOptions = (args: readonly string[], agentVersion: string, month: strin
   const kernel = oneOf(kernels, values.kernel, 'kernel');
   if (!kernel.ok) return kernel;
   const wrong = values.trust.find((key) => !publicKeySchema.safeParse(key).success);
-  if (wrong !== undefined) return fail('fatal', 'option-invalid', `--trust ${wrong}`, 'is no key; keys are like ed25519:… and stand in the manifests that they sign');
+  if (wrong !== undefined)
+    return fail('fatal', 'option-invalid', `--trust ${wrong}`, 'is no key; keys are like ed25519:… and stand in the manifests that they sign');
+  const [slot, esp] = [Number(values.slot), Number(values.esp)];
+  if (!Number.isInteger(slot) || !Number.isInteger(esp) || slot < 64 || esp < 64 || slot > 65_536 || esp > 4_096)
+    return fail(
+      'fatal',
+      'option-invalid',
+      `--slot ${values.slot} --esp ${values.esp}`,
+      'are whole numbers of MiB: a slot of 64 to 65536, a boot partition of 64 to 4096',
+    );
   let keyPem = '';
   try {
     keyPem = readFileSync(values.sign, 'utf8');
@@ -110,6 +124,7 @@ const readOptions = (args: readonly string[], agentVersion: string, month: strin
     epoch: values.epoch,
     agentVersion,
     makesDisk: !values['no-disk'],
+    sizes: { ...defaultSizes, slot, esp },
   });
 };
 

@@ -40,8 +40,8 @@ export const diskDefinitions = (image: { name: string; version: string; arch: Ag
 /** Of the file that is flashed: partitions, and what the two partition tables take. */
 export const diskBytes = (sizes: DiskSizes): number => (sizes.esp + 2 * sizes.slot + sizes.data + 4) * 2 ** 20;
 
-/** Twice the root file system, for what comes; at least 256 MiB more. */
-export const slotFor = (rootBytes: number): number => Math.ceil(Math.max(rootBytes * 1.5, rootBytes + 256 * 2 ** 20) / 2 ** 26) * 64;
+/** A disk keeps its partitions for life, so there is room for what later versions bring: a root image has some 200 MiB, a boot entry some 50, and three of those lie there while one is replaced. */
+export const defaultSizes: DiskSizes = { esp: 256, slot: 768, data: 256 };
 
-/** Three boot entries fit: the running one, the next one, and the one that sysupdate writes beside them. */
-export const espFor = (ukiBytes: number): number => Math.max(128, Math.ceil((ukiBytes * 3.5) / 2 ** 20 / 32) * 32);
+/** What a disk needs to be installed to: its fixed partitions, and a GiB for data. */
+export const installBytes = (sizes: DiskSizes): number => diskBytes(sizes) + 2 ** 30;

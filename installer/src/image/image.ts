@@ -8,7 +8,7 @@ import { osImageLabel, osImageManifestSchema, type OsImageManifest, type SignedO
 import { statementText } from '@groundplane/protocol/trust';
 import { signText } from '../package.ts';
 import { outputOf, runProgram } from './command.ts';
-import { diskBytes, diskDefinitions, espFor, slotFor, type DiskSizes } from './disk-layout.ts';
+import { diskBytes, diskDefinitions } from './disk-layout.ts';
 import { bootFiles, placeEntry } from './root.ts';
 import { kernelCommandLine, rootEntries, type ImageIdentity } from './root-files.ts';
 import type { Tools } from './tools.ts';
@@ -54,11 +54,27 @@ export interface ImageWish extends ImageIdentity {
 }
 
 /** Not part of a running system: what only package managers and builders look at. */
-const leftOut = ['boot/.*', 'var/.+', 'proc/.+', 'sys/.+', 'dev/.+', 'run/.+', 'tmp/.+', 'etc/initramfs-tools/.*', 'usr/share/initramfs-tools/.*', 'usr/lib/systemd/boot/efi/.*', '.*/__pycache__/.*'];
+const leftOut = [
+  'boot/.*',
+  'var/.+',
+  'proc/.+',
+  'sys/.+',
+  'dev/.+',
+  'run/.+',
+  'tmp/.+',
+  'etc/initramfs-tools/.*',
+  'usr/share/initramfs-tools/.*',
+  'usr/lib/systemd/boot/efi/.*',
+  '.*/__pycache__/.*',
+];
 
 /** File systems without a serial of their own differ only where their content does. */
 const uuidOf = (text: string): string =>
-  createHash('sha256').update(text).digest('hex').slice(0, 32).replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, '$1-$2-4$3-8$4-$5');
+  createHash('sha256')
+    .update(text)
+    .digest('hex')
+    .slice(0, 32)
+    .replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, '$1-$2-4$3-8$4-$5');
 
 const makeRoot = async (tools: Tools, wish: ImageWish, base: string, work: string): Promise<Result<string>> => {
   const root = join(work, 'root');
@@ -68,7 +84,11 @@ const makeRoot = async (tools: Tools, wish: ImageWish, base: string, work: strin
   if (!agent.ok) return agent;
   for (const entry of rootEntries(wish)) placeEntry(root, entry);
   if (wish.overlay !== undefined) {
-    const laid = await outputOf(runProgram(['cp', '--recursive', '--no-dereference', '--preserve=mode,links', `${wish.overlay}/.`, root]), 'overlay-failed', wish.overlay);
+    const laid = await outputOf(
+      runProgram(['cp', '--recursive', '--no-dereference', '--preserve=mode,links', `${wish.overlay}/.`, root]),
+      'overlay-failed',
+      wish.overlay,
+    );
     if (!laid.ok) return laid;
   }
   // Nobody comes in by password.
@@ -156,6 +176,20 @@ export const buildImage = async (tools: Tools, wish: ImageWish, base: string, wo
   const uki = await makeUki(tools, wish, root.value, `${label}.efi`);
   if (!uki.ok) return uki;
   const [rootFile, ukiFile] = [await describeFile(join(work, 'out', `${label}.root.erofs`)), await describeFile(join(work, 'out', `${label}.efi`))];
+  if (rootFile.bytes > wish.sizes.slot * 2 ** 20)
+    return fail(
+      'fatal',
+      'image-large',
+      label,
+      `the root image has ${Math.ceil(rootFile.bytes / 2 ** 20)} MiB, and a slot ${wish.sizes.slot}. Hosts that are flashed with this size take none larger; choose --slot`,
+    );
+  if (ukiFile.bytes * 3 > wish.sizes.esp * 2 ** 20)
+    return fail(
+      'fatal',
+      'image-large',
+      label,
+      `the boot entry has ${Math.ceil(ukiFile.bytes / 2 ** 20)} MiB, and three have to fit into ${wish.sizes.esp}. Choose --esp`,
+    );
   const manifest = osImageManifestSchema.safeParse({
     schema: 'groundplane.dev/os-image/1',
     name: wish.name,
@@ -174,13 +208,19 @@ const loaders: Record<AgentArch, { from: string; to: string }> = {
 };
 
 /** A whole disk that can be flashed: boot loader, this image in the first slot, a free slot, data. Sectors of 512 bytes, since firmware reads nothing else. */
-export const buildDisk = async (tools: Tools, wish: ImageWish, image: BuiltImage, work: string, target: string): Promise<Result<DiskSizes>> => {
+export const buildDisk = async (tools: Tools, wish: ImageWish, image: BuiltImage, work: string, target: string): Promise<Result<void>> => {
   const label = osImageLabel(wish);
-  const sizes = { esp: espFor(image.uki.bytes), slot: slotFor(image.root.bytes), data: 256 };
+  const { sizes } = wish;
   const esp = join(work, 'esp');
   const loader = loaders[wish.arch];
   const loaderFile = join(image.folder, 'usr/lib/systemd/boot/efi', loader.from);
-  if (!existsSync(loaderFile)) return fail('fatal', 'root-failed', loader.from, `the root has no boot loader for ${wish.arch}: ${readdirSync(join(image.folder, 'usr/lib/systemd/boot/efi')).join(', ')}`);
+  if (!existsSync(loaderFile))
+    return fail(
+      'fatal',
+      'root-failed',
+      loader.from,
+      `the root has no boot loader for ${wish.arch}: ${readdirSync(join(image.folder, 'usr/lib/systemd/boot/efi')).join(', ')}`,
+    );
   for (const folder of ['EFI/BOOT', 'EFI/systemd', 'EFI/Linux', 'loader', 'groundplane']) mkdirSync(join(esp, folder), { recursive: true });
   writeFileSync(join(esp, 'loader/loader.conf'), 'timeout 0\neditor no\n');
   const copies: [string, string][] = [
@@ -218,5 +258,5 @@ export const buildDisk = async (tools: Tools, wish: ImageWish, image: BuiltImage
     'disk-failed',
     target,
   );
-  return made.ok ? ok(sizes) : made;
+  return made.ok ? ok(undefined) : made;
 };

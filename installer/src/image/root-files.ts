@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AgentArch } from '@groundplane/protocol/agent-package';
 import { osImageLabel } from '@groundplane/protocol/os-image';
+import { diskDefinitions, installBytes, type DiskSizes } from './disk-layout.ts';
 import { transferFiles } from './transfers.ts';
 
 /** What makes a Debian root an image of ours: files, links and folders, decided here and written elsewhere. */
@@ -16,6 +17,7 @@ export interface ImageIdentity {
   arch: AgentArch;
   /** Public keys whose images may replace this one. */
   keys: readonly string[];
+  sizes: DiskSizes;
 }
 
 const scripts = join(import.meta.dirname, '..', '..', 'image');
@@ -29,7 +31,7 @@ export const initrdEntries = (): RootEntry[] => [
   file('/etc/initramfs-tools/hooks/groundplane', script('initrd-hook'), 0o755),
   file('/etc/initramfs-tools/scripts/local-top/groundplane', script('initrd-local-top'), 0o755),
   file('/etc/initramfs-tools/scripts/init-bottom/groundplane', script('initrd-init-bottom'), 0o755),
-  file('/etc/initramfs-tools/conf.d/groundplane.conf', 'COMPRESS=zstd\nRESUME=none\nFSTYPE=erofs\n'),
+  file('/etc/initramfs-tools/conf.d/groundplane.conf', 'COMPRESS=zstd\nRESUME=none\nFSTYPE=erofs\nBUSYBOX=y\n'),
 ];
 
 const unit = (name: string, text: string): RootEntry => file(`/usr/lib/systemd/system/${name}`, text);
@@ -83,7 +85,10 @@ const units = (): RootEntry[] => [
   wants('multi-user.target', 'groundplane-first-boot.service'),
   unit('groundplane-health.service', healthUnit),
   link('/etc/systemd/system/boot-complete.target.requires/groundplane-health.service', '/usr/lib/systemd/system/groundplane-health.service'),
-  file('/usr/lib/systemd/system/groundplane-agent.service.d/image.conf', '[Unit]\nConditionPathExists=/var/lib/groundplane/ticket\nAfter=groundplane-first-boot.service\n'),
+  file(
+    '/usr/lib/systemd/system/groundplane-agent.service.d/image.conf',
+    '[Unit]\nConditionPathExists=/var/lib/groundplane/ticket\nAfter=groundplane-first-boot.service\n',
+  ),
   file('/usr/lib/systemd/system/emergency.service.d/groundplane.conf', '[Service]\nExecStartPre=-/usr/lib/groundplane/on-emergency.sh\n'),
   // A hung machine of a watchdog's hardware reboots; without that hardware nothing happens.
   file('/usr/lib/systemd/system.conf.d/groundplane.conf', '[Manager]\nRuntimeWatchdogSec=60s\nRebootWatchdogSec=10min\n'),
@@ -91,9 +96,16 @@ const units = (): RootEntry[] => [
   ...['systemd-networkd.service', 'systemd-resolved.service', 'systemd-timesyncd.service'].map((name) => wants('multi-user.target', name)),
   wants('sysinit.target', 'systemd-sysext.service'),
   // Updates come from the hub, and nothing else rewrites the system.
-  ...['apt-daily.timer', 'apt-daily-upgrade.timer', 'dpkg-db-backup.timer', 'e2scrub_all.timer', 'e2scrub_reap.service', 'systemd-sysupdate.timer', 'systemd-boot-update.service', 'systemd-boot-random-seed.service'].map(
-    (name) => link(`/etc/systemd/system/${name}`, '/dev/null'),
-  ),
+  ...[
+    'apt-daily.timer',
+    'apt-daily-upgrade.timer',
+    'dpkg-db-backup.timer',
+    'e2scrub_all.timer',
+    'e2scrub_reap.service',
+    'systemd-sysupdate.timer',
+    'systemd-boot-update.service',
+    'systemd-boot-random-seed.service',
+  ].map((name) => link(`/etc/systemd/system/${name}`, '/dev/null')),
 ];
 
 /** Folders that people and programs write to lie on the data partition. */
@@ -105,7 +117,16 @@ const mutable = (): RootEntry[] => [
   link('/opt/cni', '/var/opt/cni'),
   file(
     '/usr/lib/tmpfiles.d/groundplane.conf',
-    ['d /var/home 0755', 'd /var/roothome 0700', 'd /var/srv 0755', 'd /var/opt/cni/bin 0755', 'd /var/usrlocal/bin 0755', 'd /var/lib/groundplane 0700', 'd /var/lib/extensions 0755', 'd /var/log/journal 2755 root systemd-journal']
+    [
+      'd /var/home 0755',
+      'd /var/roothome 0700',
+      'd /var/srv 0755',
+      'd /var/opt/cni/bin 0755',
+      'd /var/usrlocal/bin 0755',
+      'd /var/lib/groundplane 0700',
+      'd /var/lib/extensions 0755',
+      'd /var/log/journal 2755 root systemd-journal',
+    ]
       .map((line) => (line.includes(' root ') ? `${line}\n` : `${line} root root\n`))
       .join(''),
   ),
@@ -114,7 +135,10 @@ const mutable = (): RootEntry[] => [
 
 const network = (): RootEntry[] => [
   // Anything that user data says about an interface comes first by its name.
-  file('/usr/lib/systemd/network/80-groundplane.network', '[Match]\nName=en* eth* ib*\n[Network]\nDHCP=yes\nIPv6AcceptRA=yes\n[DHCPv4]\nClientIdentifier=mac\n'),
+  file(
+    '/usr/lib/systemd/network/80-groundplane.network',
+    '[Match]\nName=en* eth* ib*\n[Network]\nDHCP=yes\nIPv6AcceptRA=yes\n[DHCPv4]\nClientIdentifier=mac\n',
+  ),
   link('/etc/resolv.conf', '../run/systemd/resolve/stub-resolv.conf'),
   file('/etc/hosts', '127.0.0.1 localhost\n::1 localhost ip6-localhost\n'),
   file('/etc/hostname', 'localhost\n'),
@@ -153,6 +177,14 @@ const repart = (): RootEntry[] => [
   file('/usr/lib/groundplane/repart.d/30-data.conf', '[Partition]\nType=linux-generic\n'),
 ];
 
+/** For an installation from a medium: the same partitions, with what runs in the first slot. */
+const installation = (image: ImageIdentity): RootEntry[] => [
+  ...Object.entries(diskDefinitions(image, image.sizes, { root: 'auto', esp: '/run/groundplane/install-esp' })).map(([name, text]) =>
+    file(`/usr/lib/groundplane/repart-install.d/${name}`, text),
+  ),
+  file('/usr/lib/groundplane/repart-install.d/needed-bytes', `${installBytes(image.sizes)}\n`),
+];
+
 export const rootEntries = (image: ImageIdentity): RootEntry[] => {
   const transfers = transferFiles({ name: image.name, incoming: '/var/lib/groundplane/os-image/incoming' });
   return [
@@ -161,8 +193,11 @@ export const rootEntries = (image: ImageIdentity): RootEntry[] => {
     ...mutable(),
     ...network(),
     ...repart(),
+    ...installation(image),
     ...['grow.sh', 'health.sh', 'on-emergency.sh'].map((name) => file(`/usr/lib/groundplane/${name}`, script(name), 0o755)),
-    ...Object.entries(transfers).flatMap(([part, files]) => Object.entries(files).map(([name, text]) => file(`/usr/lib/groundplane/sysupdate/${part}.d/${name}`, text))),
+    ...Object.entries(transfers).flatMap(([part, files]) =>
+      Object.entries(files).map(([name, text]) => file(`/usr/lib/groundplane/sysupdate/${part}.d/${name}`, text)),
+    ),
   ];
 };
 

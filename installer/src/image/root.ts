@@ -9,9 +9,9 @@ import { debootstrapArgv, imageCache, suite, type Tools } from './tools.ts';
 
 /** What an appliance needs to run the agent, and Kubernetes on top of it. */
 const packages = [
-  'systemd systemd-sysv dbus udev kmod systemd-boot systemd-boot-efi systemd-repart systemd-container systemd-resolved systemd-timesyncd libpam-systemd initramfs-tools zstd',
+  'systemd systemd-sysv dbus udev kmod systemd-boot systemd-boot-efi systemd-repart systemd-container systemd-resolved systemd-timesyncd libpam-systemd initramfs-tools busybox zstd',
   'e2fsprogs dosfstools mtools fdisk util-linux mount iproute2 nftables iptables conntrack ethtool socat ca-certificates libatomic1 libstdc++6 passwd login',
-  'procps openssl openssh-server',
+  'procps openssl openssh-server tzdata',
 ].flatMap((line) => line.split(' '));
 
 const debianArch: Record<AgentArch, string> = { x64: 'amd64', arm64: 'arm64' };
@@ -46,7 +46,11 @@ export const placeEntry = (root: string, entry: RootEntry): void => {
 const binfmt = '/proc/sys/fs/binfmt_misc';
 
 /** A foreign root is configured by running its own programs, for which the kernel has to know an emulator. */
-export const missingForArch = (arch: AgentArch, here: string = process.arch, registered: (name: string) => boolean = (name) => existsSync(join(binfmt, name))): string[] =>
+export const missingForArch = (
+  arch: AgentArch,
+  here: string = process.arch,
+  registered: (name: string) => boolean = (name) => existsSync(join(binfmt, name)),
+): string[] =>
   arch === here || registered(arch === 'arm64' ? 'qemu-aarch64' : 'qemu-x86_64')
     ? []
     : [`The kernel of this machine runs no programs for ${arch}: apt install qemu-user-static binfmt-support, or build on a machine with that processor.`];
@@ -58,7 +62,10 @@ export const missingForArch = (arch: AgentArch, here: string = process.arch, reg
 export const ensureBase = async (tools: Tools, wish: BaseWish, epoch: string, progress: (line: string) => void): Promise<Result<string>> => {
   const wanted = [...packages, kernelPackage(wish.kernel, wish.arch), ...wish.more];
   const initrd = initrdEntries();
-  const digest = createHash('sha256').update(JSON.stringify([2, suite, wish, wanted, initrd, epoch])).digest('hex').slice(0, 16);
+  const digest = createHash('sha256')
+    .update(JSON.stringify([2, suite, wish, wanted, initrd, epoch]))
+    .digest('hex')
+    .slice(0, 16);
   const folder = join(imageCache(), `base-${wish.arch}-${digest}`);
   if (existsSync(folder)) return ok(folder);
   mkdirSync(imageCache(), { recursive: true });
@@ -75,7 +82,13 @@ export const ensureBase = async (tools: Tools, wish: BaseWish, epoch: string, pr
   for (const entry of initrd) placeEntry(staging, entry);
   progress('making its initrd');
   const built = await outputOf(
-    tools.run(['chroot', '/mnt/root', 'update-initramfs', '-u', '-k', 'all'], [{ from: staging, to: '/mnt/root' }, { from: '/proc', to: '/mnt/root/proc' }]),
+    tools.run(
+      ['chroot', '/mnt/root', 'update-initramfs', '-u', '-k', 'all'],
+      [
+        { from: staging, to: '/mnt/root' },
+        { from: '/proc', to: '/mnt/root/proc' },
+      ],
+    ),
     'initrd-failed',
     'update-initramfs',
   );

@@ -39,7 +39,12 @@ const takeUser: Take = (value, from, draft) => {
   const password = textOf(own(value, 'passwd')) ?? textOf(own(value, 'hashed_passwd')) ?? textOf(own(value, 'plain_text_passwd'));
   const isHash = password !== undefined && /^\$[0-9a-z]+\$/.test(password);
   if (password !== undefined && !isHash)
-    warn(draft, from, 'user-data-password', `${from.join('.')}: a password in plain text is not taken; the account comes in by key only. Give a hash: openssl passwd -6`);
+    warn(
+      draft,
+      from,
+      'user-data-password',
+      `${from.join('.')}: a password in plain text is not taken; the account comes in by key only. Give a hash: openssl passwd -6`,
+    );
   const shell = textOf(own(value, 'shell'));
   add(
     draft,
@@ -55,7 +60,8 @@ const takeUser: Take = (value, from, draft) => {
   );
 };
 
-const wordsOfLines = (value: unknown): string[] => (Array.isArray(value) ? value.flatMap((item) => textOf(item) ?? []) : (textOf(value) ?? '').split('\n').filter((line) => line.trim() !== ''));
+const wordsOfLines = (value: unknown): string[] =>
+  Array.isArray(value) ? value.flatMap((item) => textOf(item) ?? []) : (textOf(value) ?? '').split('\n').filter((line) => line.trim() !== '');
 
 const takeFile: Take = (value, from, draft) => {
   const encoding = textOf(own(value, 'encoding')) ?? '';
@@ -63,7 +69,8 @@ const takeFile: Take = (value, from, draft) => {
   if (path === undefined) return warn(draft, from, 'user-data-shape', `${from.join('.')} has no path; it is not used`);
   if (encoding !== '' && !/^(text|text\/plain|plain)$/i.test(encoding))
     return warn(draft, from, 'user-data-ignored', `${from.join('.')}: ${path} is written as ${encoding}; only plain text is taken`);
-  if (!/^\/(etc|var)\//.test(path)) return warn(draft, from, 'user-data-ignored', `${from.join('.')}: ${path} lies outside of /etc and /var, which is part of the image; it is not written`);
+  if (!/^\/(etc|var)\//.test(path))
+    return warn(draft, from, 'user-data-ignored', `${from.join('.')}: ${path} lies outside of /etc and /var, which is part of the image; it is not written`);
   const [owner = 'root', group = owner] = (textOf(own(value, 'owner')) ?? 'root').split(':');
   const mode = own(value, 'permissions') ?? own(value, 'mode');
   add(
@@ -91,7 +98,8 @@ const takeMappings: Take = (value, path, draft) => {
     const registry = from.split('/')[0] ?? '';
     const at = [...path, from];
     if (target === undefined || registry === '') continue;
-    if (from.includes('/')) warn(draft, at, 'user-data-mapping', `${at.join('.')}: only a whole registry can be mirrored; the rule is taken for all of ${registry}`);
+    if (from.includes('/'))
+      warn(draft, at, 'user-data-mapping', `${at.join('.')}: only a whole registry can be mirrored; the rule is taken for all of ${registry}`);
     add(draft, 'registryMirrors', { registry, endpoints: [/^https?:\/\//.test(target) ? target : `https://${target}`] }, at);
   }
 };
@@ -103,7 +111,9 @@ const takeInstallEnd =
   };
 
 const takeSysctl: Take = (value, path, draft) => {
-  if (isPlainMap(value)) for (const [key, item] of Object.entries(value)) draft.sysctls.set(key, { value: typeof item === 'string' || typeof item === 'number' ? item : String(item), from: [...path, key] });
+  if (isPlainMap(value))
+    for (const [key, item] of Object.entries(value))
+      draft.sysctls.set(key, { value: typeof item === 'string' || typeof item === 'number' ? item : String(item), from: [...path, key] });
 };
 
 const takeHostname: Take = (value, path, draft) => {

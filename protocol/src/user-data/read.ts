@@ -51,7 +51,9 @@ const merge = (ours: Record<string, unknown>, draft: Draft): { merged: Record<st
   }
   for (const [name, { value, from }] of draft.interfaces) {
     const network = isPlainMap(own(merged, 'network')) ? (merged['network'] as Record<string, unknown>) : (merged['network'] = {} as Record<string, unknown>);
-    const all = isPlainMap(own(network, 'interfaces')) ? (network['interfaces'] as Record<string, unknown>) : (network['interfaces'] = {} as Record<string, unknown>);
+    const all = isPlainMap(own(network, 'interfaces'))
+      ? (network['interfaces'] as Record<string, unknown>)
+      : (network['interfaces'] = {} as Record<string, unknown>);
     if (own(all, name) === undefined) all[name] = value;
     note(['network', 'interfaces', name], from);
   }
@@ -74,7 +76,19 @@ const check = (source: PackSource, document: Record<string, unknown>): ReadUserD
   const findings: Finding[] = draft.told.map(({ path, ...told }) => ({ ...told, file: source.file, ...placeOf(source, path) }));
   const ours = own(document, 'groundplane') ?? {};
   if (!isPlainMap(ours))
-    return { config: undefined, findings: [...findings, { severity: 'error', code: 'user-data-shape', file: source.file, ...placeOf(source, ['groundplane']), message: 'groundplane must be a map (lines like "key: value")' }] };
+    return {
+      config: undefined,
+      findings: [
+        ...findings,
+        {
+          severity: 'error',
+          code: 'user-data-shape',
+          file: source.file,
+          ...placeOf(source, ['groundplane']),
+          message: 'groundplane must be a map (lines like "key: value")',
+        },
+      ],
+    };
   const { merged, origins } = merge(ours, draft);
   dropHalfInstall(merged);
   const parsed = userDataSchema.safeParse(merged);
@@ -98,14 +112,20 @@ const fieldsAt = (path: Path): string[] => (path.length === 0 ? Object.keys(user
  */
 export const readUserData = (text: string, file = 'user-data'): ReadUserData => {
   if (text.length > userDataLimits.textBytes)
-    return { config: undefined, findings: [{ severity: 'error', code: 'user-data-large', file, message: `has more than ${userDataLimits.textBytes} characters` }] };
+    return {
+      config: undefined,
+      findings: [{ severity: 'error', code: 'user-data-large', file, message: `has more than ${userDataLimits.textBytes} characters` }],
+    };
   const read = readSource(text.replace(/^\uFEFF/, ''), file);
   const findings = read.findings.filter((finding) => finding.code !== 'template-unquoted');
   if (read.source === undefined) return { config: undefined, findings };
   const { plain } = read.source;
   if (plain === null) return { config: userDataSchema.parse({}), findings };
   if (!isPlainMap(plain))
-    return { config: undefined, findings: [...findings, { severity: 'error', code: 'user-data-shape', file, line: 1, column: 1, message: 'is no map (lines like "key: value")' }] };
+    return {
+      config: undefined,
+      findings: [...findings, { severity: 'error', code: 'user-data-shape', file, line: 1, column: 1, message: 'is no map (lines like "key: value")' }],
+    };
   const checked = check(read.source, plain);
   const isBroken = findings.some((finding) => finding.severity === 'error');
   return { config: isBroken ? undefined : checked.config, findings: [...findings, ...checked.findings] };

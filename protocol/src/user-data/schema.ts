@@ -20,8 +20,15 @@ const hostname = z
   .max(253)
   .regex(/^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/, 'is no host name');
 const accountName = z.string().regex(/^[a-z_][-a-z0-9_]{0,31}$/, 'is no user or group name');
-const oneLine = (max: number) => z.string().max(max).regex(/^[^\n\r\0]*$/, 'must be one line');
-const proxyUrl = z.string().max(1024).regex(/^https?:\/\/[^\s"'\\]+$/, 'must begin with http:// or https://');
+const oneLine = (max: number) =>
+  z
+    .string()
+    .max(max)
+    .regex(/^[^\n\r\0]*$/, 'must be one line');
+const proxyUrl = z
+  .string()
+  .max(1024)
+  .regex(/^https?:\/\/[^\s"'\\]+$/, 'must begin with http:// or https://');
 const interfaceName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$/, 'is no name of a network interface, like eth0');
 
 const interfaceSchema = z
@@ -62,29 +69,61 @@ const filePath = absolutePath.refine((path) => /^\/(etc|var)\//.test(path), 'mus
 
 const mirrorSchema = z.strictObject({
   /** As pods name it: `registry.k8s.io`, `docker.io`, `*` for all. */
-  registry: z.string().max(253).regex(/^(\*|[A-Za-z0-9][A-Za-z0-9.:-]*)$/, 'is no name of a registry'),
-  endpoints: z.array(z.string().max(1024).regex(/^https?:\/\/[^\s"'\\]+$/, 'must begin with http:// or https://')).min(1).max(8),
+  registry: z
+    .string()
+    .max(253)
+    .regex(/^(\*|[A-Za-z0-9][A-Za-z0-9.:-]*)$/, 'is no name of a registry'),
+  endpoints: z
+    .array(
+      z
+        .string()
+        .max(1024)
+        .regex(/^https?:\/\/[^\s"'\\]+$/, 'must begin with http:// or https://'),
+    )
+    .min(1)
+    .max(8),
   skipVerify: z.boolean().default(false),
 });
 
 const deviceSchema = z.union(
-  [z.literal('auto'), z.string().max(255).regex(/^\/dev\/[A-Za-z0-9_./:-]+$/).refine((path) => !path.includes('..'))],
+  [
+    z.literal('auto'),
+    z
+      .string()
+      .max(255)
+      .regex(/^\/dev\/[A-Za-z0-9_./:-]+$/)
+      .refine((path) => !path.includes('..')),
+  ],
   { error: 'must be a device like /dev/nvme0n1, or auto for the only disk besides the one that it starts from' },
 );
 
 export const userDataSchema = z.strictObject({
   /** The enrolment ticket, as `gp ticket create` prints it. Its file may lie beside the user data instead. */
-  ticket: z.string().max(32_768).regex(/^gpt1\.[A-Za-z0-9_-]+$/, 'must begin with gpt1.; copy it again from: gp ticket create').optional(),
+  ticket: z
+    .string()
+    .max(32_768)
+    .regex(/^gpt1\.[A-Za-z0-9_-]+$/, 'must begin with gpt1.; copy it again from: gp ticket create')
+    .optional(),
   /** Name of the host in the hub. */
   name: nameSchema.optional(),
   carrier: z.enum(['ws', 'mqtt']).optional(),
   hostname: hostname.optional(),
-  timezone: z.string().max(64).regex(/^[A-Za-z][A-Za-z0-9_+/-]*$/, 'is no time zone like Europe/Berlin').refine((zone) => !zone.includes('..')).optional(),
+  timezone: z
+    .string()
+    .max(64)
+    .regex(/^[A-Za-z][A-Za-z0-9_+/-]*$/, 'is no time zone like Europe/Berlin')
+    .refine((zone) => !zone.includes('..'))
+    .optional(),
   ntp: z.array(server).max(16).optional(),
   users: z.array(userDataUserSchema).max(userDataLimits.users).default([]),
   network: networkSchema.optional(),
   caCertificates: z
-    .array(z.string().max(65_536).regex(/^\s*-----BEGIN CERTIFICATE-----[\s\S]+-----END CERTIFICATE-----\s*$/, 'must be a certificate in PEM'))
+    .array(
+      z
+        .string()
+        .max(65_536)
+        .regex(/^\s*-----BEGIN CERTIFICATE-----[\s\S]+-----END CERTIFICATE-----\s*$/, 'must be a certificate in PEM'),
+    )
     .max(userDataLimits.certificates)
     .default([]),
   registryMirrors: z.array(mirrorSchema).max(userDataLimits.mirrors).default([]),
@@ -93,15 +132,23 @@ export const userDataSchema = z.strictObject({
       z.strictObject({
         path: filePath,
         content: z.string().max(userDataLimits.fileChars),
-        mode: z.string().regex(/^0?[0-7]{3,4}$/, 'must be an octal mode like "0644", in quotes').default('0644'),
+        mode: z
+          .string()
+          .regex(/^0?[0-7]{3,4}$/, 'must be an octal mode like "0644", in quotes')
+          .default('0644'),
         owner: accountName.default('root'),
         group: accountName.default('root'),
       }),
     )
     .max(userDataLimits.files)
     .default([]),
-  modules: z.array(z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'is no name of a kernel module')).max(100).default([]),
-  sysctls: z.record(z.string().regex(/^[a-z0-9_]+([./][A-Za-z0-9_*-]+)+$/, 'is no sysctl name like vm.swappiness'), z.union([oneLine(512), z.number()])).default({}),
+  modules: z
+    .array(z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'is no name of a kernel module'))
+    .max(100)
+    .default([]),
+  sysctls: z
+    .record(z.string().regex(/^[a-z0-9_]+([./][A-Za-z0-9_*-]+)+$/, 'is no sysctl name like vm.swappiness'), z.union([oneLine(512), z.number()]))
+    .default({}),
   /** Only when it starts from a medium: install to this disk, which loses everything, and then reboot or switch off. */
   install: z.strictObject({ device: deviceSchema, then: z.enum(['reboot', 'poweroff']).default('reboot') }).optional(),
 });
