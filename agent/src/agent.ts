@@ -1,5 +1,6 @@
 import type { AgentArch } from '@groundplane/protocol/agent-package';
 import type { Transfer } from '@groundplane/protocol/transfer';
+import type { KnownNeighbours } from './blobs/neighbours.ts';
 import type { HubTime } from './blobs/pace.ts';
 import { createEngine, type Engine } from './engine.ts';
 import type { OpenCluster } from './engine-facts.ts';
@@ -16,6 +17,7 @@ import type { OsParts } from './observe/machine.ts';
 import type { Host } from './port/host.ts';
 import type { Link } from './port/link.ts';
 import type { Random } from './port/random.ts';
+import type { AgentSlots } from './port/slots.ts';
 import type { AgentStore } from './port/store.ts';
 import { createState } from './store/state.ts';
 
@@ -25,6 +27,9 @@ export interface BlobFacts {
   token: () => string;
   transfer: () => Transfer | undefined;
   hubTime: () => HubTime | undefined;
+  /** Of the cluster that this host is in now. */
+  neighbours: () => KnownNeighbours | undefined;
+  self: () => string | undefined;
 }
 
 export interface AgentDeps {
@@ -40,6 +45,7 @@ export interface AgentDeps {
   blobs: (facts: BlobFacts) => Blobs;
   /** Undefined on a machine that agents are not built for. */
   architecture: AgentArch | undefined;
+  slots?: AgentSlots | undefined;
   key: DeviceKey;
   ticket: EnrolmentTicket;
   clock: Clock;
@@ -58,6 +64,7 @@ export interface AgentDeps {
 export interface Agent {
   engine: Engine;
   session: Session;
+  neighbours: () => KnownNeighbours | undefined;
   /** Runs until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -70,6 +77,10 @@ export const createAgent = (deps: AgentDeps): Agent => {
   let token = '';
   let told: HubTime | undefined;
   const state = createState(store);
+  const neighbours = (): KnownNeighbours | undefined => {
+    const known = state.kv<KnownNeighbours>('neighbours');
+    return known?.cluster === (state.slot('candidate') ?? state.slot('current'))?.desired.cluster?.id ? known : undefined;
+  };
   const late: { session?: Session } = {};
   const engine = createEngine({
     store,
@@ -81,6 +92,8 @@ export const createAgent = (deps: AgentDeps): Agent => {
     content: deps.content(() => token),
     blobs: deps.blobs({
       token: () => token,
+      neighbours,
+      self: () => state.kv<{ host: string }>('host')?.host,
       transfer: () => (state.slot('candidate') ?? state.slot('current'))?.desired.cluster?.transfer,
       hubTime: () => {
         const wallMs = state.kv<number>('trustedTimeMs');
@@ -88,6 +101,7 @@ export const createAgent = (deps: AgentDeps): Agent => {
       },
     }),
     architecture: deps.architecture,
+    slots: deps.slots,
     clock,
     random,
     outbox,
@@ -114,6 +128,7 @@ export const createAgent = (deps: AgentDeps): Agent => {
   return {
     engine,
     session,
+    neighbours,
     run: async (signal) => {
       session.start();
       await engine.run(signal);

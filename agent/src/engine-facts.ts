@@ -9,6 +9,7 @@ import type { Blobs } from './port/blobs.ts';
 import type { Clock } from './port/clock.ts';
 import type { Cluster } from './port/cluster.ts';
 import type { Host } from './port/host.ts';
+import type { AgentSlots } from './port/slots.ts';
 import { writes, type DesiredRecord, type State } from './store/state.ts';
 
 /** How to reach the Kubernetes of a bundle. */
@@ -42,6 +43,7 @@ export const createFactFinder = (deps: {
   blobs: Pick<Blobs, 'path'>;
   openCluster: OpenCluster;
   onChange: () => void;
+  slots?: AgentSlots | undefined;
 }) => {
   const { state, host } = deps;
   let opened: Opened | undefined;
@@ -110,7 +112,7 @@ export const createFactFinder = (deps: {
       records: state.layers(),
       ownedObjects: state.objects(),
       ownedOs: state.os(),
-      os: { ...os.value, extensions },
+      os: { ...os.value, extensions, agent: deps.slots?.running() },
       ...whole,
       kubernetes: seen.kubernetes,
       objects: seen.objects,

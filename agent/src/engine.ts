@@ -20,6 +20,7 @@ import type { ContentSource } from './port/content.ts';
 import { forgetReboot, type OsParts } from './observe/machine.ts';
 import type { Host } from './port/host.ts';
 import type { Random } from './port/random.ts';
+import type { AgentSlots } from './port/slots.ts';
 import type { AgentStore } from './port/store.ts';
 import { createStager } from './stage.ts';
 import { createJournal, createState, neededBundles, neededLayers, writes, type DesiredRecord } from './store/state.ts';
@@ -32,6 +33,8 @@ export interface EngineDeps {
   blobs: Blobs;
   /** Undefined on a machine that agents are not built for. */
   architecture: AgentArch | undefined;
+  /** Absent: the agent cannot update itself. */
+  slots?: AgentSlots | undefined;
   clock: Clock;
   random: Random;
   outbox: Outbox;
@@ -59,7 +62,10 @@ const surroundings: readonly string[] = [
   'content-missing',
   'content-denied',
   'content-wrong',
+  'content-coming',
   'transfer-window',
+  'agent-restarting',
+  'agent-not-healthy',
   'disk-full',
   'disk-read-only',
   'disk-error',
@@ -99,6 +105,7 @@ export const createEngine = (deps: EngineDeps) => {
     blobs: deps.blobs,
     openCluster: deps.openCluster,
     onChange: wake,
+    slots: deps.slots,
   });
 
   const event = (item: Omit<HostEvent, 'atMs'>): void => {
@@ -157,6 +164,7 @@ export const createEngine = (deps: EngineDeps) => {
       state,
       host: deps.host,
       blobs: deps.blobs,
+      slots: deps.slots,
       cluster: connection?.cluster,
       view: connection?.view,
       clock,
@@ -304,7 +312,11 @@ export const createEngine = (deps: EngineDeps) => {
       const backoffMs = Math.min(lookMs, limits.backoffMinMs * 2 ** Math.min(failures, 10)) * (0.5 + deps.random.fraction() / 2);
       await pause(isFailing ? backoffMs : lookMs * (0.75 + deps.random.fraction() / 2), signal);
       looks += 1;
-      if (looks % looksPerResync === 0) finder.forget();
+      if (looks % looksPerResync === 0) {
+        finder.forget();
+        // Addresses change; what is as it was costs nothing.
+        store.commit(outbox.info(await deps.host.info()));
+      }
     }
     stager.stop();
     finder.close();
@@ -335,6 +347,7 @@ export const createEngine = (deps: EngineDeps) => {
   const retry = (version: Version): void => {
     const failed = poisonOf();
     if (failed === undefined || failed.version.digest !== version.digest) return;
+    deps.slots?.forgive();
     state.commit([writes.noPoison(version.generation), { table: 'kv', key: 'failed', value: null }, forgetReboot]);
     trouble = undefined;
     wake();

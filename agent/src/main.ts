@@ -3,13 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fail } from '@groundplane/protocol/failure';
-import { agentArchs } from '@groundplane/protocol/agent-package';
-import { createAgent } from './agent.ts';
+import { createAgent, type Agent } from './agent.ts';
+import type { DiskBlobs } from './blobs/disk.ts';
 import { openBlobs } from './blobs/open.ts';
 import { kubernetesCluster } from './cluster/client.ts';
 import { loadKubeconfig } from './cluster/connection.ts';
+import { openDoors, type Doors } from './doors.ts';
 import type { OpenCluster } from './engine-facts.ts';
-import { lastReboot } from './observe/machine.ts';
 import { loadDeviceKey } from './identity/key.ts';
 import { parseTicket } from './identity/ticket.ts';
 import { httpContent } from './link/content-http.ts';
@@ -19,16 +19,15 @@ import { approvalAddress } from './local/approval.ts';
 import { startLocalPage } from './local/page.ts';
 import type { Link } from './port/link.ts';
 import { openSqliteStore } from './store/sqlite.ts';
-import { createState } from './store/state.ts';
 import { systemClock } from './system/clock.ts';
-import { bootId, serialNumber, systemInfo } from './system/info.ts';
+import { bootId, serialNumber, siteAddresses, systemInfo } from './system/info.ts';
 import { linuxHost } from './system/linux.ts';
+import { homeOf, machineArch, systemSlots } from './system/slot-install.ts';
 import { createNotifier } from './system/notify.ts';
-import { watchImageHealth } from './system/os-images/health.ts';
-import { findOsParts } from './system/os-parts.ts';
+import { findOsParts, type WholeMachine } from './system/os-parts.ts';
 import { findPackages } from './system/packages/find.ts';
 import { systemRandom } from './system/random.ts';
-import { forgetSlotNews, slotFrom, slotNews, watchHealth } from './system/slots.ts';
+import { forgetSlotNews, slotFrom, slotNews, watchHealth, type Slot } from './system/slots.ts';
 
 /** A package says at build time what it is. */
 export const agentVersion = process.env['GROUNDPLANE_AGENT_VERSION'] ?? '0.1.0';
@@ -62,12 +61,7 @@ export const readTicketText = (data: string, given: string | undefined): string 
   return existsSync(file) ? readFileSync(file, 'utf8') : '';
 };
 
-const usage = `groundplane-agent --ticket TEXT|@FILE [--data DIR] [--kubeconfig FILE] [--name NAME] [--carrier ws|mqtt] [--local-port N] [--root DIR]`;
-
-const stopWith = (text: string, code: number): never => {
-  process.stderr.write(`${text}\n`);
-  process.exit(code);
-};
+const usage = `groundplane-agent --ticket TEXT|@FILE [--data DIR] [--kubeconfig FILE] [--name NAME] [--carrier ws|mqtt] [--local-port N] [--mirror-port N|off] [--neighbour-port N|off] [--root DIR]`;
 
 const options = {
   data: { type: 'string', default: process.getuid?.() === 0 ? '/var/lib/groundplane' : '.groundplane-agent' },
@@ -76,11 +70,18 @@ const options = {
   name: { type: 'string' },
   carrier: { type: 'string', default: 'ws' },
   'local-port': { type: 'string', default: '5080' },
+  'mirror-port': { type: 'string', default: '5081' },
+  'neighbour-port': { type: 'string', default: '5082' },
   root: { type: 'string', default: '/' },
   sysctl: { type: 'string', default: '/proc/sys' },
   systemctl: { type: 'string', default: 'systemctl' },
   help: { type: 'boolean', default: false },
 } as const;
+
+const stopWith = (text: string, code: number): never => {
+  process.stderr.write(`${text}\n`);
+  process.exit(code);
+};
 
 const main = async (): Promise<void> => {
   const { values } = parseArgs({ options });
@@ -97,18 +98,28 @@ const main = async (): Promise<void> => {
   const info = await systemInfo(agentVersion);
   const slot = slotFrom(process.env);
   const store = openSqliteStore(join(values.data, 'agent.db'));
-  const state = createState(store);
-  const { isImage, ...os } = await findOsParts({ root: values.root, systemctl: values.systemctl, intent: () => lastReboot(state) });
-  const reboot = lastReboot(state);
+  const host = linuxHost({ root: values.root, sysctlRoot: values.sysctl, systemctl: values.systemctl, info, packages: await findPackages(values.root) });
+  const whole = await findOsParts({ root: values.root, systemctl: values.systemctl, store });
+  const restart = new AbortController();
+  let doors: Doors | undefined;
+  let blobs: DiskBlobs | undefined;
+  const architecture = machineArch(process.arch);
   const agent = createAgent({
     store,
-    os,
-    host: linuxHost({ root: values.root, sysctlRoot: values.sysctl, systemctl: values.systemctl, info, packages: await findPackages(values.root) }),
+    os: whole.parts,
+    host: {
+      ...host,
+      info: () => Promise.resolve({ ...info, addresses: siteAddresses(), ...(doors?.blobPort === undefined ? {} : { blobPort: doors.blobPort }) }),
+    },
     openCluster: openFrom(values.kubeconfig),
     links: wanted.map((url) => linkFor(url, ticket.value.caPem)),
     content: (token) => httpContent(ticket.value.content, { token, caPem: ticket.value.caPem }),
-    blobs: (facts) => openBlobs(values.data, { ticket: ticket.value, clock: systemClock, facts }),
-    architecture: agentArchs.find((arch) => arch === process.arch),
+    blobs: (facts) => (blobs = openBlobs(values.data, { ticket: ticket.value, clock: systemClock, facts })),
+    architecture,
+    slots:
+      slot === undefined || architecture === undefined
+        ? undefined
+        : systemSlots(slot, { home: homeOf(process.execPath), arch: architecture, restart: () => restart.abort() }),
     key: key.value,
     ticket: ticket.value,
     clock: systemClock,
@@ -119,6 +130,11 @@ const main = async (): Promise<void> => {
     news: slot === undefined ? [] : slotNews(slot),
   });
   if (slot !== undefined) forgetSlotNews(slot);
+  if (blobs !== undefined)
+    doors = await openDoors(
+      { agent, blobs, architecture, clock: systemClock, log: (text) => void process.stderr.write(`${text}\n`) },
+      { mirror: values['mirror-port'], neighbours: values['neighbour-port'] },
+    );
   const local = await startLocalPage(
     {
       name: values.name ?? info.hostname,
@@ -129,8 +145,20 @@ const main = async (): Promise<void> => {
     },
     Number(values['local-port']),
   );
-  process.stdout.write(`${JSON.stringify({ ready: true, local: `http://127.0.0.1:${local.port}` })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ ready: true, local: `http://127.0.0.1:${local.port}`, ...(doors?.mirrorPort === undefined ? {} : { mirror: `http://127.0.0.1:${doors.mirrorPort}` }) })}\n`,
+  );
+  await runUntilTold(agent, slot, whole, restart.signal);
+  await doors?.close();
+  await local.close();
+  store.close();
+  process.exit(0);
+};
+
+/** Tells systemd and launch.sh how it goes, until somebody asks it to stop. */
+const runUntilTold = async (agent: Agent, slot: Slot | undefined, whole: WholeMachine, restart: AbortSignal): Promise<void> => {
   const stop = new AbortController();
+  restart.addEventListener('abort', () => stop.abort(), { once: true });
   const notifier = createNotifier(process.env, systemClock);
   stop.signal.addEventListener('abort', () => void notifier.stopping(), { once: true });
   process.once('SIGINT', () => stop.abort());
@@ -138,12 +166,9 @@ const main = async (): Promise<void> => {
   await notifier.ready();
   const life = { clock: systemClock, hasContact: () => ['online', 'lobby'].includes(agent.session.state().state), signal: stop.signal };
   if (slot !== undefined) void watchHealth(slot, life);
-  if (isImage) void watchImageHealth({ ...life, root: values.root, reboot });
+  whole.watch(life);
   await agent.run(stop.signal);
   notifier.close();
-  await local.close();
-  store.close();
-  process.exit(0);
 };
 
 if (import.meta.main) await main();

@@ -77,6 +77,14 @@ const profiles = (program: Command, act: Act): void => {
     );
 };
 
+const agents = (program: Command, act: Act): void => {
+  parentOf(program, 'agent', 'packages of the agent')
+    .command('upload')
+    .description('bring packages of one version into the hub; prints what a profile says to roll it out')
+    .argument('<file...>', 'groundplane-agent-VERSION-linux-ARCH.tar.zst')
+    .action((files: string[]) => act(async (context) => (await import('./commands/agent-commands.ts')).uploadAgent(context, files)));
+};
+
 const media = (program: Command, act: Act): void => {
   const parent = parentOf(program, 'media', 'everything that a cluster needs as files, for places without a network');
   registryFlags(
@@ -200,4 +208,5 @@ export const registries = (program: Command, act: Act): void => {
   packs(program, act);
   profiles(program, act);
   media(program, act);
+  agents(program, act);
 };

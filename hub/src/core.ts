@@ -68,6 +68,7 @@ export const createCore = async (deps: CoreDeps) => {
     delivery,
     assigner,
     log,
+    secret: deps.secret,
     ...(deps.verify === undefined ? {} : { verify: deps.verify }),
   });
   const clusters = clusterReconciler({

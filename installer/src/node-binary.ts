@@ -17,6 +17,8 @@ import { limits } from '@groundplane/protocol/limits';
  */
 export const pinnedNode = {
   version: '26.10.0',
+  /** Of `LICENSE` in both packages, which lies beside the scripts as `NODE-LICENSE`: whoever passes Node on passes it on too. */
+  license: '6b85ee1983d01fa2cdcdd5d1a3053c6221fae41d6a54e43b416bf35969fc4128',
   x64: {
     integrity: 'sha512-OmAztarr1gK4PD+sNyoku4N5Q40d8eqMuLjNa/zRvxF33aCsVKVIQLs4V5HYPWSWWlMiTdkmbZE/6Phigma0hw==',
     sha256: 'ab9c8eecf9f82d6693cdc3accced17034065c8d96213b0aa76a7e803d20ae1da',

@@ -73,6 +73,7 @@ export const agentFiles = async (arch: AgentArch, version: string): Promise<Pack
       ...['install.sh', 'launch.sh'].map((name) => file(name, join(scripts, name), true)),
       file('groundplane-agent.service', join(scripts, 'groundplane-agent.service')),
       ...['LICENSE', 'NOTICE'].map((name) => file(name, join(root, name))),
+      file('bin/LICENSE', join(scripts, 'NODE-LICENSE')),
     ];
   } finally {
     rmSync(folder, { recursive: true });

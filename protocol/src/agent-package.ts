@@ -46,3 +46,14 @@ export const agentManifestSchema = z.object({
 export type AgentManifest = z.infer<typeof agentManifestSchema>;
 
 export const agentPackageName = (version: string, arch: AgentArch): string => `groundplane-agent-${version}-linux-${arch}.tar.zst`;
+
+/** A slot is named by version and content, so that the same version built anew is another slot and no slot ever changes. The install script says the same. */
+export const agentSlotName = (version: string, digest: string): string => `${version}-${digest.replace(/^sha256:/, '').slice(0, 12)}`;
+
+/** Where the agent runs from; told by `launch.sh`. */
+export interface RunningAgent {
+  slot: string;
+  /** It was healthy since it came into its slot. */
+  healthy: boolean;
+  arch: AgentArch;
+}

@@ -77,6 +77,8 @@ export const bundleOsSchema = z.object({
   image: z.array(signedOsImageSchema).min(1).optional(),
   extensions: z.array(osExtensionSchema).optional(),
   reboot: osRebootSchema.optional(),
+  /** The packages lie among the layer's blobs. */
+  agent: z.object({ version: z.string().max(64), packages: z.object({ x64: z.object(blob).optional(), arm64: z.object(blob).optional() }) }).optional(),
 });
 export type BundleOs = z.infer<typeof bundleOsSchema>;
 

@@ -39,6 +39,7 @@ export const limits = {
   agentPackageFiles: 256,
   /** One file of an OS image or a system extension. */
   osImageBytes: 8 * 1024 * 1024 * 1024,
+  agentPackageBytes: 256 * 1024 * 1024,
   /** One file of large content: an image of a whole disk. Larger ones have no list of chunks either. */
   largeBlobBytes: 16 * 1024 * 1024 * 1024,
   blobsPerLayer: 5_000,
@@ -46,6 +47,9 @@ export const limits = {
   /** What registries allow too. */
   ociManifestBytes: 4 * 1024 * 1024,
   transferWindows: 14,
+  /** Hosts of its cluster that a host is told of. */
+  neighbours: 32,
+  addressesPerHost: 8,
   /** Large content that waited this long for its window goes anyway: a clock that is wrong must not keep a site from its updates for ever. */
   transferPatienceMs: 8 * 24 * 3_600_000,
 } as const;

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { bundleSchema, bundleLayerSchema, desiredSchema, versionSchema, type Bundle } from './bundle.ts';
 import { digestSchema } from './digest.ts';
 import { failureSchema } from './failure.ts';
+import { idSchema } from './ids.ts';
 import { limits } from './limits.ts';
 import { merkleProofSchema } from './merkle.ts';
 import { hostEventSchema, hostInfoSchema, hostStatusSchema } from './observed.ts';
@@ -11,7 +12,7 @@ import { directorStatementSchema, publicKeySchema, releaseStatementSchema, rootS
 export const protocolVersion = 1;
 
 /** Optional abilities, named in hello and answered in welcome; only what both name is used. */
-export const capabilities = ['bundle-patch', 'attach'] as const;
+export const capabilities = ['bundle-patch', 'attach', 'neighbours'] as const;
 
 const nonce = z.string().regex(/^[A-Za-z0-9_-]{22,64}$/, 'must be 16 to 48 bytes in base64url');
 const signature = z.string().max(128);
@@ -117,6 +118,20 @@ export const retrySchema = z.object({ t: z.literal('retry'), version: versionSch
 /** Hub: stop talking; come back after the delay (restart, overload, revoked). */
 export const goodbyeSchema = z.object({ t: z.literal('goodbye'), retryMs: z.int().min(0), reason: z.string().max(256) });
 
+/**
+ * Hub: other hosts of your cluster that may have large content, nearest in rank first, and the secret by which you know each other. It replaces what was said
+ * before; kept on disk, since neighbours help most while the hub is away.
+ */
+export const neighboursSchema = z.object({
+  t: z.literal('neighbours'),
+  cluster: idSchema,
+  secret: z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'must be 32 bytes in base64url'),
+  hosts: z
+    .array(z.object({ host: idSchema, addresses: z.array(z.union([z.ipv4(), z.ipv6()])).max(limits.addressesPerHost), port: z.int().min(1).max(65_535) }))
+    .max(limits.neighbours),
+});
+export type Neighbours = z.infer<typeof neighboursSchema>;
+
 export const agentMessageSchema = z.discriminatedUnion('t', [helloSchema, reportSchema, refetchSchema, pingSchema]);
 export const hubMessageSchema = z.discriminatedUnion('t', [
   challengeSchema,
@@ -128,6 +143,7 @@ export const hubMessageSchema = z.discriminatedUnion('t', [
   pongSchema,
   retrySchema,
   goodbyeSchema,
+  neighboursSchema,
 ]);
 export type AgentMessage = z.infer<typeof agentMessageSchema>;
 export type HubMessage = z.infer<typeof hubMessageSchema>;

@@ -72,6 +72,12 @@ export const hostInfoSchema = z.object({
   privileged: z.boolean(),
   /** The machine or its Kubernetes is a simulation; must be shown wherever the host is shown. */
   simulated: z.boolean(),
+  /** Where neighbours reach it, and the port at which it gives them large content. */
+  addresses: z
+    .array(z.union([z.ipv4(), z.ipv6()]))
+    .max(limits.addressesPerHost)
+    .optional(),
+  blobPort: z.int().min(1).max(65_535).optional(),
 });
 export type HostInfo = z.infer<typeof hostInfoSchema>;
 

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { agentArchs } from './agent-package.ts';
-import { digestSchema } from './digest.ts';
+import { agentArchs, agentVersionSchema } from './agent-package.ts';
+import { digestSchema, type Digest } from './digest.ts';
 import { limits } from './limits.ts';
-import { signedOsImageSchema } from './os-image.ts';
+import { osImageFiles, signedOsImageSchema } from './os-image.ts';
 import { transferSchema } from './transfer.ts';
 
 export const absolutePath = z
@@ -70,6 +70,17 @@ export const osUserSchema = z.strictObject({
 
 const moduleName = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'not the name of a kernel module');
 
+const agentPackageRef = z.strictObject({ digest: digestSchema, size: z.int().min(1).max(limits.agentPackageBytes) });
+
+/** The version of the agent that runs on the host. `gp agent upload` brings packages into the hub and prints this. */
+export const osAgentSchema = z
+  .strictObject({
+    version: agentVersionSchema,
+    /** The package for each architecture of the hosts. */
+    packages: z.strictObject({ x64: agentPackageRef.optional(), arm64: agentPackageRef.optional() }),
+  })
+  .refine((agent) => Object.values(agent.packages).some((item) => item !== undefined), 'names no package; `gp agent upload FILE` prints what to write here');
+
 /** When a reboot may be. By hand: `touch /run/groundplane/allow-reboot` on the host. */
 export const osRebootSchema = z
   .strictObject({
@@ -120,6 +131,8 @@ const packageModeSchema = z.strictObject({
   ...common,
   /** Packages of the distribution, pinned where a version is given. */
   packages: z.array(osPackageSchema).max(500).optional(),
+  /** Absent: the agent stays as it is. In image mode it is part of the image. */
+  agent: osAgentSchema.optional(),
   ...optional,
   /** Absent: the host never reboots by itself, whatever its packages ask for. */
   reboot: osRebootSchema.optional(),
@@ -143,3 +156,26 @@ const imageModeSchema = z.strictObject({
 
 export const osSpecSchema = z.discriminatedUnion('mode', [packageModeSchema, imageModeSchema], { error: 'the OS layer knows the modes "package" and "image"' });
 export type OsSpec = z.infer<typeof osSpecSchema>;
+
+/** Large content that an OS layer names, with what it is. */
+export const osContent = (os: OsSpec | undefined): { what: string; name: string; version: string; digest: Digest }[] => {
+  if (os === undefined) return [];
+  const agent = os.mode === 'package' ? os.agent : undefined;
+  const images = os.mode === 'image' ? os.image : [];
+  return [
+    ...Object.entries(agent?.packages ?? {}).flatMap(([arch, item]) =>
+      item === undefined ? [] : [{ what: 'agent package', name: `groundplane-agent ${arch}`, version: agent?.version ?? '', digest: item.digest }],
+    ),
+    ...images.flatMap(({ signed }) =>
+      osImageFiles(signed).map((file) => ({
+        what: 'OS image',
+        name: `${signed.name} ${signed.architecture} ${file.name}`,
+        version: signed.version,
+        digest: file.digest,
+      })),
+    ),
+    ...(os.extensions ?? []).flatMap(({ name, images: files }) =>
+      files.map((file) => ({ what: 'system extension', name: `${name} ${file.architecture ?? ''}`.trim(), version: '', digest: file.digest })),
+    ),
+  ];
+};

@@ -1,5 +1,6 @@
 import { createEngine } from '@groundplane/agent/engine';
 import { createOutbox } from '@groundplane/agent/link/outbox';
+import type { AgentSlots } from '@groundplane/agent/port/slots';
 import type { DesiredRecord } from '@groundplane/agent/store/state';
 import type { Bundle, BundleLayer, Desired } from '@groundplane/protocol/bundle';
 import { canonicalJson } from '@groundplane/protocol/canonical';
@@ -82,7 +83,7 @@ export const desiredOf = (generation: number, layers: readonly BundleLayer[] | u
 };
 
 /** The engine with a machine, a cluster and a disk in memory, running in virtual time. */
-export const startRig = (options: { store?: FakeAgentStore; largeGate?: (digest: string) => Promise<void> } = {}) => {
+export const startRig = (options: { store?: FakeAgentStore; largeGate?: (digest: string) => Promise<void>; slots?: AgentSlots } = {}) => {
   const clock = virtualClock();
   const store = options.store ?? fakeAgentStore();
   const host = fakeHost();
@@ -95,6 +96,7 @@ export const startRig = (options: { store?: FakeAgentStore; largeGate?: (digest:
     store,
     blobs: large,
     architecture: 'x64',
+    slots: options.slots,
     host,
     clock,
     outbox,

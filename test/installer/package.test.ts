@@ -12,7 +12,7 @@ import { checkIntegrity, fileOfTgz, pinnedNode } from '@groundplane/installer/no
 import { buildAgentPackages, manifestOf, packPackage, signText, type PackageFile } from '@groundplane/installer/package';
 import { pack } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { keys } from './packages.ts';
+import { keys, scriptsFolder } from './packages.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'gp-package-test-'));
 const out = { first: join(folder, 'first'), second: join(folder, 'second') };
@@ -69,11 +69,16 @@ describe('agent package', () => {
       '644 agent/agent.mjs',
       '644 agent/better_sqlite3.node',
       '644 agent/package.json',
+      '644 bin/LICENSE',
       '755 bin/node',
       '644 groundplane-agent.service',
       '755 install.sh',
       '755 launch.sh',
     ]);
+  });
+
+  test("Node's licence is the one of the pinned Node", () => {
+    expect(sha256(readFileSync(join(scriptsFolder, 'NODE-LICENSE')))).toBe(pinnedNode.license);
   });
 
   test('the manifest names each file but itself by its digest', async () => {

@@ -210,6 +210,8 @@ const effects: Effects = {
   },
   restoreSysctl: (world, step) =>
     giveBack(world, step.layer, 'sysctl', step.key, (before) => void ('sysctl' in before && world.sysctls.set(step.key, before.sysctl))),
+  updateAgent: () => undefined,
+  awaitAgent: () => undefined,
   reloadUnits: () => undefined,
   setUnit: (world, step) => {
     takeOs(world, step.layer, 'unit', step.unit, { unit: world.units.get(step.unit) ?? 'absent' });

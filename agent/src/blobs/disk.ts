@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { chmod, copyFile, mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isDigest, type Digest } from '@groundplane/protocol/digest';
-import { fail, FailureError, ok, type Result } from '@groundplane/protocol/failure';
+import { fail, FailureError, ok, type Failure, type Result } from '@groundplane/protocol/failure';
 import { limits } from '@groundplane/protocol/limits';
 import type { BlobRequest, Blobs, BlobSource } from '../port/blobs.ts';
 import type { Clock } from '../port/clock.ts';
@@ -16,7 +16,7 @@ import { pullFrom, superseded, writeTo } from './pull.ts';
 export interface DiskBlobsDeps {
   folder: string;
   /** Nearest first; asked anew for each blob. */
-  sources: () => readonly BlobSource[];
+  sources: (digest: Digest) => readonly BlobSource[];
   pace: Pace;
   clock: Clock;
   /** Bytes that must stay free. */
@@ -32,8 +32,13 @@ const syncFolder = async (folder: string): Promise<void> => {
   }
 };
 
+export interface DiskBlobs extends Blobs {
+  /** Somebody brings it right now. */
+  isComing(digest: string): boolean;
+}
+
 /** Files under `sha256/ab/…`; what is on its way lies in `partial/`. */
-export const diskBlobs = (deps: DiskBlobsDeps): Blobs => {
+export const diskBlobs = (deps: DiskBlobsDeps): DiskBlobs => {
   const { folder, clock } = deps;
   const fileOf = (digest: string): string => join(folder, 'sha256', digest.slice(7, 9), digest.slice(7));
   const partialOf = (digest: string): string => join(folder, 'partial', digest.slice(7));
@@ -86,12 +91,14 @@ export const diskBlobs = (deps: DiskBlobsDeps): Blobs => {
     const element = request.name ?? request.digest;
     const isRight = async (): Promise<Result<true> | undefined> => ((await partial.finish()) === request.digest ? ok(true) : undefined);
     if (partial.size() === request.sizeBytes) return isRight();
-    let failed: Result<never> = fail('retry', 'content-unreachable', element, 'no place that may have it can be reached');
+    let failed: { ok: false; failure: Failure } = fail('retry', 'content-unreachable', element, 'no place that may have it can be reached');
     for (const source of sources) {
+      // A neighbour has it soon; the line carries it once.
+      if (source.isMetered && failed.failure.code === 'content-coming') continue;
       const pull = { ...request, element, partial, signal, onProgress: (done: number) => request.onProgress?.(done) };
       const pulled = await pullFrom(pull, source, { clock, pace: deps.pace });
       if (pulled.ok) return isRight();
-      failed = pulled;
+      if (failed.failure.code !== 'content-coming') failed = pulled;
       if (pulled.failure.code.startsWith('disk-') || pulled.failure.code === 'superseded') break;
     }
     return failed;
@@ -134,7 +141,7 @@ export const diskBlobs = (deps: DiskBlobsDeps): Blobs => {
     const have = Math.max((await sizeOf(partialOf(digest))) ?? 0, (await sizeOf(chunksOf(digest))) ?? 0);
     const fits = await room(element, Math.max(0, sizeBytes - have));
     if (!fits.ok) return fits;
-    const sources = deps.sources().filter((source) => isTrusted(source, digest));
+    const sources = deps.sources(digest).filter((source) => isTrusted(source, digest));
     const base = request.base === undefined || !canChunk(sizeBytes) ? undefined : await path(request.base);
     const isHalfHere = ((await sizeOf(partialOf(digest))) ?? 0) * 2 > sizeBytes;
     const near = sources.filter((source) => !source.isMetered);
@@ -142,7 +149,7 @@ export const diskBlobs = (deps: DiskBlobsDeps): Blobs => {
     if (base === undefined || isHalfHere) return sequential(request, sources, signal);
     // Nearby the whole costs nothing; over the line only what changed should come.
     const local = near.length === 0 ? undefined : await sequential(request, near, signal);
-    if (local?.ok === true || (local !== undefined && local.failure.code === 'superseded')) return local;
+    if (local?.ok === true || (local !== undefined && ['superseded', 'content-coming'].includes(local.failure.code))) return local;
     for (const source of far) {
       const made = await fetchByChunks(request, { base, target: chunksOf(digest) }, source, deps.pace, signal);
       if (made === undefined) continue;
@@ -209,6 +216,7 @@ export const diskBlobs = (deps: DiskBlobsDeps): Blobs => {
 
   return {
     path,
+    isComing: (digest) => running.has(digest),
     fetch: async (request, signal) => {
       const fine = checked(request);
       return fine.ok ? guarded(request.digest, request.name ?? request.digest, () => bring(request, signal)) : fine;

@@ -80,6 +80,9 @@ export const httpBlobSource = (options: HttpSourceOptions): BlobSource => {
     response.destroy();
     if (status === 401 || status === 403) return fail('blocked', 'content-denied', digest, `${options.name} does not give it to this host`);
     if (status === 404) return fail('retry', 'content-missing', digest, `${options.name} does not have it (yet)`);
+    if (status === 429 && !options.isMetered) return fail('retry', 'content-busy', digest, `${options.name} is busy with others`);
+    // Of the hub it means that it is starting or full; of a neighbour, that it brings the blob.
+    if (status === 503 && !options.isMetered) return fail('retry', 'content-coming', digest, `${options.name} has it soon`);
     return fail('retry', 'content-unreachable', digest, `${options.name} answered ${status}`);
   };
 

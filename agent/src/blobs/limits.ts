@@ -12,6 +12,18 @@ export const blobLimits = {
   distrustMs: 3_600_000,
   /** A neighbour that gives fewer bytes than this in a minute is left for the next source. */
   slowestBytes: 64 * 1024,
+  /** Neighbours that are asked for one blob. */
+  neighboursAsked: 4,
+  neighbourIdleMs: 5_000,
+  /** So long a host leaves a blob to the neighbour that is to bring it first, before anybody has begun. */
+  headStartMs: 10_000,
+  /** And so long while that neighbour brings it. */
+  comingMs: 1_800_000,
+  /** Transfers that neighbours may have open here, all together and each. */
+  doorTransfers: 8,
+  doorTransfersEach: 2,
+  /** Requests with a wrong token that one address may send in a minute. */
+  doorWrongPerMinute: 20,
   copyBytes: 256 * 1024,
   /** Progress is told after so many bytes. */
   progressBytes: 4 * 1024 * 1024,

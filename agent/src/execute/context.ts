@@ -10,6 +10,7 @@ import type { Extensions } from '../port/extensions.ts';
 import type { Host } from '../port/host.ts';
 import type { Machine } from '../port/machine.ts';
 import type { OsImages } from '../port/os-images.ts';
+import type { AgentSlots } from '../port/slots.ts';
 import type { AgentWrite } from '../port/store.ts';
 import type { DesiredRecord, State } from '../store/state.ts';
 
@@ -19,6 +20,7 @@ export interface ExecuteContext {
   host: Host;
   /** Large content that the target's layers name; it is all here. */
   blobs: Blobs;
+  slots?: AgentSlots | undefined;
   cluster: Cluster | undefined;
   view: ObjectView | undefined;
   clock: Clock;

@@ -1,6 +1,7 @@
 import type { Result } from '@groundplane/protocol/failure';
 import type { Step, StepKind } from '@groundplane/protocol/plan/steps';
 import type { AgentWrite } from '../port/store.ts';
+import { awaitAgent, updateAgent } from './agent.ts';
 import type { ExecuteContext, Executor } from './context.ts';
 import { runHook } from './hooks.ts';
 import { beginLayer, commit, finishLayer, forgetLayer, relabelLayer } from './layers.ts';
@@ -35,6 +36,8 @@ const executors: { [K in StepKind]: Executor<K> } = {
   activateImage,
   rebootHost,
   lookForReboot,
+  updateAgent,
+  awaitAgent,
   ensureNamespace,
   applyObject,
   pruneObject,

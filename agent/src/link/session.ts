@@ -271,6 +271,11 @@ export const createSession = (deps: SessionDeps) => {
         return now.state === 'online' ? schedulePing(now.heartbeatMs) : undefined;
       case 'retry':
         return engine.retry(message.version);
+      case 'neighbours': {
+        const { t: _t, ...known } = message;
+        store.commit([writes.kv('neighbours', known)]);
+        return undefined;
+      }
       case 'goodbye':
         return leave({ kind: 'retry', code: 'hub-goodbye', element: 'hub', message: message.reason }, message.retryMs);
       default:

@@ -32,7 +32,7 @@ export interface Blobs {
 
 /**
  * One place that may have blobs: a medium, a neighbour, the hub. Failures: `content-unreachable` (retry), `content-missing` (retry), `content-denied` (blocked),
- * `transfer-window` (retry).
+ * `content-coming` (retry: it has it soon), `transfer-window` (retry).
  */
 export interface BlobSource {
   /** For messages: `the hub`, `neighbour 10.0.0.7`. */

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { arch, cpus, hostname, release, totalmem } from 'node:os';
+import { arch, cpus, hostname, networkInterfaces, release, totalmem } from 'node:os';
+import { limits } from '@groundplane/protocol/limits';
 import type { HostInfo } from '@groundplane/protocol/observed';
 
 const osName = async (): Promise<string> => {
@@ -29,3 +30,15 @@ export const serialNumber = async (): Promise<string | undefined> => {
 
 /** Names this boot; two of them at once under one key mean that a disk was cloned. */
 export const bootId = async (fallback: string): Promise<string> => (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => fallback)).trim();
+
+/** Interfaces that containers and clusters make; what lies behind them nobody else reaches. */
+const innerInterface = /^(lo|docker|br-|veth|cni|flannel|cali|vxlan|tunl|kube|cilium|lxc|nodelocaldns|virbr|podman|dummy)/;
+
+/** Addresses at which the site's other hosts may reach this one. */
+export const siteAddresses = (): string[] =>
+  Object.entries(networkInterfaces())
+    .filter(([name]) => !innerInterface.test(name))
+    .flatMap(([, list]) => list ?? [])
+    .filter((item) => !item.internal && !/^(169\.254\.|fe[89ab])/i.test(item.address))
+    .map((item) => item.address)
+    .slice(0, limits.addressesPerHost);

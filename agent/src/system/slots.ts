@@ -40,9 +40,11 @@ export const isHealthy = (facts: { uptimeMs: number; hasTalked: boolean }): bool
 
 const lookMs = 5_000;
 
+export const isSlotHealthy = (slot: Slot): boolean => readMark(slot, 'healthy') === slot.name;
+
 /** Waits until this version is healthy, and says so once. Ends early when the signal aborts. */
 export const watchHealth = async (slot: Slot, deps: { clock: Clock; hasContact: () => boolean; signal: AbortSignal }): Promise<void> => {
-  if (readMark(slot, 'healthy') === slot.name) return;
+  if (isSlotHealthy(slot)) return;
   const sinceMs = deps.clock.monotonicMs();
   let hasTalked = false;
   while (!deps.signal.aborted) {
@@ -66,9 +68,21 @@ export const slotNews = (slot: Slot): Omit<HostEvent, 'atMs'>[] => {
   ];
 };
 
-/** The news lie in the outbox now. */
+/** Versions that did not become healthy here; they are not tried again unless a person says so. */
+const badMax = 20;
+export const badSlots = (slot: Slot): string[] =>
+  readMark(slot, 'bad')
+    .split('\n')
+    .filter((name) => name !== '' && name.length <= 80)
+    .slice(-badMax);
+
+export const forgiveSlots = (slot: Slot): void => rmSync(join(slot.marks, 'bad'), { force: true });
+
+/** The news lie in the outbox now. What was returned from is noted first, so that a cut in between tells it twice instead of trying it again. */
 export const forgetSlotNews = (slot: Slot): void => {
   try {
+    const [from = ''] = readMark(slot, 'returned').slice(0, 200).split(' ');
+    if (from !== '' && !badSlots(slot).includes(from)) writeDurably(join(slot.marks, 'bad'), `${[...badSlots(slot), from].slice(-badMax).join('\n')}\n`);
     rmSync(join(slot.marks, 'returned'), { force: true });
   } catch {
     // A read-only disk: it is told once more at the next start, which is better than no agent.

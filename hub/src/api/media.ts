@@ -1,3 +1,4 @@
+import { osContent } from '@groundplane/protocol/os-spec';
 import type { MediaView } from '@groundplane/protocol/api/registries';
 import { ociReferences } from '@groundplane/protocol/bundle';
 import { apiVersion, type ProfileSpec } from '@groundplane/protocol/profile';
@@ -58,7 +59,7 @@ export const clusterSbom: Handler<'clusterSbom'> = async ({ principal, params, p
 };
 
 interface Unit {
-  kind: 'chart' | 'pack' | 'zarf';
+  kind: 'chart' | 'pack' | 'zarf' | 'blob';
   name: string;
   version: string;
   digest: string;
@@ -67,7 +68,8 @@ interface Unit {
 /** What the layers of a profile name by digest; of a Zarf package also the layers that its manifest names. */
 const unitsOf = async (deps: ApiDeps, spec: ProfileSpec): Promise<Unit[]> => {
   const units: Unit[] = [];
-  for (const { helm, pack, zarf } of spec.layers) {
+  for (const { helm, pack, zarf, os } of spec.layers) {
+    for (const { name, version, digest } of osContent(os)) units.push({ kind: 'blob', name, version, digest });
     if (helm !== undefined) units.push({ kind: 'chart', ...helm.chart });
     if (pack?.digest !== undefined) units.push({ kind: 'pack', name: pack.name, version: pack.version, digest: pack.digest });
     if (zarf === undefined) continue;

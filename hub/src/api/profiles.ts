@@ -4,6 +4,7 @@ import { digestOf } from '@groundplane/protocol/digest';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { makeId } from '@groundplane/protocol/ids';
 import { compareLayers } from '@groundplane/protocol/layer';
+import { osContent } from '@groundplane/protocol/os-spec';
 import type { ProfileSpec } from '@groundplane/protocol/profile';
 import type { ClusterEntry } from '../fleet/index.ts';
 import type { Row } from '../port/store.ts';
@@ -52,6 +53,7 @@ export const contentOf = (spec: ProfileSpec): { layer: string; what: string; dig
       { layer: layer.name, what: 'chart', digest: layer.helm?.chart.digest },
       { layer: layer.name, what: 'pack', digest: layer.pack?.digest },
       { layer: layer.name, what: 'Zarf package', digest: layer.zarf?.package.digest },
+      ...osContent(layer.os).map(({ what, digest }) => ({ layer: layer.name, what, digest })),
     ].flatMap((item) => (item.digest === undefined ? [] : [{ ...item, digest: item.digest }])),
   );
 
@@ -63,7 +65,7 @@ export const missingContent = async (deps: ApiDeps, tenant: string, spec: Profil
       'fatal',
       'chart-missing',
       `layer ${layer}`,
-      `the ${what} ${digest} was not uploaded. gp apply does that when the layer names it by path, and gp registry import from a registry`,
+      `the ${what} ${digest} was not uploaded. gp apply does that when the layer names it by path, gp registry import from a registry, and gp agent upload for agents`,
     );
   }
   return ok(undefined);

@@ -29,6 +29,8 @@ export interface HostEntry {
   layersTotal: number;
   message: string | undefined;
   kubernetesVersion: string | undefined;
+  /** Where its neighbours get large content from it. */
+  blobs: { addresses: readonly string[]; port: number } | undefined;
 }
 
 export interface ClusterEntry {
@@ -126,6 +128,10 @@ export const createFleet = (store: Store) => {
       state: row.value.state,
       simulated: row.value.info?.simulated ?? false,
       labels: row.value.labels,
+      blobs:
+        row.value.info?.addresses === undefined || row.value.info.blobPort === undefined
+          ? undefined
+          : { addresses: row.value.info.addresses, port: row.value.info.blobPort },
     };
     if (before !== undefined) byName.delete(nameKey(before.tenant, before.project, before.name));
     if (before !== undefined && before.key !== row.value.key && byKey.get(before.key) === before) byKey.delete(before.key);

@@ -24,6 +24,7 @@ import type { Delivery } from './delivery.ts';
 import { createAdoption } from './adopt.ts';
 import { createCloneWatch } from './clones.ts';
 import { createEnrolment } from './enrol.ts';
+import { createIntroductions } from './neighbours.ts';
 
 export interface GatewayDeps {
   store: Store;
@@ -35,6 +36,8 @@ export interface GatewayDeps {
   delivery: Delivery;
   assigner: Assigner;
   log: (text: string) => void;
+  /** From which secrets of clusters are made. */
+  secret: string;
   /** Checks signatures of devices; the simulator brings a cheaper kind of signature. */
   verify?: Verify;
 }
@@ -51,6 +54,8 @@ interface Session {
   sentGeneration: number;
   canPatch: boolean;
   canAttach: boolean;
+  /** What it was told of its neighbours last; undefined: it does not want to know. */
+  neighbours: string | undefined;
   /** On the monotonic clock: silent for longer than this, and the host is taken as gone. */
   silentAfterMs: number;
 }
@@ -90,6 +95,8 @@ export const createGateway = (deps: GatewayDeps) => {
     session.peer.send(text);
   };
 
+  const { introduce, introduceAll } = createIntroductions({ fleet, secret: deps.secret, sessionOf: (host) => sessions.get(host) });
+
   const accepted = (report: Report, session: Session, host: HostEntry): Write[] => {
     const nowMs = clock.wallMs();
     const base = { tenant: session.tenant, project: host.project, host: host.name, ...clusterName(host) };
@@ -127,6 +134,7 @@ export const createGateway = (deps: GatewayDeps) => {
     const host = fleet.host(session.host);
     if (host === undefined) return;
     const writes = accepted(report, session, host);
+    const placeBefore = JSON.stringify(host.blobs);
     if (report.info !== undefined) {
       const row = await store.get('host', session.tenant, session.host);
       if (row !== undefined)
@@ -144,6 +152,8 @@ export const createGateway = (deps: GatewayDeps) => {
     const done = writes.length === 0 ? undefined : await store.commit(writes, { patient: true });
     if (done !== undefined && !done.ok) return deps.log(`gateway: a report of ${host.name} could not be kept: ${done.failure.message}`);
     send(session.peer, { t: 'ack', seq: report.seq });
+    if (report.info !== undefined && JSON.stringify(fleet.host(session.host)?.blobs) !== placeBefore)
+      introduceAll(host.cluster ?? fleet.clusterOf(host.id)?.id);
   };
 
   const onSessionMessage = async (session: Session, message: AgentMessage): Promise<void> => {
@@ -185,6 +195,7 @@ export const createGateway = (deps: GatewayDeps) => {
       sentGeneration: isUnchanged ? (host.desired?.generation ?? 0) : 0,
       canPatch: hello.capabilities.includes('bundle-patch'),
       canAttach: hello.capabilities.includes('attach'),
+      neighbours: hello.capabilities.includes('neighbours') ? '' : undefined,
       silentAfterMs: clock.monotonicMs() + graceMs(limits.heartbeatMinMs),
     };
     sessions.set(host.id, session);
@@ -206,6 +217,7 @@ export const createGateway = (deps: GatewayDeps) => {
     });
     fleet.setOnline(host.id, true, timeMs);
     if (!isUnchanged) await deliver(session);
+    introduce(session);
     return session;
   };
 
@@ -331,6 +343,7 @@ export const createGateway = (deps: GatewayDeps) => {
         const session = sessions.get(row.id);
         if (session !== undefined) await deliver(session, false, row);
       }
+      for (const cluster of new Set(rows.map((row) => row.value.desired.cluster?.id))) introduceAll(cluster);
     },
     retry: async (id: string): Promise<void> => {
       const session = sessions.get(id);

@@ -1,3 +1,4 @@
+import { osContent } from '@groundplane/protocol/os-spec';
 import { bundleBlobs, bundleSchema, largeBlobs } from '@groundplane/protocol/bundle';
 import { createCollector } from '../content/gc.ts';
 import type { Fleet } from '../fleet/index.ts';
@@ -41,7 +42,8 @@ export const gatherRoots = async (deps: CollectDeps): Promise<{ roots: Set<strin
   const bundles = new Set<string>();
   for await (const row of store.scan('profile'))
     for (const layer of row.value.spec.layers) {
-      for (const digest of [layer.helm?.chart.digest, layer.pack?.digest]) if (digest !== undefined) roots.add(digest);
+      for (const digest of [layer.helm?.chart.digest, layer.pack?.digest, ...osContent(layer.os).map((item) => item.digest)])
+        if (digest !== undefined) roots.add(digest);
       if (layer.zarf === undefined) continue;
       roots.add(layer.zarf.package.digest);
       await manifestRefs(content, layer.zarf.package.digest, refs);

@@ -1,3 +1,4 @@
+import { agentArchs } from '@groundplane/protocol/agent-package';
 import type { BundleBlob, BundleLayer } from '@groundplane/protocol/bundle';
 import type { Digest } from '@groundplane/protocol/digest';
 import type { Layer } from '@groundplane/protocol/layer';
@@ -35,6 +36,7 @@ const madeFiles = (layer: string, os: OsSpec): MadeFile[] => [
 /** Images and extensions come as files, each only to hosts of its architecture. */
 const largeOf = (os: OsSpec): BundleBlob[] => [
   ...(os.mode === 'image' ? os.image.flatMap(({ signed }) => osImageFiles(signed).map((file) => ({ ...file, architecture: signed.architecture }))) : []),
+  ...(os.mode === 'image' || os.agent === undefined ? [] : agentBlobs(os.agent)),
   ...(os.extensions ?? []).flatMap(({ name, images }) => images.map((image) => ({ name: `extension ${name}`, ...image }))),
 ];
 
@@ -77,6 +79,7 @@ export const renderOs = async (content: ContentStore, layer: Layer, secret: bool
       units,
       ...(os.mode === 'image' || os.packages === undefined ? {} : { packages: os.packages }),
       ...(os.modules === undefined ? {} : { modules: os.modules }),
+      ...(os.mode === 'image' || os.agent === undefined ? {} : { agent: os.agent }),
       ...(os.users === undefined ? {} : { users: os.users.map(({ name, groups, shell }) => ({ name, groups, shell })) }),
       ...(os.mode === 'image' ? { image: os.image } : {}),
       ...(os.extensions === undefined ? {} : { extensions: os.extensions }),
@@ -84,3 +87,9 @@ export const renderOs = async (content: ContentStore, layer: Layer, secret: bool
     },
   };
 };
+
+const agentBlobs = (agent: NonNullable<(OsSpec & { mode: 'package' })['agent']>): BundleBlob[] =>
+  agentArchs.flatMap((architecture) => {
+    const item = agent.packages[architecture];
+    return item === undefined ? [] : [{ ...item, name: 'groundplane-agent.tar.zst', architecture }];
+  });

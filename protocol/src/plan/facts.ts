@@ -1,4 +1,4 @@
-import type { AgentArch } from '../agent-package.ts';
+import type { AgentArch, RunningAgent } from '../agent-package.ts';
 import { layerDigest, type Bundle, type BundleLayer, type Version } from '../bundle.ts';
 import type { Digest } from '../digest.ts';
 import type { Failure } from '../failure.ts';
@@ -76,6 +76,8 @@ export interface ObservedOs {
   users: ReadonlyMap<string, { groups: readonly string[]; shell: string } | 'absent'>;
   /** `linked`: what stands in the folder of extensions. `merged`: what the last refresh of this boot has laid over /usr. */
   extensions?: ReadonlyMap<string, { linked: Digest | 'other'; merged: Digest | undefined } | 'absent'>;
+  /** Undefined: it was not started from a slot and cannot update itself. */
+  agent?: RunningAgent | undefined;
 }
 
 /** The machine between two boots. */

@@ -1,3 +1,4 @@
+import { agentSlotName } from '../agent-package.ts';
 import type { BundleLayer, BundleOs } from '../bundle.ts';
 import type { Digest } from '../digest.ts';
 import type { HostFacts, OwnedOs } from './facts.ts';
@@ -65,6 +66,16 @@ const planUsers = (facts: HostFacts, layer: string, os: BundleOs, upgrading: boo
     return same && owned ? [] : [{ step: 'setUser', layer, user: user.name, groups: user.groups, shell: user.shell, reason: reasonFor(owned, upgrading) }];
   });
 
+/** The agent comes first: what else the layer says may need the new one. An agent that runs without slots is somebody else's to update. */
+const planAgent = (facts: HostFacts, layer: string, os: BundleOs): Step[] => {
+  const running = facts.os.agent;
+  if (os.agent === undefined || running === undefined) return [];
+  const { version, packages } = os.agent;
+  const wanted = packages[running.arch];
+  if (wanted === undefined || agentSlotName(version, wanted.digest) !== running.slot) return [{ step: 'updateAgent', layer, version, digest: wanted?.digest }];
+  return running.healthy ? [] : [{ step: 'awaitAgent', layer, version }];
+};
+
 /** Changes of the machine, and what the layer waits for: an image comes first and everything else after its reboot, packages come first and their reboot last. */
 export const planOsLayer = (facts: HostFacts, layer: BundleLayer, upgrading: boolean): LayerWork => {
   if (layer.os?.image !== undefined) {
@@ -89,7 +100,11 @@ export const planOsLayer = (facts: HostFacts, layer: BundleLayer, upgrading: boo
 const planOsChanges = (facts: HostFacts, layer: BundleLayer, upgrading: boolean): Step[] => {
   const os = layer.os;
   if (os === undefined) return [];
-  const steps: Step[] = [...planPackages(facts, layer.name, os, upgrading), ...planUsers(facts, layer.name, os, upgrading)];
+  const steps: Step[] = [
+    ...planAgent(facts, layer.name, os),
+    ...planPackages(facts, layer.name, os, upgrading),
+    ...planUsers(facts, layer.name, os, upgrading),
+  ];
   const touchedUnits = new Set<string>();
   for (const file of wantedFiles(os)) {
     const reason = fileReason(facts, file, isOwned(facts, layer.name, 'file', file.path));

@@ -41,6 +41,10 @@ export interface StepArgs {
   rebootHost: { layer: string; cause: RebootCause };
   /** Whether the distribution asks for a reboot shows after packages were changed; then it is planned anew. */
   lookForReboot: { layer: string };
+  /** Puts a version of the agent into the free slot and starts it; the steps behind are of the next start. Without digest there is no package for this machine. */
+  updateAgent: { layer: string; version: string; digest: Digest | undefined };
+  /** The new agent proves itself before anything is built on it. */
+  awaitAgent: { layer: string; version: string };
   ensureNamespace: { layer: string; namespace: string };
   applyObject: { layer: string; ref: ObjectRef; digest: Digest; reason: ApplyReason; adopt: boolean; createOnly: boolean; keep: boolean };
   /** Deletes exactly the incarnation that we made. */
@@ -83,6 +87,8 @@ const sentences: { [K in StepKind]: (args: StepArgs[K]) => string } = {
   activateImage: (s) => `let the next boot try image ${s.version}`,
   rebootHost: (s) => `reboot for ${s.cause.kind === 'image' ? `image ${s.cause.version}` : s.cause.words}`,
   lookForReboot: () => 'see whether a reboot is needed',
+  updateAgent: (s) => `update the agent to ${s.version}`,
+  awaitAgent: (s) => `wait until agent ${s.version} is healthy`,
   ensureNamespace: (s) => `ensure namespace ${s.namespace}`,
   applyObject: (s) => `apply ${s.ref.kind} ${s.ref.namespace === undefined ? '' : `${s.ref.namespace}/`}${s.ref.name} (${s.reason})`,
   pruneObject: (s) => `prune ${s.ref.kind} ${s.ref.namespace === undefined ? '' : `${s.ref.namespace}/`}${s.ref.name}`,

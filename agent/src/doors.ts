@@ -1,0 +1,56 @@
+import type { AgentArch } from '@groundplane/protocol/agent-package';
+import type { Agent } from './agent.ts';
+import type { DiskBlobs } from './blobs/disk.ts';
+import { startNeighbourDoor } from './blobs/neighbours.ts';
+import type { Clock } from './port/clock.ts';
+import { startMirror } from './registry/serve.ts';
+import type { Door } from './system/door.ts';
+
+export interface DoorsDeps {
+  agent: Pick<Agent, 'engine' | 'neighbours'>;
+  blobs: DiskBlobs;
+  architecture: AgentArch | undefined;
+  clock: Clock;
+  log: (text: string) => void;
+}
+
+/** A port, or `off`. */
+export const parsePort = (text: string): number | undefined => (/^\d{1,5}$/.test(text) && Number(text) < 65_536 ? Number(text) : undefined);
+
+export interface Doors {
+  mirrorPort: number | undefined;
+  blobPort: number | undefined;
+  close: () => Promise<void>;
+}
+
+/** The mirror for the container runtime and the door for neighbours. A port that is taken costs that door and not the agent. */
+export const openDoors = async (deps: DoorsDeps, ports: { mirror: string; neighbours: string }): Promise<Doors> => {
+  const { state } = deps.agent.engine;
+  const bundles = () =>
+    (['current', 'good', 'candidate'] as const).flatMap((slot) => {
+      const bundle = state.slot(slot)?.bundle;
+      return bundle === undefined ? [] : [bundle];
+    });
+  const open = async (name: string, text: string, start: (port: number) => Promise<Door>): Promise<Door | undefined> => {
+    const port = parsePort(text);
+    if (port === undefined) return undefined;
+    try {
+      return await start(port);
+    } catch (error) {
+      deps.log(`${name} cannot listen on port ${port}: ${error instanceof Error ? error.message : String(error)}. The agent goes on without it`);
+      return undefined;
+    }
+  };
+  const mirror = await open('the image mirror', ports.mirror, (port) => startMirror({ blobs: deps.blobs, architecture: deps.architecture, bundles }, port));
+  const door = await open('the door for neighbours', ports.neighbours, (port) =>
+    startNeighbourDoor({ clock: deps.clock, blobs: deps.blobs, known: deps.agent.neighbours }, { port, address: '::' }),
+  );
+  return {
+    mirrorPort: mirror?.port,
+    blobPort: door?.port,
+    close: async () => {
+      await mirror?.close();
+      await door?.close();
+    },
+  };
+};
