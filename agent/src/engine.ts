@@ -144,6 +144,7 @@ export const createEngine = (deps: EngineDeps) => {
   };
 
   const stager = createStager({
+    runningImage: deps.os?.runningImage,
     state,
     content: deps.content,
     blobs: deps.blobs,

@@ -114,7 +114,7 @@ const main = async (): Promise<void> => {
     openCluster: openFrom(values.kubeconfig),
     links: wanted.map((url) => linkFor(url, ticket.value.caPem)),
     content: (token) => httpContent(ticket.value.content, { token, caPem: ticket.value.caPem }),
-    blobs: (facts) => (blobs = openBlobs(values.data, { ticket: ticket.value, clock: systemClock, facts })),
+    blobs: (facts) => (blobs = openBlobs(values.data, { ticket: ticket.value, clock: systemClock, facts, otherBase: whole.parts.runningImage?.base })),
     architecture,
     slots:
       slot === undefined || architecture === undefined

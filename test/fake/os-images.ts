@@ -1,5 +1,5 @@
 import { fail, ok, type Failure, type Result } from '@groundplane/protocol/failure';
-import { compareImageVersions, osImageDigest, type OsImageManifest } from '@groundplane/protocol/os-image';
+import { compareImageVersions, osImageDigest, osImageFiles, type OsImageManifest } from '@groundplane/protocol/os-image';
 import type { ImageSlotState, ObservedImage } from '@groundplane/protocol/plan/os-image';
 import type { ImagePaths, OsImages } from '@groundplane/agent/port/os-images';
 
@@ -9,9 +9,15 @@ interface BootEntry {
   done: number;
 }
 
+interface FakeSlot {
+  version: string;
+  digest: string;
+  sizeBytes?: number;
+}
+
 /** Two slots and a boot partition; survives the processes that run on it. */
 export interface FakeImagesState {
-  slots: [{ version: string; digest: string } | undefined, { version: string; digest: string } | undefined];
+  slots: [FakeSlot | undefined, FakeSlot | undefined];
   running: 0 | 1;
   entries: Record<string, BootEntry>;
   keys: string[];
@@ -46,7 +52,7 @@ export const fakeImages = (state: FakeImagesState = firstImages(), bad = new Set
     const failure = faults.get(operation)?.shift();
     return Promise.resolve(failure === undefined ? work() : { ok: false, failure });
   };
-  const running = (): { version: string; digest: string } => state.slots[state.running] as { version: string; digest: string };
+  const running = (): FakeSlot => state.slots[state.running] as FakeSlot;
   const order = (): string[] =>
     Object.entries(state.entries)
       .filter(([version]) => state.slots.some((slot) => slot?.version === version))
@@ -106,12 +112,18 @@ export const fakeImages = (state: FakeImagesState = firstImages(), bad = new Set
             : {}),
         }),
       ),
+    files: () => Promise.resolve(new Map([['root.erofs', { path: `/slot/${state.running}`, sizeBytes: running().sizeBytes ?? 0 }]])),
+    digest: () => Promise.resolve(running().digest),
     stage: (manifest: OsImageManifest, paths: ImagePaths) =>
       run('stage', () => {
         if (paths.size !== 2) return fail('retry', 'content-missing', manifest.version, 'a file is missing');
         if (manifest.version === running().version) return fail('fatal', 'image-running', manifest.version, 'it runs');
         for (const version of Object.keys(state.entries)) if (version !== running().version) delete state.entries[version];
-        state.slots[state.running === 0 ? 1 : 0] = { version: manifest.version, digest: osImageDigest(manifest) };
+        state.slots[state.running === 0 ? 1 : 0] = {
+          version: manifest.version,
+          digest: osImageDigest(manifest),
+          sizeBytes: osImageFiles(manifest)[0]?.size ?? 0,
+        };
         log.push(`stage ${manifest.version}`);
         return ok(undefined);
       }),

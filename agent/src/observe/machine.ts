@@ -14,11 +14,13 @@ import type { Extensions } from '../port/extensions.ts';
 import type { Machine } from '../port/machine.ts';
 import type { OsImages } from '../port/os-images.ts';
 import type { State } from '../store/state.ts';
+import type { RunningImage } from './running-image.ts';
 
 /** What looks after the machine as a whole; each is absent where there is nothing of the kind. */
 export interface OsParts {
   machine?: Machine | undefined;
   images?: OsImages | undefined;
+  runningImage?: RunningImage | undefined;
   extensions?: Extensions | undefined;
 }
 

@@ -15,6 +15,10 @@ export interface OsImages {
   status(): Promise<Result<ObservedImage | undefined>>;
   /** Keys whose signature on a manifest counts, as the running image names them. */
   keys(): Promise<Result<readonly string[]>>;
+  /** Files of the running image by the name of `osImageFiles`, as far as they lie where they can be read. */
+  files(): Promise<ReadonlyMap<string, { path: string; sizeBytes: number }>>;
+  /** Digest of one of those; undefined when it cannot be read. */
+  digest(file: { path: string; sizeBytes: number }): Promise<string | undefined>;
   /** Writes the image to the slot that is free and reads it back. No boot takes it yet. */
   stage(manifest: OsImageManifest, paths: ImagePaths, signal: AbortSignal): Promise<Result<void>>;
   /** The next boot tries it, as often as the image says; then the one that runs now is taken up again. */

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { lastReboot, type OsParts } from '../observe/machine.ts';
+import { createRunningImage } from '../observe/running-image.ts';
 import type { Clock } from '../port/clock.ts';
 import type { OsImages } from '../port/os-images.ts';
 import type { AgentStore } from '../port/store.ts';
@@ -43,6 +44,7 @@ export const findOsParts = async (options: { root: string; systemctl: string; st
       machine: linuxMachine({ root, run: runCommand, systemctl: options.systemctl }),
       extensions: linuxExtensions({ root, run: runCommand }),
       images,
+      runningImage: createRunningImage(images),
     },
     watch: (life) => void (images === undefined ? undefined : watchImageHealth({ ...life, root, reboot })),
   };

@@ -149,8 +149,7 @@ const installAgent = async (tools: Tools, options: BuildOptions, work: string, r
   return done.ok ? ok(undefined) : done;
 };
 
-const moveTo = (file: BuiltFile, out: string): BuiltFile => {
-  const path = join(out, file.path.slice(file.path.lastIndexOf('/') + 1));
+const moveTo = (file: BuiltFile, path: string): BuiltFile => {
   rmSync(path, { force: true });
   renameSync(file.path, path);
   return { ...file, path };
@@ -194,8 +193,8 @@ const finish = async (
   const manifestPath = join(options.out, `${base}.json`);
   writeFileSync(manifestPath, `${JSON.stringify(image.manifest, undefined, 2)}\n`);
   return ok({
-    root: moveTo(image.root, options.out),
-    uki: moveTo(image.uki, options.out),
+    root: moveTo(image.root, join(options.out, `${base}.root.erofs`)),
+    uki: moveTo(image.uki, join(options.out, `${base}.efi`)),
     manifest: await describeFile(manifestPath),
     disk: options.makesDisk ? await describeFile(diskPath) : undefined,
   });

@@ -63,7 +63,7 @@ export const ensureBase = async (tools: Tools, wish: BaseWish, epoch: string, pr
   const wanted = [...packages, kernelPackage(wish.kernel, wish.arch), ...wish.more];
   const initrd = initrdEntries();
   const digest = createHash('sha256')
-    .update(JSON.stringify([2, suite, wish, wanted, initrd, epoch]))
+    .update(JSON.stringify([3, suite, wish, wanted, initrd, epoch]))
     .digest('hex')
     .slice(0, 16);
   const folder = join(imageCache(), `base-${wish.arch}-${digest}`);
@@ -83,7 +83,8 @@ export const ensureBase = async (tools: Tools, wish: BaseWish, epoch: string, pr
   progress('making its initrd');
   const built = await outputOf(
     tools.run(
-      ['chroot', '/mnt/root', 'update-initramfs', '-u', '-k', 'all'],
+      // The same files make the same initrd, so that a new version moves only what is new.
+      ['env', 'SOURCE_DATE_EPOCH=0', 'chroot', '/mnt/root', 'update-initramfs', '-u', '-k', 'all'],
       [
         { from: staging, to: '/mnt/root' },
         { from: '/proc', to: '/mnt/root/proc' },

@@ -134,6 +134,8 @@ export const raucImages = (options: RaucOptions): OsImages => {
       const description = await readDescription(options.root);
       return description.ok ? ok(description.value?.keys ?? []) : description;
     },
+    files: () => Promise.resolve(new Map()),
+    digest: () => Promise.resolve(undefined),
     stage: async (manifest, paths) => {
       const path = paths.get('image.raucb');
       const description = await readDescription(options.root);

@@ -1,4 +1,4 @@
-import { copyFile, link, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { copyFile, link, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { compareImageVersions, osImageLabel, type OsImageManifest } from '@groundplane/protocol/os-image';
@@ -7,6 +7,7 @@ import type { ImagePaths, OsImages } from '../../port/os-images.ts';
 import { lastWords } from '../command.ts';
 import { demotedName, parseEntries, runningHealth, slotState, type BootEntry } from './boot-entries.ts';
 import { readDescription, type ImageDescription } from './description.ts';
+import { digestOfRunning, erofsSize, type RunningFile } from './running-files.ts';
 import { digestOfPartition, readPartitions, systemDisk, type Partition, type Run } from './disk.ts';
 
 export interface SysupdateOptions {
@@ -158,6 +159,21 @@ export const sysupdateImages = (options: SysupdateOptions): OsImages => {
       const description = await readDescription(options.root);
       return description.ok ? ok(description.value?.keys ?? []) : description;
     },
+    files: async () => {
+      const seen = await look();
+      const found = new Map<string, RunningFile>();
+      if (!seen.ok || seen.value === undefined) return found;
+      const { description, partitions, entries } = seen.value;
+      const slot = partitions.find((item) => item.label === osImageLabel(description) && item.offset === 0);
+      const rootBytes = slot === undefined ? undefined : await erofsSize(slot.path);
+      if (slot !== undefined && rootBytes !== undefined && rootBytes <= slot.size) found.set('root.erofs', { path: slot.path, sizeBytes: rootBytes });
+      const entry = entries.find((item) => item.version === description.version);
+      const path = entry === undefined ? undefined : join(entriesFolder, entry.file);
+      const size = path === undefined ? undefined : (await stat(path).catch(() => undefined))?.size;
+      if (path !== undefined && size !== undefined) found.set('uki.efi', { path, sizeBytes: size });
+      return found;
+    },
+    digest: digestOfRunning,
     stage: async (manifest, paths: ImagePaths, signal) => {
       const seen = await mustLook();
       if (!seen.ok) return seen;
