@@ -36,7 +36,7 @@ const networkFiles = (config: UserData): FileToWrite[] => {
 const proxyFile = (config: UserData): FileToWrite[] => {
   const proxy = config.network?.proxy;
   if (proxy === undefined) return [];
-  const values = { HTTP_PROXY: proxy.http, HTTPS_PROXY: proxy.https, NO_PROXY: proxy.no.length === 0 ? undefined : proxy.no.join(',') };
+  const values = { HTTP_PROXY: proxy.http, HTTPS_PROXY: proxy.https, NO_PROXY: proxy.except.length === 0 ? undefined : proxy.except.join(',') };
   const words = Object.entries(values).flatMap(([name, value]) =>
     // In unit files % begins a specifier.
     value === undefined ? [] : [name, name.toLowerCase()].map((each) => `"${each}=${value.replaceAll('%', '%%')}"`),

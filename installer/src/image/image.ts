@@ -104,6 +104,9 @@ const makeErofs = (tools: Tools, wish: ImageWish, root: string, target: string):
         '-zlz4hc,12',
         // Clusters of 64 KiB: a change moves what is near it and not the whole file.
         '-C65536',
+        // Ends of files apart from the inodes: a new file moves the numbers in all inodes behind it, and what lies between them would have to come again. It halves an
+        // update of one package and costs a twelfth of size.
+        '-Enoinline_data',
         '-T0',
         `-U${uuidOf(osImageLabel(wish))}`,
         `--exclude-regex=^(${leftOut.join('|')})$`,

@@ -63,6 +63,9 @@ const takeUser: Take = (value, from, draft) => {
 const wordsOfLines = (value: unknown): string[] =>
   Array.isArray(value) ? value.flatMap((item) => textOf(item) ?? []) : (textOf(value) ?? '').split('\n').filter((line) => line.trim() !== '');
 
+/** Numbers of accounts differ between systems; in such files they are those of root. */
+const nameOrRoot = (text: string): string => (/^\d+$/.test(text) ? 'root' : text);
+
 const takeFile: Take = (value, from, draft) => {
   const encoding = textOf(own(value, 'encoding')) ?? '';
   const path = textOf(own(value, 'path'));
@@ -81,8 +84,8 @@ const takeFile: Take = (value, from, draft) => {
       content: textOf(own(value, 'content')) ?? '',
       // YAML reads 0644 as the number 420, and people mean what they wrote.
       ...(mode === undefined ? {} : { mode: typeof mode === 'number' ? mode.toString(8).padStart(4, '0') : mode }),
-      owner: /^\d+$/.test(owner) ? 'root' : owner,
-      group: textOf(own(value, 'group')) ?? (/^\d+$/.test(group) ? 'root' : group),
+      owner: nameOrRoot(owner),
+      group: nameOrRoot(textOf(own(value, 'group')) ?? group),
     },
     from,
   );
@@ -177,7 +180,7 @@ const siteRules: { [key: string]: Rule } = {
   network: {
     httpProxy: put('network.proxy.http'),
     httpsProxy: put('network.proxy.https'),
-    noProxy: (value, path, draft) => put('network.proxy.no')(wordsOf(value), path, draft),
+    noProxy: (value, path, draft) => put('network.proxy.except')(wordsOf(value), path, draft),
     nameserver: (value, path, draft) => put('network.dns')(wordsOf(value), path, draft),
     interfaces: takeInterfaces,
   },

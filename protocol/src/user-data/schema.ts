@@ -48,7 +48,13 @@ const networkSchema = z.strictObject({
     .refine((map) => Object.keys(map).length <= userDataLimits.interfaces, `names more than ${userDataLimits.interfaces} interfaces`)
     .default({}),
   dns: z.array(address).max(8).default([]),
-  proxy: z.strictObject({ http: proxyUrl.optional(), https: proxyUrl.optional(), no: z.array(oneLine(253)).max(100).default([]) }).optional(),
+  proxy: z
+    .strictObject({
+      http: proxyUrl.optional(),
+      https: proxyUrl.optional(),
+      /** Not `no`: YAML reads that as false. */ except: z.array(oneLine(253)).max(100).default([]),
+    })
+    .optional(),
 });
 
 export const userDataUserSchema = z.strictObject({
@@ -85,17 +91,10 @@ const mirrorSchema = z.strictObject({
   skipVerify: z.boolean().default(false),
 });
 
-const deviceSchema = z.union(
-  [
-    z.literal('auto'),
-    z
-      .string()
-      .max(255)
-      .regex(/^\/dev\/[A-Za-z0-9_./:-]+$/)
-      .refine((path) => !path.includes('..')),
-  ],
-  { error: 'must be a device like /dev/nvme0n1, or auto for the only disk besides the one that it starts from' },
-);
+const deviceSchema = z
+  .string()
+  .max(255)
+  .regex(/^(auto|\/dev\/(?!.*\.\.)[A-Za-z0-9_./:-]+)$/, 'must be a device like /dev/nvme0n1, or auto for the only disk besides the one that it starts from');
 
 export const userDataSchema = z.strictObject({
   /** The enrolment ticket, as `gp ticket create` prints it. Its file may lie beside the user data instead. */

@@ -1,6 +1,7 @@
 import { baseline } from './baseline.ts';
 import { boot } from './boot.ts';
+import { image } from './image.ts';
 import type { Scenario } from './scenario.ts';
 
 /** In the order in which they run: what the next ones rely on comes first. */
-export const scenarios: readonly Scenario[] = [boot, baseline];
+export const scenarios: readonly Scenario[] = [boot, baseline, image];

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import type { Result } from '@groundplane/protocol/failure';
 import { hostsCache } from '../../lab/hosts/cache.ts';
 import { ensureContent } from '../../lab/hosts/content.ts';
+import { ensureImages, ensureImageTools } from '../../lab/image-builds.ts';
 import { runEnclosed } from '../../lab/hosts/enclosure.ts';
 import { missingForHosts } from '../../lab/hosts/prerequisite.ts';
 import { ensureRoot } from '../../lab/hosts/root-file-system.ts';
@@ -32,6 +33,8 @@ const note = (line: string): void => void process.stderr.write(`${line}\n`);
 /** Each is made once and kept; nothing of it is made when no scenario of this run needs it. */
 const makers: { [Key in keyof Prepared]-?: (progress: (line: string) => void) => Promise<Result<Prepared[Key]>> } = {
   base: ensureRoot,
+  imageTools: ensureImageTools,
+  images: ensureImages,
   content: async (progress) => await ensureContent('v1.37.2', progress),
 };
 

@@ -6,6 +6,10 @@ export interface Prepared {
   base: string;
   /** Folder with the programs and images of the newest Kubernetes version; see `KubernetesContent`. */
   content: string;
+  /** Root file system with QEMU and the programs that build images. */
+  imageTools: string;
+  /** Folder with three versions of an operating system image; see `image-builds.ts`. */
+  images: string;
 }
 
 export interface ScenarioContext {
