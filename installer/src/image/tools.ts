@@ -17,7 +17,7 @@ const packages = [
 ].flatMap((line) => line.split(' '));
 
 /** Besides the packages of one processor: these boot and test images. */
-export const emulatorPackages = ['qemu-system-x86', 'ovmf'];
+export const emulatorPackages = ['qemu-system-x86', 'ovmf', 'binutils', 'busybox-static'];
 
 export const leftOut = ['/usr/share/man/*', '/usr/share/doc/*', '/usr/share/locale/*', '/usr/share/info/*', '/usr/share/lintian/*'];
 
