@@ -62,21 +62,17 @@ export const startMachine = async (options: MachineOptions): Promise<VirtualMach
   if (!existsSync(variables)) await copyFile(join(tools, 'usr/share/OVMF/OVMF_VARS_4M.fd'), variables);
   const before = existsSync(log) ? readFileSync(log, 'utf8').length : 0;
   const flash = (unit: number, file: string, more = ''): string[] => ['-drive', `if=pflash,format=raw,unit=${unit},file=${file}${more}`];
-  const argv = [
-    'qemu-system-x86_64',
-    ...['-machine', 'q35', '-accel', 'tcg,thread=multi,tb-size=256', '-cpu', 'Nehalem', '-smp', String(options.processors ?? 1), '-m', String(memoryMiB)],
-    ...['-display', 'none', '-no-user-config', '-nodefaults', '-monitor', 'none', '-device', 'virtio-rng-pci'],
-    ...flash(0, '/usr/share/OVMF/OVMF_CODE_4M.fd', ',readonly=on'),
-    ...flash(1, variables),
-    ...disks.flatMap((file, index) => [
-      '-drive',
-      `file=${file},format=raw,if=none,id=d${index},cache=unsafe`,
-      '-device',
-      `virtio-blk-pci,drive=d${index},serial=disk-${index},bootindex=${index + 1}`,
-    ]),
-    ...(options.hasNetwork === false ? ['-nic', 'none'] : ['-netdev', 'user,id=n0', '-device', 'virtio-net-pci,netdev=n0,romfile=']),
-    ...['-chardev', `file,id=serial,path=${log},append=on`, '-serial', 'chardev:serial'],
-  ];
+  const fixed = '-machine q35 -accel tcg,thread=multi,tb-size=256 -cpu Nehalem -display none -no-user-config -nodefaults -monitor none -device virtio-rng-pci';
+  const network = options.hasNetwork === false ? '-nic none' : '-netdev user,id=n0 -device virtio-net-pci,netdev=n0,romfile=';
+  const words = `${fixed} ${network} -smp ${options.processors ?? 1} -m ${memoryMiB} -serial chardev:serial`.split(' ');
+  const drives = disks.flatMap((file, index) => [
+    '-drive',
+    `file=${file},format=raw,if=none,id=d${index},cache=unsafe`,
+    '-device',
+    `virtio-blk-pci,drive=d${index},serial=disk-${index},bootindex=${index + 1}`,
+  ]);
+  const firmware = [...flash(0, '/usr/share/OVMF/OVMF_CODE_4M.fd', ',readonly=on'), ...flash(1, variables)];
+  const argv = ['qemu-system-x86_64', ...words, ...firmware, ...drives, '-chardev', `file,id=serial,path=${log},append=on`];
   const child: ChildProcess = spawn('nice', ['-n', '5', 'unshare', '--mount', '--propagation', 'private', 'sh', '-c', enter, 'sh', tools, folder, ...argv], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });

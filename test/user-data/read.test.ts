@@ -37,7 +37,7 @@ groundplane:
   files:
     - {path: /etc/motd, content: hello, mode: "0644"}
   sysctls: {vm.swappiness: 10}
-  install: {device: auto, then: poweroff}
+  install: {device: auto, end: poweroff}
 `;
 
 /** As Palette's installer has it, shortened: what has a meaning here, what has none, and what people get wrong there. */
@@ -97,7 +97,7 @@ describe('own user data', () => {
     expect(good(own)).toMatchObject({
       name: 'shop-17',
       network: { interfaces: { eth0: { addresses: ['10.0.0.17/24'] }, eth1: { dhcp: true } } },
-      install: { device: 'auto', then: 'poweroff' },
+      install: { device: 'auto', end: 'poweroff' },
       users: [{ shell: '/bin/bash' }],
       files: [{ owner: 'root', mode: '0644' }],
     });

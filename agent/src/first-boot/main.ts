@@ -74,7 +74,7 @@ const install = async (wish: NonNullable<UserData['install']>): Promise<void> =>
   });
   if (!told(done) || !done.ok) return;
   // A medium that is still in the machine would only start again.
-  const end = done.value === 'was-installed' ? 'poweroff' : wish.then;
+  const end = done.value === 'was-installed' ? 'poweroff' : wish.end;
   say(`${end === 'reboot' ? 'rebooting' : 'switching off'}; remove the medium`);
   await runCommand('systemctl', [end, '--no-block']);
 };

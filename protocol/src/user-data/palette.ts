@@ -108,9 +108,9 @@ const takeMappings: Take = (value, path, draft) => {
 };
 
 const takeInstallEnd =
-  (then: 'reboot' | 'poweroff'): Take =>
+  (end: 'reboot' | 'poweroff'): Take =>
   (value, from, draft) => {
-    if (value === true) draft.values.set('install.then', { value: then, from });
+    if (value === true) draft.values.set('install.end', { value: end, from });
   };
 
 const takeSysctl: Take = (value, path, draft) => {

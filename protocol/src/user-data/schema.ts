@@ -149,7 +149,7 @@ export const userDataSchema = z.strictObject({
     .record(z.string().regex(/^[a-z0-9_]+([./][A-Za-z0-9_*-]+)+$/, 'is no sysctl name like vm.swappiness'), z.union([oneLine(512), z.number()]))
     .default({}),
   /** Only when it starts from a medium: install to this disk, which loses everything, and then reboot or switch off. */
-  install: z.strictObject({ device: deviceSchema, then: z.enum(['reboot', 'poweroff']).default('reboot') }).optional(),
+  install: z.strictObject({ device: deviceSchema, end: z.enum(['reboot', 'poweroff']).default('reboot') }).optional(),
 });
 export type UserData = z.infer<typeof userDataSchema>;
 /** As it is written, before defaults. */

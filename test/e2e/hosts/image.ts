@@ -99,7 +99,9 @@ export const runImage = async (options: {
   try {
     const port = await freePort();
     await site.startHub({ port, args: ['--public-url', `http://${hubSeenFromMachine}:${port}`] });
-    await site.gpWith('correct horse battery staple\n', ['login', '--setup', site.setupLink(), '--name', 'admin', '--password-stdin']);
+    const link = site.setupLink().replace(hubSeenFromMachine, '127.0.0.1');
+    const login = await site.gpWith('correct horse battery staple\n', ['login', '--setup', link, '--name', 'admin', '--password-stdin']);
+    check(login.code === 0, 'the first administrator is made', login);
     const { ticket } = await json<{ ticket: string }>('ticket', 'create', 'appliances', '--auto-approve');
     const disk = await makeDisk(images, folder, ticket);
     for (const version of Object.values(imageVersions)) {
@@ -129,7 +131,7 @@ export const runImage = async (options: {
     };
     const isReady = (version: string) => (view: ClusterView) =>
       view.state === 'ready' &&
-      view.layers.every((layer) => layer.observed?.state === 'ready' && layer.isCurrent === true && view.spec.profiles[0]?.version === version);
+      view.layers.every((layer) => layer.observed?.state === 'ready' && layer.isCurrent && view.spec.profiles[0]?.version === version);
 
     await goes(imageVersions.first, isReady(imageVersions.first), 'converged on the image that it was flashed with');
     const step = async (name: string, run: () => Promise<unknown>): Promise<void> => {
