@@ -54,14 +54,35 @@ describe('planning an image', () => {
   test.each([
     ['it runs', '1.0', {}, {}, ['install layer base', 'write /etc/motd (new)', 'layer base is in place', 'generation 1 holds'], []],
     ['it is new', '1.1', {}, {}, ['install layer base', 'write image 1.1 to the free slot', 'let the next boot try image 1.1', 'reboot for image 1.1'], []],
-    ['it is staged', '1.1', { slots: [{ version: '1.1', state: 'staged' as const }] }, {}, ['install layer base', 'let the next boot try image 1.1', 'reboot for image 1.1'], []],
+    [
+      'it is staged',
+      '1.1',
+      { slots: [{ version: '1.1', state: 'staged' as const }] },
+      {},
+      ['install layer base', 'let the next boot try image 1.1', 'reboot for image 1.1'],
+      [],
+    ],
     ['the power went after activation', '1.1', { slots: [{ version: '1.1', state: 'next' as const }] }, {}, ['install layer base', 'reboot for image 1.1'], []],
-    ['it is kept from before', '1.1', { slots: [{ version: '1.1', state: 'kept' as const }] }, {}, ['install layer base', 'let the next boot try image 1.1', 'reboot for image 1.1'], []],
+    [
+      'it is kept from before',
+      '1.1',
+      { slots: [{ version: '1.1', state: 'kept' as const }] },
+      {},
+      ['install layer base', 'let the next boot try image 1.1', 'reboot for image 1.1'],
+      [],
+    ],
     ['it runs on trial', '1.1', { running: '1.1', health: 'trial' as const }, {}, ['install layer base'], ['retry image-trial']],
     ['it is bad and alone', '1.1', { running: '1.1', health: 'bad' as const }, {}, ['install layer base'], ['fatal image-unhealthy']],
     ['the host returned', '1.1', { slots: [{ version: '1.1', state: 'failed' as const }] }, tried, ['install layer base'], ['fatal image-returned']],
     ['it never came up', '1.1', { slots: [{ version: '1.1', state: 'next' as const }] }, tried, ['install layer base'], ['fatal image-not-started']],
-    ['it failed before this generation', '1.1', { slots: [{ version: '1.1', state: 'failed' as const }] }, {}, ['install layer base', 'write image 1.1 to the free slot', 'let the next boot try image 1.1', 'reboot for image 1.1'], []],
+    [
+      'it failed before this generation',
+      '1.1',
+      { slots: [{ version: '1.1', state: 'failed' as const }] },
+      {},
+      ['install layer base', 'write image 1.1 to the free slot', 'let the next boot try image 1.1', 'reboot for image 1.1'],
+      [],
+    ],
     ['the host has another image', '1.1', { name: 'other' }, {}, ['install layer base'], ['fatal image-foreign']],
     ['the host has another driver', '1.1', { driver: 'rauc' as const }, {}, ['install layer base'], ['fatal image-driver']],
   ])('%s', (_, version, seen, more, steps, blocked) => {
@@ -87,7 +108,8 @@ describe('planning an image', () => {
 });
 
 describe('when a reboot may be', () => {
-  const refusal = (reboot: OsReboot | undefined, wallMs: number, isAllowed = false) => rebootRefusal({ ...machine, wallMs, isAllowed }, reboot, 'layer os', 'purpose')?.code;
+  const refusal = (reboot: OsReboot | undefined, wallMs: number, isAllowed = false) =>
+    rebootRefusal({ ...machine, wallMs, isAllowed }, reboot, 'layer os', 'purpose')?.code;
   const night: OsReboot = { when: 'window', windows: [{ from: '22:00', to: '04:00', days: ['saturday'] }], timeZone: 'Europe/Berlin' };
 
   test.each([
@@ -111,7 +133,11 @@ describe('when a reboot may be', () => {
 });
 
 describe('what an OS layer may say', () => {
-  const errors = (input: object): string => osSpecSchema.safeParse(input).error?.issues.map((issue) => issue.message).join('; ') ?? '';
+  const errors = (input: object): string =>
+    osSpecSchema
+      .safeParse(input)
+      .error?.issues.map((issue) => issue.message)
+      .join('; ') ?? '';
 
   test('package mode is as before: its defaults and its digest do not change', () => {
     expect(osSpecSchema.parse({ files: [{ path: '/etc/a', content: 'b' }] })).toEqual({
@@ -137,7 +163,14 @@ describe('what an OS layer may say', () => {
     const file = { digest: digestBytes('x'), size: 1 };
     expect(osSpecSchema.safeParse({ extensions: [{ name: 'a', images: [file] }] }).success).toBe(true);
     expect(errors({ extensions: [{ name: 'a', images: [file, { ...file, architecture: 'x64' }] }] })).toContain('one image for every architecture');
-    expect(errors({ extensions: [{ name: 'a', images: [file] }, { name: 'a', images: [file] }] })).toContain('twice');
+    expect(
+      errors({
+        extensions: [
+          { name: 'a', images: [file] },
+          { name: 'a', images: [file] },
+        ],
+      }),
+    ).toContain('twice');
   });
 
   test('a name and a version fit into a partition label, to the last character', () => {
