@@ -25,7 +25,7 @@ const put = (name: string, content: string | Buffer): string => {
   writeFileSync(join(folder, name), content);
   return join(folder, name);
 };
-const image: ImageIdentity = { name: 'site', version: '1.0.0', arch: 'x64', keys: [`ed25519:${'A'.repeat(43)}`], sizes: defaultSizes };
+const image: ImageIdentity = { name: 'site', version: '1.0.0', arch: 'x64', keys: [`ed25519:${'A'.repeat(43)}`], sizes: defaultSizes, tries: 3 };
 
 /** A disk with one partition, as UEFI writes it. */
 const gptOf = (type: string, label: string, fields: { first?: bigint; last?: bigint; entrySize?: number; count?: number; table?: bigint } = {}): Buffer => {

@@ -56,6 +56,8 @@ const buildAll = async (folder: string, progress: (line: string) => void): Promi
     epoch: 'test',
     agentVersion: '0.1.0',
     sizes: defaultSizes,
+    // One is as good as three to see the way back, and a boot without help of hardware takes its time.
+    tries: 1,
   };
   const builds: BuildOptions[] = [
     { ...common, version: imageVersions.first, makesDisk: true },

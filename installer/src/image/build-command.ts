@@ -10,6 +10,7 @@ import { outputOf } from './command.ts';
 import { defaultSizes, type DiskSizes } from './disk-layout.ts';
 import { buildDisk, buildImage, describeFile, publicKeyOf, type BuiltFile, type BuiltImage, type ImageWish } from './image.ts';
 import { ensureBase, kernels, missingForArch, type Kernel } from './root.ts';
+import { triesDefault } from './transfers.ts';
 import { ensureTools, imageCache, missingForImages, type Tools } from './tools.ts';
 
 export const buildUsage = `npm run installer -- build      an operating system image: root image, boot entry, signed manifest, and a disk image to flash
@@ -25,6 +26,7 @@ export const buildUsage = `npm run installer -- build      an operating system i
   --command-line TEXT         more for the kernel
   --epoch TEXT                another text fetches packages anew; default: the month
   --slot MIB, --esp MIB       sizes of a slot (default 768) and of the boot partition (default 256); a disk keeps them for life
+  --tries N                   how often hosts with this image start a new one before they go back; default 3
   --no-disk                   no disk image; for updates`;
 
 export interface BuildOptions {
@@ -42,6 +44,7 @@ export interface BuildOptions {
   agentVersion: string;
   makesDisk: boolean;
   sizes: DiskSizes;
+  tries: number;
 }
 
 export interface ImageFiles {
@@ -73,6 +76,7 @@ const readOptions = (args: readonly string[], agentVersion: string, month: strin
       epoch: { type: 'string', default: month },
       slot: { type: 'string', default: String(defaultSizes.slot) },
       esp: { type: 'string', default: String(defaultSizes.esp) },
+      tries: { type: 'string', default: String(triesDefault) },
       'no-disk': { type: 'boolean', default: false },
     },
   });
@@ -100,6 +104,9 @@ const readOptions = (args: readonly string[], agentVersion: string, month: strin
       `--slot ${values.slot} --esp ${values.esp}`,
       'are whole numbers of MiB: a slot of 64 to 65536, a boot partition of 64 to 4096',
     );
+  const tries = Number(values.tries);
+  if (!Number.isInteger(tries) || tries < 1 || tries > 100)
+    return fail('fatal', 'option-invalid', `--tries ${values.tries}`, 'is a whole number from 1 to 100');
   let keyPem = '';
   try {
     keyPem = readFileSync(values.sign, 'utf8');
@@ -125,6 +132,7 @@ const readOptions = (args: readonly string[], agentVersion: string, month: strin
     agentVersion,
     makesDisk: !values['no-disk'],
     sizes: { ...defaultSizes, slot, esp },
+    tries,
   });
 };
 

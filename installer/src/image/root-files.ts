@@ -18,6 +18,8 @@ export interface ImageIdentity {
   /** Public keys whose images may replace this one. */
   keys: readonly string[];
   sizes: DiskSizes;
+  /** How often the images that replace this one are started before it is taken up again. */
+  tries: number;
 }
 
 const scripts = join(import.meta.dirname, '..', '..', 'image');
@@ -91,7 +93,7 @@ const units = (): RootEntry[] => [
   ),
   file('/usr/lib/systemd/system/emergency.service.d/groundplane.conf', '[Service]\nExecStartPre=-/usr/lib/groundplane/on-emergency.sh\n'),
   // A hung machine of a watchdog's hardware reboots; without that hardware nothing happens.
-  file('/usr/lib/systemd/system.conf.d/groundplane.conf', '[Manager]\nRuntimeWatchdogSec=60s\nRebootWatchdogSec=10min\n'),
+  file('/usr/lib/systemd/system.conf.d/groundplane.conf', '[Manager]\nRuntimeWatchdogSec=60s\nRebootWatchdogSec=10min\nDefaultDeviceTimeoutSec=5min\n'),
   file('/usr/lib/systemd/journald.conf.d/groundplane.conf', '[Journal]\nStorage=persistent\nSystemMaxUse=200M\n'),
   ...['systemd-networkd.service', 'systemd-resolved.service', 'systemd-timesyncd.service'].map((name) => wants('multi-user.target', name)),
   wants('sysinit.target', 'systemd-sysext.service'),
@@ -186,7 +188,7 @@ const installation = (image: ImageIdentity): RootEntry[] => [
 ];
 
 export const rootEntries = (image: ImageIdentity): RootEntry[] => {
-  const transfers = transferFiles({ name: image.name, incoming: '/var/lib/groundplane/os-image/incoming' });
+  const transfers = transferFiles({ name: image.name, incoming: '/var/lib/groundplane/os-image/incoming', tries: image.tries });
   return [
     ...identity(image),
     ...units(),

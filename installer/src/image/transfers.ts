@@ -6,16 +6,17 @@ export interface TransferPlaces {
   disk?: string;
   /** Absent: `/EFI/Linux` on the boot partition. */
   entries?: string;
+  /** How often a new image is started before the one before it is taken up again. */
+  tries?: number;
 }
 
-/** How often a new image is started before the one before it is taken up again. */
-export const bootTries = 3;
+export const triesDefault = 3;
 
 /**
  * Transfer files of systemd-sysupdate (sysupdate.d(5)) for the two parts of an image. Two folders and not one, since the root file system is written when it is
  * staged and the boot entry when it may be started.
  */
-export const transferFiles = ({ name, incoming, disk, entries }: TransferPlaces): { root: Record<string, string>; uki: Record<string, string> } => ({
+export const transferFiles = ({ name, incoming, disk, entries, tries }: TransferPlaces): { root: Record<string, string>; uki: Record<string, string> } => ({
   root: {
     '10-root.transfer': `[Transfer]
 ProtectVersion=%A
@@ -50,7 +51,7 @@ Type=regular-file
 Path=${entries ?? '/EFI/Linux'}
 ${entries === undefined ? 'PathRelativeTo=boot\n' : ''}MatchPattern=${name}_@v+@l-@d.efi ${name}_@v+@l.efi ${name}_@v.efi
 Mode=0444
-TriesLeft=${bootTries}
+TriesLeft=${tries ?? triesDefault}
 TriesDone=0
 InstancesMax=3
 `,

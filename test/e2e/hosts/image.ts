@@ -1,18 +1,34 @@
 import { createServer } from 'node:net';
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ClusterView, EventView, HostView } from '@groundplane/protocol/api/views';
 import { customizeCommand } from '@groundplane/installer/image/customize';
 import { flash } from '@groundplane/installer/flash/flash';
 import { imageName, imageVersions } from '../../lab/image-builds.ts';
 import { startMachine, type VirtualMachine } from '../../lab/virtual-machine.ts';
-import { createSite, until, type TestSite } from '../site.ts';
+import { createSite, type TestSite } from '../site.ts';
 import { check, secondsSince, type Scenario } from './scenario.ts';
 
 /** What a machine in QEMU calls the host of its user network. */
 const hubSeenFromMachine = '10.0.2.2';
 const hostName = 'appliance';
 const bootMs = 600_000;
+
+/** Each look is a whole `gp`, which on a machine that also emulates another one must be rare. */
+const until = async <T>(what: string, look: () => Promise<T | undefined>, timeoutMs: number): Promise<T> => {
+  let last = '';
+  for (const end = performance.now() + timeoutMs; ;) {
+    try {
+      const seen = await look();
+      if (seen !== undefined) return seen;
+    } catch (error) {
+      last = error instanceof Error ? error.message : String(error);
+    }
+    if (performance.now() > end) throw new Error(`${what}: not within ${timeoutMs / 1000} s ${last}`);
+    await delay(5_000);
+  }
+};
 
 const freePort = async (): Promise<number> => {
   const server = createServer();
