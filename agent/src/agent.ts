@@ -14,6 +14,7 @@ import type { KubernetesDeps } from './observe/distribution.ts';
 import type { Blobs } from './port/blobs.ts';
 import type { Clock } from './port/clock.ts';
 import type { ContentSource } from './port/content.ts';
+import type { OsParts } from './observe/machine.ts';
 import type { Host } from './port/host.ts';
 import type { Link } from './port/link.ts';
 import type { Random } from './port/random.ts';
@@ -35,6 +36,8 @@ export interface BlobFacts {
 export interface AgentDeps {
   store: AgentStore;
   host: Host;
+  /** What looks after the machine as a whole. */
+  os?: OsParts | undefined;
   openCluster: OpenCluster;
   links: readonly Link[];
   /** Given the function that knows the token of the current session. */
@@ -84,6 +87,9 @@ export const createAgent = (deps: AgentDeps): Agent => {
   const engine = createEngine({
     store,
     host: deps.host,
+    os: deps.os,
+    verify: deps.verify,
+    hasContact: () => late.session?.state().state === 'online',
     openCluster: deps.openCluster,
     content: deps.content(() => token),
     blobs: deps.blobs({

@@ -1,3 +1,4 @@
+import type { AgentArch } from '@groundplane/protocol/agent-package';
 import type { BundleLayer, Version } from '@groundplane/protocol/bundle';
 import { ok, type Result } from '@groundplane/protocol/failure';
 import { isForHost, targetLayers, type HostFacts, type ObservedKubernetes, type ObservedObject, type TargetLayer } from '@groundplane/protocol/plan/facts';
@@ -7,6 +8,8 @@ import { observeNodes } from './distribution/nodes.ts';
 import { memoryOf, observeDistribution, type KubernetesDeps } from './observe/distribution.ts';
 import { observeOs } from './observe/os.ts';
 import { createObjectView, type ObjectView } from './observe/packs.ts';
+import { observeMachine, type OsParts } from './observe/machine.ts';
+import type { Blobs } from './port/blobs.ts';
 import type { Clock } from './port/clock.ts';
 import type { Cluster } from './port/cluster.ts';
 import type { Host } from './port/host.ts';
@@ -38,9 +41,12 @@ const layersOf = (record: DesiredRecord): TargetLayer[] => {
 export const createFactFinder = (deps: {
   state: State;
   host: Host;
-  openCluster: OpenCluster;
-  clock: Clock;
   kubernetes: KubernetesDeps | undefined;
+  clock: Clock;
+  parts: OsParts;
+  architecture: AgentArch | undefined;
+  blobs: Pick<Blobs, 'path'>;
+  openCluster: OpenCluster;
   onChange: () => void;
   slots?: AgentSlots | undefined;
 }) => {
@@ -162,6 +168,13 @@ export const createFactFinder = (deps: {
     const distribution = await distributionFacts(record);
     if (!distribution.ok) return distribution;
     const applier = (record.desired.cluster?.applier ?? record.desired.detached !== true) && !(isCandidate() && lease.isElsewhere());
+    const machine = await observeMachine(
+      deps,
+      layers.map((item) => item.layer),
+      state.os(),
+    );
+    if (!machine.ok) return machine;
+    const { extensions, ...whole } = machine.value;
     const seen = await observeKubernetes(
       record,
       layers.map((item) => item.layer).filter((layer) => isForHost(layer, applier)),
@@ -172,7 +185,8 @@ export const createFactFinder = (deps: {
       records: state.layers(),
       ownedObjects: state.objects(),
       ownedOs: state.os(),
-      os: { ...os.value, agent: deps.slots?.running() },
+      os: { ...os.value, extensions, agent: deps.slots?.running() },
+      ...whole,
       kubernetes: seen.kubernetes,
       distribution: distribution.value,
       objects: seen.objects,

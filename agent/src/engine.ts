@@ -9,14 +9,17 @@ import type { HostFacts, Plan } from '@groundplane/protocol/plan/facts';
 import { waitingCodes } from '@groundplane/protocol/plan/distribution';
 import { planHost } from '@groundplane/protocol/plan/host';
 import { stepLayer, stepText, type Step } from '@groundplane/protocol/plan/steps';
+import type { Verify } from '@groundplane/protocol/trust';
 import { createFactFinder, type OpenCluster } from './engine-facts.ts';
 import { hostStatus } from './engine-status.ts';
 import { executeStep } from './execute/table.ts';
+import { verifySignature } from './identity/key.ts';
 import type { Outbox } from './link/outbox.ts';
 import { sealKeyOf, type KubernetesDeps } from './observe/distribution.ts';
 import type { Blobs } from './port/blobs.ts';
 import { sleep, type Clock } from './port/clock.ts';
 import type { ContentSource } from './port/content.ts';
+import { forgetReboot, type OsParts } from './observe/machine.ts';
 import type { Host } from './port/host.ts';
 import type { Random } from './port/random.ts';
 import type { AgentSlots } from './port/slots.ts';
@@ -40,6 +43,11 @@ export interface EngineDeps {
   outbox: Outbox;
   /** The means to bring Kubernetes up; absent where hosts only use one. */
   kubernetes?: KubernetesDeps | undefined;
+  /** What looks after the machine as a whole: boots, images, extensions. */
+  os?: OsParts | undefined;
+  verify?: Verify | undefined;
+  /** Whether the hub answers right now. */
+  hasContact?: (() => boolean) | undefined;
   /** Something is new in the outbox. `isUrgent`: a phase ended; otherwise it may wait for more. */
   onNews: (isUrgent: boolean) => void;
 }
@@ -93,11 +101,16 @@ export const createEngine = (deps: EngineDeps) => {
   let phase: HostStatus['phase'] | undefined;
 
   const wake = (): void => wakeUp.resolve();
+  const parts = deps.os ?? {};
+  const stop = new AbortController();
   const finder = createFactFinder({
     state,
     host: deps.host,
-    openCluster: deps.openCluster,
     clock,
+    parts,
+    architecture: deps.architecture,
+    blobs: deps.blobs,
+    openCluster: deps.openCluster,
     kubernetes: deps.kubernetes,
     onChange: wake,
     slots: deps.slots,
@@ -139,6 +152,7 @@ export const createEngine = (deps: EngineDeps) => {
   };
 
   const stager = createStager({
+    runningImage: deps.os?.runningImage,
     state,
     content: deps.content,
     blobs: deps.blobs,
@@ -167,6 +181,12 @@ export const createEngine = (deps: EngineDeps) => {
       clock,
       target,
       signal,
+      stop: stop.signal,
+      machine: parts.machine,
+      extensions: parts.extensions,
+      images: parts.images,
+      verify: deps.verify ?? verifySignature,
+      hasContact: deps.hasContact ?? (() => false),
       event: (raised) => event({ ...raised, generation: target.version.generation }),
     });
     const ended = { ...row, seq: begun.seq };
@@ -237,6 +257,9 @@ export const createEngine = (deps: EngineDeps) => {
       outcome = await execute(target, plan, supersede.signal);
       await finder.save();
       step = undefined;
+      // What can never be is no waiting: the host returned from an image, say.
+      const hopeless = outcome === 'settled' ? plan.blocked.find((item) => item.failure.kind === 'fatal') : undefined;
+      if (hopeless !== undefined) outcome = hopeless;
     } else {
       // What cannot even be looked at (a link where a file should be) fails a new generation as surely as a step does.
       outcome = { failure: gathered.failure, layer: undefined };
@@ -278,7 +301,14 @@ export const createEngine = (deps: EngineDeps) => {
   };
 
   const run = async (signal: AbortSignal): Promise<void> => {
-    signal.addEventListener('abort', () => supersede.abort(), { once: true });
+    signal.addEventListener(
+      'abort',
+      () => {
+        supersede.abort();
+        stop.abort();
+      },
+      { once: true },
+    );
     await tellInfo();
     void finder.runLease(signal);
     let failures = 0;
@@ -341,7 +371,7 @@ export const createEngine = (deps: EngineDeps) => {
     const failed = poisonOf();
     if (failed === undefined || failed.version.digest !== version.digest) return;
     deps.slots?.forgive();
-    state.commit([writes.noPoison(version.generation), { table: 'kv', key: 'failed', value: null }]);
+    state.commit([writes.noPoison(version.generation), { table: 'kv', key: 'failed', value: null }, forgetReboot]);
     trouble = undefined;
     wake();
   };

@@ -33,6 +33,7 @@ import { bootId, hostAddress, serialNumber, siteAddresses, systemInfo } from './
 import { linuxHost } from './system/linux.ts';
 import { homeOf, machineArch, systemSlots } from './system/slot-install.ts';
 import { createNotifier } from './system/notify.ts';
+import { findOsParts, type WholeMachine } from './system/os-parts.ts';
 import { findPackages } from './system/packages/find.ts';
 import { systemTools } from './system/tools.ts';
 import { systemRandom } from './system/random.ts';
@@ -118,12 +119,14 @@ const main = async (): Promise<void> => {
   const slot = slotFrom(process.env);
   const store = openSqliteStore(join(values.data, 'agent.db'));
   const host = linuxHost({ root: values.root, sysctlRoot: values.sysctl, systemctl: values.systemctl, info, packages: await findPackages(values.root) });
+  const whole = await findOsParts({ root: values.root, systemctl: values.systemctl, store });
   const restart = new AbortController();
   const late: { blobPort?: number | undefined } = {};
   let blobs: DiskBlobs | undefined;
   const architecture = machineArch(process.arch);
   const agent = createAgent({
     store,
+    os: whole.parts,
     host: {
       ...host,
       info: () => Promise.resolve({ ...info, addresses: siteAddresses(), ...late }),
@@ -132,7 +135,7 @@ const main = async (): Promise<void> => {
     links: wanted.map((url) => linkFor(url, ticket.value.caPem)),
     content: (token) => httpContent(ticket.value.content, { token, caPem: ticket.value.caPem }),
     kubernetes: meansFor(architecture),
-    blobs: (facts) => (blobs = openBlobs(values.data, { ticket: ticket.value, clock: systemClock, facts })),
+    blobs: (facts) => (blobs = openBlobs(values.data, { ticket: ticket.value, clock: systemClock, facts, otherBase: whole.parts.runningImage?.base })),
     architecture,
     slots:
       slot === undefined || architecture === undefined
@@ -150,7 +153,7 @@ const main = async (): Promise<void> => {
   if (slot !== undefined) forgetSlotNews(slot);
   const around = await openAround({ values, agent, blobs, store, host, architecture, key: key.value, ticket: ticket.value, info });
   late.blobPort = around.blobPort;
-  await runUntilTold(agent, slot, restart.signal);
+  await runUntilTold(agent, slot, whole, restart.signal);
   await around.close();
   store.close();
   process.exit(0);
@@ -213,7 +216,7 @@ const runCommandLine = async (words: readonly string[], data: string, localPort:
 };
 
 /** Tells systemd and launch.sh how it goes, until somebody asks it to stop. */
-const runUntilTold = async (agent: Agent, slot: Slot | undefined, restart: AbortSignal): Promise<void> => {
+const runUntilTold = async (agent: Agent, slot: Slot | undefined, whole: WholeMachine, restart: AbortSignal): Promise<void> => {
   const stop = new AbortController();
   restart.addEventListener('abort', () => stop.abort(), { once: true });
   const notifier = createNotifier(process.env, systemClock);
@@ -221,8 +224,9 @@ const runUntilTold = async (agent: Agent, slot: Slot | undefined, restart: Abort
   process.once('SIGINT', () => stop.abort());
   process.once('SIGTERM', () => stop.abort());
   await notifier.ready();
-  if (slot !== undefined)
-    void watchHealth(slot, { clock: systemClock, hasContact: () => ['online', 'lobby'].includes(agent.session.state().state), signal: stop.signal });
+  const life = { clock: systemClock, hasContact: () => ['online', 'lobby'].includes(agent.session.state().state), signal: stop.signal };
+  if (slot !== undefined) void watchHealth(slot, life);
+  whole.watch(life);
   await agent.run(stop.signal);
   notifier.close();
 };

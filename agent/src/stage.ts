@@ -6,6 +6,7 @@ import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { limits } from '@groundplane/protocol/limits';
 import type { HostStatus } from '@groundplane/protocol/observed';
 import { patchBase } from './link/patch.ts';
+import type { RunningImage } from './observe/running-image.ts';
 import type { Blobs } from './port/blobs.ts';
 import type { Clock } from './port/clock.ts';
 import type { ContentSource } from './port/content.ts';
@@ -18,6 +19,8 @@ export interface StageDeps {
   /** Undefined on a machine that agents are not built for: it takes content of every architecture. */
   architecture: AgentArch | undefined;
   clock: Pick<Clock, 'monotonicMs'>;
+  /** Content that this machine runs from need not come. */
+  runningImage?: RunningImage | undefined;
   /** Large content came, or could not come: look again. */
   onChange: () => void;
   /** Noticeable progress, for reports. */
@@ -106,8 +109,8 @@ export const createStager = (deps: StageDeps) => {
     let [total, here] = [0, 0];
     for (const [digest, item] of largeBlobs(candidate.bundle, deps.architecture)) {
       total += item.size;
-      if ((await blobs.path(digest)) === undefined) missing.push(item);
-      else here += item.size;
+      if ((await blobs.path(digest)) !== undefined || (await deps.runningImage?.holds(item)) === true) here += item.size;
+      else missing.push(item);
     }
     if (missing.length === 0) return ok(undefined);
     const bases = before?.bundle === undefined ? new Map<Digest, Digest>() : largeBases(before.bundle, candidate.bundle);

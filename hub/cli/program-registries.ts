@@ -77,6 +77,14 @@ const profiles = (program: Command, act: Act): void => {
     );
 };
 
+const images = (program: Command, act: Act): void => {
+  parentOf(program, 'image', 'images of whole operating systems')
+    .command('upload')
+    .description('bring an image of `installer build` into the hub, and print what a profile says')
+    .argument('<manifest...>', 'NAME_VERSION-ARCH.json, with its files beside it')
+    .action((files: string[]) => act(async (context) => (await import('./commands/image-commands.ts')).uploadImage(context, files)));
+};
+
 const agents = (program: Command, act: Act): void => {
   parentOf(program, 'agent', 'packages of the agent')
     .command('upload')
@@ -215,4 +223,5 @@ export const registries = (program: Command, act: Act): void => {
   profiles(program, act);
   media(program, act);
   agents(program, act);
+  images(program, act);
 };

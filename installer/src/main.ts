@@ -5,6 +5,8 @@ import { agentArchs, type AgentArch } from '@groundplane/protocol/agent-package'
 import { fail, ok, type Failure, type Result } from '@groundplane/protocol/failure';
 import { buildAll } from './build.ts';
 import { flash } from './flash/flash.ts';
+import { buildCommand, buildUsage } from './image/build-command.ts';
+import { customizeCommand, customizeUsage, userDataCommand } from './image/customize.ts';
 import { buildAgentPackages } from './package.ts';
 import { installBySsh } from './remote.ts';
 import { prepareStick } from './stick.ts';
@@ -27,7 +29,9 @@ npm run installer -- flash IMAGE DEVICE|FILE
                               writes a disk image (plain, .zst or .gz), reads it back, and reports in lines of JSON
   --yes                       what is on the device may be lost
   --yes-partition             DEVICE may be a partition
-  --sha256 HEX                digest of the image file`;
+  --sha256 HEX                digest of the image file
+${buildUsage}
+${customizeUsage}`;
 
 const isArch = (text: string): text is AgentArch => (agentArchs as readonly string[]).includes(text);
 
@@ -144,12 +148,29 @@ const flashCommand = async (args: readonly string[]): Promise<void> => {
   return stopWith(`${done.failure.element}: ${done.failure.message}`, 1);
 };
 
+/** Runs a command that reports in lines of JSON; a failure is a line too, and the words of standard error. */
+const inLines = async (run: (line: (value: object) => void) => Promise<Result<void>>): Promise<void> => {
+  const line = (value: object): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
+  const done = await run(line);
+  if (done.ok) return;
+  line({ event: 'error', ...done.failure });
+  return stopWith(`${done.failure.element}: ${done.failure.message}`, 1);
+};
+
+const userData = (args: readonly string[]): void => {
+  const checked = userDataCommand(args, (text) => void process.stdout.write(`${text}\n`));
+  if (!checked.ok) stopWith(`${checked.failure.element}: ${checked.failure.message}`, 1);
+};
+
 const main = async (): Promise<void> => {
   const [command, ...args] = process.argv.slice(2);
   if (command === undefined) return await buildAll();
   if (command === 'agent') return await agent(args);
   if (command === 'media') return await media(args);
   if (command === 'flash') return await flashCommand(args);
+  if (command === 'build') return await inLines((line) => buildCommand(args, sourceVersion(), line));
+  if (command === 'customize') return await inLines((line) => customizeCommand(args, line));
+  if (command === 'user-data') return userData(args);
   return stopWith(command === 'help' || command === '--help' ? usage : `unknown command ${command}\n${usage}`, command.endsWith('help') ? 0 : 2);
 };
 

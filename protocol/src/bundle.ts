@@ -6,6 +6,8 @@ import { agentArchs, type AgentArch } from './agent-package.ts';
 import { layerKinds } from './layer.ts';
 import { objectRefSchema } from './kubernetes.ts';
 import { limits } from './limits.ts';
+import { signedOsImageSchema } from './os-image.ts';
+import { osExtensionSchema, osRebootSchema } from './os-spec.ts';
 import { transferSchema } from './transfer.ts';
 
 const blob = { digest: digestSchema, size: z.int().min(0) };
@@ -72,6 +74,10 @@ export const bundleOsSchema = z.object({
   packages: z.array(z.object({ name: z.string(), version: z.string().optional() })).optional(),
   modules: z.array(z.string()).optional(),
   users: z.array(z.object({ name: z.string(), groups: z.array(z.string()), shell: z.string() })).optional(),
+  /** Image mode: the signed manifests of one version. Their files are among the layer's blobs. */
+  image: z.array(signedOsImageSchema).min(1).optional(),
+  extensions: z.array(osExtensionSchema).optional(),
+  reboot: osRebootSchema.optional(),
   /** The packages lie among the layer's blobs. */
   agent: z.object({ version: z.string().max(64), packages: z.object({ x64: z.object(blob).optional(), arm64: z.object(blob).optional() }) }).optional(),
 });

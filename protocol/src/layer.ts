@@ -1,106 +1,12 @@
 import { z } from 'zod';
-import { agentVersionSchema } from './agent-package.ts';
 import { digestSchema } from './digest.ts';
 import { managedDistributions, managedKubernetesSchema } from './distribution/spec.ts';
 import { limits } from './limits.ts';
 import { nameSchema } from './ids.ts';
+import { absolutePath, osSpecSchema, textContent } from './os-spec.ts';
 
 export const layerKinds = ['os', 'kubernetes', 'network', 'storage', 'addon'] as const;
 export type LayerKind = (typeof layerKinds)[number];
-
-const absolutePath = z
-  .string()
-  .max(4096)
-  .regex(/^\/[^\0]*[^/\0]$/, 'must be an absolute path of a file')
-  .refine((path) => !path.split('/').some((part) => part === '..' || part === '.'), 'must not contain . or .. segments');
-const fileMode = z.string().regex(/^0?[0-7]{3,4}$/, 'must be an octal mode like 0644');
-const accountName = z.string().regex(/^[a-z_][-a-z0-9_]{0,31}$/, 'not a user or group name');
-const unitName = z
-  .string()
-  .max(255)
-  .regex(/^[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|path|mount|target)$/, 'must be a systemd unit name like web.service');
-const textContent = z.string().max(limits.objectBytes);
-
-/** A file of the OS layer. The content is text; its digest is what the agent compares. */
-export const osFileSchema = z.strictObject({
-  path: absolutePath,
-  content: textContent,
-  mode: fileMode.default('0644'),
-  owner: accountName.default('root'),
-  group: accountName.default('root'),
-});
-
-export const osUnitSchema = z.strictObject({
-  name: unitName,
-  /** Absent for a unit that the distribution brings. */
-  content: textContent.optional(),
-  enabled: z.boolean().default(true),
-  active: z.boolean().default(true),
-  dropIns: z
-    .array(z.strictObject({ name: z.string().regex(/^[A-Za-z0-9_.-]+\.conf$/, 'must end with .conf'), content: textContent }))
-    .max(20)
-    .default([]),
-});
-
-/** Names of Debian, RPM and SUSE packages; with an architecture where the distribution has several (`libc6:arm64`). */
-const packageName = z
-  .string()
-  .max(200)
-  .regex(/^[A-Za-z0-9][A-Za-z0-9+._-]*(:[a-z0-9]+)?$/, 'not a package name');
-
-export const osPackageSchema = z.strictObject({
-  name: packageName,
-  /** Exactly this version, held so that nobody else upgrades it. Absent: any version, installed when missing. */
-  version: z
-    .string()
-    .max(200)
-    .regex(/^[A-Za-z0-9][A-Za-z0-9.+:~_^-]*$/, 'not a package version')
-    .optional(),
-});
-
-const sshKey = z
-  .string()
-  .max(16_384)
-  .regex(/^[^\n\r]+$/, 'must be one line, as in authorized_keys');
-
-export const osUserSchema = z.strictObject({
-  name: accountName,
-  groups: z.array(accountName).max(50).default([]),
-  shell: absolutePath.default('/bin/bash'),
-  /** Lines of authorized_keys. They replace what is there. */
-  sshKeys: z.array(sshKey).max(100).default([]),
-});
-
-const moduleName = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'not the name of a kernel module');
-
-const agentPackageRef = z.strictObject({ digest: digestSchema, size: z.int().min(1).max(limits.agentPackageBytes) });
-
-/** The version of the agent that runs on the host. `gp agent upload` brings packages into the hub and prints this. */
-export const osAgentSchema = z
-  .strictObject({
-    version: agentVersionSchema,
-    /** The package for each architecture of the hosts. */
-    packages: z.strictObject({ x64: agentPackageRef.optional(), arm64: agentPackageRef.optional() }),
-  })
-  .refine((agent) => Object.values(agent.packages).some((item) => item !== undefined), 'names no package; `gp agent upload FILE` prints what to write here');
-
-/** OS layer in package mode: what an existing Linux host gets, without owning the whole image. */
-export const osSpecSchema = z.strictObject({
-  mode: z.literal('package', { error: 'the OS layer knows the mode "package"' }).default('package'),
-  files: z.array(osFileSchema).max(500).default([]),
-  sysctls: z
-    .record(z.string().regex(/^[a-z0-9_]+([./][A-Za-z0-9_*-]+)+$/, 'not a sysctl name like vm.swappiness'), z.union([z.string().max(512), z.number()]))
-    .default({}),
-  units: z.array(osUnitSchema).max(100).default([]),
-  /** Packages of the distribution, pinned where a version is given. */
-  packages: z.array(osPackageSchema).max(500).optional(),
-  /** Kernel modules, loaded now and at each boot. */
-  modules: z.array(moduleName).max(100).optional(),
-  /** Accounts that the host must have. The password stays locked; people come by key. */
-  users: z.array(osUserSchema).max(100).optional(),
-  /** Absent: the agent stays as it is. */
-  agent: osAgentSchema.optional(),
-});
 
 /** A cluster that is already there, through a kubeconfig on the host. */
 const existingKubernetesSchema = z.strictObject({
@@ -232,7 +138,6 @@ export const layerSchema = z
     }
   });
 export type Layer = z.infer<typeof layerSchema>;
-export type OsSpec = z.infer<typeof osSpecSchema>;
 export type HelmSpec = z.infer<typeof helmSpecSchema>;
 export type PackSpec = z.infer<typeof packSpecSchema>;
 export type ZarfSpec = z.infer<typeof zarfSpecSchema>;

@@ -39,6 +39,8 @@ export const limits = {
   /** One file of an agent package, bytes: Node itself is 150 MB. */
   agentFileBytes: 512 * 1024 * 1024,
   agentPackageFiles: 256,
+  /** One file of an OS image or a system extension. */
+  osImageBytes: 8 * 1024 * 1024 * 1024,
   agentPackageBytes: 256 * 1024 * 1024,
   /** One file of large content: an image of a whole disk. Larger ones have no list of chunks either. */
   largeBlobBytes: 16 * 1024 * 1024 * 1024,

@@ -78,8 +78,9 @@ export const createSite = () => {
       if (result.code !== 0) throw new Error(`gp ${args.join(' ')} ended with ${result.code}: ${result.stderr}${result.stdout}`);
       return result.stdout;
     },
-    startHub: async (): Promise<string> => {
-      hub = startChild(join(root, 'hub/src/main.ts'), ['--data', join(folder, 'hub'), '--port', String(port)], {
+    startHub: async (options: { port?: number; args?: readonly string[] } = {}): Promise<string> => {
+      port = options.port ?? port;
+      hub = startChild(join(root, 'hub/src/main.ts'), ['--data', join(folder, 'hub'), '--port', String(port), ...(options.args ?? [])], {
         onError: (text) => void logs.push(`hub: ${text}`),
       });
       const ready = await hub.ready;

@@ -257,6 +257,12 @@ const effects: Effects = {
       if (!('user' in before) || before.user === 'absent') world.users.delete(step.user);
       else world.users.set(step.user, { ...world.users.get(step.user), ...before.user });
     }),
+  setExtensions: () => undefined,
+  restoreExtensions: () => undefined,
+  stageImage: () => undefined,
+  activateImage: () => undefined,
+  rebootHost: () => undefined,
+  lookForReboot: () => undefined,
   ensureNamespace: (world, step) => {
     const ref = namespaceRef(step.namespace);
     if (world.live.has(refKey(ref)) && !world.owned.has(refKey(ref))) return;

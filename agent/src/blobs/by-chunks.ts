@@ -14,6 +14,13 @@ const makeHasher = (): Hasher => {
   return { update: (bytes) => void hash.update(bytes), hex: () => hash.digest('hex') };
 };
 
+/** An older version of a blob. */
+export interface BaseFile {
+  path: string;
+  /** Of a partition the part that counts; absent: the whole file. */
+  sizeBytes?: number | undefined;
+}
+
 export const canChunk = (sizeBytes: number): boolean => sizeBytes > chunkedBytesMin && sizeBytes <= chunkedBytesMax;
 
 /** Failures of our own disk are told apart from those of the source. */
@@ -41,7 +48,7 @@ async function* rangeOf(source: BlobSource, request: BlobRequest, offset: number
  */
 export const fetchByChunks = async (
   request: BlobRequest,
-  files: { base: string; target: string },
+  files: { base: BaseFile; target: string },
   source: BlobSource,
   pace: Pace,
   signal: AbortSignal,
@@ -51,7 +58,7 @@ export const fetchByChunks = async (
   const bytes = await source.chunks?.(digest, sizeBytes, signal).catch(() => undefined);
   const list = bytes === undefined ? undefined : readChunkList(bytes, sizeBytes, digest);
   if (list?.ok !== true) return undefined;
-  const old = await open(files.base, 'r').catch(() => undefined);
+  const old = await open(files.base.path, 'r').catch(() => undefined);
   if (old === undefined) return undefined;
   const target = await open(files.target, 'a').then(async (made) => {
     await made.close();
@@ -64,7 +71,7 @@ export const fetchByChunks = async (
   };
   try {
     const made = await assembleChunks(digest, sizeBytes, list.value, {
-      old: { size: (await old.stat()).size, read: (offset, size) => onDisk(() => read(old, offset, size), element) },
+      old: { size: files.base.sizeBytes ?? (await old.stat()).size, read: (offset, size) => onDisk(() => read(old, offset, size), element) },
       target: {
         read: (offset, size) => onDisk(() => read(target, offset, size), element),
         write: (offset, data) =>

@@ -7,7 +7,7 @@ import { limits } from '@groundplane/protocol/limits';
 import type { BlobRequest, Blobs, BlobSource } from '../port/blobs.ts';
 import type { Clock } from '../port/clock.ts';
 import { diskFailure } from '../system/disk-failure.ts';
-import { canChunk, fetchByChunks } from './by-chunks.ts';
+import { canChunk, fetchByChunks, type BaseFile } from './by-chunks.ts';
 import { blobLimits } from './limits.ts';
 import type { Pace } from './pace.ts';
 import { dropPartial, openPartial, sizeOf, type Partial } from './partial.ts';
@@ -19,6 +19,8 @@ export interface DiskBlobsDeps {
   sources: (digest: Digest) => readonly BlobSource[];
   pace: Pace;
   clock: Clock;
+  /** An older version of what has this name, outside of the folder: the system that runs. */
+  otherBase?: ((name: string) => Promise<BaseFile | undefined>) | undefined;
   /** Bytes that must stay free. */
   reserveBytes?: number;
 }
@@ -130,6 +132,12 @@ export const diskBlobs = (deps: DiskBlobsDeps): DiskBlobs => {
     return fail('retry', 'content-wrong', element, `no place gives bytes with the digest ${digest}`);
   };
 
+  /** The version before of the same thing: a blob of ours, or what the machine runs from. */
+  const baseOf = async ({ base, name = '' }: BlobRequest): Promise<BaseFile | undefined> => {
+    const held = base === undefined ? undefined : await path(base);
+    return held === undefined ? deps.otherBase?.(name) : { path: held };
+  };
+
   const bring = async (request: BlobRequest, signal: AbortSignal): Promise<Result<string>> => {
     const { digest, sizeBytes } = request;
     const element = request.name ?? digest;
@@ -142,7 +150,7 @@ export const diskBlobs = (deps: DiskBlobsDeps): DiskBlobs => {
     const fits = await room(element, Math.max(0, sizeBytes - have));
     if (!fits.ok) return fits;
     const sources = deps.sources(digest).filter((source) => isTrusted(source, digest));
-    const base = request.base === undefined || !canChunk(sizeBytes) ? undefined : await path(request.base);
+    const base = canChunk(sizeBytes) ? await baseOf(request) : undefined;
     const isHalfHere = ((await sizeOf(partialOf(digest))) ?? 0) * 2 > sizeBytes;
     const near = sources.filter((source) => !source.isMetered);
     const far = sources.filter((source) => source.isMetered);

@@ -2,13 +2,16 @@ import { join } from 'node:path';
 import type { BlobFacts } from '../agent.ts';
 import type { EnrolmentTicket } from '../identity/ticket.ts';
 import type { Clock } from '../port/clock.ts';
-import { diskBlobs, type DiskBlobs } from './disk.ts';
+import { diskBlobs, type DiskBlobs, type DiskBlobsDeps } from './disk.ts';
 import { hubBlobSource } from './http-source.ts';
 import { createNeighbourSources } from './neighbours.ts';
 import { createPace } from './pace.ts';
 
 /** The place of large content of a real host: under its data folder, filled from where it is nearest. */
-export const openBlobs = (data: string, deps: { ticket: EnrolmentTicket; clock: Clock; facts: BlobFacts }): DiskBlobs => {
+export const openBlobs = (
+  data: string,
+  deps: { ticket: EnrolmentTicket; clock: Clock; facts: BlobFacts; otherBase?: DiskBlobsDeps['otherBase'] },
+): DiskBlobs => {
   const { ticket, clock, facts } = deps;
   const hub = hubBlobSource(ticket.content, { token: facts.token, caPem: ticket.caPem });
   const neighbours = createNeighbourSources({ clock, known: facts.neighbours, self: facts.self });
@@ -17,5 +20,6 @@ export const openBlobs = (data: string, deps: { ticket: EnrolmentTicket; clock: 
     sources: (digest) => [...neighbours(digest), hub],
     pace: createPace({ clock, transfer: facts.transfer, hubTime: facts.hubTime }),
     clock,
+    otherBase: deps.otherBase,
   });
 };

@@ -21,10 +21,13 @@ import {
 } from './kubernetes.ts';
 import { beginLayer, commit, finishLayer, forgetLayer, relabelLayer } from './layers.ts';
 import { reloadUnits, restoreFile, restoreSysctl, restoreUnit, setSysctl, setUnit, writeFile } from './os.ts';
+import { restoreExtensions, setExtensions } from './os-extensions.ts';
+import { activateImage, stageImage } from './os-image.ts';
 import { loadModule, restoreModule, restoreUser, setUser } from './os-accounts.ts';
 import { restorePackages, setPackages } from './os-packages.ts';
 import { applyObject, ensureNamespace, pruneObject, releaseObject } from './packs.ts';
 import { awaitReady } from './readiness.ts';
+import { lookForReboot, rebootHost } from './reboot.ts';
 
 /** Who does which step. The type asks for every step there is. */
 const executors: { [K in StepKind]: Executor<K> } = {
@@ -58,6 +61,12 @@ const executors: { [K in StepKind]: Executor<K> } = {
   removeNode,
   giveTurn,
   endTurn,
+  setExtensions,
+  restoreExtensions,
+  stageImage,
+  activateImage,
+  rebootHost,
+  lookForReboot,
   updateAgent,
   awaitAgent,
   ensureNamespace,

@@ -21,6 +21,7 @@ export const observeOs = async (host: Host, layers: readonly BundleLayer[], owne
     package: new Set(),
     module: new Set(),
     user: new Set(),
+    extension: new Set(),
   };
   for (const item of owned) keys[item.kind].add(item.key);
   for (const { os } of layers) {

@@ -33,7 +33,9 @@ export type Before =
   | { unit: UnitState | 'absent' }
   | { package: PackageState | 'absent' }
   | { module: ModuleState }
-  | { user: AccountState | 'absent' };
+  | { user: AccountState | 'absent' }
+  /** Never anything but nothing: what somebody else put there is left alone. */
+  | { extension: 'absent' };
 export type OsRecord = OwnedOs & { before: Before };
 
 export interface Poison {

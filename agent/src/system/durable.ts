@@ -1,7 +1,8 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 
-const syncPath = (path: string): void => {
+/** Makes the names in a folder durable. */
+export const syncFolder = (path: string): void => {
   const handle = openSync(path, 'r');
   fsyncSync(handle);
   closeSync(handle);
@@ -19,7 +20,7 @@ export const writeDurably = (file: string, text: string): boolean => {
       closeSync(handle);
     }
     renameSync(`${file}.new`, file);
-    syncPath(dirname(file));
+    syncFolder(dirname(file));
     return true;
   } catch {
     return false;

@@ -1,3 +1,4 @@
+import { osContent } from '@groundplane/protocol/os-spec';
 import type { MediaView } from '@groundplane/protocol/api/registries';
 import { ociReferences } from '@groundplane/protocol/bundle';
 import { apiVersion, type ProfileSpec } from '@groundplane/protocol/profile';
@@ -69,8 +70,7 @@ interface Unit {
 const unitsOf = async (deps: ApiDeps, spec: ProfileSpec): Promise<Unit[]> => {
   const units: Unit[] = [];
   for (const { helm, pack, zarf, os } of spec.layers) {
-    for (const [arch, item] of Object.entries(os?.agent?.packages ?? {}))
-      if (item !== undefined) units.push({ kind: 'blob', name: `groundplane-agent ${arch}`, version: os?.agent?.version ?? '', digest: item.digest });
+    for (const { name, version, digest } of osContent(os)) units.push({ kind: 'blob', name, version, digest });
     if (helm !== undefined) units.push({ kind: 'chart', ...helm.chart });
     if (pack?.digest !== undefined) units.push({ kind: 'pack', name: pack.name, version: pack.version, digest: pack.digest });
     if (zarf === undefined) continue;

@@ -5,6 +5,7 @@ import { parseKubernetesContent } from '@groundplane/protocol/distribution/conte
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { makeId } from '@groundplane/protocol/ids';
 import { compareLayers } from '@groundplane/protocol/layer';
+import { osContent } from '@groundplane/protocol/os-spec';
 import type { ProfileSpec } from '@groundplane/protocol/profile';
 import type { ClusterEntry } from '../fleet/index.ts';
 import type { Row } from '../port/store.ts';
@@ -77,7 +78,7 @@ export const contentOf = (spec: ProfileSpec): { layer: string; what: string; dig
       { layer: layer.name, what: 'pack', digest: layer.pack?.digest },
       { layer: layer.name, what: 'Zarf package', digest: layer.zarf?.package.digest },
       ...kubernetesContent(layer).map((digest) => ({ layer: layer.name, what: 'Kubernetes content', digest })),
-      ...Object.values(layer.os?.agent?.packages ?? {}).map((item) => ({ layer: layer.name, what: 'agent package', digest: item?.digest })),
+      ...osContent(layer.os).map(({ what, digest }) => ({ layer: layer.name, what, digest })),
     ].flatMap((item) => (item.digest === undefined ? [] : [{ ...item, digest: item.digest }])),
   );
 

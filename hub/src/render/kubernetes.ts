@@ -3,7 +3,8 @@ import { contentBytesMax, parseKubernetesContent, type KubernetesContent } from 
 import { machineNeeds } from '@groundplane/protocol/distribution/machine';
 import { architectures, minorOf, versionTag, type ManagedKubernetes } from '@groundplane/protocol/distribution/spec';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
-import { osSpecSchema, type Layer } from '@groundplane/protocol/layer';
+import type { Layer } from '@groundplane/protocol/layer';
+import { osSpecSchema } from '@groundplane/protocol/os-spec';
 import type { ContentStore } from '../port/content.ts';
 import { renderOs } from './os.ts';
 

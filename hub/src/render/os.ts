@@ -1,7 +1,9 @@
 import { agentArchs } from '@groundplane/protocol/agent-package';
 import type { BundleBlob, BundleLayer } from '@groundplane/protocol/bundle';
 import type { Digest } from '@groundplane/protocol/digest';
-import type { Layer, OsSpec } from '@groundplane/protocol/layer';
+import type { Layer } from '@groundplane/protocol/layer';
+import { osImageFiles } from '@groundplane/protocol/os-image';
+import type { OsSpec } from '@groundplane/protocol/os-spec';
 import type { ContentStore } from '../port/content.ts';
 
 const textBlob = async (content: ContentStore, text: string, secret: boolean): Promise<{ digest: Digest; size: number }> => ({
@@ -29,6 +31,13 @@ const madeFiles = (layer: string, os: OsSpec): MadeFile[] => [
       mode: '0600',
       owner: user.name,
     })),
+];
+
+/** Images and extensions come as files, each only to hosts of its architecture. */
+const largeOf = (os: OsSpec): BundleBlob[] => [
+  ...(os.mode === 'image' ? os.image.flatMap(({ signed }) => osImageFiles(signed).map((file) => ({ ...file, architecture: signed.architecture }))) : []),
+  ...(os.mode === 'image' || os.agent === undefined ? [] : agentBlobs(os.agent)),
+  ...(os.extensions ?? []).flatMap(({ name, images }) => images.map((image) => ({ name: `extension ${name}`, ...image }))),
 ];
 
 /** An OS layer in its bundle form: every file and unit by digest. */
@@ -61,21 +70,25 @@ export const renderOs = async (content: ContentStore, layer: Layer, secret: bool
   const sysctls = Object.fromEntries(
     Object.entries(os.sysctls).map(([key, value]) => [key.replaceAll('/', '.'), String(value).trim().replaceAll(/\s+/g, ' ')]),
   );
+  const blobs = largeOf(os);
   return {
+    ...(blobs.length === 0 ? {} : { blobs }),
     os: {
       files,
       sysctls,
       units,
-      ...(os.packages === undefined ? {} : { packages: os.packages }),
+      ...(os.mode === 'image' || os.packages === undefined ? {} : { packages: os.packages }),
       ...(os.modules === undefined ? {} : { modules: os.modules }),
-      ...(os.agent === undefined ? {} : { agent: os.agent }),
+      ...(os.mode === 'image' || os.agent === undefined ? {} : { agent: os.agent }),
       ...(os.users === undefined ? {} : { users: os.users.map(({ name, groups, shell }) => ({ name, groups, shell })) }),
+      ...(os.mode === 'image' ? { image: os.image } : {}),
+      ...(os.extensions === undefined ? {} : { extensions: os.extensions }),
+      ...(os.reboot === undefined ? {} : { reboot: os.reboot }),
     },
-    ...(os.agent === undefined ? {} : { blobs: agentBlobs(os.agent) }),
   };
 };
 
-const agentBlobs = (agent: NonNullable<OsSpec['agent']>): BundleBlob[] =>
+const agentBlobs = (agent: NonNullable<(OsSpec & { mode: 'package' })['agent']>): BundleBlob[] =>
   agentArchs.flatMap((architecture) => {
     const item = agent.packages[architecture];
     return item === undefined ? [] : [{ ...item, name: 'groundplane-agent.tar.zst', architecture }];

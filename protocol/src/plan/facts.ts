@@ -1,10 +1,12 @@
-import type { RunningAgent } from '../agent-package.ts';
+import type { AgentArch, RunningAgent } from '../agent-package.ts';
 import { layerDigest, type Bundle, type BundleLayer, type Version } from '../bundle.ts';
 import type { Digest } from '../digest.ts';
 import type { Failure } from '../failure.ts';
 import type { ObjectRef } from '../kubernetes.ts';
 import type { Readiness } from '../readiness.ts';
 import type { DistributionFacts } from './distribution.ts';
+import type { ObservedImage } from './os-image.ts';
+import type { RebootIntent } from './reboot.ts';
 import type { LayerEvent, Step } from './steps.ts';
 
 /** A bundle's layer with its own digest, computed once when the bundle is loaded. */
@@ -52,7 +54,7 @@ export interface OwnedObject {
   hook?: boolean;
 }
 
-export type OwnedOsKind = 'file' | 'sysctl' | 'unit' | 'package' | 'module' | 'user';
+export type OwnedOsKind = 'file' | 'sysctl' | 'unit' | 'package' | 'module' | 'user' | 'extension';
 export interface OwnedOs {
   layer: string;
   kind: OwnedOsKind;
@@ -73,8 +75,23 @@ export interface ObservedOs {
   /** `builtin`: part of the kernel, nothing to load. `absent`: not loaded. */
   modules: ReadonlyMap<string, 'loaded' | 'builtin' | 'absent'>;
   users: ReadonlyMap<string, { groups: readonly string[]; shell: string } | 'absent'>;
+  /** `linked`: what stands in the folder of extensions. `merged`: what the last refresh of this boot has laid over /usr. */
+  extensions?: ReadonlyMap<string, { linked: Digest | 'other'; merged: Digest | undefined } | 'absent'>;
   /** Undefined: it was not started from a slot and cannot update itself. */
   agent?: RunningAgent | undefined;
+}
+
+/** The machine between two boots. */
+export interface MachineFacts {
+  bootId: string;
+  /** The reboot that was asked for last and has not come true yet. */
+  intent: RebootIntent | undefined;
+  /** The distribution asks for a reboot: for what. */
+  needed: string | undefined;
+  /** A person at the host lets the next reboot happen at once. */
+  isAllowed: boolean;
+  /** What the host takes for the time; for reboot windows. */
+  wallMs: number;
 }
 
 export type ObservedKubernetes = { state: 'reachable'; version: string } | { state: 'unreachable'; failure: Failure } | { state: 'unknown' };
@@ -87,6 +104,11 @@ export interface HostFacts {
   ownedObjects: readonly OwnedObject[];
   ownedOs: readonly OwnedOs[];
   os: ObservedOs;
+  /** The three below are absent where nobody looks after whole machines: in previews of the hub. */
+  architecture?: AgentArch | undefined;
+  machine?: MachineFacts | undefined;
+  /** Only on hosts that run from an image. */
+  image?: ObservedImage | undefined;
   kubernetes: ObservedKubernetes;
   /** Only where the agent brings Kubernetes up itself, or did. */
   distribution?: DistributionFacts | undefined;

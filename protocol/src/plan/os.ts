@@ -2,6 +2,9 @@ import { agentSlotName } from '../agent-package.ts';
 import type { BundleLayer, BundleOs } from '../bundle.ts';
 import type { Digest } from '../digest.ts';
 import type { HostFacts, OwnedOs } from './facts.ts';
+import { missingExtension, planExtensions } from './os-extensions.ts';
+import { planImage } from './os-image.ts';
+import { planPackageReboot, type LayerWork } from './reboot.ts';
 import type { ApplyReason, Step } from './steps.ts';
 
 /** Where unit files and drop-ins of ours live; the administrator's own in /usr stay untouched. */
@@ -73,11 +76,28 @@ const planAgent = (facts: HostFacts, layer: string, os: BundleOs): Step[] => {
   return running.healthy ? [] : [{ step: 'awaitAgent', layer, version }];
 };
 
+/** Changes of the machine, and what the layer waits for: an image comes first and everything else after its reboot, packages come first and their reboot last. */
+export const planOsLayer = (facts: HostFacts, layer: BundleLayer, upgrading: boolean): LayerWork => {
+  if (layer.os?.image !== undefined) {
+    const image = planImage(facts, layer);
+    if (image.steps.length > 0 || image.wait !== undefined) return image;
+  }
+  const missing = missingExtension(facts, layer);
+  if (missing !== undefined) return { steps: [], wait: missing };
+  const steps = planOsChanges(facts, layer, upgrading);
+  const reboot = planPackageReboot(
+    facts,
+    layer,
+    steps.some((step) => step.step === 'setPackages' || step.step === 'restorePackages'),
+  );
+  return { steps: [...steps, ...reboot.steps], wait: reboot.wait };
+};
+
 /**
  * Steps that bring one OS layer to what it says: files first, then one reload, then kernel settings and units.
  * `upgrading` tells a change of ours from a drift that somebody else caused.
  */
-export const planOsLayer = (facts: HostFacts, layer: BundleLayer, upgrading: boolean): Step[] => {
+const planOsChanges = (facts: HostFacts, layer: BundleLayer, upgrading: boolean): Step[] => {
   const os = layer.os;
   if (os === undefined) return [];
   const steps: Step[] = [
@@ -94,6 +114,8 @@ export const planOsLayer = (facts: HostFacts, layer: BundleLayer, upgrading: boo
     steps.push({ step: 'writeFile', layer: layer.name, ...rest, reason: reason === 'changed' && !upgrading ? 'drifted' : reason });
   }
   steps.push(...planGoneOs(facts, layer));
+  // Extensions may bring the units below, and their kernel modules.
+  steps.push(...planExtensions(facts, layer));
   if (steps.some((step) => (step.step === 'writeFile' || step.step === 'restoreFile') && step.path.startsWith(`${unitFolder}/`))) {
     steps.push({ step: 'reloadUnits', layer: layer.name });
   }
@@ -129,6 +151,8 @@ const restoreStep = (item: OwnedOs): Step => {
       return { step: 'restoreModule', layer: item.layer, module: item.key };
     case 'user':
       return { step: 'restoreUser', layer: item.layer, user: item.key };
+    case 'extension':
+      return { step: 'restoreExtensions', layer: item.layer, names: [item.key] };
     case 'package':
       return { step: 'restorePackages', layer: item.layer, names: [item.key] };
     default:
@@ -137,7 +161,7 @@ const restoreStep = (item: OwnedOs): Step => {
 };
 
 /** Units stop before their files go, files go before the accounts that own them, and packages last. */
-const restoreOrder: Record<OwnedOs['kind'], number> = { unit: 0, sysctl: 1, module: 2, file: 3, user: 4, package: 5 };
+const restoreOrder: Record<OwnedOs['kind'], number> = { unit: 0, sysctl: 1, module: 2, extension: 3, file: 4, user: 5, package: 6 };
 
 /** Packages of a layer go back together, in one transaction. */
 const restoreSteps = (items: readonly OwnedOs[]): Step[] => {
@@ -161,6 +185,7 @@ const planGoneOs = (facts: HostFacts, layer: BundleLayer): Step[] => {
     ...(os.packages ?? []).map((item) => `package ${item.name}`),
     ...(os.modules ?? []).map((module) => `module ${module}`),
     ...(os.users ?? []).map((user) => `user ${user.name}`),
+    ...(os.extensions ?? []).map((extension) => `extension ${extension.name}`),
   ]);
   return restoreSteps(facts.ownedOs.filter((item) => item.layer === layer.name && !wanted.has(`${item.kind} ${item.key}`)));
 };

@@ -4,7 +4,10 @@ import { boot } from './boot.ts';
 import { kubeadmOne } from './kubeadm-one.ts';
 import { kubeadmUpgrade } from './kubeadm-upgrade.ts';
 import { osPackages } from './os-packages.ts';
+import { bootCount } from './boot-count.ts';
+import { image } from './image.ts';
 import type { Scenario } from './scenario.ts';
+import { sysupdate } from './sysupdate.ts';
 
 /** In the order in which they run: what the next ones rely on comes first. */
-export const scenarios: readonly Scenario[] = [boot, baseline, agentInstall, osPackages, kubeadmOne, kubeadmUpgrade];
+export const scenarios: readonly Scenario[] = [boot, baseline, sysupdate, bootCount, agentInstall, osPackages, kubeadmOne, kubeadmUpgrade, image];

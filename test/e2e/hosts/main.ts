@@ -6,6 +6,7 @@ import { ok, type Result } from '@groundplane/protocol/failure';
 import { makeAgentPackages } from '../../lab/hosts/agent-package.ts';
 import { hostsCache } from '../../lab/hosts/cache.ts';
 import { ensureContent } from '../../lab/hosts/content.ts';
+import { ensureImages, ensureImageTools } from '../../lab/image-builds.ts';
 import { runEnclosed } from '../../lab/hosts/enclosure.ts';
 import { missingForHosts } from '../../lab/hosts/prerequisite.ts';
 import { ensureRoot } from '../../lab/hosts/root-file-system.ts';
@@ -35,6 +36,8 @@ type Maker<T> = (progress: (line: string) => void, runFolder: string) => Promise
 /** Nothing is made that no scenario of this run needs. What takes long is made once and kept. */
 const makers: { [Key in keyof Prepared]-?: Maker<Prepared[Key]> } = {
   base: ensureRoot,
+  imageTools: ensureImageTools,
+  images: ensureImages,
   content: async (progress) => await ensureContent('v1.37.2', progress),
   contentBefore: async (progress) => await ensureContent('v1.36.3', progress),
   agent: async (_progress, runFolder) => {

@@ -10,6 +10,10 @@ export interface Prepared {
   contentBefore: string;
   /** Folder with packages of the agent of this source; see `makeAgentPackages`. */
   agent: string;
+  /** Root file system with QEMU and the programs that build images. */
+  imageTools: string;
+  /** Folder with three versions of an operating system image; see `image-builds.ts`. */
+  images: string;
 }
 
 export interface ScenarioContext {

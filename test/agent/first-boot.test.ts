@@ -1,0 +1,185 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { chooseDisk, doneFile, installedFile, installToDisk, parseDisks, type Disk } from '@groundplane/agent/first-boot/install';
+import { settingsOf } from '@groundplane/agent/first-boot/settings';
+import { userDataSchema } from '@groundplane/protocol/user-data/schema';
+import { bad, good } from '../conformance/cluster-objects.ts';
+
+const settings = (input: object, ticket?: string) => settingsOf(userDataSchema.parse(input), ticket);
+const contentOf = (input: object, path: string, ticket?: string): string | undefined =>
+  settings(input, ticket).files.find((file) => file.path === path)?.content;
+
+describe('what user data means on a machine', () => {
+  test('nothing means nothing', () => {
+    expect(settings({})).toEqual({ files: [], accounts: [], commands: [] });
+  });
+
+  test('the ticket of the user data wins over the file beside it, and nobody else may read it', () => {
+    expect(contentOf({ ticket: 'gpt1.abc' }, '/var/lib/groundplane/ticket', 'gpt1.file\n')).toBe('gpt1.abc\n');
+    expect(contentOf({}, '/var/lib/groundplane/ticket', 'gpt1.file\n')).toBe('gpt1.file\n');
+    expect(settings({ ticket: 'gpt1.abc' }).files[0]?.mode).toBe('0600');
+  });
+
+  test('name and carrier become options of the agent', () => {
+    expect(contentOf({ name: 'shop', carrier: 'mqtt' }, '/etc/groundplane/agent.env')).toBe('GROUNDPLANE_AGENT_OPTIONS=--name shop --carrier mqtt\n');
+  });
+
+  test('an interface becomes a file of systemd-networkd that comes before the default', () => {
+    const text = contentOf(
+      { network: { interfaces: { eth0: { addresses: ['10.0.0.2/24', 'fd00::2/64'], gateway: '10.0.0.1', dns: ['10.0.0.53'], mtu: 9000 } }, dns: ['1.1.1.1'] } },
+      '/etc/systemd/network/10-eth0.network',
+    );
+    expect(text).toBe(
+      '[Match]\nName=eth0\n[Link]\nMTUBytes=9000\n[Network]\nDHCP=no\nAddress=10.0.0.2/24\nAddress=fd00::2/64\nGateway=10.0.0.1\nDNS=10.0.0.53\n',
+    );
+  });
+
+  test('a proxy is for every service, with percent signs kept from systemd', () => {
+    const text = contentOf(
+      { network: { proxy: { https: 'http://u:p%40@proxy:3128', except: ['10.0.0.0/8', '.local'] } } },
+      '/etc/systemd/system.conf.d/user-data-proxy.conf',
+    );
+    expect(text).toBe(
+      '[Manager]\nDefaultEnvironment="HTTPS_PROXY=http://u:p%%40@proxy:3128" "https_proxy=http://u:p%%40@proxy:3128" "NO_PROXY=10.0.0.0/8,.local" "no_proxy=10.0.0.0/8,.local"\n',
+    );
+  });
+
+  test('mirrors become hosts.toml, the one for all under its own name', () => {
+    expect(
+      contentOf({ registryMirrors: [{ registry: '*', endpoints: ['http://mirror:5000'], skipVerify: true }] }, '/etc/containerd/certs.d/_default/hosts.toml'),
+    ).toBe('[host."http://mirror:5000"]\n  capabilities = ["pull", "resolve"]\n  skip_verify = true\n');
+  });
+
+  test('accounts come with keys where their home is', () => {
+    const { accounts } = settings({
+      users: [{ name: 'root', sshKeys: ['k'] }, { name: 'ops', sshKeys: ['k', 'l'], passwordHash: '$6$a$b' }, { name: 'none' }],
+    });
+    expect(accounts.map((account) => account.keys?.path)).toEqual(['/root/.ssh/authorized_keys', '/home/ops/.ssh/authorized_keys', undefined]);
+    expect(accounts[1]).toMatchObject({ passwordHash: '$6$a$b', keys: { content: 'k\nl\n', mode: '0600', owner: 'ops' } });
+  });
+});
+
+const disk = (path: string, fields: Partial<Disk> = {}): Disk => ({
+  path,
+  serial: path,
+  sizeBytes: 64e9,
+  isReadOnly: false,
+  isRemovable: false,
+  isUsed: false,
+  ...fields,
+});
+
+describe('the disk to install to', () => {
+  const own = disk('/dev/sda', { isRemovable: true });
+  const choose = (device: string, disks: Disk[]) => chooseDisk(device, [own, ...disks], '/dev/sda', 4e9);
+
+  test('auto takes the only fixed disk that is large enough', () => {
+    expect(
+      good(
+        choose('auto', [
+          disk('/dev/nvme0n1'),
+          disk('/dev/sdb', { isRemovable: true }),
+          disk('/dev/sdc', { sizeBytes: 1e9 }),
+          disk('/dev/sdd', { isReadOnly: true }),
+        ]),
+      ).path,
+    ).toBe('/dev/nvme0n1');
+  });
+
+  test('auto never chooses between two, and never takes what is in use', () => {
+    expect(bad(choose('auto', [disk('/dev/sdb'), disk('/dev/sdc')]), 'install-many-disks', 'blocked').message).toContain('/dev/sdb (64 GB), /dev/sdc');
+    bad(choose('auto', [disk('/dev/sdb', { isUsed: true })]), 'install-no-disk', 'blocked');
+    bad(choose('auto', []), 'install-no-disk', 'blocked');
+  });
+
+  test('a named disk is refused for a reason', () => {
+    bad(choose('/dev/sda', []), 'install-own-disk', 'blocked');
+    bad(choose('/dev/sdx', []), 'install-no-disk', 'blocked');
+    bad(choose('/dev/sdb', [disk('/dev/sdb', { isUsed: true })]), 'install-disk-used', 'blocked');
+    bad(choose('/dev/sdb', [disk('/dev/sdb', { sizeBytes: 4e9 - 1 })]), 'install-disk-small', 'blocked');
+    expect(good(choose('/dev/sdb', [disk('/dev/sdb', { sizeBytes: 4e9, isRemovable: true })])).path).toBe('/dev/sdb');
+  });
+
+  test('what lsblk says is read; anything else is no disk', () => {
+    const text = JSON.stringify({
+      blockdevices: [
+        {
+          path: '/dev/sda',
+          type: 'disk',
+          size: 100,
+          ro: false,
+          rm: true,
+          serial: 'S',
+          wwn: null,
+          mountpoints: [null],
+          children: [{ path: '/dev/sda1', mountpoints: ['/efi'] }],
+        },
+        { path: '/dev/loop0', type: 'loop', size: 5, ro: true, rm: false, serial: null, wwn: null, mountpoints: [null] },
+        { path: '/dev/sr0', type: 'disk', size: 0, ro: false, rm: true, serial: null, wwn: null, mountpoints: [null] },
+      ],
+    });
+    expect(parseDisks(text)).toEqual([{ path: '/dev/sda', serial: 'S', sizeBytes: 100, isReadOnly: false, isRemovable: true, isUsed: true }]);
+    for (const odd of ['', 'null', '{}', '[]']) expect(parseDisks(odd)).toEqual([]);
+  });
+});
+
+describe('installing', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'gp-first-boot-'));
+    mkdirSync(join(folder, 'esp/groundplane'), { recursive: true });
+    writeFileSync(join(folder, 'esp/groundplane/user-data'), 'groundplane: {}\n');
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  const install = (code = 0) => {
+    const calls: string[] = [];
+    const said: string[] = [];
+    let staged: string[] = [];
+    const done = installToDisk(
+      { device: 'auto', end: 'reboot' },
+      {
+        esp: join(folder, 'esp'),
+        ownDisk: '/dev/sda',
+        definitions: '/definitions',
+        neededBytes: 4e9,
+        staging: join(folder, 'staging'),
+        say: (text) => void said.push(text),
+        run: (file, args) => {
+          calls.push([file, ...args].join(' '));
+          if (file === 'systemd-repart')
+            staged = [doneFile, installedFile, 'groundplane/user-data'].filter((name) => existsSync(join(folder, 'staging', name)));
+          const disks = {
+            blockdevices: ['/dev/sda', '/dev/sdb'].map((path) => ({ path, type: 'disk', size: 64e9, serial: `serial ${path}`, mountpoints: [] })),
+          };
+          return Promise.resolve({ code: file === 'systemd-repart' ? code : 0, stdout: file === 'lsblk' ? JSON.stringify(disks) : '', stderr: 'no' });
+        },
+      },
+    );
+    return { done, calls, said, staged: () => staged };
+  };
+
+  test('the disk is made anew, its boot partition knows that it is installed, and the medium remembers it', async () => {
+    const first = install();
+    expect(good(await first.done)).toBe('installed');
+    expect(first.calls).toContain('systemd-repart --dry-run=no --empty=force --definitions=/definitions /dev/sdb');
+    expect(first.staged()).toEqual([doneFile, 'groundplane/user-data']);
+    expect(JSON.parse(readFileSync(join(folder, 'esp', installedFile), 'utf8'))).toEqual(['serial /dev/sdb']);
+    expect(existsSync(join(folder, 'staging'))).toBe(false);
+  });
+
+  test('a machine that starts from the medium again loses nothing', async () => {
+    await install().done;
+    const second = install();
+    expect(good(await second.done)).toBe('was-installed');
+    expect(second.calls.some((call) => call.startsWith('systemd-repart'))).toBe(false);
+    expect(second.said.join()).toContain('Remove the medium');
+  });
+
+  test('a failure is told, and the medium does not remember it as done', async () => {
+    bad(await install(1).done, 'install-failed', 'blocked');
+    expect(existsSync(join(folder, 'esp', installedFile))).toBe(false);
+  });
+});
