@@ -10,6 +10,7 @@ import { createOutbox } from './link/outbox.ts';
 import { createSession, type Session } from './link/session.ts';
 import type { HostEvent } from '@groundplane/protocol/observed';
 import type { Verify } from '@groundplane/protocol/trust';
+import type { KubernetesDeps } from './observe/distribution.ts';
 import type { Blobs } from './port/blobs.ts';
 import type { Clock } from './port/clock.ts';
 import type { ContentSource } from './port/content.ts';
@@ -57,6 +58,7 @@ export interface AgentDeps {
   capabilities?: readonly string[];
   name?: string | undefined;
   serial?: string | undefined;
+  kubernetes?: KubernetesDeps | undefined;
   /** Events from before this start, such as a return to an older agent. In the outbox when `createAgent` returns. */
   news?: readonly Omit<HostEvent, 'atMs'>[];
 }
@@ -105,6 +107,7 @@ export const createAgent = (deps: AgentDeps): Agent => {
     clock,
     random,
     outbox,
+    kubernetes: deps.kubernetes,
     onNews: (isUrgent) => late.session?.onNews(isUrgent),
   });
   const session = createSession({

@@ -3,6 +3,7 @@ import type { Agent } from './agent.ts';
 import type { DiskBlobs } from './blobs/disk.ts';
 import { startNeighbourDoor } from './blobs/neighbours.ts';
 import type { Clock } from './port/clock.ts';
+import { carriedBundle } from './media/carried.ts';
 import { startMirror } from './registry/serve.ts';
 import type { Door } from './system/door.ts';
 
@@ -26,11 +27,13 @@ export interface Doors {
 /** The mirror for the container runtime and the door for neighbours. A port that is taken costs that door and not the agent. */
 export const openDoors = async (deps: DoorsDeps, ports: { mirror: string; neighbours: string }): Promise<Doors> => {
   const { state } = deps.agent.engine;
-  const bundles = () =>
-    (['current', 'good', 'candidate'] as const).flatMap((slot) => {
+  const bundles = () => [
+    ...(['current', 'good', 'candidate'] as const).flatMap((slot) => {
       const bundle = state.slot(slot)?.bundle;
       return bundle === undefined ? [] : [bundle];
-    });
+    }),
+    ...carriedBundle(state),
+  ];
   const open = async (name: string, text: string, start: (port: number) => Promise<Door>): Promise<Door | undefined> => {
     const port = parsePort(text);
     if (port === undefined) return undefined;

@@ -2,10 +2,14 @@ import type { AgentArch } from '@groundplane/protocol/agent-package';
 import type { BundleLayer, Version } from '@groundplane/protocol/bundle';
 import { ok, type Result } from '@groundplane/protocol/failure';
 import { isForHost, targetLayers, type HostFacts, type ObservedKubernetes, type ObservedObject, type TargetLayer } from '@groundplane/protocol/plan/facts';
-import { observeMachine, type OsParts } from './observe/machine.ts';
-import { observeOs } from './observe/os.ts';
-import { createObjectView, type ObjectView } from './observe/packs.ts';
 import type { Blobs } from './port/blobs.ts';
+import { createLease } from './cluster/lease.ts';
+import { createObjectView, type ObjectView } from './observe/packs.ts';
+import { loadInventory, saveInventory } from './cluster/inventory.ts';
+import { memoryOf, observeDistribution, type KubernetesDeps } from './observe/distribution.ts';
+import { observeMachine, type OsParts } from './observe/machine.ts';
+import { observeNodes } from './distribution/nodes.ts';
+import { observeOs } from './observe/os.ts';
 import type { Clock } from './port/clock.ts';
 import type { Cluster } from './port/cluster.ts';
 import type { Host } from './port/host.ts';
@@ -42,11 +46,23 @@ export const createFactFinder = (deps: {
   architecture: AgentArch | undefined;
   blobs: Pick<Blobs, 'path'>;
   openCluster: OpenCluster;
+  kubernetes: KubernetesDeps | undefined;
   onChange: () => void;
   slots?: AgentSlots | undefined;
 }) => {
   const { state, host } = deps;
   let opened: Opened | undefined;
+  const lease = createLease({
+    self: () => state.kv<{ host: string }>('host')?.host ?? '',
+    clock: deps.clock,
+    cluster: () => (isCandidate() ? opened?.cluster : undefined),
+    onChange: deps.onChange,
+  });
+  /** A control plane of a cluster that the agents brought up themselves. */
+  const isCandidate = (): boolean => {
+    const memory = memoryOf(state);
+    return memory?.state === 'joined' && memory.setup.role === 'control-plane';
+  };
 
   const close = (): void => {
     opened?.view.close();
@@ -74,16 +90,71 @@ export const createFactFinder = (deps: {
     const owned = state.objects();
     // A layer that is going may still have hooks to run, though none of its objects is left.
     if (owned.length === 0 && !layers.some((layer) => layer.kind !== 'os') && !state.layers().some((row) => row.layer.hooks.length > 0)) return none;
+    const managed = managedPath();
+    if (managed === 'not yet')
+      return {
+        ...none,
+        kubernetes: {
+          state: 'unreachable',
+          failure: { kind: 'retry', code: 'cluster-waiting', element: 'Kubernetes', message: 'this host is not a member of its cluster yet' },
+        },
+      };
     const path =
+      managed ??
       record.bundle?.layers.find((layer) => layer.kind === 'kubernetes')?.kubernetes?.kubeconfigPath ??
       (record.bundle === undefined ? state.kv<string>('kubeconfigPath') : undefined);
     const connection = await open(path);
     if (!connection.ok) return { ...none, kubernetes: { state: 'unreachable', failure: connection.failure } };
     const version = await connection.value.cluster.version();
+    // A node's certificate is renewed under our feet: another try reads the file again.
+    if (!version.ok && managed !== undefined) close();
     if (!version.ok) return { ...none, kubernetes: { state: 'unreachable', failure: version.failure } };
     const objects = await connection.value.view.observe(layers.filter((layer) => layer.kind !== 'os'));
     if (!objects.ok) return { ...none, kubernetes: { state: 'unreachable', failure: objects.failure } };
     return { kubernetes: { state: 'reachable', version: version.value }, objects: objects.value };
+  };
+
+  /** The kubeconfig of a Kubernetes that we brought up; undefined where we did not. */
+  const managedPath = (): string | undefined => {
+    const memory = memoryOf(state);
+    const target = state.slot('current')?.bundle?.layers.find((layer) => layer.kubernetes?.managed !== undefined);
+    if (memory?.state !== 'joined') return target === undefined && memory === undefined ? undefined : 'not yet';
+    const distribution = deps.kubernetes?.distribution(memory.setup.spec.distribution);
+    return memory.setup.role === 'control-plane' ? distribution?.adminConfig : distribution?.nodeConfig;
+  };
+
+  const openNow = async (): Promise<Cluster | undefined> => {
+    const path = managedPath();
+    const connection = path === undefined || path === 'not yet' ? undefined : await open(path);
+    return connection?.ok === true ? connection.value.cluster : undefined;
+  };
+
+  /** Whether this host looks after its cluster. Whoever takes that over learns first what the one before knew. */
+  const keep = async (): Promise<boolean> => {
+    if (!(await lease.check())) return false;
+    const cluster = opened?.cluster;
+    const isNew = lease.takenFrom() !== undefined || state.kv('inventory') === undefined;
+    if (!isNew || cluster === undefined) return true;
+    const loaded = await loadInventory(cluster, state);
+    if (!loaded.ok) lease.takeAgain();
+    return loaded.ok;
+  };
+
+  /** What was done goes into the cluster too, for the next keeper. */
+  const save = async (): Promise<void> => {
+    if (opened !== undefined && isCandidate() && lease.isHeld()) await saveInventory(opened.cluster, state);
+  };
+
+  const distributionFacts = async (record: DesiredRecord): Promise<Result<HostFacts['distribution']>> => {
+    if (deps.kubernetes === undefined) return ok(undefined);
+    const memory = memoryOf(state);
+    const cluster = memory?.state === 'joined' ? await openNow() : undefined;
+    const nodes = cluster === undefined ? undefined : await observeNodes(cluster, memory?.setup.role === 'worker' ? memory.setup.identity.name : undefined);
+    if (nodes?.ok === false) close();
+    return observeDistribution({ ...deps.kubernetes, state, wallMs: deps.clock.wallMs() }, record, {
+      state: nodes?.ok === true ? nodes.value : undefined,
+      isKeeper: isCandidate() && (await keep()),
+    });
   };
 
   const gather = async (record: DesiredRecord, committed: Version | undefined, rollback: boolean): Promise<Result<HostFacts>> => {
@@ -101,7 +172,9 @@ export const createFactFinder = (deps: {
     );
     if (!machine.ok) return machine;
     const { extensions, ...whole } = machine.value;
-    const applier = record.desired.cluster?.applier ?? record.desired.detached !== true;
+    const distribution = await distributionFacts(record);
+    if (!distribution.ok) return distribution;
+    const applier = (record.desired.cluster?.applier ?? record.desired.detached !== true) && !(isCandidate() && lease.isElsewhere());
     const seen = await observeKubernetes(
       record,
       layers.map((item) => item.layer).filter((layer) => isForHost(layer, applier)),
@@ -115,10 +188,11 @@ export const createFactFinder = (deps: {
       os: { ...os.value, extensions, agent: deps.slots?.running() },
       ...whole,
       kubernetes: seen.kubernetes,
+      distribution: distribution.value,
       objects: seen.objects,
       hooksDone: state.hooksDone(),
     });
   };
 
-  return { gather, close, connection: (): Opened | undefined => opened, forget: (): void => opened?.view.forget() };
+  return { gather, close, save, openNow, runLease: lease.run, connection: (): Opened | undefined => opened, forget: (): void => opened?.view.forget() };
 };

@@ -1,6 +1,7 @@
 import type { Failure } from '@groundplane/protocol/failure';
 import { refKey, type ObjectRef } from '@groundplane/protocol/kubernetes';
 import type { HostPhase, HostStatus, LayerState, LayerStatus } from '@groundplane/protocol/observed';
+import { isWaitingToJoin, waitingCodes } from '@groundplane/protocol/plan/distribution';
 import { isForHost, type HostFacts, type Plan, type TargetLayer } from '@groundplane/protocol/plan/facts';
 import type { Step } from '@groundplane/protocol/plan/steps';
 import type { Readiness } from '@groundplane/protocol/readiness';
@@ -85,11 +86,20 @@ const pendingStatus = (input: StatusFacts, target: TargetLayer): LayerStatus => 
   };
 };
 
+const nodeStatus = (facts: HostFacts | undefined): Pick<HostStatus['kubernetes'], 'node' | 'keeper'> => {
+  const seen = facts?.distribution;
+  if (seen === undefined) return {};
+  const isWaiting = isWaitingToJoin(seen);
+  return { node: isWaiting ? 'waiting' : seen.local.member === 'joined' ? 'joined' : 'none', ...(seen.isKeeper ? { keeper: true } : {}) };
+};
+
 const phaseOf = (input: StatusFacts, layers: readonly LayerStatus[]): HostPhase => {
   if (input.poison !== undefined) return input.rolledBack ? 'rolled-back' : 'failed';
   if (input.staging !== undefined) return 'staging';
   const { plan } = input;
   if (plan === undefined || input.facts === undefined) return input.failure === undefined ? 'idle' : 'blocked';
+  // Others act first, and then it goes on by itself.
+  if (plan.blocked.length > 0 && plan.blocked.every((item) => waitingCodes.includes(item.failure.code))) return 'applying';
   if (plan.blocked.length > 0 || input.failure?.kind === 'blocked') return 'blocked';
   const committed = input.committed;
   if (committed === undefined || committed.generation !== plan.version.generation || committed.digest !== plan.version.digest) return 'applying';
@@ -120,7 +130,7 @@ export const hostStatus = (input: StatusFacts): HostStatus => {
     phase: phaseOf(input, layers),
     ...(input.progress === undefined ? {} : { staging: input.progress }),
     layers,
-    kubernetes: { state: kubernetes.state, ...(kubernetes.state === 'reachable' ? { version: kubernetes.version } : {}) },
+    kubernetes: { state: kubernetes.state, ...(kubernetes.state === 'reachable' ? { version: kubernetes.version } : {}), ...nodeStatus(input.facts) },
     ...(input.failure === undefined ? {} : { failure: input.failure }),
     ...(input.poison === undefined ? {} : { poisoned: input.poison }),
   };

@@ -6,6 +6,7 @@ import { ok, type Failure, type Result } from '@groundplane/protocol/failure';
 import { limits } from '@groundplane/protocol/limits';
 import type { HostEvent, HostStatus } from '@groundplane/protocol/observed';
 import type { HostFacts, Plan } from '@groundplane/protocol/plan/facts';
+import { waitingCodes } from '@groundplane/protocol/plan/distribution';
 import { planHost } from '@groundplane/protocol/plan/host';
 import { stepLayer, stepText, type Step } from '@groundplane/protocol/plan/steps';
 import type { Verify } from '@groundplane/protocol/trust';
@@ -14,6 +15,7 @@ import { hostStatus } from './engine-status.ts';
 import { executeStep } from './execute/table.ts';
 import { verifySignature } from './identity/key.ts';
 import type { Outbox } from './link/outbox.ts';
+import { sealKeyOf, type KubernetesDeps } from './observe/distribution.ts';
 import type { Blobs } from './port/blobs.ts';
 import { sleep, type Clock } from './port/clock.ts';
 import type { ContentSource } from './port/content.ts';
@@ -22,6 +24,7 @@ import type { Host } from './port/host.ts';
 import type { Random } from './port/random.ts';
 import type { AgentSlots } from './port/slots.ts';
 import type { AgentStore } from './port/store.ts';
+import { carriedKey, type Carried } from './media/carried.ts';
 import { createStager } from './stage.ts';
 import { createJournal, createState, neededBundles, neededLayers, writes, type DesiredRecord } from './store/state.ts';
 
@@ -43,6 +46,8 @@ export interface EngineDeps {
   verify?: Verify | undefined;
   /** Whether the hub answers right now. */
   hasContact?: (() => boolean) | undefined;
+  /** The means to bring Kubernetes up; absent where hosts only use one. */
+  kubernetes?: KubernetesDeps | undefined;
   /** Something is new in the outbox. `isUrgent`: a phase ended; otherwise it may wait for more. */
   onNews: (isUrgent: boolean) => void;
 }
@@ -50,6 +55,7 @@ export interface EngineDeps {
 /** How often the OS layer is looked at when nothing else happens, and how many such looks until Kubernetes is read anew. */
 const lookMs = 60_000;
 const looksPerResync = 5;
+const waitLookMs = 5_000;
 /** Rounds in a row without rest before the pace slows down. */
 const calmRounds = 5;
 
@@ -70,6 +76,7 @@ const surroundings: readonly string[] = [
   'disk-read-only',
   'disk-error',
   'host-error',
+  ...waitingCodes,
 ];
 /** Not failures at all: look again at once. */
 const goOn: readonly string[] = ['superseded', 'replacing'];
@@ -104,6 +111,7 @@ export const createEngine = (deps: EngineDeps) => {
     architecture: deps.architecture,
     blobs: deps.blobs,
     openCluster: deps.openCluster,
+    kubernetes: deps.kubernetes,
     onChange: wake,
     slots: deps.slots,
   });
@@ -168,6 +176,8 @@ export const createEngine = (deps: EngineDeps) => {
       slots: deps.slots,
       cluster: connection?.cluster,
       view: connection?.view,
+      openCluster: finder.openNow,
+      kubernetes: deps.kubernetes,
       clock,
       target,
       signal,
@@ -245,6 +255,7 @@ export const createEngine = (deps: EngineDeps) => {
       facts = gathered.value;
       plan = planHost(facts);
       outcome = await execute(target, plan, supersede.signal);
+      await finder.save();
       step = undefined;
       // What can never be is no waiting: the host returned from an image, say.
       const hopeless = outcome === 'settled' ? plan.blocked.find((item) => item.failure.kind === 'fatal') : undefined;
@@ -268,7 +279,8 @@ export const createEngine = (deps: EngineDeps) => {
     for (const digest of neededBundles(state)) needed.add(digest);
     const unused = state.contentKeys().filter((digest) => !needed.has(digest));
     if (unused.length > 0) state.commit(unused.map((digest) => writes.noContent(digest)));
-    void deps.blobs.keep(new Set(largeBlobs({ layers: neededLayers(state) }, deps.architecture).keys()));
+    const carried = (state.kv<Carried>(carriedKey)?.blobs ?? []).map((item) => item.digest);
+    void deps.blobs.keep(new Set([...largeBlobs({ layers: neededLayers(state) }, deps.architecture).keys(), ...carried]));
   };
 
   const pause = async (ms: number, signal: AbortSignal): Promise<void> => {
@@ -281,6 +293,13 @@ export const createEngine = (deps: EngineDeps) => {
     wakeUp = Promise.withResolvers<void>();
   };
 
+  const tellInfo = async (): Promise<void> => {
+    const info = await deps.host.info();
+    const address = await deps.kubernetes?.address();
+    const more = deps.kubernetes === undefined ? {} : { sealKey: sealKeyOf(state).publicKey, ...(address === undefined ? {} : { address }) };
+    store.commit(outbox.info({ ...info, ...more }));
+  };
+
   const run = async (signal: AbortSignal): Promise<void> => {
     signal.addEventListener(
       'abort',
@@ -290,7 +309,8 @@ export const createEngine = (deps: EngineDeps) => {
       },
       { once: true },
     );
-    store.commit(outbox.info(await deps.host.info()));
+    await tellInfo();
+    void finder.runLease(signal);
     let failures = 0;
     let busy = 0;
     while (!signal.aborted) {
@@ -310,13 +330,15 @@ export const createEngine = (deps: EngineDeps) => {
       failures = isFailing ? failures + 1 : 0;
       report();
       if (!isFailing && state.slot('candidate') === undefined) collect();
-      const backoffMs = Math.min(lookMs, limits.backoffMinMs * 2 ** Math.min(failures, 10)) * (0.5 + deps.random.fraction() / 2);
+      // Others act first: their move shows within seconds, and looking costs little.
+      const isWaiting = isFailing && waitingCodes.includes(outcome.failure.code);
+      const backoffMs = Math.min(isWaiting ? waitLookMs : lookMs, limits.backoffMinMs * 2 ** Math.min(failures, 10)) * (0.5 + deps.random.fraction() / 2);
       await pause(isFailing ? backoffMs : lookMs * (0.75 + deps.random.fraction() / 2), signal);
       looks += 1;
       if (looks % looksPerResync === 0) {
         finder.forget();
         // Addresses change; what is as it was costs nothing.
-        store.commit(outbox.info(await deps.host.info()));
+        await tellInfo();
       }
     }
     stager.stop();

@@ -1,31 +1,41 @@
+import type { AgentArch } from '@groundplane/protocol/agent-package';
 import { mkdirSync, readFileSync, writeFileSync, existsSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fail } from '@groundplane/protocol/failure';
+import type { HostInfo } from '@groundplane/protocol/observed';
 import { createAgent, type Agent } from './agent.ts';
 import type { DiskBlobs } from './blobs/disk.ts';
 import { openBlobs } from './blobs/open.ts';
 import { kubernetesCluster } from './cluster/client.ts';
 import { loadKubeconfig } from './cluster/connection.ts';
-import { openDoors, type Doors } from './doors.ts';
+import { distributions } from './distribution/distributions.ts';
+import { createProgramDigests } from './distribution/programs.ts';
 import type { OpenCluster } from './engine-facts.ts';
-import { loadDeviceKey } from './identity/key.ts';
-import { parseTicket } from './identity/ticket.ts';
+import type { KubernetesDeps } from './observe/distribution.ts';
+import { commandsUsage, runLocalCommand } from './commands.ts';
+import { openDoors } from './doors.ts';
+import { loadDeviceKey, type DeviceKey } from './identity/key.ts';
+import { parseTicket, type EnrolmentTicket } from './identity/ticket.ts';
 import { httpContent } from './link/content-http.ts';
 import { mqttLink } from './link/mqtt.ts';
 import { webSocketLink } from './link/websocket.ts';
 import { approvalAddress } from './local/approval.ts';
+import { openControl } from './local/open.ts';
 import { startLocalPage } from './local/page.ts';
+import type { Host } from './port/host.ts';
 import type { Link } from './port/link.ts';
+import type { AgentStore } from './port/store.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { systemClock } from './system/clock.ts';
-import { bootId, serialNumber, siteAddresses, systemInfo } from './system/info.ts';
+import { bootId, hostAddress, serialNumber, siteAddresses, systemInfo } from './system/info.ts';
 import { linuxHost } from './system/linux.ts';
 import { homeOf, machineArch, systemSlots } from './system/slot-install.ts';
 import { createNotifier } from './system/notify.ts';
 import { findOsParts, type WholeMachine } from './system/os-parts.ts';
 import { findPackages } from './system/packages/find.ts';
+import { systemTools } from './system/tools.ts';
 import { systemRandom } from './system/random.ts';
 import { forgetSlotNews, slotFrom, slotNews, watchHealth, type Slot } from './system/slots.ts';
 
@@ -69,6 +79,7 @@ const options = {
   kubeconfig: { type: 'string' },
   name: { type: 'string' },
   carrier: { type: 'string', default: 'ws' },
+  'local-address': { type: 'string', default: '127.0.0.1' },
   'local-port': { type: 'string', default: '5080' },
   'mirror-port': { type: 'string', default: '5081' },
   'neighbour-port': { type: 'string', default: '5082' },
@@ -83,17 +94,26 @@ const stopWith = (text: string, code: number): never => {
   process.exit(code);
 };
 
+/** The means to bring Kubernetes up on this machine. */
+const meansFor = (architecture: AgentArch | undefined): KubernetesDeps => ({
+  distribution: distributions({ tools: systemTools, clock: systemClock }),
+  tools: systemTools,
+  architecture: architecture ?? 'x64',
+  address: hostAddress,
+  digestOfProgram: createProgramDigests(),
+});
+
 const main = async (): Promise<void> => {
-  const { values } = parseArgs({ options });
-  if (values.help) return stopWith(usage, 0);
+  const { values, positionals } = parseArgs({ options, allowPositionals: true });
+  if (values.help) return stopWith(`${usage}\n${commandsUsage}`, 0);
+  if (positionals.length > 0) return runCommandLine(positionals, values.data, Number(values['local-port']));
   if (values.carrier !== 'ws' && values.carrier !== 'mqtt') return stopWith(`--carrier is ws or mqtt, not ${values.carrier}\n${usage}`, 2);
   mkdirSync(values.data, { recursive: true, mode: 0o700 });
   const ticket = parseTicket(readTicketText(values.data, values.ticket));
   if (!ticket.ok) return stopWith(`${ticket.failure.element}: ${ticket.failure.message}`, 2);
   const key = loadDeviceKey(join(values.data, 'device.key'));
   if (!key.ok) return stopWith(`${key.failure.element}: ${key.failure.message}`, 1);
-  const isMqtt = values.carrier === 'mqtt';
-  const wanted = ticket.value.hubs.filter((url) => url.startsWith('mqtt') === isMqtt);
+  const wanted = ticket.value.hubs.filter((url) => url.startsWith('mqtt') === (values.carrier === 'mqtt'));
   if (wanted.length === 0) return stopWith(`the ticket names no hub address for the carrier ${values.carrier}; it has ${ticket.value.hubs.join(', ')}`, 2);
   const info = await systemInfo(agentVersion);
   const slot = slotFrom(process.env);
@@ -101,7 +121,7 @@ const main = async (): Promise<void> => {
   const host = linuxHost({ root: values.root, sysctlRoot: values.sysctl, systemctl: values.systemctl, info, packages: await findPackages(values.root) });
   const whole = await findOsParts({ root: values.root, systemctl: values.systemctl, store });
   const restart = new AbortController();
-  let doors: Doors | undefined;
+  const late: { blobPort?: number | undefined } = {};
   let blobs: DiskBlobs | undefined;
   const architecture = machineArch(process.arch);
   const agent = createAgent({
@@ -109,11 +129,12 @@ const main = async (): Promise<void> => {
     os: whole.parts,
     host: {
       ...host,
-      info: () => Promise.resolve({ ...info, addresses: siteAddresses(), ...(doors?.blobPort === undefined ? {} : { blobPort: doors.blobPort }) }),
+      info: () => Promise.resolve({ ...info, addresses: siteAddresses(), ...late }),
     },
     openCluster: openFrom(values.kubeconfig),
     links: wanted.map((url) => linkFor(url, ticket.value.caPem)),
     content: (token) => httpContent(ticket.value.content, { token, caPem: ticket.value.caPem }),
+    kubernetes: meansFor(architecture),
     blobs: (facts) => (blobs = openBlobs(values.data, { ticket: ticket.value, clock: systemClock, facts, otherBase: whole.parts.runningImage?.base })),
     architecture,
     slots:
@@ -130,29 +151,68 @@ const main = async (): Promise<void> => {
     news: slot === undefined ? [] : slotNews(slot),
   });
   if (slot !== undefined) forgetSlotNews(slot);
-  if (blobs !== undefined)
-    doors = await openDoors(
-      { agent, blobs, architecture, clock: systemClock, log: (text) => void process.stderr.write(`${text}\n`) },
-      { mirror: values['mirror-port'], neighbours: values['neighbour-port'] },
-    );
+  const around = await openAround({ values, agent, blobs, store, host, architecture, key: key.value, ticket: ticket.value, info });
+  late.blobPort = around.blobPort;
+  await runUntilTold(agent, slot, whole, restart.signal);
+  await around.close();
+  store.close();
+  process.exit(0);
+};
+
+type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values'];
+
+interface AroundDeps {
+  values: Values;
+  agent: Agent;
+  blobs: DiskBlobs | undefined;
+  store: AgentStore;
+  host: Host;
+  architecture: AgentArch | undefined;
+  key: DeviceKey;
+  ticket: EnrolmentTicket;
+  info: HostInfo;
+}
+
+/** The doors of this host: mirror, neighbours, local page. Says where they are. */
+const openAround = async ({ values, info, ...deps }: AroundDeps): Promise<{ blobPort: number | undefined; close: () => Promise<void> }> => {
+  const { agent, blobs, architecture, ticket, key } = deps;
+  const log = (text: string): void => void process.stderr.write(`${text}\n`);
+  const doors =
+    blobs === undefined
+      ? undefined
+      : await openDoors({ agent, blobs, architecture, clock: systemClock, log }, { mirror: values['mirror-port'], neighbours: values['neighbour-port'] });
+  const control = blobs === undefined ? undefined : await openControl({ ...deps, blobs, data: values.data, clock: systemClock, random: systemRandom, log });
   const local = await startLocalPage(
     {
       name: values.name ?? info.hostname,
       simulated: false,
       engine: agent.engine,
       session: agent.session.state,
-      approval: approvalAddress(ticket.value.content, key.value.publicKey),
+      approval: approvalAddress(ticket.content, key.publicKey),
+      control,
     },
     Number(values['local-port']),
+    values['local-address'],
   );
-  process.stdout.write(
-    `${JSON.stringify({ ready: true, local: `http://127.0.0.1:${local.port}`, ...(doors?.mirrorPort === undefined ? {} : { mirror: `http://127.0.0.1:${doors.mirrorPort}` }) })}\n`,
-  );
-  await runUntilTold(agent, slot, whole, restart.signal);
-  await doors?.close();
-  await local.close();
-  store.close();
-  process.exit(0);
+  const mirror = doors?.mirrorPort === undefined ? {} : { mirror: `http://127.0.0.1:${doors.mirrorPort}` };
+  process.stdout.write(`${JSON.stringify({ ready: true, local: `http://127.0.0.1:${local.port}`, ...mirror })}\n`);
+  return {
+    blobPort: doors?.blobPort,
+    close: async () => {
+      await doors?.close();
+      await local.close();
+    },
+  };
+};
+
+const runCommandLine = async (words: readonly string[], data: string, localPort: number): Promise<void> => {
+  const stdin = async (): Promise<string> => {
+    const pieces: Buffer[] = [];
+    for await (const piece of process.stdin as AsyncIterable<Buffer>) pieces.push(piece);
+    return Buffer.concat(pieces).toString('utf8');
+  };
+  const code = await runLocalCommand(words, { data, localPort, stdin, write: (text) => void process.stdout.write(text) });
+  return code === undefined ? stopWith(`unknown command ${words.join(' ')}\n${commandsUsage}`, 2) : process.exit(code);
 };
 
 /** Tells systemd and launch.sh how it goes, until somebody asks it to stop. */

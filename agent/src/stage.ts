@@ -33,6 +33,7 @@ interface Transfer {
   stop: AbortController;
   /** Undefined while it runs. */
   result: Result<void> | undefined;
+  bug?: unknown;
   /** Something came in this try. */
   hasMoved: boolean;
   doneBytes: number;
@@ -95,6 +96,7 @@ export const createStager = (deps: StageDeps) => {
   const large = async (candidate: DesiredRecord, before: DesiredRecord | undefined): Promise<Result<void> | undefined> => {
     if (transfer !== undefined && transfer.digest !== candidate.version.digest) stop();
     if (transfer !== undefined) {
+      if ('bug' in transfer) throw transfer.bug;
       const { result } = transfer;
       if (result === undefined) return undefined;
       const ended = transfer;
@@ -122,10 +124,17 @@ export const createStager = (deps: StageDeps) => {
       blob: '',
     };
     transfer = mine;
-    void bring(mine, missing, bases).then((result) => {
-      mine.result = result;
-      if (transfer === mine) deps.onChange();
-    });
+    void bring(mine, missing, bases).then(
+      (result) => {
+        mine.result = result;
+        if (transfer === mine) deps.onChange();
+      },
+      // An exception is a bug, and ends the engine where everybody sees it.
+      (error: unknown) => {
+        mine.bug = error;
+        if (transfer === mine) deps.onChange();
+      },
+    );
     return undefined;
   };
 

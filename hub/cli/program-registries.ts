@@ -104,7 +104,8 @@ const media = (program: Command, act: Act): void => {
   )
     .option('--no-images', 'leave the container images out')
     .option('--sign <key>', 'sign it with an Ed25519 key, KEY.pem')
-    .action((words: string[], options: RegistryFlags & { images: boolean; sign?: string }) =>
+    .option('--since <path>', 'leave out what the receipts of a site say that it has: a medium that came back, or one receipt')
+    .action((words: string[], options: RegistryFlags & { images: boolean; sign?: string; since?: string }) =>
       act(async (context) => {
         const subject = exportSubject(words);
         if (subject === undefined)
@@ -112,6 +113,11 @@ const media = (program: Command, act: Act): void => {
         return (await import('./commands/media-commands.ts')).exportMedia(context, subject.of, subject.file, options);
       }),
     );
+  parent
+    .command('receipts')
+    .description('take what hosts without a line say on a medium that came back')
+    .argument('<path>', 'the medium, or one receipt')
+    .action((path: string) => act(async (context) => (await import('./commands/media-receipts.ts')).receipts(context, path)));
   parent
     .command('inspect')
     .description('list what a medium holds, check every digest, say what is missing; needs no hub')

@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from './duration.ts';
 import { outputFormats, type Context, type Globals, type Io, type OutputFormat } from './io.ts';
 import type { Outcome } from './trouble.ts';
+import { registerContent } from './program-content.ts';
 import { registerProfile } from './program-profile.ts';
 import { registerRender } from './program-render.ts';
 import { registries } from './program-registries.ts';
@@ -351,17 +352,6 @@ const own: Register = (program, act) => {
     .action(() => act(async (context) => (await import('./commands/openapi.ts')).openapi(context)));
 };
 
-const zarfPackages: Register = (program, act) => {
-  program
-    .command('zarf')
-    .description('Zarf packages, without a hub')
-    .command('inspect')
-    .description('check a package file and show what it holds')
-    .argument('<file>', 'zarf-package-*.tar.zst, .tar, or the .part000 of a split one')
-    .option('--key <path>', 'public key that the package must be signed with')
-    .action((file: string, options: { key?: string }) => act(async (context) => (await import('./commands/zarf.ts')).inspect(context, file, options)));
-};
-
 const settle = (command: Command, io: Io, text: { out: string; error: string }): void => {
   command.exitOverride();
   command.showHelpAfterError('(gp --help lists everything)');
@@ -393,7 +383,7 @@ export const createProgram = (io: Io): Program => {
   const act = async (run: Act): Promise<void> => {
     outcome = await run({ io, globals: globalsOf(program.opts<GlobalOptions>()) });
   };
-  for (const register of [documents, registerRender, registerProfile, reading, acting, making, packs, zarfPackages, registries, own]) register(program, act);
+  for (const register of [documents, registerRender, registerProfile, reading, acting, making, packs, registerContent, registries, own]) register(program, act);
   settle(program, io, text);
   return { command: program, text, outcome: () => outcome };
 };

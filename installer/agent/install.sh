@@ -72,6 +72,7 @@ home=$root/opt/groundplane
 data=$root/var/lib/groundplane
 units=$root/etc/systemd/system
 settings=$root/etc/groundplane
+command=$root/usr/local/sbin/groundplane-agent
 
 uninstall() {
   if [ "$live" = yes ]; then
@@ -79,7 +80,7 @@ uninstall() {
     "$systemctl" disable --now "$unit" >/dev/null 2>&1 || true
     say "stopped and disabled $unit"
   fi
-  rm -f "$units/multi-user.target.wants/$unit" "$units/$unit"
+  rm -f "$units/multi-user.target.wants/$unit" "$units/$unit" "$command"
   rm -rf "$units/$unit.d" "$settings" "$home"
   say "removed $units/$unit, $settings and $home"
   if [ "$live" = yes ]; then
@@ -290,6 +291,13 @@ place_ticket() {
   fi
 }
 
+# For root's commands, such as `groundplane-agent media import`; the service starts launch.sh and not this.
+place_command() {
+  printf '#!/bin/sh\nexec /opt/groundplane/current/bin/node /opt/groundplane/current/agent/agent.mjs "$@"\n' >"$home/.command.new"
+  put "$home/.command.new" "$command" 755
+  rm -f "$home/.command.new"
+}
+
 place_settings() {
   [ -n "$name$carrier" ] || return 0
   mkdir -p "$settings"
@@ -349,6 +357,7 @@ install() {
   place_ticket
   put "$home/versions/$slot/groundplane-agent.service" "$units/$unit" 644
   place_settings
+  place_command
   switch
   sync
   start_it

@@ -2,12 +2,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { agentArchs, type AgentArch } from '@groundplane/protocol/agent-package';
-import { fail, ok, type Result } from '@groundplane/protocol/failure';
+import { fail, ok, type Failure, type Result } from '@groundplane/protocol/failure';
 import { buildAll } from './build.ts';
 import { flash } from './flash/flash.ts';
 import { buildCommand, buildUsage } from './image/build-command.ts';
 import { customizeCommand, customizeUsage, userDataCommand } from './image/customize.ts';
 import { buildAgentPackages } from './package.ts';
+import { installBySsh } from './remote.ts';
+import { prepareStick } from './stick.ts';
 
 const usage = `npm run build                 bundles of agent, hub and gp
 npm run installer -- agent     packages of the agent, with install script and digests
@@ -16,6 +18,13 @@ npm run installer -- agent     packages of the agent, with install script and di
   --sign KEY.pem              signs SHA256SUMS with this Ed25519 key
   --version VERSION           default: the version of this source
   --level 1…22                of zstd; default 12. 19 saves a tenth and takes ten times as long
+  --json                      lines of JSON instead of text
+npm run installer -- agent --ssh USER@HOST --packages DIR (--key PUBLIC.pem | --insecure)
+                              copies package and script there by ssh, checks the machine, installs; reports in lines of JSON
+  --ticket FILE               what gp ticket create printed
+  --port N, --name NAME, --carrier ws|mqtt
+npm run installer -- media --from MEDIUM --to DIR [--packages DIR]
+                              prepares a stick: a medium of gp media export, and packages; reports in lines of JSON
 npm run installer -- flash IMAGE DEVICE|FILE
                               writes a disk image (plain, .zst or .gz), reads it back, and reports in lines of JSON
   --yes                       what is on the device may be lost
@@ -52,6 +61,41 @@ const readKey = (file: string | undefined): string | undefined => {
   }
 };
 
+const jsonLine = (value: object): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
+
+/** What failed, for machines on standard output and for people on the other. */
+const failWith = (failure: Failure): never => {
+  jsonLine({ event: 'error', ...failure });
+  return stopWith(`${failure.element}: ${failure.message}`, 1);
+};
+
+const agentBySsh = async (target: string, values: Readonly<Record<string, string | boolean | undefined>>): Promise<void> => {
+  const text = (name: string): string | undefined => (typeof values[name] === 'string' ? values[name] : undefined);
+  const packages = text('packages');
+  const port = text('port');
+  if (packages === undefined) return stopWith(`--packages is missing\n${usage}`, 2);
+  if (port !== undefined && !/^[1-9]\d{0,4}$/.test(port)) return stopWith(`--port is a number, not ${port}`, 2);
+  const done = await installBySsh({
+    target,
+    packages,
+    port: port === undefined ? undefined : Number(port),
+    key: text('key'),
+    insecure: values['insecure'] === true,
+    ticket: text('ticket'),
+    name: text('name'),
+    carrier: text('carrier'),
+    onEvent: jsonLine,
+  });
+  if (!done.ok) failWith(done.failure);
+};
+
+const media = async (args: readonly string[]): Promise<void> => {
+  const { values } = parseArgs({ args: [...args], options: { from: { type: 'string' }, to: { type: 'string' }, packages: { type: 'string' } } });
+  if (values.from === undefined || values.to === undefined) return stopWith(usage, 2);
+  const done = await prepareStick({ from: values.from, to: values.to, packages: values.packages, onEvent: jsonLine });
+  if (!done.ok) failWith(done.failure);
+};
+
 const agent = async (args: readonly string[]): Promise<void> => {
   const { values } = parseArgs({
     args: [...args],
@@ -61,18 +105,30 @@ const agent = async (args: readonly string[]): Promise<void> => {
       sign: { type: 'string' },
       version: { type: 'string', default: sourceVersion() },
       level: { type: 'string', default: '12' },
+      json: { type: 'boolean', default: false },
+      ssh: { type: 'string' },
+      packages: { type: 'string' },
+      port: { type: 'string' },
+      key: { type: 'string' },
+      insecure: { type: 'boolean', default: false },
+      ticket: { type: 'string' },
+      name: { type: 'string' },
+      carrier: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
   if (values.help) return stopWith(usage, 0);
+  if (values.ssh !== undefined) return agentBySsh(values.ssh, values);
   if (values.out === undefined) return stopWith(`--out is missing\n${usage}`, 2);
   const level = Number(values.level);
   if (!Number.isInteger(level) || level < 1 || level > 22) return stopWith(`--level is 1 to 22, not ${values.level}`, 2);
   const archs = archsOf(values.arch);
   if (!archs.ok) return stopWith(`${archs.failure.element}: ${archs.failure.message}`, 2);
   const made = await buildAgentPackages({ archs: archs.value, out: values.out, version: values.version, level, keyPem: readKey(values.sign) });
-  if (!made.ok) return stopWith(`${made.failure.element}: ${made.failure.message}`, 1);
-  for (const { name, bytes, sha256 } of made.value) process.stdout.write(`${join(values.out, name)}  ${(bytes / 2 ** 20).toFixed(1)} MiB  sha256:${sha256}\n`);
+  if (!made.ok) return values.json ? failWith(made.failure) : stopWith(`${made.failure.element}: ${made.failure.message}`, 1);
+  for (const { name, bytes, sha256 } of made.value)
+    if (values.json) jsonLine({ event: 'built', file: join(values.out, name), bytes, sha256 });
+    else process.stdout.write(`${join(values.out, name)}  ${(bytes / 2 ** 20).toFixed(1)} MiB  sha256:${sha256}\n`);
   if (values.sign === undefined)
     process.stderr.write('SHA256SUMS is not signed; use --sign KEY.pem, or hand the digest of the package on by a way that you trust\n');
 };
@@ -110,6 +166,7 @@ const main = async (): Promise<void> => {
   const [command, ...args] = process.argv.slice(2);
   if (command === undefined) return await buildAll();
   if (command === 'agent') return await agent(args);
+  if (command === 'media') return await media(args);
   if (command === 'flash') return await flashCommand(args);
   if (command === 'build') return await inLines((line) => buildCommand(args, sourceVersion(), line));
   if (command === 'customize') return await inLines((line) => customizeCommand(args, line));

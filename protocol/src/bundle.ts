@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { digestOf, digestSchema, type Digest } from './digest.ts';
 import { idSchema, nameSchema } from './ids.ts';
+import { architectures, managedDistributions, managedKubernetesSchema } from './distribution/spec.ts';
 import { agentArchs, type AgentArch } from './agent-package.ts';
 import { layerKinds } from './layer.ts';
 import { objectRefSchema } from './kubernetes.ts';
@@ -115,7 +116,20 @@ export const bundleLayerSchema = z.object({
   adopt: z.boolean(),
   readinessTimeoutMs: z.int().min(1),
   os: bundleOsSchema.optional(),
-  kubernetes: z.object({ distribution: z.literal('existing'), version: z.string().optional(), kubeconfigPath: z.string().optional() }).optional(),
+  kubernetes: z
+    .object({
+      distribution: z.enum(['existing', ...managedDistributions]),
+      version: z.string().optional(),
+      kubeconfigPath: z.string().optional(),
+      /** The whole specification of one that the agent brings up. What it needs on the machine is in `os`. */
+      managed: managedKubernetesSchema.optional(),
+    })
+    .optional(),
+  /** Programs of the distribution; their content is large. */
+  programs: z
+    .array(z.object({ path: z.string(), ...blob, mode: z.string(), architecture: z.enum(architectures) }))
+    .max(1_000)
+    .optional(),
   objects: z.array(bundleObjectSchema).max(limits.objectsPerLayer),
   hooks: z.array(bundleHookSchema).max(500),
   notes: z.object(blob).optional(),
@@ -144,6 +158,19 @@ export type Bundle = z.infer<typeof bundleSchema>;
 export const versionSchema = z.object({ epoch: z.string().max(64), generation: z.int().min(0), digest: digestSchema });
 export type Version = z.infer<typeof versionSchema>;
 
+/** What a host has to know to be one of several that make a cluster. */
+export const desiredSiteSchema = z.object({
+  members: z.array(z.object({ host: idSchema, name: nameSchema, role: z.enum(['control-plane', 'worker']) })).max(limits.hostsPerCluster),
+  /** This host makes the cluster; the others join it. */
+  founder: z.boolean(),
+  /** Name or address of the API server. `managed`: a name that the agents resolve themselves. */
+  endpoint: z.object({ kind: z.enum(['managed', 'vip', 'external']), host: z.string().max(253), port: z.int().min(1).max(65_535) }),
+  address: z.string().max(64).optional(),
+  labels: z.record(z.string().max(317), z.string().max(63)),
+  taints: z.array(z.object({ key: z.string().max(317), value: z.string().max(63).optional(), effect: z.string().max(32) })).max(50),
+});
+export type DesiredSite = z.infer<typeof desiredSiteSchema>;
+
 /** What one host should be. Small: everything heavy is behind the bundle's digest. */
 export const desiredSchema = z.object({
   schema: z.literal('groundplane.dev/desired/1'),
@@ -155,7 +182,16 @@ export const desiredSchema = z.object({
   host: idSchema,
   /** Absent: the host belongs to no cluster, and whatever it still runs for one is torn down. */
   cluster: z
-    .object({ id: idSchema, name: nameSchema, role: z.enum(['control-plane', 'worker']), applier: z.boolean(), transfer: transferSchema.optional() })
+    .object({
+      id: idSchema,
+      name: nameSchema,
+      role: z.enum(['control-plane', 'worker']),
+      /** It may apply Kubernetes objects; of several that may, the one that holds the cluster's Lease does. */
+      applier: z.boolean(),
+      /** Only for clusters that the agents bring up. */
+      site: desiredSiteSchema.optional(),
+      transfer: transferSchema.optional(),
+    })
     .optional(),
   bundle: digestSchema.optional(),
   /** Only without a cluster: the cluster goes on under other hosts. Its Kubernetes objects stay; this host forgets that it ever owned them. */

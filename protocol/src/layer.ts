@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { digestSchema } from './digest.ts';
+import { managedDistributions, managedKubernetesSchema } from './distribution/spec.ts';
 import { limits } from './limits.ts';
 import { nameSchema } from './ids.ts';
 import { absolutePath, osSpecSchema, textContent } from './os-spec.ts';
@@ -7,13 +8,18 @@ import { absolutePath, osSpecSchema, textContent } from './os-spec.ts';
 export const layerKinds = ['os', 'kubernetes', 'network', 'storage', 'addon'] as const;
 export type LayerKind = (typeof layerKinds)[number];
 
-/** Kubernetes layer. `existing` uses a cluster that is already there, through a kubeconfig on the host. */
-export const kubernetesSpecSchema = z.strictObject({
-  distribution: z.literal('existing', { error: 'this version knows the distribution "existing"' }),
+/** A cluster that is already there, through a kubeconfig on the host. */
+const existingKubernetesSchema = z.strictObject({
+  distribution: z.literal('existing'),
   /** Allowed server versions, as a semver range like `>=1.30 <1.39`. */
   version: z.string().max(128).optional(),
   /** Where the kubeconfig is on the host; the agent's own flag wins over it. */
   kubeconfigPath: absolutePath.optional(),
+});
+
+/** Kubernetes layer: one that the agent brings up, or `existing`. */
+export const kubernetesSpecSchema = z.discriminatedUnion('distribution', [existingKubernetesSchema, managedKubernetesSchema], {
+  error: (issue) => (issue.code === 'invalid_union' ? `the distribution is one of existing, ${managedDistributions.join(', ')}` : undefined),
 });
 
 export const helmSpecSchema = z.strictObject({

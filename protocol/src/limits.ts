@@ -20,6 +20,8 @@ export const limits = {
   /** Text of a list of serial numbers, before it is read. */
   serialListBytes: 4 * 1024 * 1024,
   hostsPerCluster: 1_000,
+  /** What one host needs to join a cluster, sealed and as text. */
+  invitationChars: 4_096,
   profilesPerCluster: 20,
   outboxEvents: 5_000,
   reportEvents: 100,
@@ -47,6 +49,9 @@ export const limits = {
   /** What registries allow too. */
   ociManifestBytes: 4 * 1024 * 1024,
   transferWindows: 14,
+  receiptDigests: 50_000,
+  /** Fits into a request to the hub. */
+  receiptBytes: 4 * 1024 * 1024,
   /** Hosts of its cluster that a host is told of. */
   neighbours: 32,
   addressesPerHost: 8,

@@ -12,7 +12,7 @@ import { directorStatementSchema, publicKeySchema, releaseStatementSchema, rootS
 export const protocolVersion = 1;
 
 /** Optional abilities, named in hello and answered in welcome; only what both name is used. */
-export const capabilities = ['bundle-patch', 'attach', 'neighbours'] as const;
+export const capabilities = ['bundle-patch', 'attach', 'neighbours', 'site'] as const;
 
 const nonce = z.string().regex(/^[A-Za-z0-9_-]{22,64}$/, 'must be 16 to 48 bytes in base64url');
 const signature = z.string().max(128);
@@ -113,6 +113,31 @@ export const ackSchema = z.object({ t: z.literal('ack'), seq: z.int().min(1) });
 export const pingSchema = z.object({ t: z.literal('ping'), nextMs: z.int().min(1).max(limits.heartbeatMaxMs).optional() });
 export const pongSchema = z.object({ t: z.literal('pong'), timeMs: z.number() });
 
+/** Hub: what the other hosts of its cluster say of themselves, and an invitation that one of them sealed for this host. Facts, not orders: nothing is signed. */
+export const siteSchema = z.object({
+  t: z.literal('site'),
+  cluster: z.string().max(64),
+  neighbours: z
+    .array(
+      z.object({
+        host: z.string().max(64),
+        name: z.string().max(63),
+        address: z.string().max(64).optional(),
+        sealKey: z.string().max(64).optional(),
+        isWaiting: z.boolean(),
+      }),
+    )
+    .max(limits.hostsPerCluster),
+  invitation: z.string().max(limits.invitationChars).optional(),
+});
+/** Agent: secrets to join with, sealed for another host of its cluster. */
+export const inviteSchema = z.object({
+  t: z.literal('invite'),
+  cluster: z.string().max(64),
+  host: z.string().max(64),
+  sealed: z.string().max(limits.invitationChars),
+});
+
 /** Hub: the poison for this version is lifted by a person; it may be tried again. */
 export const retrySchema = z.object({ t: z.literal('retry'), version: versionSchema });
 /** Hub: stop talking; come back after the delay (restart, overload, revoked). */
@@ -132,7 +157,7 @@ export const neighboursSchema = z.object({
 });
 export type Neighbours = z.infer<typeof neighboursSchema>;
 
-export const agentMessageSchema = z.discriminatedUnion('t', [helloSchema, reportSchema, refetchSchema, pingSchema]);
+export const agentMessageSchema = z.discriminatedUnion('t', [helloSchema, reportSchema, refetchSchema, pingSchema, inviteSchema]);
 export const hubMessageSchema = z.discriminatedUnion('t', [
   challengeSchema,
   welcomeSchema,
@@ -142,6 +167,7 @@ export const hubMessageSchema = z.discriminatedUnion('t', [
   ackSchema,
   pongSchema,
   retrySchema,
+  siteSchema,
   goodbyeSchema,
   neighboursSchema,
 ]);

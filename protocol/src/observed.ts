@@ -53,7 +53,14 @@ export const hostStatusSchema = z.object({
   /** How far the large content of the new generation has come. */
   staging: z.object({ doneBytes: z.number(), totalBytes: z.number(), blob: z.string().max(512).optional() }).optional(),
   layers: z.array(layerStatusSchema).max(limits.layersPerProfile * 2),
-  kubernetes: z.object({ state: z.enum(['reachable', 'unreachable', 'unknown']), version: z.string().max(128).optional() }),
+  kubernetes: z.object({
+    state: z.enum(['reachable', 'unreachable', 'unknown']),
+    version: z.string().max(128).optional(),
+    /** Only where the agents bring Kubernetes up: `waiting` for an invitation, or a member of the cluster. */
+    node: z.enum(['none', 'waiting', 'joined']).optional(),
+    /** It looks after the whole cluster. */
+    keeper: z.boolean().optional(),
+  }),
   failure: failureSchema.optional(),
   /** The generation that failed and will not be retried, and why. */
   poisoned: z.object({ version: versionSchema, failure: failureSchema }).optional(),
@@ -72,6 +79,10 @@ export const hostInfoSchema = z.object({
   privileged: z.boolean(),
   /** The machine or its Kubernetes is a simulation; must be shown wherever the host is shown. */
   simulated: z.boolean(),
+  /** Address that other hosts of its site reach it at. */
+  address: z.string().max(64).optional(),
+  /** Public key that other hosts seal secrets for it with. */
+  sealKey: z.string().max(64).optional(),
   /** Where neighbours reach it, and the port at which it gives them large content. */
   addresses: z
     .array(z.union([z.ipv4(), z.ipv6()]))

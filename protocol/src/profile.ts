@@ -75,6 +75,20 @@ export const profileDocumentSchema = z.strictObject({
   spec: profileSpecSchema,
 });
 
+const ipAddress = z.union([z.ipv4(), z.ipv6()], { error: 'must be an IP address' });
+const endpointHost = z
+  .string()
+  .max(253)
+  .regex(/^([a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?)*|[0-9a-fA-F:]+)$/, 'must be a host name or an IP address');
+const taintSchema = z.strictObject({
+  key: z.string().regex(/^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/, 'not the key of a taint'),
+  value: z
+    .string()
+    .regex(/^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/, 'not the value of a taint')
+    .optional(),
+  effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']),
+});
+
 export const clusterSpecSchema = z.strictObject({
   /** One infrastructure or full profile, then any number of add-on profiles. */
   profiles: z
@@ -85,6 +99,21 @@ export const clusterSpecSchema = z.strictObject({
   /** Values of one layer for this cluster only, over those of its profile, as far as the layer is `settable`. */
   overrides: z.record(nameSchema, z.strictObject({ values: z.string().max(limits.objectBytes) })).optional(),
   hosts: z.array(nameSchema).max(limits.hostsPerCluster).default([]),
+  /** What is particular about a host. Without it, a host is a control plane. */
+  hostSettings: z
+    .record(
+      nameSchema,
+      z.strictObject({
+        role: z.enum(['control-plane', 'worker']).default('control-plane'),
+        /** Address that the other hosts reach it at; by default the one of its default route. */
+        address: ipAddress.optional(),
+        labels: labelsSchema.default({}),
+        taints: z.array(taintSchema).max(50).default([]),
+      }),
+    )
+    .optional(),
+  /** Where the API server is reached. Without it, each host finds one by a name that the agents resolve. */
+  endpoint: z.strictObject({ kind: z.enum(['vip', 'external']), host: endpointHost, port: z.int().min(1).max(65_535).default(6443) }).optional(),
   /** When and how fast large content may come to its hosts. */
   transfer: transferSchema.optional(),
 });

@@ -60,6 +60,7 @@ describe.skipIf(why !== '')(`install script${why}`, () => {
       ...['agent/agent.mjs', 'bin/node', 'groundplane-agent.service', 'install.sh', 'launch.sh', 'manifest.json'].map(
         (name) => `opt/groundplane/versions/${slot}/${name}`,
       ),
+      'usr/local/sbin/groundplane-agent',
       'var/lib/groundplane/ticket',
     ]);
     expect(readlinkSync(inRoot('opt/groundplane/current'))).toBe(`versions/${slot}`);

@@ -188,6 +188,11 @@ const apply = (world: ModelWorld, bundle: Bundle | undefined, step: StepArgs['ap
 
 type Effects = { [K in StepKind]: (world: ModelWorld, step: StepArgs[K], bundle: Bundle | undefined) => void };
 
+/** This world's Kubernetes is there already; a distribution that agents bring up has a world of its own, in distribution.test.ts. */
+const elsewhere = (): never => {
+  throw new Error('this world has no distribution');
+};
+
 const effects: Effects = {
   beginLayer: (world, step, bundle) => {
     const before = world.records.get(step.layer);
@@ -295,6 +300,22 @@ const effects: Effects = {
     world.records.delete(step.layer);
     for (const key of world.hooksDone) if (key.startsWith(`${step.layer}/`)) world.hooksDone.delete(key);
   },
+  placeProgram: elsewhere,
+  removePrograms: elsewhere,
+  setHostNames: elsewhere,
+  initKubernetes: elsewhere,
+  joinKubernetes: elsewhere,
+  startKubernetes: elsewhere,
+  repairKubernetes: elsewhere,
+  renewCertificates: elsewhere,
+  saveDatastore: elsewhere,
+  upgradeKubernetes: elsewhere,
+  markApplied: elsewhere,
+  leaveKubernetes: elsewhere,
+  inviteHost: elsewhere,
+  removeNode: elsewhere,
+  giveTurn: elsewhere,
+  endTurn: elsewhere,
   commit: (world, step) => void (world.committed = step.version),
 };
 

@@ -1,4 +1,4 @@
-import type { Version } from '@groundplane/protocol/bundle';
+import { largeBlobs, type Version } from '@groundplane/protocol/bundle';
 import { createState } from '@groundplane/agent/store/state';
 import { brokenVersion, versionName } from './profiles.ts';
 import { tenant, type Site, type World } from './world.ts';
@@ -45,6 +45,12 @@ export const createInvariants = (world: World) => {
       if (slot !== undefined && !published.has(JSON.stringify(slot.version)))
         throw problem(site, `it holds generation ${slot.version.generation}, which the hub never published`);
     }
+    for (const [name, slot] of [
+      ['current', current],
+      ['good', good],
+    ] as const)
+      for (const digest of largeBlobs(slot?.bundle ?? { layers: [] }, 'x64').keys())
+        if (!site.large.has(digest)) throw problem(site, `its ${name} generation ${slot?.version.generation ?? 0} names large content that is not here`);
     const isPoisoned = (version: Version | undefined): boolean =>
       version !== undefined && poison.some((item) => item.version.digest === version.digest && item.version.generation === version.generation);
     if (good !== undefined && isPoisoned(good.version)) throw problem(site, 'its last good state is a poisoned one');
@@ -135,6 +141,10 @@ export const createInvariants = (world: World) => {
           .toSorted()
           .join();
         if (records !== names) throw problem(site, `its journal has layers ${records} and the bundle ${names}`);
+        const large = new Set<string>(
+          largeBlobs({ layers: [current, good, slots(site).candidate].flatMap((slot) => slot?.bundle?.layers ?? []) }, 'x64').keys(),
+        );
+        for (const digest of site.large.keys()) if (!large.has(digest)) throw problem(site, 'it keeps large content that no generation names');
         const file = site.host.state.files['/etc/site']?.content;
         const version = /1\.(\d+)\.0/.exec(target.bundle?.profiles[0]?.version ?? '')?.[1];
         if (target.bundle !== undefined && file !== `version ${version}\n`)

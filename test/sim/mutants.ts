@@ -29,7 +29,7 @@ export const mutants: readonly Mutant[] = [
     find: "if (failure.kind === 'fatal') return true;",
     replace: "if (failure.kind === 'fatal') return false;",
   },
-  { name: 'content is not fetched', file: 'agent/src/engine.ts', find: 'if (state.hasContent(digest as Digest)) continue;', replace: 'continue;' },
+  { name: 'content is not fetched', file: 'agent/src/stage.ts', find: 'if (state.hasContent(digest as Digest)) continue;', replace: 'continue;' },
   {
     name: 'what left a layer is not pruned',
     file: 'protocol/src/plan/host.ts',
@@ -39,8 +39,20 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a layer that left the profile stays',
     file: 'protocol/src/plan/host.ts',
-    find: 'for (const record of leaving.values()) if (!stuck.has(record.name)) steps.push(...removeLayer(facts, record, wanted));',
+    find: 'for (const record of leaving.values()) if (isFree(record)) steps.push(...removeLayer(facts, record, wanted));',
     replace: '',
+  },
+  {
+    name: 'a generation begins before its large content is here',
+    file: 'agent/src/stage.ts',
+    find: 'if (whole?.ok !== true) return whole ?? ok(undefined);',
+    replace: '',
+  },
+  {
+    name: 'large content is kept for ever',
+    file: 'agent/src/engine.ts',
+    find: 'void deps.blobs.keep(',
+    replace: 'void (',
   },
   { name: 'drift is not seen', file: 'agent/src/observe/packs.ts', find: "state: same ? 'same' : 'drifted'", replace: "state: same ? 'same' : 'same'" },
   {

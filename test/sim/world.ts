@@ -16,7 +16,7 @@ import { copyDisk, emptyHubDisk, fakeHubStore, type FakeHubDisk } from '../fake/
 import { seededRandom } from '../fake/random.ts';
 import { Crashed, newLife, noHelm, type Life } from './crash.ts';
 import { simDeviceKey, simHubKeys, simVerify } from './keys.ts';
-import { simSpec, versionCount, versionName } from './profiles.ts';
+import { agentPackage, simSpec, versionCount, versionName } from './profiles.ts';
 
 export const tenant = 'ten_00000000000000000000';
 export const project = 'prj_00000000000000000000';
@@ -103,6 +103,7 @@ export const createWorld = async (options: WorldOptions) => {
       },
     ]);
     for (let version = 1; version <= versionCount; version += 1) {
+      await content.put(agentPackage(version));
       const spec = simSpec(version);
       const digest = digestOf(spec);
       const release = keys.sign('release', {

@@ -2,6 +2,7 @@ import type { Result } from '@groundplane/protocol/failure';
 import type { HostEvent } from '@groundplane/protocol/observed';
 import type { StepArgs, StepKind } from '@groundplane/protocol/plan/steps';
 import type { Verify } from '@groundplane/protocol/trust';
+import type { KubernetesDeps } from '../observe/distribution.ts';
 import type { ObjectView } from '../observe/packs.ts';
 import type { Blobs } from '../port/blobs.ts';
 import type { Clock } from '../port/clock.ts';
@@ -23,6 +24,9 @@ export interface ExecuteContext {
   slots?: AgentSlots | undefined;
   cluster: Cluster | undefined;
   view: ObjectView | undefined;
+  /** Opens the connection when it could not be opened before the plan: a cluster that the plan itself made. */
+  openCluster?: (() => Promise<Cluster | undefined>) | undefined;
+  kubernetes?: KubernetesDeps | undefined;
   clock: Clock;
   target: DesiredRecord;
   /** Aborts when a newer generation supersedes this plan, or the agent stops. */

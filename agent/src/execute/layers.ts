@@ -55,7 +55,7 @@ export const commit: Executor<'commit'> = async (args, context) => {
 };
 
 /** The host left a cluster that goes on: what it owned in Kubernetes is looked after by others now. */
-const forgetCluster = ({ state }: ExecuteContext): AgentWrite[] => [
+export const forgetCluster = ({ state }: ExecuteContext): AgentWrite[] => [
   ...state.layers().map((row) => writes.noLayer(row.name)),
   ...state.objects().map((record) => writes.noObject(record.ref)),
   ...[...state.hooksDone()].map((key) => writes.noHook(key)),

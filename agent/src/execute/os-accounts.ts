@@ -1,6 +1,7 @@
 import { ok } from '@groundplane/protocol/failure';
 import { writes } from '../store/state.ts';
 import type { Executor } from './context.ts';
+import { isDrift, noteHealed } from './drift.ts';
 import { remember } from './os.ts';
 
 export const loadModule: Executor<'loadModule'> = async (args, context) => {
@@ -29,7 +30,8 @@ export const setUser: Executor<'setUser'> = async (args, context) => {
   });
   if (!remembered.ok) return remembered;
   const done = await context.host.setAccount(args.user, { groups: [...args.groups], shell: args.shell });
-  return done.ok ? ok([]) : done;
+  if (!done.ok) return done;
+  return ok(isDrift(args.reason) ? noteHealed(context, args.layer, `account ${args.user}`) : []);
 };
 
 export const restoreUser: Executor<'restoreUser'> = async (args, context) => {

@@ -2,6 +2,7 @@ import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import type { Packages, PackageWish } from '../port/host.ts';
 import { writes, type OsRecord } from '../store/state.ts';
 import type { ExecuteContext, Executor } from './context.ts';
+import { isDrift, noteHealed } from './drift.ts';
 import { remember } from './os.ts';
 
 const managerOf = (context: ExecuteContext, element: string): Result<Packages> =>
@@ -20,7 +21,9 @@ export const setPackages: Executor<'setPackages'> = async (args, context) => {
     if (!remembered.ok) return remembered;
   }
   const done = await manager.value.install(args.packages);
-  return done.ok ? ok([]) : done;
+  if (!done.ok) return done;
+  const names = args.packages.map(({ name }) => name).join(', ');
+  return ok(isDrift(args.reason) ? noteHealed(context, args.layer, `packages ${names.slice(0, 200)}`) : []);
 };
 
 /** Those that were there go back to their version; those that were not are removed. */

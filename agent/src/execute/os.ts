@@ -3,6 +3,7 @@ import type { OwnedOsKind } from '@groundplane/protocol/plan/facts';
 import type { Result } from '@groundplane/protocol/failure';
 import { writes, type Before } from '../store/state.ts';
 import type { ExecuteContext, Executor } from './context.ts';
+import { isDrift, noteHealed } from './drift.ts';
 
 /** The before-image is on disk before the first change, and is never taken twice: the second one would be our own. */
 export const remember = async (
@@ -28,7 +29,8 @@ export const writeFile: Executor<'writeFile'> = async (args, context) => {
   });
   if (!remembered.ok) return remembered;
   const written = await context.host.writeFile({ path: args.path, content, mode: args.mode, owner: args.owner, group: args.group });
-  return written.ok ? ok([]) : written;
+  if (!written.ok) return written;
+  return ok(isDrift(args.reason) ? noteHealed(context, args.layer, `file ${args.path}`, args.reason === 'missing') : []);
 };
 
 export const restoreFile: Executor<'restoreFile'> = async (args, context) => {
@@ -46,7 +48,8 @@ export const setSysctl: Executor<'setSysctl'> = async (args, context) => {
   });
   if (!remembered.ok) return remembered;
   const written = await context.host.writeSysctl(args.key, args.value);
-  return written.ok ? ok([]) : written;
+  if (!written.ok) return written;
+  return ok(isDrift(args.reason) ? noteHealed(context, args.layer, `setting ${args.key}`) : []);
 };
 
 export const restoreSysctl: Executor<'restoreSysctl'> = async (args, context) => {
@@ -63,6 +66,9 @@ export const reloadUnits: Executor<'reloadUnits'> = async (_, context) => {
 };
 
 export const setUnit: Executor<'setUnit'> = async (args, context) => {
+  // The step has no reason. What was ours in the version that holds, and needs no restart for a new file, was changed by somebody else.
+  const isOurs = context.state.osItem({ layer: args.layer, kind: 'unit', key: args.unit }) !== undefined;
+  const isHealing = isOurs && !args.restart && context.state.slot('good')?.version.digest === context.target.version.digest;
   const remembered = await remember(context, args.layer, 'unit', args.unit, async () => {
     const read = await context.host.readUnit(args.unit);
     if (!read.ok) return read;
@@ -71,7 +77,8 @@ export const setUnit: Executor<'setUnit'> = async (args, context) => {
   });
   if (!remembered.ok) return remembered;
   const done = await context.host.setUnit(args.unit, { enabled: args.enabled, active: args.active, restart: args.restart });
-  return done.ok ? ok([]) : done;
+  if (!done.ok) return done;
+  return ok(isHealing ? noteHealed(context, args.layer, `unit ${args.unit}`) : []);
 };
 
 export const restoreUnit: Executor<'restoreUnit'> = async (args, context) => {

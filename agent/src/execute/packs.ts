@@ -8,6 +8,7 @@ import type { Cluster } from '../port/cluster.ts';
 import type { AgentWrite } from '../port/store.ts';
 import { writes, type ObjectRecord } from '../store/state.ts';
 import type { ExecuteContext, Executor } from './context.ts';
+import { isDrift, noteHealed } from './drift.ts';
 
 export const clusterOf = (context: ExecuteContext, element: string): Result<Cluster> =>
   context.cluster === undefined ? fail('retry', 'api-unreachable', element, 'there is no connection to a Kubernetes API server') : ok(context.cluster);
@@ -95,13 +96,7 @@ export const applyObject: Executor<'applyObject'> = async (args, context) => {
   });
   if (!applied.ok && applied.failure.code === 'immutable-field' && record !== undefined && !adopted && !args.keep)
     return replaceObject(args, context, found.value);
-  if (applied.ok && (args.reason === 'drifted' || args.reason === 'missing')) {
-    const did = args.reason === 'missing' ? 'had been deleted and was made again' : 'had been changed by somebody else and was put back';
-    const text = `${refText(args.ref)} ${did}`;
-    context.event({ type: 'warning', reason: 'DriftHealed', layer: args.layer, message: text });
-    const row = context.state.layer(args.layer);
-    if (row !== undefined) return ok([...applied.value, writes.layer({ ...row, healed: row.healed + 1, healedLast: { atMs: context.clock.wallMs(), text } })]);
-  }
+  if (applied.ok && isDrift(args.reason)) return ok([...applied.value, ...noteHealed(context, args.layer, refText(args.ref), args.reason === 'missing')]);
   return applied;
 };
 

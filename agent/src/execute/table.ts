@@ -1,9 +1,24 @@
-import type { Result } from '@groundplane/protocol/failure';
-import type { Step, StepKind } from '@groundplane/protocol/plan/steps';
+import { fail, type Result } from '@groundplane/protocol/failure';
+import { stepText, type Step, type StepKind } from '@groundplane/protocol/plan/steps';
 import type { AgentWrite } from '../port/store.ts';
 import { awaitAgent, updateAgent } from './agent.ts';
 import type { ExecuteContext, Executor } from './context.ts';
 import { runHook } from './hooks.ts';
+import { endTurn, giveTurn, inviteHost, removeNode } from './keeper.ts';
+import {
+  initKubernetes,
+  joinKubernetes,
+  leaveKubernetes,
+  markApplied,
+  placeProgram,
+  removePrograms,
+  renewCertificates,
+  repairKubernetes,
+  saveDatastore,
+  setHostNames,
+  startKubernetes,
+  upgradeKubernetes,
+} from './kubernetes.ts';
 import { beginLayer, commit, finishLayer, forgetLayer, relabelLayer } from './layers.ts';
 import { reloadUnits, restoreFile, restoreSysctl, restoreUnit, setSysctl, setUnit, writeFile } from './os.ts';
 import { restoreExtensions, setExtensions } from './os-extensions.ts';
@@ -36,6 +51,22 @@ const executors: { [K in StepKind]: Executor<K> } = {
   activateImage,
   rebootHost,
   lookForReboot,
+  placeProgram,
+  removePrograms,
+  setHostNames,
+  initKubernetes,
+  joinKubernetes,
+  startKubernetes,
+  repairKubernetes,
+  renewCertificates,
+  saveDatastore,
+  upgradeKubernetes,
+  markApplied,
+  leaveKubernetes,
+  inviteHost,
+  removeNode,
+  giveTurn,
+  endTurn,
   updateAgent,
   awaitAgent,
   ensureNamespace,
@@ -50,5 +81,13 @@ const executors: { [K in StepKind]: Executor<K> } = {
   commit,
 };
 
-export const executeStep = (step: Step, context: ExecuteContext): Promise<Result<AgentWrite[]>> =>
-  (executors[step.step] as (args: Step, context: ExecuteContext) => Promise<Result<AgentWrite[]>>)(step, context);
+/** A machine can answer in ways that nobody thought of; an agent that dies of it would start, plan the same and die again. */
+export const executeStep = async (step: Step, context: ExecuteContext): Promise<Result<AgentWrite[]>> => {
+  try {
+    return await (executors[step.step] as (args: Step, context: ExecuteContext) => Promise<Result<AgentWrite[]>>)(step, context);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    if (!/^E[A-Z]+$/.test(code)) throw error;
+    return fail('retry', 'host-error', stepText(step), error instanceof Error ? error.message : code);
+  }
+};

@@ -20,6 +20,7 @@ import type { Clock } from '../port/clock.ts';
 import type { Link, LinkConnection } from '../port/link.ts';
 import type { Random } from '../port/random.ts';
 import type { AgentStore } from '../port/store.ts';
+import type { GivenInvitation } from '../observe/distribution.ts';
 import { writes } from '../store/state.ts';
 import type { Outbox } from './outbox.ts';
 import { isTrustedRoot, verifyDesired } from './verify.ts';
@@ -75,6 +76,7 @@ export const createSession = (deps: SessionDeps) => {
   let cancelPing = (): void => undefined;
   let stopped = false;
   let wasRefused = false;
+  let invitationsSent = new Set<string>();
   let greeting: { nonce: string } | undefined;
   /** Counts connections, so that a late callback of an old one changes nothing. */
   let incarnation = 0;
@@ -85,8 +87,19 @@ export const createSession = (deps: SessionDeps) => {
   const flush = (): void => {
     cancelSend();
     if (now.state !== 'online') return;
+    sendInvitations();
     const report = outbox.take();
     if (report !== undefined) send(report);
+  };
+
+  /** Invitations that this host gave, each once in a connection: the hub keeps them, and a host that has joined needs none. */
+  const sendInvitations = (): void => {
+    if (now.state !== 'online') return;
+    for (const item of Object.values(state.kv<Record<string, GivenInvitation>>('invitations') ?? {})) {
+      if (invitationsSent.has(item.sealed)) continue;
+      invitationsSent.add(item.sealed);
+      send({ t: 'invite', cluster: item.cluster, host: item.host, sealed: item.sealed });
+    }
   };
 
   const onNews = (isUrgent: boolean): void => {
@@ -185,6 +198,7 @@ export const createSession = (deps: SessionDeps) => {
     const trusted = checkHub(message);
     if (!trusted.ok) return leave(trusted.failure, limits.backoffMaxMs);
     attempt = 0;
+    invitationsSent = new Set();
     store.commit([writes.kv('host', { host: message.host, tenant: message.tenant, epoch: message.epoch }), writes.kv('trustedTimeMs', message.timeMs)]);
     deps.onContentToken(message.contentToken);
     deps.onHubTime?.(message.timeMs);
@@ -271,6 +285,11 @@ export const createSession = (deps: SessionDeps) => {
         return now.state === 'online' ? schedulePing(now.heartbeatMs) : undefined;
       case 'retry':
         return engine.retry(message.version);
+      case 'site': {
+        const { t: _, ...site } = message;
+        store.commit([writes.kv('site', site)]);
+        return engine.wake();
+      }
       case 'neighbours': {
         const { t: _t, ...known } = message;
         store.commit([writes.kv('neighbours', known)]);

@@ -1,112 +1,154 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { hostPhases, layerStates } from '@groundplane/protocol/observed';
-import { stepText } from '@groundplane/protocol/plan/steps';
-import type { Engine } from '../engine.ts';
-import type { SessionState } from '../link/session.ts';
-import { approvalCode } from './approval.ts';
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { fail, type Failure, type Result } from '@groundplane/protocol/failure';
+import { openDoor, type Door } from '../system/door.ts';
+import { logUnits, type Control } from './control.ts';
+import { loginBody, logoutForm, logsBody, mediaBody, networkBody } from './forms.ts';
+import { isOwnHost, isOwnOrigin, type Caller } from './guard.ts';
+import { htmlPage, pageHeaders } from './html.ts';
+import { parseNetworkForm } from './network.ts';
+import { overviewBody, type LocalStatus } from './overview.ts';
 
-const escapeHtml = (text: string): string => text.replaceAll(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
-const row = (...cells: string[]): string => `<tr>${cells.map((cell) => `<td>${escapeHtml(cell)}</td>`).join('')}</tr>`;
+export type { LocalStatus } from './overview.ts';
 
-const linkText = (session: SessionState): string => {
-  switch (session.state) {
-    case 'online':
-      return 'connected to the hub';
-    case 'lobby':
-      return `waiting for approval; the words of this device are: ${session.words}`;
-    case 'offline':
-      return `not connected${session.failure === undefined ? '' : `: ${session.failure.element} ${session.failure.message}`}. The device goes on by itself`;
-    case 'connecting':
-    case 'greeting':
-      return 'connecting';
-    default:
-      return session satisfies never;
+const formBytesMax = 16 * 1024;
+const connectionsMax = 32;
+
+/** Reads a form to its end; undefined when it is none or too large. */
+const readForm = async (request: IncomingMessage): Promise<URLSearchParams | undefined> => {
+  if (!(request.headers['content-type'] ?? '').startsWith('application/x-www-form-urlencoded')) return undefined;
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of request as AsyncIterable<Buffer>) {
+    bytes += piece.length;
+    if (bytes > formBytesMax) return undefined;
+    pieces.push(piece);
   }
+  return new URLSearchParams(Buffer.concat(pieces).toString('utf8'));
 };
 
-/** What somebody who stands before the device wants to know: what should run, what does, what happens next. Read-only. */
-export interface LocalStatus {
-  name: string;
-  simulated: boolean;
-  engine: Engine;
-  session: () => SessionState;
-  /** Where a person with a phone lets this device in; absent: there is no such address. */
-  approval?: string | undefined;
-}
+const statusOf = (failure: Failure): number =>
+  failure.code === 'login-blocked' ? 429 : failure.code === 'media-busy' || failure.code === 'network-busy' ? 409 : 400;
 
-const styles =
-  'body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #8884}code{font-family:ui-monospace,monospace}figure{margin:1rem 0}figure svg{width:min(16rem,100%);height:auto}figcaption{overflow-wrap:anywhere}.note{border:1px solid;padding:.5rem}';
+const navOf = (local: LocalStatus, caller: Caller | undefined): { href: string; text: string }[] =>
+  local.control === undefined
+    ? []
+    : [
+        { href: '/', text: 'Overview' },
+        ...(caller === undefined
+          ? [{ href: '/login', text: 'Log in' }]
+          : [
+              { href: '/media', text: 'Media' },
+              { href: '/network', text: 'Network' },
+              { href: '/logs', text: 'Logs' },
+            ]),
+      ];
 
-const page = (local: LocalStatus, code: string): string => {
-  const status = local.engine.status();
-  const plan = local.engine.lastPlan();
-  const journal = local.engine.state.journal().slice(-50).toReversed();
-  const layers = status.layers.map((layer) =>
-    row(
-      layer.name,
-      layer.kind,
-      `${layer.pack.name} ${layer.pack.version}`,
-      layer.state,
-      layer.message ?? layerStates[layer.state],
-      `${layer.objects.ready}/${layer.objects.total}`,
-      String(layer.drift.healed),
-    ),
-  );
-  const steps = (plan?.steps ?? []).map((step) => `<li>${escapeHtml(stepText(step))}</li>`);
-  return `<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="5"><meta name="viewport" content="width=device-width"><title>${escapeHtml(local.name)} – Groundplane</title><style nonce="NONCE">${styles}</style>
-<h1>${escapeHtml(local.name)}</h1>${local.simulated ? '<p class="note"><strong>simulated</strong>: this host and its Kubernetes are a simulation</p>' : ''}
-<p>${escapeHtml(linkText(local.session()))}</p>${code}
-<p><strong>${escapeHtml(status.phase)}</strong>: ${escapeHtml(hostPhases[status.phase])}${status.failure === undefined ? '' : ` ${escapeHtml(`${status.failure.element}: ${status.failure.message}`)}`}</p>
-<p>Generation ${status.version?.generation ?? 0}, last good ${status.committed?.generation ?? 0}; Kubernetes ${escapeHtml(status.kubernetes.version ?? status.kubernetes.state)}</p>
-${status.poisoned === undefined ? '' : `<p class="note">Generation ${status.poisoned.version.generation} failed and is not tried again: ${escapeHtml(status.poisoned.failure.message)}</p>`}
-<h2>Layers</h2><table><thead><tr><th>Layer<th>Kind<th>Pack<th>State<th>What it means<th>Ready<th>Drift healed</thead><tbody>${layers.join('')}</tbody></table>
-<h2>What happens next</h2>${steps.length === 0 ? '<p>Nothing: everything is as desired.</p>' : `<ol>${steps.join('')}</ol>`}
-<h2>Journal</h2><table><tbody>${journal.map((item) => row(new Date(item.atMs).toISOString(), item.text, item.state, item.failure?.message ?? '')).join('')}</tbody></table></html>`;
-};
-
-/** While it waits: the hub's page for this device, for a phone. */
-const codeOf = async (local: LocalStatus): Promise<string> => {
-  if (local.session().state !== 'lobby' || local.approval === undefined) return '';
-  const svg = await approvalCode(local.approval);
-  return `<figure>${svg}<figcaption>Read this with a phone to approve the device: <code>${escapeHtml(local.approval)}</code></figcaption></figure>`;
-};
-
-/** Serves the local page and `status.json` on loopback. Only names of this machine are answered, so that no web page elsewhere can read it by DNS tricks. */
-export const startLocalPage = async (local: LocalStatus, port: number): Promise<{ port: number; close: () => Promise<void> }> => {
-  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const host = (request.headers.host ?? '').replace(/:\d+$/, '');
-    if (!['127.0.0.1', 'localhost', '[::1]'].includes(host)) return void response.writeHead(403).end('ask for this page as 127.0.0.1');
-    if (request.method !== 'GET') return void response.writeHead(405).end();
-    const nonce = globalThis.crypto.randomUUID();
-    const headers = {
-      'content-security-policy': `default-src 'none'; style-src 'nonce-${nonce}'; frame-ancestors 'none'; base-uri 'none'`,
-      'x-content-type-options': 'nosniff',
-      'referrer-policy': 'no-referrer',
-      'cache-control': 'no-store',
-    };
-    if (request.url === '/status.json')
-      return void response
-        .writeHead(200, { ...headers, 'content-type': 'application/json' })
-        .end(JSON.stringify({ name: local.name, simulated: local.simulated, link: local.session(), status: local.engine.status() }));
-    if (request.url === '/')
-      return void response
-        .writeHead(200, { ...headers, 'content-type': 'text/html; charset=utf-8' })
-        .end(page(local, await codeOf(local)).replace('NONCE', nonce));
-    return void response.writeHead(404, headers).end();
+/**
+ * Serves the local page and `status.json` on loopback. Reading the overview needs nothing; everything else needs the password, or the token that root reads from its
+ * file. Only names of this machine are answered, so that no web page elsewhere can read it by DNS tricks. It works without scripts, and none may run.
+ */
+const createAnswer = (local: LocalStatus) => {
+  const html = (response: ServerResponse, status: number, body: string, caller: Caller | undefined, refreshSeconds?: number): void => {
+    const nonce = randomUUID();
+    const page = htmlPage({
+      title: local.name,
+      body: caller?.kind === 'person' ? `${body}${logoutForm(caller)}` : body,
+      nonce,
+      nav: navOf(local, caller),
+      ...(refreshSeconds === undefined ? {} : { refreshSeconds }),
+    });
+    response.writeHead(status, { ...pageHeaders(nonce), 'content-type': 'text/html; charset=utf-8' }).end(page);
   };
-  const server: Server = createServer((request, response) => void answer(request, response).catch(() => response.destroy()));
-  const listening = Promise.withResolvers<void>();
-  server.once('error', listening.reject);
-  server.listen(port, '127.0.0.1', listening.resolve);
-  await listening.promise;
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: async () => {
-      const closed = Promise.withResolvers<void>();
-      server.close(() => closed.resolve());
-      server.closeAllConnections();
-      await closed.promise;
-    },
+  const json = (response: ServerResponse, status: number, value: unknown): void =>
+    void response.writeHead(status, { ...pageHeaders(randomUUID()), 'content-type': 'application/json' }).end(JSON.stringify(value));
+  const redirect = (response: ServerResponse, to: string, headers: Record<string, string> = {}): void =>
+    void response.writeHead(303, { ...pageHeaders(randomUUID()), location: to, ...headers }).end();
+
+  const show = async (url: URL, control: Control | undefined, caller: Caller | undefined, response: ServerResponse): Promise<void> => {
+    if (url.pathname === '/') return html(response, 200, await overviewBody(local), caller, 5);
+    if (control === undefined) return void response.writeHead(404, pageHeaders(randomUUID())).end();
+    if (url.pathname === '/login') return html(response, 200, loginBody(undefined), caller);
+    if (!['/media', '/network', '/logs'].includes(url.pathname)) return void response.writeHead(404, pageHeaders(randomUUID())).end();
+    if (caller === undefined) return redirect(response, '/login');
+    if (url.pathname === '/media')
+      return html(response, 200, await mediaBody(control, caller, undefined), caller, control.importer.status().state === 'running' ? 5 : undefined);
+    if (url.pathname === '/network')
+      return html(response, 200, networkBody(control, caller, undefined), caller, control.network.status().trying === undefined ? undefined : 5);
+    const unit = logUnits.find((name) => name === (url.searchParams.get('unit') ?? logUnits[0]));
+    return unit === undefined ? void response.writeHead(404, pageHeaders(randomUUID())).end() : html(response, 200, await logsBody(control, unit), caller);
+  };
+
+  const login = async (request: IncomingMessage, form: URLSearchParams, control: Control, response: ServerResponse): Promise<void> => {
+    if (!isOwnOrigin(request)) return void response.writeHead(403, pageHeaders(randomUUID())).end();
+    const session = await control.guard.login(form.get('password') ?? '');
+    if (session.ok) return redirect(response, '/', { 'set-cookie': control.guard.cookie(session.value) });
+    return html(response, statusOf(session.failure) === 429 ? 429 : 401, loginBody(session.failure.message), undefined);
+  };
+
+  /** An action ends with a page for people and with JSON for root's commands. */
+  const end = async (response: ServerResponse, caller: Caller, done: Result<unknown>, back: '/media' | '/network', control: Control): Promise<void> => {
+    if (caller.kind === 'root')
+      return json(response, done.ok ? 200 : statusOf(done.failure), done.ok ? { ok: true, value: done.value } : { ok: false, failure: done.failure });
+    if (done.ok) return redirect(response, back);
+    const message = `${done.failure.element}: ${done.failure.message}`;
+    return html(
+      response,
+      statusOf(done.failure),
+      back === '/media' ? await mediaBody(control, caller, message) : networkBody(control, caller, message),
+      caller,
+    );
+  };
+
+  const act = async (path: string, form: URLSearchParams, control: Control, caller: Caller, response: ServerResponse): Promise<void> => {
+    switch (path) {
+      case '/logout':
+        if (caller.kind === 'person') control.guard.logout(caller.session);
+        return redirect(response, '/', { 'set-cookie': control.guard.noCookie });
+      case '/media': {
+        const folder = form.get('path') ?? '';
+        // A medium of many GiB takes longer than a browser waits; the page says how it goes.
+        const running = control.importer.run(folder);
+        const early = caller.kind === 'person' && control.importer.status().state === 'running' ? { ok: true as const, value: undefined } : await running;
+        return end(response, caller, early, '/media', control);
+      }
+      case '/receipt':
+        return end(response, caller, await control.importer.report(form.get('path') ?? ''), '/media', control);
+      case '/network': {
+        const settings = parseNetworkForm(form);
+        return end(response, caller, settings.ok ? await control.network.apply(settings.value) : settings, '/network', control);
+      }
+      case '/network/confirm':
+        control.network.confirm();
+        return end(response, caller, { ok: true, value: undefined }, '/network', control);
+      default:
+        return end(response, caller, fail('fatal', 'not-found', path, 'there is no such action'), '/media', control);
+    }
+  };
+
+  return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const { control } = local;
+    const url = URL.parse(request.url ?? '', 'http://local');
+    if (!isOwnHost(request)) return void response.writeHead(403).end('ask for this page as 127.0.0.1');
+    if (url === null) return void response.writeHead(404).end();
+    const caller = control?.guard.caller(request);
+    if (caller === undefined && request.headers.authorization !== undefined)
+      return json(response, 401, fail('fatal', 'unauthenticated', 'local page', 'this is not the token of the agent that runs now'));
+    if (request.method === 'GET') {
+      if (url.pathname === '/status.json')
+        return json(response, 200, { name: local.name, simulated: local.simulated, link: local.session(), status: local.engine.status() });
+      return show(url, control, caller, response);
+    }
+    if (request.method !== 'POST' || control === undefined) return void response.writeHead(405).end();
+    const form = await readForm(request);
+    if (form === undefined) return void response.writeHead(413, { ...pageHeaders(randomUUID()), connection: 'close' }).end();
+    if (url.pathname === '/login') return login(request, form, control, response);
+    if (caller === undefined) return redirect(response, '/login');
+    if (!control.guard.isMeant(request, caller, form.get('csrf') ?? ''))
+      return void response.writeHead(403, pageHeaders(randomUUID())).end('this form is not of this page; go back and try again');
+    return act(url.pathname, form, control, caller, response);
   };
 };
+
+export const startLocalPage = (local: LocalStatus, port: number, address = '127.0.0.1'): Promise<Door> =>
+  openDoor({ port, address, connectionsMax, answer: createAnswer(local) });

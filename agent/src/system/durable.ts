@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /** Makes the names in a folder durable. */
@@ -21,6 +21,18 @@ export const writeDurably = (file: string, text: string): boolean => {
     }
     renameSync(`${file}.new`, file);
     syncFolder(dirname(file));
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** A secret that need not survive a power cut, readable by its owner from its first byte on. False when the disk does not take it. */
+export const writeSecretly = (file: string, text: string): boolean => {
+  try {
+    rmSync(`${file}.new`, { force: true });
+    writeFileSync(`${file}.new`, text, { mode: 0o600, flag: 'wx' });
+    renameSync(`${file}.new`, file);
     return true;
   } catch {
     return false;

@@ -28,6 +28,17 @@ export const serialNumber = async (): Promise<string | undefined> => {
   return serial === '' || serial === '-' || /not specified|default string|to be filled/i.test(serial) ? undefined : serial.slice(0, 128);
 };
 
+/** The address that other hosts reach this one at: of the interface of the default route, else the first that is not for pods. Undefined while there is none. */
+export const hostAddress = async (): Promise<string | undefined> => {
+  const table = await readFile('/proc/net/route', 'utf8').catch(() => '');
+  const routes = table.split('\n').map((line) => line.trim().split(/\s+/));
+  const outward = routes.find((fields) => fields[1] === '00000000' && fields[7] === '00000000')?.[0];
+  const all = networkInterfaces();
+  const usable = (name: string): string | undefined => all[name]?.find((item) => item.family === 'IPv4' && !item.internal)?.address;
+  const names = [...(outward === undefined ? [] : [outward]), ...Object.keys(all).filter((name) => !innerInterface.test(name))];
+  return names.map(usable).find((address) => address !== undefined);
+};
+
 /** Names this boot; two of them at once under one key mean that a disk was cloned. */
 export const bootId = async (fallback: string): Promise<string> => (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => fallback)).trim();
 

@@ -32,7 +32,7 @@ const readMark = (slot: Slot, name: string): string => {
 /** Long enough that what breaks at the start has broken. */
 export const healthyAfterMs = 60_000;
 /** A site without a hub may still take an update (from a medium); then only time can tell. */
-export const healthyAloneAfterMs = 600_000;
+export const healthyAloneAfterMs = 300_000;
 
 /** A version that cannot talk to the hub could not be repaired from there, so having talked counts more than having lived. */
 export const isHealthy = (facts: { uptimeMs: number; hasTalked: boolean }): boolean =>

@@ -9,6 +9,7 @@ import { FailureError, fail, ok, type Result } from '@groundplane/protocol/failu
 import { layoutStore } from '../../src/media/layout-store.ts';
 import { inspectMedia, type InspectedMedia } from '../../src/media/read.ts';
 import { mediaSigner, type MediaSignature } from '../../src/media/signature.ts';
+import { withoutHeld } from '../../src/media/document.ts';
 import { packLayout, writeMedia } from '../../src/media/write.ts';
 import { parseReference } from '../../src/registry/oci-reference.ts';
 import { fetchArtifact } from '../../src/registry/sync.ts';
@@ -18,6 +19,7 @@ import { notice, type Context } from '../io.ts';
 import { localRegistry, type LocalRegistry, type RegistryFlags } from '../local-registry.ts';
 import { printOne } from '../output/print.ts';
 import { apiTrouble, exits, type Outcome } from '../trouble.ts';
+import { heldBySite } from './media-receipts.ts';
 import { failureTrouble } from './pack-registry.ts';
 
 const resumesMax = 10;
@@ -95,7 +97,7 @@ export const exportMedia = async (
   context: Context,
   subject: ExportSubject,
   file: string,
-  flags: RegistryFlags & { images: boolean; sign?: string },
+  flags: RegistryFlags & { images: boolean; sign?: string; since?: string },
 ): Promise<Outcome> => {
   // Before anything is written, since a wrong key would be told after hours otherwise.
   const pem = flags.sign === undefined ? undefined : await readKeyFile(context, flags.sign);
@@ -105,6 +107,9 @@ export const exportMedia = async (
   if (!connection.ok) return connection.trouble;
   const document = await documentFor(connection.value, subject);
   if (!document.ok) return apiTrouble(document.failure);
+  const since = flags.since === undefined ? ok(undefined) : await heldBySite(resolve(context.io.cwd, flags.since));
+  if (!since.ok) return failureTrouble(since.failure);
+  const wanted = since.value === undefined ? document.value : withoutHeld(document.value, since.value);
   const target = resolve(context.io.cwd, file);
   const isTar = target.endsWith('.tar');
   const folder = isTar ? `${target}.parts` : target;
@@ -114,7 +119,7 @@ export const exportMedia = async (
       project: connection.value.project,
       ...('cluster' in subject ? { cluster: subject.cluster } : { profile: `${subject.profile}@${subject.version}` }),
     }).toString();
-    const written = await writeMedia(folder, layoutStore(folder), document.value, {
+    const written = await writeMedia(folder, layoutStore(folder), wanted, {
       blob: ({ digest, size }) => Promise.resolve(ok(blobStream(connection.value, `${apiBase}/content/${digest}?${query}`, size))),
       ...(flags.images ? { image: images.pull } : {}),
       ...(signer === undefined ? {} : { sign: signer.value }),

@@ -20,6 +20,7 @@ import { jsonText, printOne } from '../output/print.ts';
 import { exits, trouble, type Outcome, type Trouble } from '../trouble.ts';
 import { uploadBlob } from '../upload.ts';
 import { openInspected, signatureText } from './media-commands.ts';
+import { sendReceipts } from './media-receipts.ts';
 import { failureTrouble } from './pack-registry.ts';
 
 interface Taken {
@@ -53,7 +54,10 @@ const applyProfiles = async (connection: Connection, path: string, documents: re
 const importIntoHub = async (context: Context, connection: Connection, path: string, found: InspectedMedia): Promise<Result<Taken>> => {
   const { client, project, hub } = connection;
   const items = new Map<string, MediaItem>(found.document?.items.map((item) => [item.digest, item]));
-  const wanted = found.document === undefined ? new Map<string, number>() : mediaBlobs(found.document);
+  const wanted =
+    found.document === undefined
+      ? new Map<string, number>()
+      : mediaBlobs({ ...found.document, items: found.document.items.filter((item) => item.kind !== 'desired') });
   const documents: Buffer[] = [];
   const present: string[] = [];
   let sent = 0;
@@ -204,6 +208,8 @@ export const importMedia = async (context: Context, file: string, options: { dir
       ? await importIntoFolder(path, resolve(context.io.cwd, options.dir ?? ''), found.value)
       : await importIntoHub(context, connection.value, path, found.value);
   if (!taken.ok) return failureTrouble(taken.failure);
+  const reports = connection === undefined ? ok({ taken: 0, known: 0 }) : await sendReceipts(context, connection.value, path);
+  if (!reports.ok) return failureTrouble(reports.failure);
   const target = connection === undefined ? { dir: options.dir } : { hub: connection.value.hub, project: connection.value.project };
   const receipt = receiptOf(context, found.value, target, taken.value);
   const unwritten = options.receipt === undefined ? undefined : await writeReceipt(context, options.receipt, receipt);
@@ -218,7 +224,7 @@ export const importMedia = async (context: Context, file: string, options: { dir
     );
     return exits.ok;
   }
-  const human = `${sent} blobs, ${profiles.length} profiles and ${images} images are in the hub\n`;
-  await printOne(context, { sent, profiles: profiles.length, images, receipt }, file, () => human);
+  const human = `${sent} blobs, ${profiles.length} profiles and ${images} images are in the hub${reports.value.taken > 0 ? `, and ${reports.value.taken} receipts of hosts` : ''}\n`;
+  await printOne(context, { sent, profiles: profiles.length, images, receipts: reports.value.taken, receipt }, file, () => human);
   return exits.ok;
 };

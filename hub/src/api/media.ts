@@ -12,6 +12,7 @@ import { imagesOf } from '../render/images.ts';
 import type { Row } from '../port/store.ts';
 import type { BuiltBundle } from '../render/bundle.ts';
 import { notFound } from './errors.ts';
+import { siteDesired } from './media-desired.ts';
 import type { ApiDeps, Handler } from './handler.ts';
 
 interface Loaded {
@@ -131,9 +132,13 @@ export const clusterMedia: Handler<'clusterMedia'> = async ({ principal, params,
     if (!item.ok) return item;
     items.push(item.value);
   }
+  const desired = await siteDesired(deps, row, built);
+  const own = desired === undefined ? undefined : await itemOf(deps, 'desired', params.name, desired);
+  if (own?.ok === false) return own;
+  if (own !== undefined) items.push(own.value);
   // What the bundle brings itself lies among its blobs.
-  const own = ociReferences(built.bundle);
-  const images = (await readImages(deps, built)).filter(({ reference }) => !own.has(reference)).map(({ reference }) => ({ reference }));
+  const brought = ociReferences(built.bundle);
+  const images = (await readImages(deps, built)).filter(({ reference }) => !brought.has(reference)).map(({ reference }) => ({ reference }));
   return ok({ schema: 'groundplane.dev/media/1', subject: { project: params.project, cluster: params.name }, bundle: built.digest, items, images });
 };
 
@@ -163,5 +168,5 @@ export const isInMedia = async (deps: ApiDeps, tenant: string, project: string, 
   if (!loaded.ok) return false;
   if (digest === loaded.value.built.digest || loaded.value.built.blobs.has(digest) || loaded.value.built.large.has(digest)) return true;
   for (const { name, version } of loaded.value.row.value.spec.profiles) if (await isInProfile(deps, tenant, project, name, version, digest)) return true;
-  return false;
+  return (await siteDesired(deps, loaded.value.row, loaded.value.built)) === digest;
 };

@@ -1,6 +1,7 @@
 import { isAllowed } from '@groundplane/protocol/access';
 import type { ProfileSummaryView, ProfileView } from '@groundplane/protocol/api/views';
-import { digestOf } from '@groundplane/protocol/digest';
+import { digestOf, type Digest } from '@groundplane/protocol/digest';
+import { parseKubernetesContent } from '@groundplane/protocol/distribution/content';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { makeId } from '@groundplane/protocol/ids';
 import { compareLayers } from '@groundplane/protocol/layer';
@@ -46,7 +47,30 @@ export const profileView = (deps: ApiDeps, row: Row<'profile'>, project: string)
   usedBy: usedBy(deps, row),
 });
 
-/** Digests that a profile refers to: charts, packs, Zarf packages. */
+const kubernetesContent = ({ kubernetes }: ProfileSpec['layers'][number]): Digest[] =>
+  kubernetes === undefined || kubernetes.distribution === 'existing'
+    ? []
+    : Object.values(kubernetes.content ?? {}).flatMap((digest) => (digest === undefined ? [] : [digest]));
+
+/** What a list of Kubernetes content names has to be this tenant's too: hosts are given whatever their bundle names. */
+const missingOfKubernetes = async (deps: ApiDeps, tenant: string, layer: ProfileSpec['layers'][number]): Promise<Result<void>> => {
+  for (const digest of kubernetesContent(layer)) {
+    const bytes = await deps.content.read(digest);
+    const list = parseKubernetesContent(bytes?.toString('utf8') ?? '', `layer ${layer.name}, Kubernetes content ${digest}`);
+    if (!list.ok) return list;
+    for (const item of [...list.value.files, ...list.value.blobs])
+      if ((await deps.store.get('blob', tenant, item.digest)) === undefined)
+        return fail(
+          'fatal',
+          'chart-missing',
+          `layer ${layer.name}`,
+          `its Kubernetes content names ${item.digest}, which was not uploaded. Run: gp kubernetes upload FOLDER`,
+        );
+  }
+  return ok(undefined);
+};
+
+/** Digests that a profile refers to: charts, packs, Zarf packages, Kubernetes content. */
 export const contentOf = (spec: ProfileSpec): { layer: string; what: string; digest: string }[] =>
   spec.layers.flatMap((layer) =>
     [
@@ -54,6 +78,7 @@ export const contentOf = (spec: ProfileSpec): { layer: string; what: string; dig
       { layer: layer.name, what: 'pack', digest: layer.pack?.digest },
       { layer: layer.name, what: 'Zarf package', digest: layer.zarf?.package.digest },
       ...osContent(layer.os).map(({ what, digest }) => ({ layer: layer.name, what, digest })),
+      ...kubernetesContent(layer).map((digest) => ({ layer: layer.name, what: 'Kubernetes content', digest })),
     ].flatMap((item) => (item.digest === undefined ? [] : [{ ...item, digest: item.digest }])),
   );
 
@@ -65,8 +90,12 @@ export const missingContent = async (deps: ApiDeps, tenant: string, spec: Profil
       'fatal',
       'chart-missing',
       `layer ${layer}`,
-      `the ${what} ${digest} was not uploaded. gp apply does that when the layer names it by path, gp registry import from a registry, and gp agent upload for agents`,
+      `the ${what} ${digest} was not uploaded. gp apply does that when the layer names it by path, gp registry import from a registry, gp kubernetes upload for Kubernetes, gp agent upload for agents`,
     );
+  }
+  for (const layer of spec.layers) {
+    const missing = await missingOfKubernetes(deps, tenant, layer);
+    if (!missing.ok) return missing;
   }
   return ok(undefined);
 };

@@ -17,6 +17,7 @@ import type { ApiDeps, Handler } from './handler.ts';
 import * as hosts from './hosts.ts';
 import * as macros from './macros.ts';
 import { clusterValues } from './cluster-values.ts';
+import { importReceipt } from './media-receipts.ts';
 import { clusterImages, clusterMedia, clusterSbom, profileMedia } from './media.ts';
 import { getPack, listPacks } from './packs.ts';
 import { planCluster } from './plan.ts';
@@ -43,6 +44,7 @@ const handlers: { [N in Exclude<RouteName, Special>]: Handler<N> } = {
   planCluster,
   clusterImages,
   clusterMedia,
+  importReceipt,
   clusterSbom,
   profileMedia,
 };

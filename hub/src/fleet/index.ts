@@ -29,6 +29,10 @@ export interface HostEntry {
   layersTotal: number;
   message: string | undefined;
   kubernetesVersion: string | undefined;
+  /** Only where agents bring Kubernetes up. */
+  node: HostStatus['kubernetes']['node'];
+  address: string | undefined;
+  sealKey: string | undefined;
   /** Where its neighbours get large content from it. */
   blobs: { addresses: readonly string[]; port: number } | undefined;
 }
@@ -49,7 +53,9 @@ export interface ClusterEntry {
   message: string;
 }
 
-const summary = (status: HostStatus): Pick<HostEntry, 'phase' | 'reported' | 'drifted' | 'layersReady' | 'layersTotal' | 'message' | 'kubernetesVersion'> => ({
+const summary = (
+  status: HostStatus,
+): Pick<HostEntry, 'phase' | 'reported' | 'drifted' | 'layersReady' | 'layersTotal' | 'message' | 'kubernetesVersion' | 'node'> => ({
   phase: status.phase,
   reported: status.version,
   drifted: status.layers.reduce((sum, layer) => sum + layer.drift.healed, 0),
@@ -60,6 +66,7 @@ const summary = (status: HostStatus): Pick<HostEntry, 'phase' | 'reported' | 'dr
     status.failure?.message ??
     status.layers.find((layer) => layer.state !== 'ready' && layer.message !== undefined)?.message,
   kubernetesVersion: status.kubernetes.version,
+  node: status.kubernetes.node,
 });
 
 /**
@@ -118,6 +125,7 @@ export const createFleet = (store: Store) => {
         layersTotal: 0,
         message: undefined,
         kubernetesVersion: undefined,
+        node: undefined,
       }),
       id: row.id,
       tenant: row.tenant,
@@ -128,6 +136,8 @@ export const createFleet = (store: Store) => {
       state: row.value.state,
       simulated: row.value.info?.simulated ?? false,
       labels: row.value.labels,
+      address: row.value.info?.address,
+      sealKey: row.value.info?.sealKey,
       blobs:
         row.value.info?.addresses === undefined || row.value.info.blobPort === undefined
           ? undefined

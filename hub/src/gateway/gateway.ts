@@ -24,6 +24,8 @@ import type { Delivery } from './delivery.ts';
 import { createAdoption } from './adopt.ts';
 import { createCloneWatch } from './clones.ts';
 import { createEnrolment } from './enrol.ts';
+import { reportWrites } from './report.ts';
+import { createSites, siteMark } from './site.ts';
 import { createIntroductions } from './neighbours.ts';
 
 export interface GatewayDeps {
@@ -54,6 +56,9 @@ interface Session {
   sentGeneration: number;
   canPatch: boolean;
   canAttach: boolean;
+  canSite: boolean;
+  /** The last that it was told of its neighbours. */
+  site: string | undefined;
   /** What it was told of its neighbours last; undefined: it does not want to know. */
   neighbours: string | undefined;
   /** On the monotonic clock: silent for longer than this, and the host is taken as gone. */
@@ -77,6 +82,7 @@ export const createGateway = (deps: GatewayDeps) => {
   const mayEnter = createDoor(clock);
   const enrol = createEnrolment({ store, fleet, clock, random, hub: keys.hub });
   const clones = createCloneWatch({ store, clock });
+  const sites = createSites({ store, fleet, sessionOf: (host) => sessions.get(host) });
   const adopt = createAdoption({ store, fleet, assigner: deps.assigner, clock });
   let closing = false;
 
@@ -97,43 +103,13 @@ export const createGateway = (deps: GatewayDeps) => {
 
   const { introduce, introduceAll } = createIntroductions({ fleet, secret: deps.secret, sessionOf: (host) => sessions.get(host) });
 
-  const accepted = (report: Report, session: Session, host: HostEntry): Write[] => {
-    const nowMs = clock.wallMs();
-    const base = { tenant: session.tenant, project: host.project, host: host.name, ...clusterName(host) };
-    const writes: Write[] = (report.events ?? []).map((event) => ({ op: 'event', event: { ...base, ...event, message: event.message.slice(0, 2048) } }));
-    if (report.dropped !== undefined)
-      writes.push({
-        op: 'event',
-        event: {
-          ...base,
-          atMs: nowMs,
-          type: 'warning',
-          reason: 'EventsDropped',
-          message: `the host had to throw away ${report.dropped} events while it was away`,
-        },
-      });
-    if (report.status !== undefined)
-      writes.push({
-        op: 'put',
-        kind: 'observed',
-        tenant: session.tenant,
-        id: session.host,
-        project: '',
-        name: session.host,
-        value: { status: report.status, reportedAtMs: nowMs },
-      });
-    return writes;
-  };
-
-  const clusterName = (host: HostEntry): { cluster?: string } => {
-    const cluster = host.cluster === undefined ? fleet.clusterOf(host.id) : fleet.cluster(host.cluster);
-    return cluster === undefined ? {} : { cluster: cluster.name };
-  };
+  const clusterName = (host: HostEntry): string | undefined => (host.cluster === undefined ? fleet.clusterOf(host.id) : fleet.cluster(host.cluster))?.name;
 
   const onReport = async (session: Session, report: Report): Promise<void> => {
     const host = fleet.host(session.host);
     if (host === undefined) return;
-    const writes = accepted(report, session, host);
+    const writes = reportWrites(report, host, clusterName(host), clock.wallMs());
+    const before = siteMark(host);
     const placeBefore = JSON.stringify(host.blobs);
     if (report.info !== undefined) {
       const row = await store.get('host', session.tenant, session.host);
@@ -152,6 +128,8 @@ export const createGateway = (deps: GatewayDeps) => {
     const done = writes.length === 0 ? undefined : await store.commit(writes, { patient: true });
     if (done !== undefined && !done.ok) return deps.log(`gateway: a report of ${host.name} could not be kept: ${done.failure.message}`);
     send(session.peer, { t: 'ack', seq: report.seq });
+    const after = fleet.host(session.host);
+    if (after !== undefined && siteMark(after) !== before) await sites.tellAll(after);
     if (report.info !== undefined && JSON.stringify(fleet.host(session.host)?.blobs) !== placeBefore)
       introduceAll(host.cluster ?? fleet.clusterOf(host.id)?.id);
   };
@@ -166,6 +144,12 @@ export const createGateway = (deps: GatewayDeps) => {
         return send(session.peer, { t: 'pong', timeMs: clock.wallMs() });
       case 'refetch':
         return deliver(session, true);
+      case 'invite': {
+        const from = fleet.host(session.host);
+        const to = from === undefined ? undefined : await sites.invite(from, message);
+        const other = to === undefined ? undefined : sessions.get(to.id);
+        return other === undefined ? undefined : sites.tell(other);
+      }
       case 'hello':
         return session.peer.close();
       default:
@@ -195,6 +179,8 @@ export const createGateway = (deps: GatewayDeps) => {
       sentGeneration: isUnchanged ? (host.desired?.generation ?? 0) : 0,
       canPatch: hello.capabilities.includes('bundle-patch'),
       canAttach: hello.capabilities.includes('attach'),
+      canSite: hello.capabilities.includes('site'),
+      site: undefined,
       neighbours: hello.capabilities.includes('neighbours') ? '' : undefined,
       silentAfterMs: clock.monotonicMs() + graceMs(limits.heartbeatMinMs),
     };
@@ -217,6 +203,7 @@ export const createGateway = (deps: GatewayDeps) => {
     });
     fleet.setOnline(host.id, true, timeMs);
     if (!isUnchanged) await deliver(session);
+    await sites.tell(session);
     introduce(session);
     return session;
   };
@@ -341,7 +328,9 @@ export const createGateway = (deps: GatewayDeps) => {
     push: async (rows: readonly Row<'desired'>[]): Promise<void> => {
       for (const row of rows) {
         const session = sessions.get(row.id);
-        if (session !== undefined) await deliver(session, false, row);
+        if (session === undefined) continue;
+        await deliver(session, false, row);
+        await sites.tell(session);
       }
       for (const cluster of new Set(rows.map((row) => row.value.desired.cluster?.id))) introduceAll(cluster);
     },

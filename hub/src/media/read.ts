@@ -248,7 +248,7 @@ export const inspectMedia = async (path: string, publicPem?: string): Promise<Re
   const document = await readDocument(walk, path, documentDigest, blobs);
   if (!document.ok) return document;
   for (const item of document.value?.items ?? [])
-    if (!blobs.has(item.digest)) missing.set(item.digest, { digest: item.digest, neededBy: `${item.kind} ${item.name}` });
+    if (item.held !== true && !blobs.has(item.digest)) missing.set(item.digest, { digest: item.digest, neededBy: `${item.kind} ${item.name}` });
   for (const image of document.value?.images ?? [])
     if (image.digest === undefined) missing.set(image.reference, { digest: '', neededBy: `image ${image.reference}` });
   return ok({

@@ -19,6 +19,7 @@ const layerTypes: Record<MediaItem['kind'], string> = {
   bundle: artifactTypes.bundle,
   object: artifactTypes.blob,
   blob: artifactTypes.blob,
+  desired: artifactTypes.blob,
   chart: artifactTypes.helmChart,
   pack: artifactTypes.packLayer,
   zarf: artifactTypes.blob,
@@ -61,7 +62,7 @@ const finishLayout = async (
 ): Promise<void> => {
   const config = Buffer.from(canonicalJson(document));
   const configDigest = await store.put(config);
-  const unique = [...new Map(document.items.map((item) => [item.digest, item])).values()];
+  const unique = [...new Map(document.items.filter((item) => item.held !== true).map((item) => [item.digest, item])).values()];
   const entries: Descriptor[] = [];
   // A manifest may name so many layers only; large media have several, each with the same config.
   for (let at = 0; at === 0 || at < unique.length; at += layersPerPart) {

@@ -41,6 +41,8 @@ export interface RowValues {
     labels: Labels;
     bootId: string;
     info?: HostInfo;
+    /** Number of the last receipt that was carried here. */
+    receipt?: number;
     /** In the lobby: id of an approved host with the same serial number, whose place it may take. */
     replaces?: string;
     /** In the lobby, put back from approved: why, and what to do. */
@@ -48,6 +50,8 @@ export interface RowValues {
   };
   /** What a host should be. `inputs`: digest of what the bundle was made from, so that a new engine alone changes nothing. */
   desired: { version: Version; desired: Desired; inputs: string; proof: MerkleProof; director: string; adopted?: Version };
+  /** Sealed by a host of its cluster for this host; the hub cannot read it. */
+  invitation: { cluster: string; sealed: string };
   observed: { status: HostStatus; reportedAtMs: number };
   presence: { lastSeenMs: number };
   director: Signed<DirectorStatement>;

@@ -1,6 +1,7 @@
 import { isSameVersion } from '@groundplane/protocol/version';
 import { ok, type Result } from '@groundplane/protocol/failure';
-import type { ClusterEntry, Fleet } from '../fleet/index.ts';
+import type { ClusterEntry, Fleet, HostEntry } from '../fleet/index.ts';
+import { planMembers } from '../plan/members.ts';
 import type { Assignment } from '../plan/assignments.ts';
 import type { Row, Store } from '../port/store.ts';
 import type { Bundler, BuiltBundle } from '../render/bundle.ts';
@@ -20,7 +21,7 @@ export interface ClusterReconcilerDeps {
 /** Makes a bundle of each cluster and hands it to its hosts; takes it away from hosts that left. */
 export const clusterReconciler = (deps: ClusterReconcilerDeps & { inputs: ClusterInputs }): Reconciler => {
   const { store, fleet, bundler, assigner, inputs } = deps;
-  const memory: Memory = { members: new Map(), kubeVersions: new Map() };
+  const memory: Memory = { members: new Map(), kubeVersions: new Map(), nodes: new Map() };
 
   /** An unchanged cluster keeps its stored bundle, also when a newer engine would render it differently. */
   const bundleFor = async (row: Row<'cluster'>): Promise<Result<{ built: BuiltBundle; inputs: string }>> => {
@@ -37,27 +38,19 @@ export const clusterReconciler = (deps: ClusterReconcilerDeps & { inputs: Cluste
     return built.ok ? ok({ built: built.value, inputs: bundler.inputsOf(input.value) }) : built;
   };
 
-  const assignmentsOf = (row: Row<'cluster'>, bundle: string, digest: string): Assignment[] => {
-    const members = row.value.spec.hosts.map((name) => fleet.hostByName(row.tenant, row.project, name)).filter((host) => host?.state === 'approved');
-    return members.flatMap((host, index) =>
-      host === undefined
-        ? []
-        : [
-            {
-              tenant: row.tenant,
-              host: host.id,
-              cluster: {
-                id: row.id,
-                name: row.name,
-                role: 'control-plane' as const,
-                applier: index === 0,
-                ...(row.value.spec.transfer === undefined ? {} : { transfer: row.value.spec.transfer }),
-              },
-              bundle,
-              inputs: digest,
-            },
-          ],
-    );
+  const assignmentsOf = async (row: Row<'cluster'>, built: BuiltBundle, digest: string): Promise<Assignment[]> => {
+    const members = row.value.spec.hosts
+      .map((name) => fleet.hostByName(row.tenant, row.project, name))
+      .filter((host) => host !== undefined && host.state === 'approved') as HostEntry[];
+    const isManaged = built.bundle.layers.some((layer) => layer.kubernetes?.managed !== undefined);
+    const told = new Set<string>();
+    if (isManaged)
+      for (const host of members) {
+        const before = host.cluster === row.id ? await store.get('desired', row.tenant, host.id) : undefined;
+        if (before?.value.desired.cluster?.site?.founder === true) told.add(host.id);
+      }
+    const parts = planMembers({ id: row.id, name: row.name, spec: row.value.spec }, members, isManaged, told);
+    return parts.map(({ host, cluster }) => ({ tenant: row.tenant, host, cluster, bundle: built.digest, inputs: digest }));
   };
 
   const leaving = (tenant: string, cluster: string, staying: ReadonlySet<string>): Assignment[] =>
@@ -113,7 +106,7 @@ export const clusterReconciler = (deps: ClusterReconcilerDeps & { inputs: Cluste
       const made = await bundleFor(row);
       fleet.setBundle(id, made.ok ? { bundle: made.value.built.digest, failure: undefined } : { bundle: entry?.bundle, failure: made.failure });
       if (!made.ok) continue;
-      const members = assignmentsOf(row, made.value.built.digest, made.value.inputs);
+      const members = await assignmentsOf(row, made.value.built, made.value.inputs);
       wanted.push(...members);
       if (members.length !== memory.members.get(id)) wanted.push(...leaving(row.tenant, id, new Set(members.map((item) => item.host))));
       memory.members.set(id, members.length);
@@ -141,6 +134,7 @@ interface Memory {
   members: Map<string, number>;
   /** Server version told by each host: a change of it can change what charts render. */
   kubeVersions: Map<string, string>;
+  nodes: Map<string, string>;
 }
 
 const affectedBy = (change: Change, fleet: Fleet, inputs: ClusterInputs, memory: Memory): string[] => {
@@ -172,7 +166,11 @@ const affectedBy = (change: Change, fleet: Fleet, inputs: ClusterInputs, memory:
       const version = row.value.status.kubernetes.version;
       const isNewVersion = id !== undefined && version !== undefined && memory.kubeVersions.get(row.id) !== version;
       if (version !== undefined) memory.kubeVersions.set(row.id, version);
-      return [...deleting.filter((item) => item !== undefined), ...(isNewVersion && id !== undefined ? [id] : [])];
+      // Who has joined decides who may still make the cluster.
+      const node = row.value.status.kubernetes.node;
+      const isNewNode = id !== undefined && node !== undefined && memory.nodes.get(row.id) !== node;
+      if (node !== undefined) memory.nodes.set(row.id, node);
+      return [...deleting.filter((item) => item !== undefined), ...((isNewVersion || isNewNode) && id !== undefined ? [id] : [])];
     }
     default:
       return [];

@@ -12,6 +12,7 @@ import { nothing, renderChart, renderManifest, type ChartRenderer, type Collecte
 import { imageRewriter, imagesOf, rewriteImages } from './images.ts';
 import { installPosition } from './kinds.ts';
 import { customApis, customScopes, parseObjects, placeObject } from './objects.ts';
+import { kubernetesTimeoutSeconds, renderKubernetes } from './kubernetes.ts';
 import { renderOs } from './os.ts';
 import type { NamespacePart, SourceParts } from './parts.ts';
 import { applyPatches } from './patches.ts';
@@ -154,17 +155,6 @@ const packOf = (input: ResolvedLayer): BundleLayer['pack'] => {
   return { name, version, source: sourceOf(layer), digest: digestOf({ ...layer, settable: undefined }) };
 };
 
-const kubernetesOf = ({ kubernetes }: Layer): Pick<BundleLayer, 'kubernetes'> =>
-  kubernetes === undefined
-    ? {}
-    : {
-        kubernetes: {
-          distribution: kubernetes.distribution,
-          ...(kubernetes.version === undefined ? {} : { version: kubernetes.version }),
-          ...(kubernetes.kubeconfigPath === undefined ? {} : { kubeconfigPath: kubernetes.kubeconfigPath }),
-        },
-      };
-
 /** Turns one resolved layer into its bundle form; every object, file and note goes into the content store by digest. */
 export const renderLayer = async (renderer: LayerRenderer, input: ResolvedLayer, context: LayerContext): Promise<Result<RenderedLayer>> => {
   const { layer } = input;
@@ -178,6 +168,8 @@ export const renderLayer = async (renderer: LayerRenderer, input: ResolvedLayer,
   if (!changed.ok) return changed;
   const stored = await storeAll(renderer.content, changed.value, layer, parts.value, secret);
   if (!stored.ok) return stored;
+  const kubernetes = await renderKubernetes(renderer.content, layer, secret);
+  if (!kubernetes.ok) return kubernetes;
   const { apis, ...content } = stored.value;
   const checked = withReadyChecks(content.objects, parts.value.readiness ?? []);
   const namespace = parts.value.namespace;
@@ -192,11 +184,15 @@ export const renderLayer = async (renderer: LayerRenderer, input: ResolvedLayer,
       ...(layer.replaces === undefined ? {} : { replaces: layer.replaces }),
       adopt: layer.adopt,
       readinessTimeoutMs:
-        (layer.readiness.timeoutSeconds === defaultTimeoutSeconds
-          ? (parts.value.readinessTimeoutSeconds ?? defaultTimeoutSeconds)
-          : layer.readiness.timeoutSeconds) * 1000,
+        kubernetesTimeoutSeconds(
+          layer,
+          layer.readiness.timeoutSeconds === defaultTimeoutSeconds
+            ? (parts.value.readinessTimeoutSeconds ?? defaultTimeoutSeconds)
+            : layer.readiness.timeoutSeconds,
+          defaultTimeoutSeconds,
+        ) * 1000,
       ...(await renderOs(renderer.content, layer, secret)),
-      ...kubernetesOf(layer),
+      ...kubernetes.value,
       ...content,
       objects: checked.objects,
     },

@@ -48,7 +48,7 @@ const prepareAll = (database: Database.Database) => ({
 });
 
 /** Kinds whose rows are written again and again by reports: no name index helps them, and their names never clash. */
-const unnamed: ReadonlySet<Kind> = new Set(['desired', 'observed', 'presence', 'director', 'session']);
+const unnamed: ReadonlySet<Kind> = new Set(['desired', 'observed', 'invitation', 'presence', 'director', 'session']);
 
 /** How long a patient commit waits for company: a synced transaction costs about as much for one row as for a hundred. */
 const patienceMs = 60;

@@ -90,7 +90,7 @@ export const mediaView = z.object({
   bundle: digestSchema.optional(),
   items: z.array(
     z.object({
-      kind: z.enum(['profile', 'bundle', 'object', 'blob', 'chart', 'pack', 'zarf']),
+      kind: z.enum(['profile', 'bundle', 'object', 'blob', 'desired', 'chart', 'pack', 'zarf']),
       name: z.string(),
       version: z.string().optional(),
       digest: digestSchema,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { digestSchema } from '../digest.ts';
 import { nameSchema, semverSchema } from '../ids.ts';
+import { signedReceiptSchema } from '../media.ts';
 import * as registry from './registries.ts';
 import { can, page, project, route, type Route } from './route.ts';
 import * as view from './views.ts';
@@ -82,6 +83,12 @@ export const registryRoutes = {
   clusterMedia: route('GET', '/projects/{project}/clusters/{name}/media', can('content.get'), 'What a medium for a cluster holds, by digest', {
     params: z.object({ ...project, name: nameSchema }),
     response: registry.mediaView,
+  }),
+
+  importReceipt: route('POST', '/projects/{project}/media/receipts', can('host.approve'), 'Take what a host without a line says on a medium that came back', {
+    params: z.object(project),
+    body: signedReceiptSchema,
+    response: z.object({ host: z.string(), seq: z.int(), events: z.int(), state: z.enum(['taken', 'known']) }),
   }),
 
   profileMedia: route(

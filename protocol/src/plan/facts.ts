@@ -6,6 +6,7 @@ import type { ObjectRef } from '../kubernetes.ts';
 import type { Readiness } from '../readiness.ts';
 import type { ObservedImage } from './os-image.ts';
 import type { RebootIntent } from './reboot.ts';
+import type { DistributionFacts } from './distribution.ts';
 import type { LayerEvent, Step } from './steps.ts';
 
 /** A bundle's layer with its own digest, computed once when the bundle is loaded. */
@@ -109,6 +110,8 @@ export interface HostFacts {
   /** Only on hosts that run from an image. */
   image?: ObservedImage | undefined;
   kubernetes: ObservedKubernetes;
+  /** Only where the agent brings Kubernetes up itself, or did. */
+  distribution?: DistributionFacts | undefined;
   /** By `refKey`. */
   objects: ReadonlyMap<string, ObservedObject>;
   hooksDone: ReadonlySet<string>;

@@ -22,7 +22,8 @@ export const kubernetesFailure = (facts: HostFacts, layer: BundleLayer | undefin
     case 'unknown':
       return { kind: 'retry', code: 'kubernetes-unknown', element, message: 'the API server was not asked yet' };
     case 'reachable': {
-      const range = layer?.kubernetes?.version;
+      // One that the agents bring up is at the version that its own plan says.
+      const range = layer?.kubernetes?.managed === undefined ? layer?.kubernetes?.version : undefined;
       if (range === undefined || isVersionAllowed(seen.version, range)) return undefined;
       return {
         kind: 'blocked',

@@ -41,6 +41,29 @@ export interface StepArgs {
   rebootHost: { layer: string; cause: RebootCause };
   /** Whether the distribution asks for a reboot shows after packages were changed; then it is planned anew. */
   lookForReboot: { layer: string };
+  /** Puts a program of a distribution in its place, whole or not at all. */
+  placeProgram: { layer: string; path: string; digest: Digest; mode: string; reason: ApplyReason };
+  removePrograms: { layer: string };
+  /** The hosts of the cluster by name, in a block of its own in /etc/hosts. */
+  setHostNames: { layer: string; names: Readonly<Record<string, string>> };
+  /** Makes the cluster. `afresh`: what an attempt left behind is wiped first. */
+  initKubernetes: { layer: string; digest: Digest; afresh: boolean };
+  joinKubernetes: { layer: string; digest: Digest; role: 'control-plane' | 'worker'; afresh: boolean };
+  startKubernetes: { layer: string; restart: boolean };
+  repairKubernetes: { layer: string; parts: readonly string[] };
+  renewCertificates: { layer: string };
+  saveDatastore: { layer: string };
+  /** `first`: the shared configuration of the cluster is changed too. */
+  upgradeKubernetes: { layer: string; digest: Digest; version: string; first: boolean };
+  /** Notes on this host and on its node which layer it was brought to, once the node is alive with it. */
+  markApplied: { layer: string; digest: Digest };
+  /** `last`: nobody else stays, so nobody is told. */
+  leaveKubernetes: { layer: string; last: boolean };
+  /** Steps of the keeper, for the whole cluster. */
+  inviteHost: { layer: string; host: string; name: string; role: 'control-plane' | 'worker'; sealKey: string };
+  removeNode: { layer: string; node: string; role: 'control-plane' | 'worker' };
+  giveTurn: { layer: string; node: string; digest: Digest; drain: boolean; timeoutMs: number };
+  endTurn: { layer: string; node: string };
   /** Puts a version of the agent into the free slot and starts it; the steps behind are of the next start. Without digest there is no package for this machine. */
   updateAgent: { layer: string; version: string; digest: Digest | undefined };
   /** The new agent proves itself before anything is built on it. */
@@ -87,6 +110,22 @@ const sentences: { [K in StepKind]: (args: StepArgs[K]) => string } = {
   activateImage: (s) => `let the next boot try image ${s.version}`,
   rebootHost: (s) => `reboot for ${s.cause.kind === 'image' ? `image ${s.cause.version}` : s.cause.words}`,
   lookForReboot: () => 'see whether a reboot is needed',
+  placeProgram: (s) => `place ${s.path} (${s.reason})`,
+  removePrograms: () => 'remove the programs of Kubernetes',
+  setHostNames: (s) => `write the names of ${Object.keys(s.names).length} hosts`,
+  initKubernetes: (s) => (s.afresh ? 'make the cluster afresh' : 'make the cluster'),
+  joinKubernetes: (s) => `join the cluster as ${s.role}`,
+  startKubernetes: (s) => `${s.restart ? 'restart' : 'start'} Kubernetes`,
+  repairKubernetes: (s) => `repair ${s.parts.join(', ')}`,
+  renewCertificates: () => 'renew certificates',
+  saveDatastore: () => 'save a snapshot of the datastore',
+  upgradeKubernetes: (s) => `change Kubernetes to ${s.version}${s.first ? ', for the whole cluster' : ''}`,
+  markApplied: () => 'wait for the node and note what it runs',
+  leaveKubernetes: (s) => (s.last ? 'take Kubernetes off this host' : 'leave the cluster'),
+  inviteHost: (s) => `invite ${s.name} as ${s.role}`,
+  removeNode: (s) => `remove node ${s.node}`,
+  giveTurn: (s) => `${s.drain ? 'drain node' : 'let node'} ${s.node}${s.drain ? ' and let it' : ''} change`,
+  endTurn: (s) => `node ${s.node} is done`,
   updateAgent: (s) => `update the agent to ${s.version}`,
   awaitAgent: (s) => `wait until agent ${s.version} is healthy`,
   ensureNamespace: (s) => `ensure namespace ${s.namespace}`,

@@ -1,9 +1,13 @@
+import { agentInstall } from './agent-install.ts';
 import { baseline } from './baseline.ts';
 import { boot } from './boot.ts';
 import { bootCount } from './boot-count.ts';
 import { image } from './image.ts';
+import { kubeadmOne } from './kubeadm-one.ts';
+import { kubeadmUpgrade } from './kubeadm-upgrade.ts';
+import { osPackages } from './os-packages.ts';
 import type { Scenario } from './scenario.ts';
 import { sysupdate } from './sysupdate.ts';
 
 /** In the order in which they run: what the next ones rely on comes first. */
-export const scenarios: readonly Scenario[] = [boot, baseline, sysupdate, bootCount, image];
+export const scenarios: readonly Scenario[] = [boot, baseline, agentInstall, osPackages, sysupdate, bootCount, image, kubeadmOne, kubeadmUpgrade];

@@ -2,7 +2,8 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
-import type { Result } from '@groundplane/protocol/failure';
+import { ok, type Result } from '@groundplane/protocol/failure';
+import { makeAgentPackages } from '../../lab/hosts/agent-package.ts';
 import { hostsCache } from '../../lab/hosts/cache.ts';
 import { ensureContent } from '../../lab/hosts/content.ts';
 import { ensureImages, ensureImageTools } from '../../lab/image-builds.ts';
@@ -30,22 +31,29 @@ ${scenarios.map(({ name, about }) => `  ${name.padEnd(16)} ${about}`).join('\n')
 
 const note = (line: string): void => void process.stderr.write(`${line}\n`);
 
-/** Each is made once and kept; nothing of it is made when no scenario of this run needs it. */
-const makers: { [Key in keyof Prepared]-?: (progress: (line: string) => void) => Promise<Result<Prepared[Key]>> } = {
+type Maker<T> = (progress: (line: string) => void, runFolder: string) => Promise<Result<T>>;
+
+/** Nothing is made that no scenario of this run needs. What takes long is made once and kept. */
+const makers: { [Key in keyof Prepared]-?: Maker<Prepared[Key]> } = {
   base: ensureRoot,
   imageTools: ensureImageTools,
   images: ensureImages,
   content: async (progress) => await ensureContent('v1.37.2', progress),
+  contentBefore: async (progress) => await ensureContent('v1.36.3', progress),
+  agent: async (_progress, runFolder) => {
+    await makeAgentPackages(join(runFolder, 'agent'));
+    return ok(join(runFolder, 'agent'));
+  },
 };
 
-const prepare = async (chosen: readonly Scenario[]): Promise<Result<Prepared>> => {
+const prepare = async (chosen: readonly Scenario[], runFolder: string): Promise<Result<Prepared>> => {
   const prepared: Record<string, unknown> = {};
   for (const key of new Set(chosen.flatMap((scenario) => ['base' as const, ...scenario.needs]))) {
-    const made = await makers[key](note);
+    const made = await makers[key](note, runFolder);
     if (!made.ok) return made;
     prepared[key] = made.value;
   }
-  return { ok: true, value: prepared as unknown as Prepared };
+  return ok(prepared as unknown as Prepared);
 };
 
 const runPrefix = 'run-';
@@ -53,14 +61,12 @@ const runPrefix = 'run-';
 /** Disks of runs that were killed. */
 const sweepRuns = (): void => {
   for (const name of readdirSync(hostsCache()))
-    if (name.startsWith(runPrefix) && !existsSync(`/proc/${name.slice(runPrefix.length).split('-')[0] ?? ''}`))
-      rmSync(join(hostsCache(), name), { recursive: true, force: true });
+    if (name.startsWith(runPrefix) && !existsSync(`/proc/${name.slice(runPrefix.length)}`)) rmSync(join(hostsCache(), name), { recursive: true, force: true });
 };
 
-const runScenario = async (scenario: Scenario, options: Omit<InsideOptions, 'scenario' | 'folder'>): Promise<ScenarioReport> => {
+const runScenario = async (scenario: Scenario, options: Omit<InsideOptions, 'scenario'>): Promise<ScenarioReport> => {
   const began = performance.now();
-  const folder = join(hostsCache(), `${runPrefix}${process.pid}-${scenario.name}`);
-  const inside: InsideOptions = { ...options, scenario: scenario.name, folder };
+  const inside: InsideOptions = { ...options, scenario: scenario.name };
   const report = (outcome: InsideOutcome, cpuSeconds: number): ScenarioReport => ({
     name: scenario.name,
     ok: outcome.failure === undefined && (outcome.stuck ?? 0) === 0,
@@ -83,7 +89,7 @@ const runScenario = async (scenario: Scenario, options: Omit<InsideOptions, 'sce
     return report({ failure: String(error) }, 0);
   } finally {
     process.off('SIGINT', stop).off('SIGTERM', stop);
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(options.folder, { recursive: true, force: true });
   }
 };
 
@@ -120,18 +126,22 @@ export const runHosts = async (args: readonly string[]): Promise<number> => {
     return finish([], 3, missing.join(' '));
   }
   sweepRuns();
-  const prepared = await prepare(chosen);
-  if (!prepared.ok) {
-    note(`${prepared.failure.element}: ${prepared.failure.message}`);
-    return finish([], 3, prepared.failure.message);
+  const runFolder = join(hostsCache(), `${runPrefix}${process.pid}`);
+  try {
+    const prepared = await prepare(chosen, runFolder);
+    if (!prepared.ok) {
+      note(`${prepared.failure.element}: ${prepared.failure.message}`);
+      return finish([], 3, prepared.failure.message);
+    }
+    const reports: ScenarioReport[] = [];
+    for (const scenario of chosen) {
+      const report = await runScenario(scenario, { prepared: prepared.value, folder: join(runFolder, 'site'), points, seed });
+      reports.push(report);
+      const failure = report.failure === undefined ? '' : `\n${report.failure}`;
+      note(`${report.ok ? 'ok    ' : 'FAILED'} ${report.name} (${report.seconds} s, ${report.cpuSeconds} CPU s)${failure}`);
+    }
+    return finish(reports, reports.every((report) => report.ok) ? 0 : 1);
+  } finally {
+    rmSync(runFolder, { recursive: true, force: true });
   }
-  const reports: ScenarioReport[] = [];
-  for (const scenario of chosen) {
-    const report = await runScenario(scenario, { prepared: prepared.value, points, seed });
-    reports.push(report);
-    note(
-      `${report.ok ? 'ok    ' : 'FAILED'} ${report.name} (${report.seconds} s, ${report.cpuSeconds} CPU s)${report.failure === undefined ? '' : `\n${report.failure}`}`,
-    );
-  }
-  return finish(reports, reports.every((report) => report.ok) ? 0 : 1);
 };

@@ -10,6 +10,10 @@ export interface Prepared {
   imageTools: string;
   /** Folder with three versions of an operating system image; see `image-builds.ts`. */
   images: string;
+  /** The same of the minor version before it. */
+  contentBefore: string;
+  /** Folder with packages of the agent of this source; see `makeAgentPackages`. */
+  agent: string;
 }
 
 export interface ScenarioContext {

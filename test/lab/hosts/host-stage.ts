@@ -88,8 +88,9 @@ else
     mkdir -p "$R/sys/fs/cgroup/$folder"
     mount -t cgroup -o "$options" cgroup "$R/sys/fs/cgroup/$folder"
   done <"/tmp/.cgroup-${bootId}"
-  mkdir -p "$R/sys/fs/cgroup/unified"
-  mount -t cgroup2 cgroup2 "$R/sys/fs/cgroup/unified"
+  # With the unified hierarchy beside it, systemd leaves empty slices out of its own old one, and the kubelet looks for its slices in all that there are.
+  mkdir -p "$R/sys/fs/cgroup/systemd"
+  mountpoint -q "$R/sys/fs/cgroup/systemd" || mount -t cgroup -o none,name=systemd cgroup "$R/sys/fs/cgroup/systemd"
 fi
 rm "/tmp/.cgroup-${bootId}"
 ${realFolders.map(({ path, data: folder }) => `mkdir -p "$R/${path}"\nmount --bind ${quote(`${data}/${folder}`)} "$R/${path}"`).join('\n')}
@@ -112,5 +113,5 @@ pivot_root . .outside
 umount -l /.outside
 rmdir /.outside
 mount --make-rshared /
-exec env -i container=groundplane-test PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb /sbin/init
+exec env -i container=groundplane-test PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb /sbin/init systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1
 `;

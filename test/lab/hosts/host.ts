@@ -10,6 +10,7 @@ import { realFolders, stageScript, type Medium } from './host-stage.ts';
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const pluggedMsMax = 10_000;
 const bootMsMax = 60_000;
+const copyMsMax = 300_000;
 
 export type Power = 'off' | 'booting' | 'on';
 
@@ -44,6 +45,11 @@ const makeDisk = (options: HostOptions): void => {
     mkdirSync(join(options.folder, name), { recursive: true });
   chmodSync(join(options.folder, 'upper'), 0o755);
   for (const [name, text] of Object.entries(hostFiles(options))) writeFileSync(join(options.folder, 'upper', name), text);
+};
+
+const makeFolder = (path: string): string => {
+  mkdirSync(path, { recursive: true });
+  return path;
 };
 
 const childrenOf = (pid: number): number[] => {
@@ -162,6 +168,12 @@ export const createHost = (options: HostOptions) => {
     await gone.promise;
   };
 
+  /** Nothing may lie over the disk while it is copied or replaced. */
+  const detach = async (): Promise<void> => {
+    if (power !== 'off') throw new Error(`${name} is ${power}; its disk can be copied only while it is off`);
+    if ((await runCommand(['mountpoint', '-q', root])).code === 0) await outputOf(['umount', root]);
+  };
+
   return {
     name,
     address: options.address,
@@ -193,6 +205,21 @@ export const createHost = (options: HostOptions) => {
       await gone.promise;
     },
     cpuSeconds: (): number => cpuSecondsOf(groups),
+    /** Keeps a copy of its disk under a name; it has to be off. */
+    saveDisk: async (copy: string): Promise<void> => {
+      await detach();
+      await outputOf(['cp', '-a', '--reflink=auto', join(folder, 'upper'), join(folder, 'data'), makeFolder(join(folder, 'saved', copy))], {
+        timeoutMs: copyMsMax,
+      });
+    },
+    /** Makes its disk what it was when it was saved under this name; it has to be off. */
+    restoreDisk: async (copy: string): Promise<void> => {
+      await detach();
+      for (const part of ['upper', 'data', 'work']) rmSync(join(folder, part), { recursive: true, force: true });
+      makeFolder(join(folder, 'work'));
+      const saved = join(folder, 'saved', copy);
+      await outputOf(['cp', '-a', '--reflink=auto', join(saved, 'upper'), join(saved, 'data'), folder], { timeoutMs: copyMsMax });
+    },
     /** Leaves nothing: no process, no mount, no cgroup; with `keepDisk` only its disk. */
     stop: async (how: { keepDisk?: boolean } = {}): Promise<void> => {
       await powerCut();
