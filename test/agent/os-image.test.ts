@@ -1,122 +1,15 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { createEngine, type Engine } from '@groundplane/agent/engine';
-import { createOutbox } from '@groundplane/agent/link/outbox';
 import type { BundleLayer } from '@groundplane/protocol/bundle';
-import { digestBytes, type Digest } from '@groundplane/protocol/digest';
-import { ok } from '@groundplane/protocol/failure';
-import { osImageFiles, signedOsImageSchema, type SignedOsImage } from '@groundplane/protocol/os-image';
+import { digestBytes } from '@groundplane/protocol/digest';
 import type { OsReboot } from '@groundplane/protocol/os-spec';
-import { fakeAgentStore, type FakeAgentStore } from '../fake/agent-store.ts';
-import { virtualClock, type VirtualClock } from '../fake/clock.ts';
-import { fakeBlobs } from '../fake/blobs.ts';
-import { fakeCluster } from '../fake/cluster.ts';
-import { fakeHost, type FakeHost } from '../fake/host.ts';
-import { fakeMachine, type FakeMachine } from '../fake/machine.ts';
-import { fakeImages, firstImages, type FakeImages } from '../fake/os-images.ts';
 import { seededRandom } from '../fake/random.ts';
-import { blobs, configMap, desiredOf, osLayer, packLayer } from './rig.ts';
+import { app, imageLayer, startImageRig } from './image-rig.ts';
+import { configMap, osLayer, packLayer } from './rig.ts';
 
-const key = `ed25519:${'A'.repeat(43)}`;
-const large = (text: string): { digest: Digest; size: number } => {
-  blobs.set(digestBytes(text), text);
-  return { digest: digestBytes(text), size: text.length };
-};
-const imageOf = (version: string, by = key): SignedOsImage =>
-  signedOsImageSchema.parse({
-    signed: {
-      schema: 'groundplane.dev/os-image/1',
-      name: 'site',
-      version,
-      architecture: 'x64',
-      content: { driver: 'sysupdate', root: large(`root ${version}`), uki: large(`uki ${version}`) },
-    },
-    signatures: [{ key: by, signature: 'good' }],
-  });
-
-const imageLayer = (version: string, fields: { reboot?: OsReboot; by?: string; files?: Record<string, string> } = {}): BundleLayer => {
-  const layer = osLayer('os', fields.files ?? { '/etc/site': version });
-  const image = imageOf(version, fields.by);
-  return {
-    ...layer,
-    blobs: osImageFiles(image.signed),
-    os: {
-      ...(layer.os ?? { files: [], sysctls: {}, units: [] }),
-      image: [image],
-      ...(fields.reboot === undefined ? {} : { reboot: fields.reboot }),
-    },
-  };
-};
-const app = (text: string): BundleLayer => packLayer('app', [configMap('app', text)]);
-
-/** A machine with two slots, and one agent after another on it. */
-const start = () => {
-  const clock: VirtualClock = virtualClock({ wallStartMs: Date.UTC(2026, 0, 5, 12) });
-  const store: FakeAgentStore = fakeAgentStore();
-  const host: FakeHost = fakeHost();
-  const cluster = fakeCluster({ clock });
-  cluster.controllers({ readyMs: 100 });
-  const machine: FakeMachine = fakeMachine();
-  const images: FakeImages = fakeImages(firstImages('1.0', key));
-  const life: { engine?: Engine; stop?: AbortController } = {};
-  const trust = { good: true };
-  const held = new Map<string, Buffer>();
-  const boot = (): void => {
-    life.stop?.abort();
-    const stop = new AbortController();
-    const engine = createEngine({
-      store,
-      host,
-      clock,
-      outbox: createOutbox(store),
-      random: seededRandom('image'),
-      onNews: () => undefined,
-      openCluster: () => Promise.resolve(ok(cluster)),
-      content: { fetch: (digest) => Promise.resolve(ok(blobs.get(digest) ?? '')) },
-      os: { machine, images },
-      architecture: 'x64',
-      blobs: fakeBlobs(blobs, { held }),
-      verify: (_, __, signature) => trust.good && signature === 'good',
-      hasContact: () => true,
-    });
-    life.engine = engine;
-    life.stop = stop;
-    void engine.run(stop.signal);
-  };
-  /** The machine starts, and its health check ends twenty seconds later. */
-  const powerCycle = (): void => {
-    life.stop?.abort();
-    machine.boot();
-    images.boot();
-    boot();
-    const before = machine.boots;
-    clock.after(20_000, () => {
-      if (machine.boots === before && images.state.entries[images.running()]?.left !== undefined && !images.judge()) powerCycle();
-    });
-  };
-  machine.onReboot = () => void clock.after(1_000, powerCycle);
-  boot();
-  return {
-    clock,
-    machine,
-    images,
-    host,
-    store,
-    trust,
-    powerCycle,
-    offer: (generation: number, layers: readonly BundleLayer[]) => {
-      const record = desiredOf(generation, layers);
-      life.engine?.offer(record, {}, undefined);
-      return record.version;
-    },
-    status: () => (life.engine as Engine).status(),
-    retry: (version: Parameters<Engine['retry']>[0]) => life.engine?.retry(version),
-    journal: () => (life.engine as Engine).state.journal().map((row) => row.text),
-  };
-};
 describe('image mode', () => {
-  let rig: ReturnType<typeof start>;
+  let rig: ReturnType<typeof startImageRig>;
   beforeEach(() => {
-    rig = start();
+    rig = startImageRig();
     rig.offer(1, [imageLayer('1.0'), app('one')]);
   });
   const settle = (minutes = 5): Promise<void> => rig.clock.advance(minutes * 60_000);
@@ -253,9 +146,9 @@ describe('reboot in package mode', () => {
       os: { files: layer.os?.files ?? [], sysctls: {}, units: [], packages: [{ name: 'curl' }], ...(reboot === undefined ? {} : { reboot }) },
     };
   };
-  let rig: ReturnType<typeof start>;
+  let rig: ReturnType<typeof startImageRig>;
   beforeEach(() => {
-    rig = start();
+    rig = startImageRig();
   });
   const settle = (minutes = 5): Promise<void> => rig.clock.advance(minutes * 60_000);
 
@@ -295,5 +188,48 @@ describe('reboot in package mode', () => {
     await settle(180);
     expect(machine.reboots).toBe(1);
     expect(rig.status()).toMatchObject({ phase: 'blocked', failure: { code: 'reboot-useless' } });
+  });
+});
+
+describe('power cuts at any moment', () => {
+  test.each(Array.from({ length: 60 }, (_, seed) => seed))('seed %i: the host ends on the image that is wanted, or back on the last good one', async (seed) => {
+    const random = seededRandom(seed);
+    const rig = startImageRig();
+    const isBad = seed % 3 === 0;
+    if (isBad) rig.images.bad.add(digestBytes('root 1.1'));
+    rig.offer(1, [imageLayer('1.0'), app('one')]);
+    await rig.clock.advance(5 * 60_000);
+    rig.offer(2, [imageLayer('1.1'), app('two')]);
+    let cuts = 0;
+    for (let second = 0; second < 600; second += 1) {
+      if (rig.isDead()) rig.powerCycle();
+      else if (cuts < 6 && random.fraction() < 0.1) {
+        cuts += 1;
+        rig.dieAt(1 + random.integer(25), random.fraction() < 0.5);
+      }
+      await rig.clock.advance(1_000);
+      // The slot that runs is never half written, and the first image stays until the second is good.
+      const running = rig.images.state.slots[rig.images.state.running];
+      expect(running?.version).toMatch(/^1\.[01]$/);
+    }
+    rig.dieAt(Infinity, false);
+    if (rig.isDead()) rig.powerCycle();
+    await rig.clock.advance(40 * 60_000);
+    const before = rig.machine.reboots;
+    const status = rig.status();
+    if (isBad) {
+      expect(status).toMatchObject({ phase: 'rolled-back', committed: { generation: 1 } });
+      expect(rig.images.running()).toBe('1.0');
+    } else if (status.phase === 'converged') {
+      expect(rig.images.running()).toBe('1.1');
+      expect(status.version?.generation).toBe(2);
+    } else {
+      // Cuts used up the tries of a good image: it is told, and the host is whole.
+      expect(status).toMatchObject({ phase: 'rolled-back', poisoned: { failure: { kind: 'fatal' } } });
+      expect(rig.images.running()).toBe('1.0');
+    }
+    await rig.clock.advance(6 * 3_600_000);
+    expect(rig.machine.reboots).toBe(before);
+    expect(rig.machine.reboots).toBeLessThanOrEqual(8);
   });
 });

@@ -68,6 +68,7 @@ describe('agent package', () => {
       '644 agent/agent-*.mjs',
       '644 agent/agent.mjs',
       '644 agent/better_sqlite3.node',
+      '644 agent/first-boot.mjs',
       '644 agent/package.json',
       '644 bin/LICENSE',
       '755 bin/node',

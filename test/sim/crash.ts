@@ -1,8 +1,5 @@
 import { fail, type Result } from '@groundplane/protocol/failure';
 import type { AgentStore } from '@groundplane/agent/port/store';
-import type { Blobs } from '@groundplane/agent/port/blobs';
-import type { Cluster } from '@groundplane/agent/port/cluster';
-import type { Host } from '@groundplane/agent/port/host';
 import type { Clock } from '@groundplane/agent/port/clock';
 
 /** Thrown out of a dead process' synchronous calls; nobody catches it but the world. */
@@ -21,7 +18,7 @@ export interface Life {
   enter(run: () => void): void;
   clock(inner: Clock): Clock;
   store(inner: AgentStore): AgentStore;
-  wrap<T extends Cluster | Host | Blobs>(inner: T): T;
+  wrap<T extends object>(inner: T): T;
 }
 
 const never = new Promise<never>(() => undefined);

@@ -59,6 +59,20 @@ const oneOf = <T extends string>(all: readonly T[], text: string, option: string
   return found === undefined ? fail('fatal', 'option-invalid', `--${option} ${text}`, `there are: ${all.join(', ')}`) : ok(found);
 };
 
+const readNumbers = (given: { slot: string; esp: string; tries: string }): Result<Pick<BuildOptions, 'sizes' | 'tries'>> => {
+  const [slot, esp] = [Number(given.slot), Number(given.esp)];
+  if (!Number.isInteger(slot) || !Number.isInteger(esp) || slot < 64 || esp < 64 || slot > 65_536 || esp > 4_096)
+    return fail(
+      'fatal',
+      'option-invalid',
+      `--slot ${given.slot} --esp ${given.esp}`,
+      'are whole numbers of MiB: a slot of 64 to 65536, a boot partition of 64 to 4096',
+    );
+  const tries = Number(given.tries);
+  if (!Number.isInteger(tries) || tries < 1 || tries > 100) return fail('fatal', 'option-invalid', `--tries ${given.tries}`, 'is a whole number from 1 to 100');
+  return ok({ sizes: { ...defaultSizes, slot, esp }, tries });
+};
+
 const readOptions = (args: readonly string[], agentVersion: string, month: string): Result<BuildOptions> => {
   const { values } = parseArgs({
     args: [...args],
@@ -96,17 +110,8 @@ const readOptions = (args: readonly string[], agentVersion: string, month: strin
   const wrong = values.trust.find((key) => !publicKeySchema.safeParse(key).success);
   if (wrong !== undefined)
     return fail('fatal', 'option-invalid', `--trust ${wrong}`, 'is no key; keys are like ed25519:… and stand in the manifests that they sign');
-  const [slot, esp] = [Number(values.slot), Number(values.esp)];
-  if (!Number.isInteger(slot) || !Number.isInteger(esp) || slot < 64 || esp < 64 || slot > 65_536 || esp > 4_096)
-    return fail(
-      'fatal',
-      'option-invalid',
-      `--slot ${values.slot} --esp ${values.esp}`,
-      'are whole numbers of MiB: a slot of 64 to 65536, a boot partition of 64 to 4096',
-    );
-  const tries = Number(values.tries);
-  if (!Number.isInteger(tries) || tries < 1 || tries > 100)
-    return fail('fatal', 'option-invalid', `--tries ${values.tries}`, 'is a whole number from 1 to 100');
+  const numbers = readNumbers(values);
+  if (!numbers.ok) return numbers;
   let keyPem = '';
   try {
     keyPem = readFileSync(values.sign, 'utf8');
@@ -131,8 +136,7 @@ const readOptions = (args: readonly string[], agentVersion: string, month: strin
     epoch: values.epoch,
     agentVersion,
     makesDisk: !values['no-disk'],
-    sizes: { ...defaultSizes, slot, esp },
-    tries,
+    ...numbers.value,
   });
 };
 

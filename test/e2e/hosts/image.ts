@@ -13,7 +13,8 @@ import { check, secondsSince, type Scenario } from './scenario.ts';
 /** What a machine in QEMU calls the host of its user network. */
 const hubSeenFromMachine = '10.0.2.2';
 const hostName = 'appliance';
-const bootMs = 600_000;
+/** A boot takes half a minute on an idle machine, and many times that on one that is busy. */
+const bootMs = 1_500_000;
 
 /** Each look is a whole `gp`, which on a machine that also emulates another one must be rare. */
 const until = async <T>(what: string, look: () => Promise<T | undefined>, timeoutMs: number): Promise<T> => {
@@ -26,7 +27,7 @@ const until = async <T>(what: string, look: () => Promise<T | undefined>, timeou
       last = error instanceof Error ? error.message : String(error);
     }
     if (performance.now() > end) throw new Error(`${what}: not within ${timeoutMs / 1000} s ${last}`);
-    await delay(5_000);
+    await delay(10_000);
   }
 };
 
