@@ -1,6 +1,7 @@
 import type { BundleLayer, Version } from '@groundplane/protocol/bundle';
 import { ok, type Result } from '@groundplane/protocol/failure';
 import { isForHost, targetLayers, type HostFacts, type ObservedKubernetes, type ObservedObject, type TargetLayer } from '@groundplane/protocol/plan/facts';
+import { loadInventory, saveInventory } from './cluster/inventory.ts';
 import { createLease } from './cluster/lease.ts';
 import { observeNodes } from './distribution/nodes.ts';
 import { memoryOf, observeDistribution, type KubernetesDeps } from './observe/distribution.ts';
@@ -122,6 +123,22 @@ export const createFactFinder = (deps: {
     return connection?.ok === true ? connection.value.cluster : undefined;
   };
 
+  /** Whether this host looks after its cluster. Whoever takes that over learns first what the one before knew. */
+  const keep = async (): Promise<boolean> => {
+    if (!(await lease.check())) return false;
+    const cluster = opened?.cluster;
+    const isNew = lease.takenFrom() !== undefined || state.kv('inventory') === undefined;
+    if (!isNew || cluster === undefined) return true;
+    const loaded = await loadInventory(cluster, state);
+    if (!loaded.ok) lease.takeAgain();
+    return loaded.ok;
+  };
+
+  /** What was done goes into the cluster too, for the next keeper. */
+  const save = async (): Promise<void> => {
+    if (opened !== undefined && isCandidate() && lease.isHeld()) await saveInventory(opened.cluster, state);
+  };
+
   const distributionFacts = async (record: DesiredRecord): Promise<Result<HostFacts['distribution']>> => {
     if (deps.kubernetes === undefined) return ok(undefined);
     const memory = memoryOf(state);
@@ -130,7 +147,7 @@ export const createFactFinder = (deps: {
     if (nodes?.ok === false) close();
     return observeDistribution({ ...deps.kubernetes, state, wallMs: deps.clock.wallMs() }, record, {
       state: nodes?.ok === true ? nodes.value : undefined,
-      isKeeper: isCandidate() && (await lease.check()),
+      isKeeper: isCandidate() && (await keep()),
     });
   };
 
@@ -163,5 +180,5 @@ export const createFactFinder = (deps: {
     });
   };
 
-  return { gather, close, openNow, runLease: lease.run, connection: (): Opened | undefined => opened, forget: (): void => opened?.view.forget() };
+  return { gather, close, save, openNow, runLease: lease.run, connection: (): Opened | undefined => opened, forget: (): void => opened?.view.forget() };
 };

@@ -234,6 +234,7 @@ export const createEngine = (deps: EngineDeps) => {
       facts = gathered.value;
       plan = planHost(facts);
       outcome = await execute(target, plan, supersede.signal);
+      await finder.save();
       step = undefined;
     } else {
       // What cannot even be looked at (a link where a file should be) fails a new generation as surely as a step does.

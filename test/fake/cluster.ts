@@ -37,6 +37,8 @@ export interface FakeCluster extends Cluster {
   pause(): void;
   resume(): void;
   setPodLog(namespace: string, pod: string, text: string): void;
+  /** What controllers and kubelets write. */
+  setStatus(ref: ObjectRef, status: Record<string, unknown>): void;
   /** All objects, for assertions. */
   objects(): KubeObject[];
   snapshot(): FakeClusterState;
@@ -263,6 +265,7 @@ export const fakeCluster = (options: FakeClusterOptions): FakeCluster => {
       breakWatches();
     },
     setPodLog: (namespace, pod, text) => void store.podLogs.set(`${namespace}/${pod}`, text),
+    setStatus: simulation.writes.writeStatus,
     objects: store.all,
     snapshot: store.snapshot,
     restore: (state) => {

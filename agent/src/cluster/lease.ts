@@ -16,6 +16,19 @@ interface LeaseSpec {
   leaseTransitions?: number;
 }
 
+/** What the Lease says while `self` holds it. */
+const nextSpec = (before: LeaseSpec | undefined, self: string, wallMs: number): LeaseSpec => {
+  const now = new Date(wallMs).toISOString().replace('Z', '000Z');
+  const isMine = before?.holderIdentity === self;
+  return {
+    holderIdentity: self,
+    leaseDurationSeconds: durationMs / 1000,
+    acquireTime: isMine && before.acquireTime !== undefined ? before.acquireTime : now,
+    renewTime: now,
+    leaseTransitions: (before?.leaseTransitions ?? 0) + (isMine || before === undefined ? 0 : 1),
+  };
+};
+
 /**
  * The one agent of a cluster that looks after it: whoever holds the Lease in the cluster itself, so it works without the hub. Wall clocks are never compared; a
  * holder is gone when its record has not changed for the whole duration while we looked.
@@ -30,15 +43,8 @@ export const createLease = (deps: { self: () => string; clock: Clock; cluster: (
 
   const write = async (cluster: Cluster, old: KubeObject | undefined): Promise<boolean> => {
     const before = (old?.['spec'] ?? {}) as LeaseSpec;
-    const now = new Date(clock.wallMs()).toISOString().replace('Z', '000Z');
     const isMine = before.holderIdentity === deps.self();
-    const spec: LeaseSpec = {
-      holderIdentity: deps.self(),
-      leaseDurationSeconds: durationMs / 1000,
-      acquireTime: isMine && before.acquireTime !== undefined ? before.acquireTime : now,
-      renewTime: now,
-      leaseTransitions: (before.leaseTransitions ?? 0) + (isMine || old === undefined ? 0 : 1),
-    };
+    const spec = nextSpec(old === undefined ? undefined : before, deps.self(), clock.wallMs());
     const base = old ?? { apiVersion: leaseRef.apiVersion, kind: leaseRef.kind, metadata: { name: leaseRef.name, namespace: leaseRef.namespace } };
     const askedAtMs = clock.monotonicMs();
     const done = old === undefined ? await cluster.create({ ...base, spec }) : await cluster.replace({ ...base, spec });
@@ -82,6 +88,8 @@ export const createLease = (deps: { self: () => string; clock: Clock; cluster: (
       taken = undefined;
       return from;
     },
+    /** That could not be learnt: it is asked for again. */
+    takeAgain: (): void => void (taken ??= ''),
     run: async (signal: AbortSignal): Promise<void> => {
       while (!signal.aborted) {
         await sleep(clock, renewMs, signal);

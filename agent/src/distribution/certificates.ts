@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, X509Certificate } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { parse } from 'yaml';
 
 const isPem = (text: string): boolean => /-----BEGIN [A-Z ]+-----[\s\S]+-----END [A-Z ]+-----/.test(text);
@@ -29,7 +29,7 @@ export const lifeLeft = (certificate: Pick<X509Certificate, 'validFromDate' | 'v
 export const publicKeyHash = (pem: string): string | undefined => {
   const [certificate] = certificatesIn(pem);
   if (certificate === undefined) return undefined;
-  const der = createPublicKey(certificate.publicKey).export({ type: 'spki', format: 'der' });
+  const der = certificate.publicKey.export({ type: 'spki', format: 'der' });
   return `sha256:${createHash('sha256').update(der).digest('hex')}`;
 };
 

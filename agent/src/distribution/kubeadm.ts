@@ -7,7 +7,7 @@ import type { Distribution, DistributionSetup, KeptFile, MachineState } from '..
 import type { Tools } from '../port/tools.ts';
 import { certificatesIn, isReadable, lifeLeft, publicKeyHash } from './certificates.ts';
 import { keptPaths, manifestPath, manifestVersion } from './kubeadm-files.ts';
-import { createServices } from './units.ts';
+import { createUnits } from './units.ts';
 import { snapshotFolder, createSnapshots } from './snapshots.ts';
 
 const adminConfig = '/etc/kubernetes/admin.conf';
@@ -32,7 +32,7 @@ const words = (output: { stdout: string; stderr: string }): string => {
 
 export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distribution => {
   const { tools, clock } = deps;
-  const services = createServices(tools, ['containerd.service', 'kubelet.service']);
+  const services = createUnits(tools, ['containerd.service', 'kubelet.service']);
   const snapshots = createSnapshots({ tools, clock, adminConfig });
 
   const ran = async (args: readonly string[], timeoutMs = longMs): Promise<Result<string>> => {
@@ -131,6 +131,7 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
   return {
     adminConfig,
     nodeConfig,
+    hasSharedConfig: true,
     look,
     keep: async (role) => {
       const kept: Record<string, KeptFile> = {};

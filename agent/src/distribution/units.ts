@@ -5,7 +5,7 @@ import type { Tools } from '../port/tools.ts';
 const property = (text: string, name: string): string => new RegExp(`^${name}=(.*)$`, 'm').exec(text)?.[1] ?? '';
 
 /** systemd units of a distribution, and the programs behind them. */
-export const createServices = (tools: Tools, units: readonly string[]) => {
+export const createUnits = (tools: Tools, units: readonly string[]) => {
   const versions = new Map<string, { changedAtMs: number | undefined; version: string | undefined }>();
 
   const state = async (unit: string): Promise<{ isRunning: boolean; isStale: boolean }> => {
@@ -37,8 +37,17 @@ export const createServices = (tools: Tools, units: readonly string[]) => {
     return undefined;
   };
 
+  /** For a program that unpacks itself and runs from elsewhere: whether it was put there after its unit was started. */
+  const isOlderThan = async (unit: string, program: string): Promise<boolean> => {
+    const shown = await tools.run('systemctl', ['show', '--timestamp=unix', '-p', 'ActiveEnterTimestamp', unit]);
+    const startedAtMs = Number(property(shown.stdout, 'ActiveEnterTimestamp').replace('@', '')) * 1000;
+    const changedAtMs = await tools.changedAtMs(program);
+    return startedAtMs > 0 && changedAtMs !== undefined && changedAtMs > startedAtMs + 1000;
+  };
+
   return {
     state,
+    isOlderThan,
     programVersion,
     /** All of them enabled and running; those named are started anew. */
     start: async (restart: readonly string[]): Promise<Result<void>> => {

@@ -175,7 +175,7 @@ export const upgradeKubernetes: Executor<'upgradeKubernetes'> = async (args, con
   if (!noted.ok) return noted;
   const done = await distribution.upgrade(setup, args.first);
   if (!done.ok) return done;
-  if (args.first && context.cluster !== undefined) {
+  if (args.first && distribution.hasSharedConfig && context.cluster !== undefined) {
     const marked = await markConfigured(context.cluster, args.digest);
     if (!marked.ok) return marked;
   }

@@ -47,6 +47,8 @@ export interface Distribution {
   adminConfig: string;
   /** Where the node's own kubeconfig lies. */
   nodeConfig: string;
+  /** The cluster itself holds a configuration that the first host to change brings up to date. */
+  hasSharedConfig: boolean;
   look(setup: Pick<DistributionSetup, 'spec' | 'role'>, kept: Readonly<Record<string, KeptFile>>): Promise<Result<MachineState>>;
   /** Files to be kept in shape from now on, as they are. */
   keep(role: DistributionSetup['role']): Promise<Result<Record<string, KeptFile>>>;

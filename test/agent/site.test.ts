@@ -1,0 +1,118 @@
+import { expect, test } from 'vitest';
+import { kubernetesLayer } from '../plan/distribution-model.ts';
+import { configMap, packLayer } from './rig.ts';
+import { startSite } from './site-rig.ts';
+
+const plain = (version: string) => ({ ...kubernetesLayer(version), programs: [] });
+const three = [
+  { name: 'cp1', role: 'control-plane' as const },
+  { name: 'cp2', role: 'control-plane' as const },
+  { name: 'cp3', role: 'control-plane' as const },
+  { name: 'w1', role: 'worker' as const },
+];
+const shop = packLayer('shop', [configMap('shop', 'v1')]);
+const extra = packLayer('extra', [configMap('extra', 'v1')]);
+const live = (site: ReturnType<typeof startSite>, name: string) =>
+  site.cluster.objects().some((object) => object.kind === 'ConfigMap' && object.metadata.name === name);
+
+test('hosts make a cluster of one, three and a worker; one of them applies the add-ons', async () => {
+  const site = startSite(three);
+  site.offer(1, [plain('1.36.3'), shop]);
+  await site.clock.advance(120_000);
+  expect(site.phases()).toEqual({ cp1: 'converged', cp2: 'converged', cp3: 'converged', w1: 'converged' });
+  expect(site.site.servers).toEqual(new Set(['cp1', 'cp2', 'cp3']));
+  expect(live(site, 'shop')).toBe(true);
+  expect(site.keeper()).toBe('cp1');
+  // An invitation is for one host: what the hub carries tells nobody anything.
+  const carried = JSON.stringify(site.host('cp2').engine.state.kv('site'));
+  expect(carried).not.toContain('token-');
+  await site.close();
+});
+
+test('an upgrade goes host by host, with the cluster drained one node at a time', async () => {
+  const site = startSite(three);
+  site.offer(1, [plain('1.36.3'), shop]);
+  await site.clock.advance(120_000);
+  site.site.log.length = 0;
+  site.offer(2, [plain('1.37.2'), shop]);
+  await site.clock.advance(600_000);
+  expect(site.phases()).toEqual({ cp1: 'converged', cp2: 'converged', cp3: 'converged', w1: 'converged' });
+  const moves = site.site.log.filter((line) => /drain|upgrade/.test(line)).map((line) => line.replace(/^.*: (drain)/, '$1'));
+  expect(moves).toEqual(['drain cp1', 'cp1: upgrade first', 'drain cp2', 'cp2: upgrade', 'drain cp3', 'cp3: upgrade', 'drain w1', 'w1: upgrade']);
+  const nodes = site.cluster.objects().filter((object) => object.kind === 'Node');
+  expect(nodes.map((node) => (node['spec'] as { unschedulable?: boolean } | undefined)?.unschedulable ?? false)).toEqual([false, false, false, false]);
+  await site.close();
+});
+
+test('when the keeper goes dark another one takes over and knows what there is, without a hub', async () => {
+  const site = startSite(three);
+  site.offer(1, [plain('1.36.3'), shop, extra]);
+  await site.clock.advance(120_000);
+  expect(live(site, 'extra')).toBe(true);
+  site.offer(2, [plain('1.36.3'), shop]);
+  site.kill('cp1');
+  site.setHub(false);
+  await site.clock.advance(180_000);
+  expect(['cp2', 'cp3']).toContain(site.keeper());
+  expect(live(site, 'shop')).toBe(true);
+  expect(live(site, 'extra'), 'what left the profile is pruned by the one that did not make it').toBe(false);
+  expect(site.events(site.keeper()!).map((event) => event.reason)).not.toContain('DriftHealed');
+  await site.close();
+});
+
+test('a host that was replaced joins under its name; its old member goes first', async () => {
+  const site = startSite(three);
+  site.offer(1, [plain('1.36.3'), shop]);
+  await site.clock.advance(120_000);
+  site.kill('cp3');
+  site.cluster.setStatus({ apiVersion: 'v1', kind: 'Node', name: 'cp3' }, { conditions: [{ type: 'Ready', status: 'False' }] });
+  site.site.log.length = 0;
+  site.revive('cp3', true);
+  site.offer(2, [plain('1.36.3'), shop]);
+  await site.clock.advance(180_000);
+  expect(site.phases()).toMatchObject({ cp3: 'converged' });
+  expect(site.site.log.indexOf('cp1: forget cp3')).toBeGreaterThanOrEqual(0);
+  expect(site.site.log.indexOf('cp1: forget cp3')).toBeLessThan(site.site.log.indexOf('cp3: join'));
+  await site.close();
+});
+
+test('a host that leaves is wiped, and its node goes', async () => {
+  const site = startSite(three);
+  site.offer(1, [plain('1.36.3'), shop]);
+  await site.clock.advance(120_000);
+  site.offer(2, [plain('1.36.3'), shop], three.slice(0, 3));
+  await site.clock.advance(180_000);
+  expect(site.host('w1').machine.setup).toBeUndefined();
+  expect(
+    site.cluster
+      .objects()
+      .filter((object) => object.kind === 'Node')
+      .map((node) => node.metadata.name),
+  ).not.toContain('w1');
+  expect(live(site, 'shop')).toBe(true);
+  await site.close();
+});
+
+test('a set-up that is cut goes on, and begins afresh when that does not help', async () => {
+  const site = startSite(three.slice(0, 1));
+  site.host('cp1').machine.failNext = 'init';
+  site.offer(1, [plain('1.36.3'), shop]);
+  await site.clock.advance(120_000);
+  expect(site.phases()).toEqual({ cp1: 'converged' });
+  expect(site.site.log.filter((line) => line === 'cp1: init')).toHaveLength(2);
+  await site.close();
+});
+
+test('a file of Kubernetes that somebody changed is put back, and people are told', async () => {
+  const site = startSite(three.slice(0, 1));
+  site.offer(1, [plain('1.36.3')]);
+  await site.clock.advance(120_000);
+  const { machine } = site.host('cp1');
+  const path = Object.keys(machine.files)[0]!;
+  const good = machine.files[path];
+  machine.files[path] = 'garbage';
+  await site.clock.advance(120_000);
+  expect(machine.files[path]).toBe(good);
+  expect(site.events('cp1').map((event) => event.reason)).toContain('DriftHealed');
+  await site.close();
+});
