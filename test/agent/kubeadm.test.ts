@@ -59,6 +59,21 @@ test('init is given the whole configuration, and none of it stays on the disk', 
   expect([...tools.files.keys()].filter((path) => path.includes('groundplane'))).toEqual([]);
 });
 
+test('a moving address is there before the API server, with the rights of the moment', async () => {
+  const seen: string[] = [];
+  const { tools, driver } = start();
+  const run = tools.run;
+  tools.run = (file, args, options) => {
+    seen.push(tools.files.get('/etc/kubernetes/manifests/kube-vip.yaml') ?? '');
+    return run(file, args, options);
+  };
+  const given = setup();
+  await driver.init({ ...given, identity: { ...given.identity, endpoint: '10.0.0.100', vipImage: 'mirror/kube-vip:v1' } });
+  expect(seen[0]).toContain('path: /etc/kubernetes/super-admin.conf');
+  expect(tools.files.get('/etc/kubernetes/manifests/kube-vip.yaml')).toContain('path: /etc/kubernetes/admin.conf');
+  expect(tools.files.get('/etc/kubernetes/manifests/kube-vip.yaml')).toContain('image: mirror/kube-vip:v1');
+});
+
 test('what an attempt left behind is passed over; any other check stops it, with its words', async () => {
   const left =
     '[preflight] Some fatal errors occurred:\n\t[ERROR FileAvailable--etc-kubernetes-manifests-etcd.yaml]: exists\n\t[ERROR Port-10250]: Port 10250 is in use\n';

@@ -138,6 +138,7 @@ export const fakeDistribution = (site: FakeSite, machine: FakeMachine): Distribu
       arrive(setup);
       return ok(undefined);
     },
+    startedAtMs: () => Promise.resolve(undefined),
     start: (restart) => act(restart ? 'restart' : 'start', () => void (machine.isRunning = true)),
     upgrade: (setup, isFirst) =>
       act(isFirst ? 'upgrade first' : 'upgrade', async () => {

@@ -6,7 +6,7 @@ const folder = '/etc/kubernetes';
 /** Files that only kubeadm writes: any other content is somebody's change, and is undone. */
 const exact = {
   worker: ['/var/lib/kubelet/config.yaml', '/var/lib/kubelet/kubeadm-flags.env'],
-  'control-plane': ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler'].map((name) => `${folder}/manifests/${name}.yaml`),
+  'control-plane': ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kube-vip'].map((name) => `${folder}/manifests/${name}.yaml`),
 } as const;
 
 /** Files that are renewed from time to time, by us or by somebody else: they only have to be there and whole. */

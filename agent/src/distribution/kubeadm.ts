@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { initConfig, joinConfig } from '@groundplane/protocol/distribution/kubeadm-config';
+import { kubeVipManifest } from '@groundplane/protocol/distribution/kube-vip';
 import { versionTag } from '@groundplane/protocol/distribution/spec';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import type { Clock } from '../port/clock.ts';
@@ -11,6 +12,8 @@ import { createUnits } from './units.ts';
 import { snapshotFolder, createSnapshots } from './snapshots.ts';
 
 const adminConfig = '/etc/kubernetes/admin.conf';
+/** Made by init only, on the host that makes the cluster. */
+const superAdminConfig = '/etc/kubernetes/super-admin.conf';
 const nodeConfig = '/etc/kubernetes/kubelet.conf';
 const nodeCertificate = '/var/lib/kubelet/pki/kubelet-client-current.pem';
 /** Ours: what kubeadm is called with. It holds secrets while it is there. */
@@ -32,7 +35,7 @@ const words = (output: { stdout: string; stderr: string }): string => {
 
 export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distribution => {
   const { tools, clock } = deps;
-  const services = createUnits(tools, ['containerd.service', 'kubelet.service']);
+  const units = createUnits(tools, ['containerd.service', 'kubelet.service']);
   const snapshots = createSnapshots({ tools, clock, adminConfig });
 
   const ran = async (args: readonly string[], timeoutMs = longMs): Promise<Result<string>> => {
@@ -72,6 +75,12 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
     }
   };
 
+  /** Lets the address of the API server live on the control planes, where the cluster asks for that. */
+  const announce = async ({ identity }: DistributionSetup, kubeconfig: string): Promise<void> => {
+    if (identity.vipImage === undefined) return;
+    await tools.write(manifestPath('kube-vip'), kubeVipManifest(identity.endpoint, identity.endpointPort, identity.vipImage, kubeconfig), '0600');
+  };
+
   const look: Distribution['look'] = async ({ spec, role }, kept) => {
     const broken: string[] = [];
     const renewed: string[] = [];
@@ -89,11 +98,11 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
     const manifest = role === 'control-plane' ? await tools.read(manifestPath('kube-apiserver')) : undefined;
     const traces = [nodeConfig, adminConfig, '/var/lib/kubelet/config.yaml', '/etc/kubernetes/pki/ca.crt', '/etc/kubernetes/bootstrap-kubelet.conf'];
     const found = await Promise.all(traces.map((path) => tools.read(path)));
-    const service = await services.state('kubelet.service');
+    const service = await units.state('kubelet.service');
     const state: MachineState = {
       hasTraces: found.some((text) => text !== undefined),
       controlPlaneVersion: manifest === undefined ? undefined : manifestVersion(manifest),
-      kubeletVersion: await services.programVersion('kubelet'),
+      kubeletVersion: await units.programVersion('kubelet'),
       isStale: service.isStale,
       services: service.isRunning ? 'running' : 'stopped',
       certificates: lives.length === 0 ? undefined : { left: Math.min(...lives) },
@@ -151,15 +160,20 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
     init: async (setup) => {
       const config = initConfig(setup.spec, setup.identity, setup.cluster);
       if (!config.ok) return config;
+      await announce(setup, superAdminConfig);
       const done = await withConfig('init', config.value, (path) => preflight(setup, ['init', '--config', path]));
-      return done.ok ? ok(undefined) : done;
+      if (!done.ok) return done;
+      await announce(setup, adminConfig);
+      return ok(undefined);
     },
     join: async (setup, secrets) => {
       const config = joinConfig(setup.identity, setup.role, secrets);
+      if (setup.role === 'control-plane') await announce(setup, adminConfig);
       const done = await withConfig('join', config, (path) => preflight(setup, ['join', '--config', path]));
       return done.ok ? ok(undefined) : done;
     },
-    start: (restart) => services.start(restart ? ['kubelet.service'] : []),
+    startedAtMs: () => units.startedAtMs('kubelet.service'),
+    start: (restart) => units.start(restart ? ['kubelet.service'] : []),
     upgrade: async (setup, isFirst) => {
       if (isFirst) return upgradeCluster(setup);
       const ignored = setup.spec.config.ignoreErrors;
@@ -180,7 +194,7 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
         if (!made.ok) return made;
         await tools.remove(nodeCertificate);
       }
-      return services.restartStaticPods(['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler'].map(manifestPath), clock.wallMs());
+      return units.restartStaticPods(['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler'].map(manifestPath), clock.wallMs());
     },
     saveDatastore: (setup, keep) => snapshots.save(setup.identity.name, keep),
     wipe: async (_, isLast) => {
@@ -197,7 +211,7 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
       ])
         await tools.remove(path);
       for (const link of ['cni0', 'kube-ipvs0', 'flannel.1']) await tools.run('ip', ['link', 'delete', link]);
-      return services.stop(['kubelet.service']);
+      return units.stop(['kubelet.service']);
     },
     invite: async (role) => {
       const token = await ran(['token', 'create', '--ttl', '2h', '--kubeconfig', adminConfig], 120_000);

@@ -90,11 +90,11 @@ export const endNodeTurn = (cluster: Cluster, node: string): Promise<Result<void
 
 /**
  * Waits until the node lives with what it runs now, and notes the layer on it. Conditions are not believed, since they are old after a restart: the lease of the
- * node has to be renewed while we look. Failure `node-not-alive` (retry).
+ * node has to be renewed since its agent was started, by the clock of this same machine, or while we look. Failure `node-not-alive` (retry).
  */
 export const markNode = async (
   cluster: Cluster,
-  want: { node: string; version: string; digest: string },
+  want: { node: string; version: string; digest: string; startedAtMs: number | undefined },
   clock: Clock,
   signal: AbortSignal,
 ): Promise<Result<void>> => {
@@ -110,7 +110,8 @@ export const markNode = async (
       first ??= renewed;
       const { kubeletVersion } = nodeState(node.value);
       const isRight = kubeletVersion === want.version;
-      if (isRight && renewed !== undefined && renewed !== first)
+      const isSinceStart = want.startedAtMs !== undefined && Date.parse(renewed ?? '') > want.startedAtMs;
+      if (isRight && renewed !== undefined && (isSinceStart || renewed !== first))
         return applied(cluster, { apiVersion: 'v1', kind: 'Node', metadata: { name: want.node, annotations: { [appliedMark]: want.digest } } }, nodeManager);
       why = isRight ? 'its lease is not renewed' : `it still says ${kubeletVersion}, and ${want.version} was started`;
     } else {

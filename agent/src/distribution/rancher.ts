@@ -85,6 +85,13 @@ export const rancherDistribution = (name: RancherName, deps: { tools: Tools; clo
         name,
         `there is no ${name} on this host. Give the layer its content (gp kubernetes upload), or install it by the OS layer`,
       );
+    if (setup.identity.vipImage !== undefined)
+      return fail(
+        'blocked',
+        'vip-unsupported',
+        name,
+        'an address that moves is there for kubeadm only. Give the cluster an external endpoint, or none: then each host finds a server by name',
+      );
     const config = rancherConfig(setup.spec, setup.identity, setup.role, secret);
     if (!config.ok) return config;
     await tools.write(layout.configFile, config.value, '0600');
@@ -167,6 +174,7 @@ export const rancherDistribution = (name: RancherName, deps: { tools: Tools; clo
       const configured = await configure(setup, secrets.token);
       return configured.ok ? launch(setup.role, 'restart') : configured;
     },
+    startedAtMs: async () => both.startedAtMs(unitOf((await isServer()) ? 'control-plane' : 'worker')),
     start: async (restart) => launch((await isServer()) ? 'control-plane' : 'worker', restart ? 'restart' : 'start'),
     upgrade: async (setup) => configure(setup, await knownSecret()),
     renewCertificates: async (setup) => {

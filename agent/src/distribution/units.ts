@@ -37,16 +37,22 @@ export const createUnits = (tools: Tools, units: readonly string[]) => {
     return undefined;
   };
 
+  const startedAtMs = async (unit: string): Promise<number | undefined> => {
+    const shown = await tools.run('systemctl', ['show', '--timestamp=unix', '-p', 'ActiveEnterTimestamp', unit]);
+    const seconds = Number(property(shown.stdout, 'ActiveEnterTimestamp').replace('@', ''));
+    return seconds > 0 ? seconds * 1000 : undefined;
+  };
+
   /** For a program that unpacks itself and runs from elsewhere: whether it was put there after its unit was started. */
   const isOlderThan = async (unit: string, program: string): Promise<boolean> => {
-    const shown = await tools.run('systemctl', ['show', '--timestamp=unix', '-p', 'ActiveEnterTimestamp', unit]);
-    const startedAtMs = Number(property(shown.stdout, 'ActiveEnterTimestamp').replace('@', '')) * 1000;
+    const sinceMs = await startedAtMs(unit);
     const changedAtMs = await tools.changedAtMs(program);
-    return startedAtMs > 0 && changedAtMs !== undefined && changedAtMs > startedAtMs + 1000;
+    return sinceMs !== undefined && changedAtMs !== undefined && changedAtMs > sinceMs + 1000;
   };
 
   return {
     state,
+    startedAtMs,
     isOlderThan,
     programVersion,
     /** All of them enabled and running; those named are started anew. */

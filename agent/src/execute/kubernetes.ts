@@ -191,7 +191,12 @@ export const markApplied: Executor<'markApplied'> = async (args, context) => {
   const { setup, memory } = ready.value;
   // What was made, joined or changed last is what runs; the desired state may be ahead of it.
   const version = versionTag((memory?.setup ?? setup).spec.version);
-  const marked = await markNode(cluster, { node: setup.identity.name, version, digest: args.digest }, context.clock, context.signal);
+  const marked = await markNode(
+    cluster,
+    { node: setup.identity.name, version, digest: args.digest, startedAtMs: await ready.value.distribution.startedAtMs() },
+    context.clock,
+    context.signal,
+  );
   return marked.ok ? ok(memory === undefined ? [] : [writes.kv('kubernetes', { ...memory, applied: args.digest })]) : marked;
 };
 

@@ -1,6 +1,7 @@
 import type { BundleLayer, Desired } from '@groundplane/protocol/bundle';
 import type { Digest } from '@groundplane/protocol/digest';
 import type { HostIdentity, JoinSecrets } from '@groundplane/protocol/distribution/kubeadm-config';
+import { kubeVipImage } from '@groundplane/protocol/distribution/kube-vip';
 import type { Architecture } from '@groundplane/protocol/distribution/spec';
 import type { ClusterState, LocalState, Neighbour } from '@groundplane/protocol/distribution/state';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
@@ -73,6 +74,7 @@ export const setupOf = (layer: BundleLayer, cluster: NonNullable<Desired['cluste
     address,
     endpoint: site.endpoint.host,
     endpointPort: site.endpoint.port,
+    ...(site.endpoint.kind === 'vip' ? { vipImage: kubeVipImage((layer.oci ?? []).map((item) => item.ref)) } : {}),
     alsoKnownAs: ['127.0.0.1', address, member.name],
     labels: site.labels,
     taints: site.taints,

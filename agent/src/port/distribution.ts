@@ -56,6 +56,8 @@ export interface Distribution {
   init(setup: DistributionSetup): Promise<Result<void>>;
   join(setup: DistributionSetup, secrets: JoinSecrets): Promise<Result<void>>;
   start(restart: boolean): Promise<Result<void>>;
+  /** When the node agent that runs now was started, milliseconds since 1970 by this machine's clock; undefined when nobody knows. */
+  startedAtMs(): Promise<number | undefined>;
   /** Brings this host to the specification; `isFirst`: the cluster's shared configuration too. */
   upgrade(setup: DistributionSetup, isFirst: boolean): Promise<Result<void>>;
   renewCertificates(setup: DistributionSetup): Promise<Result<void>>;

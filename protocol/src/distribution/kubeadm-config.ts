@@ -43,6 +43,8 @@ export interface HostIdentity {
   /** Name or address of the API server, as every host and every kubeconfig uses it. */
   endpoint: string;
   endpointPort: number;
+  /** The image of kube-vip, where the address of the API server moves between the control planes. */
+  vipImage?: string | undefined;
   /** More names and addresses that the API server answers to. */
   alsoKnownAs: readonly string[];
   labels: Readonly<Record<string, string>>;

@@ -27,7 +27,7 @@ export const joinPort: Record<Rancher, number> = { k3s: 6443, rke2: 9345 };
 const join = (host: string, port: number): string => `https://${host.includes(':') ? `[${host}]` : host}:${port}`;
 
 const serverKeys = (distribution: Rancher, spec: ManagedKubernetes, host: HostIdentity): Record<string, unknown> => {
-  const disabled = [...(spec.dns ? [] : [distribution === 'k3s' ? 'coredns' : 'rke2-coredns'])];
+  const disabled = spec.dns ? [] : [distribution === 'k3s' ? 'coredns' : 'rke2-coredns'];
   const network = distribution === 'k3s' ? { 'flannel-backend': spec.cni === 'none' ? 'none' : 'host-gw' } : { cni: spec.cni === 'none' ? 'none' : 'canal' };
   return {
     'tls-san': [...new Set([host.endpoint, ...host.alsoKnownAs])],
