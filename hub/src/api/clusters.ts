@@ -119,7 +119,8 @@ const conditions = (entry: ClusterEntry, hosts: readonly HostEntry[], layers: re
 
 const view = async (deps: ApiDeps, row: Row<'cluster'>, entry: ClusterEntry, project: string): Promise<ClusterView> => {
   const hosts = membersOf(deps, row, row.value.spec);
-  const applier = hosts.find((host) => host.state === 'approved');
+  const approved = hosts.filter((host) => host.state === 'approved');
+  const applier = approved.find((host) => host.isKeeper) ?? approved[0];
   const observed = applier === undefined ? undefined : await deps.store.get('observed', row.tenant, applier.id);
   const digest = entry.bundle ?? applier?.bundle;
   const layers = layerStack(digest === undefined ? undefined : await deps.bundler.load(digest), observed?.value.status);
