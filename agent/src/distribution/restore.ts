@@ -40,7 +40,9 @@ const restoreKubeadm = async (tools: Tools, clock: Clock, memory: KubernetesMemo
   await tools.remove(`${data}/restored`);
   const peer = `https://${address.includes(':') ? `[${address}]` : address}:2380`;
   const names = ['--name', name, '--initial-cluster', `${name}=${peer}`, '--initial-advertise-peer-urls', peer];
-  const restored = await tools.run('etcdutl', ['snapshot', 'restore', file, '--data-dir', `${data}/restored`, ...names], { timeoutMs: 600_000 });
+  // Everybody who watches has seen later revisions than those of the snapshot: newer numbers and a compaction make all of them list again.
+  const revisions = ['--bump-revision', '1000000000', '--mark-compacted'];
+  const restored = await tools.run('etcdutl', ['snapshot', 'restore', file, '--data-dir', `${data}/restored`, ...names, ...revisions], { timeoutMs: 600_000 });
   if (restored.code !== 0) return failed(file, restored.stderr || restored.stdout);
   await tools.remove(`${data}/member.before`);
   await tools.run('mv', [`${data}/member`, `${data}/member.before`]);
@@ -53,10 +55,13 @@ const restoreKubeadm = async (tools: Tools, clock: Clock, memory: KubernetesMemo
   const readyBy = clock.monotonicMs() + readyMs;
   for (;;) {
     const ready = await tools.run('kubectl', ['--kubeconfig', '/etc/kubernetes/admin.conf', 'get', '--raw', '/readyz'], { timeoutMs: 15_000 });
-    if (ready.code === 0) return ok(undefined);
+    if (ready.code === 0) break;
     if (clock.monotonicMs() >= readyBy) return failed('kube-apiserver', `is not ready after the restore: ${ready.stderr}`);
     await sleep(clock, 2_000);
   }
+  // It tells its state only when it changes, and the datastore knows an older one.
+  const told = await tools.run('systemctl', ['restart', 'kubelet.service'], { timeoutMs: 120_000 });
+  return told.code === 0 ? ok(undefined) : failed('kubelet.service', told.stderr);
 };
 
 const restoreRancher = async (tools: Tools, memory: KubernetesMemory, file: string): Promise<Result<void>> => {
