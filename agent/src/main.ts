@@ -10,7 +10,6 @@ import type { DiskBlobs } from './blobs/disk.ts';
 import { openBlobs } from './blobs/open.ts';
 import { kubernetesCluster } from './cluster/client.ts';
 import { loadKubeconfig } from './cluster/connection.ts';
-import { commandsUsage, runLocalCommand } from './commands.ts';
 import { openDoors } from './doors.ts';
 import type { OpenCluster } from './engine-facts.ts';
 import { loadDeviceKey, type DeviceKey } from './identity/key.ts';
@@ -91,7 +90,7 @@ const stopWith = (text: string, code: number): never => {
 
 const main = async (): Promise<void> => {
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
-  if (values.help) return stopWith(`${usage}\n${commandsUsage}`, 0);
+  if (values.help) return stopWith(`${usage}\n${(await import('./commands.ts')).commandsUsage}`, 0);
   if (positionals.length > 0) return runCommandLine(positionals, values.data, Number(values['local-port']));
   if (values.carrier !== 'ws' && values.carrier !== 'mqtt') return stopWith(`--carrier is ws or mqtt, not ${values.carrier}\n${usage}`, 2);
   mkdirSync(values.data, { recursive: true, mode: 0o700 });
@@ -195,6 +194,7 @@ const runCommandLine = async (words: readonly string[], data: string, localPort:
     for await (const piece of process.stdin as AsyncIterable<Buffer>) pieces.push(piece);
     return Buffer.concat(pieces).toString('utf8');
   };
+  const { commandsUsage, runLocalCommand } = await import('./commands.ts');
   const code = await runLocalCommand(words, { data, localPort, stdin, write: (text) => void process.stdout.write(text) });
   return code === undefined ? stopWith(`unknown command ${words.join(' ')}\n${commandsUsage}`, 2) : process.exit(code);
 };
