@@ -14,7 +14,6 @@ import { distributions } from './distribution/distributions.ts';
 import { createProgramDigests } from './distribution/programs.ts';
 import type { OpenCluster } from './engine-facts.ts';
 import type { KubernetesDeps } from './observe/distribution.ts';
-import { commandsUsage, runLocalCommand } from './commands.ts';
 import { openDoors } from './doors.ts';
 import { loadDeviceKey, type DeviceKey } from './identity/key.ts';
 import { parseTicket, type EnrolmentTicket } from './identity/ticket.ts';
@@ -105,7 +104,7 @@ const meansFor = (architecture: AgentArch | undefined): KubernetesDeps => ({
 
 const main = async (): Promise<void> => {
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
-  if (values.help) return stopWith(`${usage}\n${commandsUsage}`, 0);
+  if (values.help) return stopWith(`${usage}\n${(await import('./commands.ts')).commandsUsage}`, 0);
   if (positionals.length > 0) return runCommandLine(positionals, values.data, Number(values['local-port']));
   if (values.carrier !== 'ws' && values.carrier !== 'mqtt') return stopWith(`--carrier is ws or mqtt, not ${values.carrier}\n${usage}`, 2);
   mkdirSync(values.data, { recursive: true, mode: 0o700 });
@@ -211,6 +210,7 @@ const runCommandLine = async (words: readonly string[], data: string, localPort:
     for await (const piece of process.stdin as AsyncIterable<Buffer>) pieces.push(piece);
     return Buffer.concat(pieces).toString('utf8');
   };
+  const { commandsUsage, runLocalCommand } = await import('./commands.ts');
   const code = await runLocalCommand(words, { data, localPort, stdin, write: (text) => void process.stdout.write(text) });
   return code === undefined ? stopWith(`unknown command ${words.join(' ')}\n${commandsUsage}`, 2) : process.exit(code);
 };

@@ -11,7 +11,11 @@ import {
 } from '@groundplane/protocol/bundle';
 import { digestBytes } from '@groundplane/protocol/digest';
 import { limits } from '@groundplane/protocol/limits';
+import { osAgentSchema } from '@groundplane/protocol/os-spec';
+import { neighboursSchema } from '@groundplane/protocol/messages';
+import { hostInfoSchema } from '@groundplane/protocol/observed';
 import { packLayer } from '../agent/rig.ts';
+import { fakeInfo } from '../fake/host.ts';
 
 const plain = packLayer('web', []);
 
@@ -69,5 +73,24 @@ describe('large content', () => {
         oci: [{ ref: 'r.example/a:1', digest: digestBytes('m'), size: bytes, mediaType: 'application/vnd.oci.image.manifest.v1+json' }],
       }).success;
     expect([limits.ociManifestBytes, limits.ociManifestBytes + 1].map(reference)).toEqual([true, false]);
+    const many = (field: 'blobs' | 'oci', count: number) => {
+      const item = field === 'blobs' ? blob('a', 'a') : { ref: 'r.example/a:1', digest: digestBytes('m'), size: 1, mediaType: 'm' };
+      return bundleLayerSchema.safeParse({ ...plain, [field]: Array.from({ length: count }, () => item) }).success;
+    };
+    expect([limits.blobsPerLayer, limits.blobsPerLayer + 1].map((count) => many('blobs', count))).toEqual([true, false]);
+    expect([limits.ociPerLayer, limits.ociPerLayer + 1].map((count) => many('oci', count))).toEqual([true, false]);
+    const agent = (size: number) => osAgentSchema.safeParse({ version: '1.0.0', packages: { x64: { digest: digestBytes('p'), size } } }).success;
+    expect([0, 1, limits.agentPackageBytes, limits.agentPackageBytes + 1].map(agent)).toEqual([false, true, true, false]);
+    expect(osAgentSchema.safeParse({ version: '1.0.0', packages: {} }).success).toBe(false);
+    const info = (count: number) => hostInfoSchema.safeParse({ ...fakeInfo, addresses: Array.from({ length: count }, () => '10.0.0.1') }).success;
+    expect([limits.addressesPerHost, limits.addressesPerHost + 1].map(info)).toEqual([true, false]);
+    const neighbours = (count: number) =>
+      neighboursSchema.safeParse({
+        t: 'neighbours',
+        cluster: 'clu_00000000000000000000',
+        secret: 's'.repeat(43),
+        hosts: Array.from({ length: count }, () => ({ host: 'hos_00000000000000000000', addresses: ['10.0.0.1'], port: 5082 })),
+      }).success;
+    expect([limits.neighbours, limits.neighbours + 1].map(neighbours)).toEqual([true, false]);
   });
 });

@@ -3,13 +3,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { fail, type Failure, type Result } from '@groundplane/protocol/failure';
 import { openDoor, type Door } from '../system/door.ts';
 import { logUnits, type Control } from './control.ts';
-import { loginBody, logoutForm, logsBody, mediaBody, networkBody } from './forms.ts';
 import { isOwnHost, isOwnOrigin, type Caller } from './guard.ts';
 import { htmlPage, pageHeaders } from './html.ts';
-import { parseNetworkForm } from './network.ts';
 import { overviewBody, type LocalStatus } from './overview.ts';
 
 export type { LocalStatus } from './overview.ts';
+
+/** Loaded by the first who logs in: an idle agent has no use for it. */
+const forms = () => import('./forms.ts');
 
 const formBytesMax = 16 * 1024;
 const connectionsMax = 32;
@@ -49,11 +50,11 @@ const navOf = (local: LocalStatus, caller: Caller | undefined): { href: string; 
  * file. Only names of this machine are answered, so that no web page elsewhere can read it by DNS tricks. It works without scripts, and none may run.
  */
 const createAnswer = (local: LocalStatus) => {
-  const html = (response: ServerResponse, status: number, body: string, caller: Caller | undefined, refreshSeconds?: number): void => {
+  const html = async (response: ServerResponse, status: number, body: string, caller: Caller | undefined, refreshSeconds?: number): Promise<void> => {
     const nonce = randomUUID();
     const page = htmlPage({
       title: local.name,
-      body: caller?.kind === 'person' ? `${body}${logoutForm(caller)}` : body,
+      body: caller?.kind === 'person' ? `${body}${(await forms()).logoutForm(caller)}` : body,
       nonce,
       nav: navOf(local, caller),
       ...(refreshSeconds === undefined ? {} : { refreshSeconds }),
@@ -68,22 +69,36 @@ const createAnswer = (local: LocalStatus) => {
   const show = async (url: URL, control: Control | undefined, caller: Caller | undefined, response: ServerResponse): Promise<void> => {
     if (url.pathname === '/') return html(response, 200, await overviewBody(local), caller, 5);
     if (control === undefined) return void response.writeHead(404, pageHeaders(randomUUID())).end();
-    if (url.pathname === '/login') return html(response, 200, loginBody(undefined), caller);
+    if (url.pathname === '/login') return html(response, 200, (await forms()).loginBody(undefined), caller);
     if (!['/media', '/network', '/logs'].includes(url.pathname)) return void response.writeHead(404, pageHeaders(randomUUID())).end();
     if (caller === undefined) return redirect(response, '/login');
     if (url.pathname === '/media')
-      return html(response, 200, await mediaBody(control, caller, undefined), caller, control.importer.status().state === 'running' ? 5 : undefined);
+      return html(
+        response,
+        200,
+        await (await forms()).mediaBody(control, caller, undefined),
+        caller,
+        control.importer.status().state === 'running' ? 5 : undefined,
+      );
     if (url.pathname === '/network')
-      return html(response, 200, networkBody(control, caller, undefined), caller, control.network.status().trying === undefined ? undefined : 5);
+      return html(
+        response,
+        200,
+        (await forms()).networkBody(control, caller, undefined),
+        caller,
+        control.network.status().trying === undefined ? undefined : 5,
+      );
     const unit = logUnits.find((name) => name === (url.searchParams.get('unit') ?? logUnits[0]));
-    return unit === undefined ? void response.writeHead(404, pageHeaders(randomUUID())).end() : html(response, 200, await logsBody(control, unit), caller);
+    return unit === undefined
+      ? void response.writeHead(404, pageHeaders(randomUUID())).end()
+      : html(response, 200, await (await forms()).logsBody(control, unit), caller);
   };
 
   const login = async (request: IncomingMessage, form: URLSearchParams, control: Control, response: ServerResponse): Promise<void> => {
     if (!isOwnOrigin(request)) return void response.writeHead(403, pageHeaders(randomUUID())).end();
     const session = await control.guard.login(form.get('password') ?? '');
     if (session.ok) return redirect(response, '/', { 'set-cookie': control.guard.cookie(session.value) });
-    return html(response, statusOf(session.failure) === 429 ? 429 : 401, loginBody(session.failure.message), undefined);
+    return html(response, statusOf(session.failure) === 429 ? 429 : 401, (await forms()).loginBody(session.failure.message), undefined);
   };
 
   /** An action ends with a page for people and with JSON for root's commands. */
@@ -95,7 +110,7 @@ const createAnswer = (local: LocalStatus) => {
     return html(
       response,
       statusOf(done.failure),
-      back === '/media' ? await mediaBody(control, caller, message) : networkBody(control, caller, message),
+      back === '/media' ? await (await forms()).mediaBody(control, caller, message) : (await forms()).networkBody(control, caller, message),
       caller,
     );
   };
@@ -115,7 +130,7 @@ const createAnswer = (local: LocalStatus) => {
       case '/receipt':
         return end(response, caller, await control.importer.report(form.get('path') ?? ''), '/media', control);
       case '/network': {
-        const settings = parseNetworkForm(form);
+        const settings = (await import('./network-settings.ts')).parseNetworkForm(form);
         return end(response, caller, settings.ok ? await control.network.apply(settings.value) : settings, '/network', control);
       }
       case '/network/confirm':

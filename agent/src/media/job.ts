@@ -1,8 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
-import { importMedium, type ImportedMedium, type MediaDeps } from './import.ts';
-import { makeReceipt, writeReceipt, type ReceiptDeps } from './receipt.ts';
+import type { ImportedMedium, MediaDeps } from './import.ts';
+import type { ReceiptDeps } from './receipt.ts';
 
 export interface FinishedImport extends ImportedMedium {
   folder: string;
@@ -31,10 +31,16 @@ export const mountPoints = (text: string): string[] =>
 export const createImporter = (deps: { media: MediaDeps; receipt: ReceiptDeps; mounts?: () => Promise<string> }) => {
   let now: ImportState = { state: 'idle' };
 
+  // Loaded by the first who brings a medium: an idle agent has no use for it.
+  const reader = () => import('./import.ts');
+  const writer = () => import('./receipt.ts');
+
   const run = async (folder: string): Promise<Result<FinishedImport>> => {
     if (now.state === 'running') return fail('blocked', 'media-busy', folder, `${now.folder} is being imported; wait for its end`);
     if (!isAbsolute(folder)) return fail('fatal', 'media-invalid', folder, 'is no absolute path');
     now = { state: 'running', folder };
+    const { importMedium } = await reader();
+    const { makeReceipt, writeReceipt } = await writer();
     const done = await importMedium(deps.media, folder).catch((error: unknown) =>
       fail('blocked', 'media-unreadable', folder, error instanceof Error ? error.message : String(error)),
     );
@@ -54,6 +60,7 @@ export const createImporter = (deps: { media: MediaDeps; receipt: ReceiptDeps; m
     status: (): ImportState => now,
     /** A receipt alone, on a medium that only goes back. */
     report: async (folder: string): Promise<Result<string>> => {
+      const { makeReceipt, writeReceipt } = await writer();
       const receipt = makeReceipt(deps.receipt, undefined);
       return receipt.ok ? writeReceipt(folder, receipt.value) : receipt;
     },
