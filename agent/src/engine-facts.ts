@@ -2,14 +2,14 @@ import type { AgentArch } from '@groundplane/protocol/agent-package';
 import type { BundleLayer, Version } from '@groundplane/protocol/bundle';
 import { ok, type Result } from '@groundplane/protocol/failure';
 import { isForHost, targetLayers, type HostFacts, type ObservedKubernetes, type ObservedObject, type TargetLayer } from '@groundplane/protocol/plan/facts';
-import type { Blobs } from './port/blobs.ts';
-import { createLease } from './cluster/lease.ts';
-import { createObjectView, type ObjectView } from './observe/packs.ts';
 import { loadInventory, saveInventory } from './cluster/inventory.ts';
-import { memoryOf, observeDistribution, type KubernetesDeps } from './observe/distribution.ts';
-import { observeMachine, type OsParts } from './observe/machine.ts';
+import { createLease } from './cluster/lease.ts';
 import { observeNodes } from './distribution/nodes.ts';
+import { memoryOf, observeDistribution, type KubernetesDeps } from './observe/distribution.ts';
 import { observeOs } from './observe/os.ts';
+import { createObjectView, type ObjectView } from './observe/packs.ts';
+import { observeMachine, type OsParts } from './observe/machine.ts';
+import type { Blobs } from './port/blobs.ts';
 import type { Clock } from './port/clock.ts';
 import type { Cluster } from './port/cluster.ts';
 import type { Host } from './port/host.ts';
@@ -41,12 +41,12 @@ const layersOf = (record: DesiredRecord): TargetLayer[] => {
 export const createFactFinder = (deps: {
   state: State;
   host: Host;
+  kubernetes: KubernetesDeps | undefined;
   clock: Clock;
   parts: OsParts;
   architecture: AgentArch | undefined;
   blobs: Pick<Blobs, 'path'>;
   openCluster: OpenCluster;
-  kubernetes: KubernetesDeps | undefined;
   onChange: () => void;
   slots?: AgentSlots | undefined;
 }) => {
@@ -165,6 +165,9 @@ export const createFactFinder = (deps: {
       state.os(),
     );
     if (!os.ok) return os;
+    const distribution = await distributionFacts(record);
+    if (!distribution.ok) return distribution;
+    const applier = (record.desired.cluster?.applier ?? record.desired.detached !== true) && !(isCandidate() && lease.isElsewhere());
     const machine = await observeMachine(
       deps,
       layers.map((item) => item.layer),
@@ -172,9 +175,6 @@ export const createFactFinder = (deps: {
     );
     if (!machine.ok) return machine;
     const { extensions, ...whole } = machine.value;
-    const distribution = await distributionFacts(record);
-    if (!distribution.ok) return distribution;
-    const applier = (record.desired.cluster?.applier ?? record.desired.detached !== true) && !(isCandidate() && lease.isElsewhere());
     const seen = await observeKubernetes(
       record,
       layers.map((item) => item.layer).filter((layer) => isForHost(layer, applier)),

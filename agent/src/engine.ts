@@ -41,13 +41,13 @@ export interface EngineDeps {
   clock: Clock;
   random: Random;
   outbox: Outbox;
+  /** The means to bring Kubernetes up; absent where hosts only use one. */
+  kubernetes?: KubernetesDeps | undefined;
   /** What looks after the machine as a whole: boots, images, extensions. */
   os?: OsParts | undefined;
   verify?: Verify | undefined;
   /** Whether the hub answers right now. */
   hasContact?: (() => boolean) | undefined;
-  /** The means to bring Kubernetes up; absent where hosts only use one. */
-  kubernetes?: KubernetesDeps | undefined;
   /** Something is new in the outbox. `isUrgent`: a phase ended; otherwise it may wait for more. */
   onNews: (isUrgent: boolean) => void;
 }

@@ -104,8 +104,9 @@ const media = (program: Command, act: Act): void => {
   )
     .option('--no-images', 'leave the container images out')
     .option('--sign <key>', 'sign it with an Ed25519 key, KEY.pem')
+    .option('--recipient <age1…>', 'encrypt it for this recipient of age; FILE.tar.age; may be repeated', many, [])
     .option('--since <path>', 'leave out what the receipts of a site say that it has: a medium that came back, or one receipt')
-    .action((words: string[], options: RegistryFlags & { images: boolean; sign?: string; since?: string }) =>
+    .action((words: string[], options: RegistryFlags & { images: boolean; sign?: string; since?: string; recipient: string[] }) =>
       act(async (context) => {
         const subject = exportSubject(words);
         if (subject === undefined)
@@ -123,8 +124,12 @@ const media = (program: Command, act: Act): void => {
     .description('list what a medium holds, check every digest, say what is missing; needs no hub')
     .argument('<file>')
     .option('--key <file>', 'public key, PUB.pem, that it must be signed with')
-    .action((file: string, options: { key?: string }) =>
-      act(async (context) => (await import('./commands/media-commands.ts')).inspect(context, file, options)),
+    .option('--identity <file>', 'opens an encrypted one, FILE.tar.age')
+    .action((file: string, options: { key?: string; identity?: string }) =>
+      act(async (context) => {
+        const { inspect } = await import('./commands/media-commands.ts');
+        return (await import('./commands/media-sealed.ts')).withPlain(context, file, options.identity, (path) => inspect(context, path, options));
+      }),
     );
   parent
     .command('import')
@@ -132,9 +137,13 @@ const media = (program: Command, act: Act): void => {
     .argument('<file>')
     .option('--dir <folder>', 'into a content folder instead')
     .option('--key <file>', 'public key, PUB.pem, that it must be signed with')
+    .option('--identity <file>', 'opens an encrypted one, FILE.tar.age')
     .option('--receipt <file>', 'write down which digests are there now')
-    .action((file: string, options: { dir?: string; key?: string; receipt?: string }) =>
-      act(async (context) => (await import('./commands/media-import.ts')).importMedia(context, file, options)),
+    .action((file: string, options: { dir?: string; key?: string; identity?: string; receipt?: string }) =>
+      act(async (context) => {
+        const { importMedia } = await import('./commands/media-import.ts');
+        return (await import('./commands/media-sealed.ts')).withPlain(context, file, options.identity, (path) => importMedia(context, path, options));
+      }),
     );
 };
 

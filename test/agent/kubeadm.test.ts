@@ -136,30 +136,31 @@ describe('kept files', () => {
   });
 });
 
+const folder = mkdtempSync(join(tmpdir(), 'gp-cert-'));
+execFileSync(
+  'openssl',
+  [
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-days',
+    '365',
+    '-subj',
+    '/CN=x',
+    '-keyout',
+    join(folder, 'k'),
+    '-out',
+    join(folder, 'c'),
+  ],
+  { stdio: 'ignore' },
+);
+const pem = readFileSync(join(folder, 'c'), 'utf8');
+
 describe('certificates', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'gp-cert-'));
-  execFileSync(
-    'openssl',
-    [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-days',
-      '365',
-      '-subj',
-      '/CN=x',
-      '-keyout',
-      join(folder, 'k'),
-      '-out',
-      join(folder, 'c'),
-    ],
-    { stdio: 'ignore' },
-  );
-  const pem = readFileSync(join(folder, 'c'), 'utf8');
   const spki = execFileSync('sh', ['-c', `openssl x509 -in ${folder}/c -pubkey -noout | openssl pkey -pubin -outform der | openssl dgst -sha256 -r`])
     .toString()
     .split(' ')[0];
@@ -211,4 +212,46 @@ test('names of hosts stand in a block of their own, and the rest of the file sta
   expect(tools.files.get('/etc/hosts')?.match(/groundplane begin/g)).toHaveLength(1);
   await writeHostNames(tools, {});
   expect(tools.files.get('/etc/hosts')).toBe('127.0.0.1 localhost\n# mine\n10.9.9.9 printer\n');
+});
+
+describe('found on real hosts', () => {
+  const invited = async (caKey: string): Promise<string> => {
+    const { tools, driver } = start((command) => (command.startsWith('kubeadm token') ? { code: 0, stdout: 'abcdef.0123456789abcdef\n' } : undefined));
+    tools.files.set('/etc/kubernetes/pki/ca.crt', pem);
+    tools.files.set('/etc/kubernetes/pki/ca.key', caKey);
+    const secrets = await driver.invite('control-plane');
+    if (!secrets.ok) throw new Error(secrets.failure.message);
+    const uploaded = tools.commands.find((command) => command.includes('upload-certs')) ?? '';
+    expect(uploaded).toContain(`--certificate-key ${secrets.value.certificateKey ?? 'none'}`);
+    return secrets.value.certificateKey ?? '';
+  };
+
+  test('a second invitation does not make the first one worthless, whichever control plane writes it', async () => {
+    const key = await invited('secret');
+    expect(key).toMatch(/^[0-9a-f]{64}$/);
+    expect(await invited('secret')).toBe(key);
+    expect(await invited('of another cluster')).not.toBe(key);
+  });
+
+  test('an invitation whose certificates cannot be read asks for another one', async () => {
+    const words =
+      'error execution phase control-plane-prepare/download-certs: error decoding secret data with provided key: cipher: message authentication failed';
+    const { driver } = start(() => ({ code: 1, stderr: words }));
+    const done = await driver.join(setup(), { token: 't', caHashes: ['h'], certificateKey: 'k' });
+    expect(done).toMatchObject({ ok: false, failure: { code: 'join-refused' } });
+  });
+
+  test('the folder that containerd watches stays when a host is wiped', async () => {
+    const { tools, driver } = start();
+    const removed: string[] = [];
+    const remove = tools.remove;
+    tools.remove = (path) => {
+      removed.push(path);
+      return remove(path);
+    };
+    await driver.wipe(setup(), true);
+    expect(removed).toContain('/etc/kubernetes');
+    expect(removed).not.toContain('/etc/cni/net.d');
+    expect(tools.commands).toContain('find /etc/cni/net.d -mindepth 1 -delete');
+  });
 });

@@ -24,7 +24,7 @@ const screens: readonly (readonly [string, string, string])[] = [
   ['cluster creation', inProject('create/cluster'), 'Released profiles'],
   ['hosts', inProject('hosts'), 'till-0001'],
   ['host', inProject('hosts/till-0008'), 'Generation 7 failed'],
-  ['host that is offline', inProject('hosts/till-0005'), 'Offline: everything'],
+  ['host that is offline', inProject('hosts/till-0005'), 'Everything below is as of'],
   ['lobby', inProject('lobby'), 'Put back from approved'],
   ['approval on a phone', inProject('approve/fresh-board'), 'Take the place of'],
   ['approval of a suspected copy', inProject('approve/copied'), 'Put back from approved'],

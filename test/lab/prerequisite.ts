@@ -38,7 +38,11 @@ const gibibytes = (bytes: number): string => (bytes / 2 ** 30).toFixed(1);
 /** What this machine lacks for the light lab, one sentence each; empty when it can run. Binaries that are already built need neither Go nor room. */
 export const missingForLab = async (platform: string = process.platform): Promise<string[]> => {
   if (platform !== 'linux') return [`The Kubernetes lab runs on Linux only; this is ${platform}.`];
-  if (existsSync(binariesFolder())) return [];
+  return existsSync(binariesFolder()) ? [] : await missingForBuild();
+};
+
+/** What this machine lacks for building Kubernetes from Go modules. */
+export const missingForBuild = async (): Promise<string[]> => {
   const missing: string[] = [];
   const version = await goVersion();
   if (version === undefined) missing.push(`Go ${goVersionMin} or newer is not installed (no "go" in PATH); the lab builds Kubernetes from Go modules.`);

@@ -74,7 +74,7 @@ test('while a control plane is away no other one is changed, and the words say w
   world.machines[2]!.isOn = false;
   const plan = round(world, world.machines[0]!, next, layers);
   expect(plan.steps.filter((step) => step.step === 'giveTurn')).toEqual([]);
-  expect(plan.waiting).toMatchObject({ code: 'quorum-waiting', message: expect.stringContaining('cp3') as string });
+  expect(plan.wait).toMatchObject({ code: 'quorum-waiting', message: expect.stringContaining('cp3') as string });
   world.machines[2]!.isOn = true;
   settle(world, next);
   expect(new Set(runs(world).map((line) => line.split(' ')[1]))).toEqual(new Set(['v1.37.2']));
@@ -101,7 +101,7 @@ test('a minor version is never skipped, and never gone back to', () => {
     for (let turn = 0; turn < 5; turn += 1) round(world, world.machines[0]!, first, [first, second]);
     world.nodes.get('cp1')!.turn = layerDigest(second);
     const plan = planDistribution(factsFor(world, world.machines[0]!), second, layerDigest(second), []);
-    expect(plan.waiting).toMatchObject({ kind: 'blocked', code });
+    expect(plan.wait).toMatchObject({ kind: 'blocked', code });
     expect(plan.steps.filter((step) => step.step === 'upgradeKubernetes')).toEqual([]);
   }
 });
@@ -129,7 +129,7 @@ test('Kubernetes that somebody else made is left alone', () => {
   const world = site(1, 0);
   Object.assign(world.machines[0]!.local, { member: 'partial', isForeign: true });
   const plan = planDistribution(factsFor(world, world.machines[0]!), old, layerDigest(old), []);
-  expect(plan).toMatchObject({ steps: [], waiting: { kind: 'blocked', code: 'kubernetes-foreign' } });
+  expect(plan).toMatchObject({ steps: [], wait: { kind: 'blocked', code: 'kubernetes-foreign' } });
 });
 
 test('broken files, old certificates and a stopped kubelet are mended without an API server', () => {

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { hkdfSync } from 'node:crypto';
 import { initConfig, joinConfig } from '@groundplane/protocol/distribution/kubeadm-config';
 import { kubeVipManifest } from '@groundplane/protocol/distribution/kube-vip';
 import { versionTag } from '@groundplane/protocol/distribution/spec';
@@ -28,10 +28,16 @@ const leftBehind = ['FileAvailable', 'DirAvailable', 'Port'].map((check) => new 
 const words = (output: { stdout: string; stderr: string }): string => {
   const lines = `${output.stdout}\n${output.stderr}`.split('\n').map((line) => line.trim());
   const telling = lines.filter(
-    (line) => /error|fatal|fail|cannot|timed out|refused|denied|not found/i.test(line) && !/To see the stack trace|\[WARNING/.test(line),
+    (line) => /error|fatal|fail|cannot|timed out|refused|denied|not found/i.test(line) && !/To see the stack trace|\[WARNING|grpc: addrConn/.test(line),
   );
   return (telling.length > 0 ? telling : lines.filter((line) => line !== '')).slice(-6).join(' / ').slice(0, 1_200);
 };
+
+/**
+ * The key under which certificates are shared with a joining control plane (AES-256, as hex). Each upload replaces the one before, so it has to be the same for all
+ * invitations, whoever writes them; and only who could make certificates anyway can know it.
+ */
+const certificateKeyFrom = (caKey: string): string => Buffer.from(hkdfSync('sha256', caKey, '', 'groundplane certificate key 1', 32)).toString('hex');
 
 export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distribution => {
   const { tools, clock } = deps;
@@ -49,7 +55,11 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
         'there is no kubeadm on this host. Give the layer its content (gp kubernetes upload), or install it by the OS layer',
       );
     const text = words(result);
-    if (/couldn't validate the identity|invalid bootstrap token|token id .* is invalid|Unauthorized|certificate key/i.test(text))
+    if (
+      /couldn't validate the identity|invalid bootstrap token|token id .* is invalid|Unauthorized|certificate key|decoding secret data with provided key/i.test(
+        text,
+      )
+    )
       return fail('retry', 'join-refused', element, text);
     return fail('retry', 'kubernetes-failed', element, `kubeadm ${args.slice(0, 3).join(' ')}: ${text}`);
   };
@@ -200,16 +210,10 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
     wipe: async (_, isLast) => {
       const done = await ran(['reset', '--force', ...(isLast ? ['--skip-phases=remove-etcd-member'] : [])]);
       if (!done.ok && done.failure.code !== 'program-missing') return done;
-      for (const path of [
-        '/etc/cni/net.d',
-        '/var/lib/etcd',
-        '/var/lib/kubelet/config.yaml',
-        '/var/lib/kubelet/pki',
-        '/etc/kubernetes',
-        workFolder,
-        snapshotFolder,
-      ])
+      for (const path of ['/var/lib/etcd', '/var/lib/kubelet/config.yaml', '/var/lib/kubelet/pki', '/etc/kubernetes', workFolder, snapshotFolder])
         await tools.remove(path);
+      // Its content, not the folder: containerd watches it, and ends when it goes away.
+      await tools.run('find', ['/etc/cni/net.d', '-mindepth', '1', '-delete']);
       for (const link of ['cni0', 'kube-ipvs0', 'flannel.1']) await tools.run('ip', ['link', 'delete', link]);
       return units.stop(['kubelet.service']);
     },
@@ -220,7 +224,7 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
       if (hash === undefined) return fail('retry', 'kubernetes-failed', element, 'the certificate of the cluster cannot be read');
       const secrets = { token: token.value.trim().split('\n').at(-1) ?? '', caHashes: [hash] };
       if (role === 'worker') return ok(secrets);
-      const certificateKey = randomBytes(32).toString('hex');
+      const certificateKey = certificateKeyFrom((await tools.read('/etc/kubernetes/pki/ca.key')) ?? '');
       const shared = await ran(['init', 'phase', 'upload-certs', '--upload-certs', '--certificate-key', certificateKey, '--kubeconfig', adminConfig], 120_000);
       return shared.ok ? ok({ ...secrets, certificateKey }) : shared;
     },

@@ -1,8 +1,8 @@
 import type { Result } from '@groundplane/protocol/failure';
 import type { HostEvent } from '@groundplane/protocol/observed';
 import type { StepArgs, StepKind } from '@groundplane/protocol/plan/steps';
-import type { Verify } from '@groundplane/protocol/trust';
 import type { KubernetesDeps } from '../observe/distribution.ts';
+import type { Verify } from '@groundplane/protocol/trust';
 import type { ObjectView } from '../observe/packs.ts';
 import type { Blobs } from '../port/blobs.ts';
 import type { Clock } from '../port/clock.ts';

@@ -34,6 +34,11 @@ export const hostColumns = (nowMs: number): Column<HostSummaryView>[] => [
   { title: 'CLUSTER', value: (item) => item.cluster ?? '-' },
   { title: 'PHASE', value: (item) => item.phase ?? '-', tone: toneOf },
   {
+    title: 'NODE',
+    value: ({ kubernetes }) => (kubernetes === undefined ? '-' : `${kubernetes.role}${kubernetes.keeper ? ', keeper' : ''}, ${kubernetes.node}`),
+    wide: true,
+  },
+  {
     title: 'GENERATION',
     value: (item) =>
       item.reportedGeneration === undefined || item.reportedGeneration === item.generation

@@ -18,7 +18,7 @@ import { connect, type Connection } from '../connect.ts';
 import { notice, type Context } from '../io.ts';
 import { localRegistry, type LocalRegistry, type RegistryFlags } from '../local-registry.ts';
 import { printOne } from '../output/print.ts';
-import { apiTrouble, exits, type Outcome } from '../trouble.ts';
+import { apiTrouble, exits, usage, type Outcome } from '../trouble.ts';
 import { heldBySite } from './media-receipts.ts';
 import { failureTrouble } from './pack-registry.ts';
 
@@ -97,12 +97,22 @@ export const exportMedia = async (
   context: Context,
   subject: ExportSubject,
   file: string,
-  flags: RegistryFlags & { images: boolean; sign?: string; since?: string },
+  flags: RegistryFlags & { images: boolean; sign?: string; since?: string; recipient?: string[] },
 ): Promise<Outcome> => {
   // Before anything is written, since a wrong key would be told after hours otherwise.
   const pem = flags.sign === undefined ? undefined : await readKeyFile(context, flags.sign);
   const signer = pem === undefined ? undefined : pem.ok ? mediaSigner(pem.value, flags.sign ?? '') : pem;
   if (signer?.ok === false) return failureTrouble(signer.failure);
+  const recipients = flags.recipient ?? [];
+  const sealed = recipients.length > 0;
+  if (sealed !== file.endsWith('.tar.age'))
+    return usage(
+      'gp media export',
+      sealed ? 'with --recipient the name has to end with .tar.age' : 'a name that ends with .tar.age needs --recipient',
+      `gp media export … ${file.replace(/(\.tar)?(\.age)?$/, '')}.tar.age --recipient age1…`,
+    );
+  const encrypter = sealed ? (await import('../../src/media/encryption.ts')).makeEncrypter(recipients) : undefined;
+  if (encrypter?.ok === false) return failureTrouble(encrypter.failure);
   const connection = await connect(context);
   if (!connection.ok) return connection.trouble;
   const document = await documentFor(connection.value, subject);
@@ -111,7 +121,7 @@ export const exportMedia = async (
   if (!since.ok) return failureTrouble(since.failure);
   const wanted = since.value === undefined ? document.value : withoutHeld(document.value, since.value);
   const target = resolve(context.io.cwd, file);
-  const isTar = target.endsWith('.tar');
+  const isTar = target.endsWith('.tar') || sealed;
   const folder = isTar ? `${target}.parts` : target;
   const images = imagePuller(context, flags);
   try {
@@ -127,7 +137,13 @@ export const exportMedia = async (
     });
     if (!written.ok) return failureTrouble(written.failure);
     if (isTar) {
-      await packLayout(folder, target);
+      const plain = sealed ? `${target}.plain` : target;
+      await packLayout(folder, plain);
+      if (encrypter !== undefined) {
+        const done = await (await import('../../src/media/encryption.ts')).encryptFile(plain, target, encrypter.value);
+        await rm(plain, { force: true });
+        if (!done.ok) return failureTrouble(done.failure);
+      }
       await rm(folder, { recursive: true, force: true });
     }
     const { blobs, kept, missing } = written.value;

@@ -10,6 +10,7 @@ import type { Row } from '../port/store.ts';
 import type { BuiltBundle } from '../render/bundle.ts';
 import { notFound } from './errors.ts';
 import { limitOf, page, pageQuery, stamp, type ApiDeps, type Handler, type Request } from './handler.ts';
+import { isManagedBundle, memberProblem } from '../plan/members.ts';
 import { hostSummary } from './hosts.ts';
 import { hideSensitive, restoreSensitive, sealSensitive } from './sensitive.ts';
 
@@ -119,7 +120,8 @@ const conditions = (entry: ClusterEntry, hosts: readonly HostEntry[], layers: re
 
 const view = async (deps: ApiDeps, row: Row<'cluster'>, entry: ClusterEntry, project: string): Promise<ClusterView> => {
   const hosts = membersOf(deps, row, row.value.spec);
-  const applier = hosts.find((host) => host.state === 'approved');
+  const approved = hosts.filter((host) => host.state === 'approved');
+  const applier = approved.find((host) => host.isKeeper) ?? approved[0];
   const observed = applier === undefined ? undefined : await deps.store.get('observed', row.tenant, applier.id);
   const digest = entry.bundle ?? applier?.bundle;
   const layers = layerStack(digest === undefined ? undefined : await deps.bundler.load(digest), observed?.value.status);
@@ -182,7 +184,16 @@ export const checkSpec = async (
       );
   }
   const inputs = await deps.inputs.read(cluster, spec);
-  return inputs.ok ? deps.bundler.make(inputs.value) : inputs;
+  const built = inputs.ok ? await deps.bundler.make(inputs.value) : inputs;
+  if (!built.ok) return built;
+  const before = await deps.store.get('cluster', cluster.tenant, cluster.id);
+  const problem = memberProblem({
+    spec,
+    before: before?.value.spec,
+    isManaged: isManagedBundle(built.value.bundle),
+    joined: new Set([...deps.fleet.hosts()].filter((host) => host.cluster === cluster.id && host.node === 'joined').map((host) => host.name)),
+  });
+  return problem === undefined ? built : fail('fatal', 'request-invalid', `cluster ${cluster.name}`, problem);
 };
 
 export const applyCluster: Handler<'applyCluster'> = async (request, deps) => {

@@ -1,10 +1,22 @@
 import type { HostSummaryView, HostView } from '@groundplane/protocol/api/views';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { keyWords } from '@groundplane/protocol/words';
-import type { HostEntry } from '../fleet/index.ts';
+import type { ClusterEntry, HostEntry } from '../fleet/index.ts';
 import type { Row } from '../port/store.ts';
 import { notFound } from './errors.ts';
 import { limitOf, page, pageQuery, type ApiDeps, type Handler } from './handler.ts';
+
+const kubernetesOf = (host: HostEntry, cluster: ClusterEntry | undefined): Pick<HostSummaryView, 'kubernetes'> =>
+  host.node === undefined || cluster === undefined
+    ? {}
+    : {
+        kubernetes: {
+          role: cluster.workers.has(host.name) ? 'worker' : 'control-plane',
+          node: host.node,
+          keeper: host.isKeeper && host.online,
+          ...(host.kubernetesVersion === undefined ? {} : { version: host.kubernetesVersion }),
+        },
+      };
 
 /** A host in a list, from memory. */
 export const hostSummary = (deps: ApiDeps, host: HostEntry, project: string): HostSummaryView => {
@@ -23,6 +35,7 @@ export const hostSummary = (deps: ApiDeps, host: HostEntry, project: string): Ho
     ...(host.reported === undefined ? {} : { reportedGeneration: host.reported.generation }),
     drifted: host.drifted,
     labels: { ...host.labels },
+    ...kubernetesOf(host, cluster),
   };
 };
 

@@ -77,8 +77,8 @@ export const contentOf = (spec: ProfileSpec): { layer: string; what: string; dig
       { layer: layer.name, what: 'chart', digest: layer.helm?.chart.digest },
       { layer: layer.name, what: 'pack', digest: layer.pack?.digest },
       { layer: layer.name, what: 'Zarf package', digest: layer.zarf?.package.digest },
-      ...osContent(layer.os).map(({ what, digest }) => ({ layer: layer.name, what, digest })),
       ...kubernetesContent(layer).map((digest) => ({ layer: layer.name, what: 'Kubernetes content', digest })),
+      ...osContent(layer.os).map(({ what, digest }) => ({ layer: layer.name, what, digest })),
     ].flatMap((item) => (item.digest === undefined ? [] : [{ ...item, digest: item.digest }])),
   );
 

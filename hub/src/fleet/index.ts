@@ -31,6 +31,7 @@ export interface HostEntry {
   kubernetesVersion: string | undefined;
   /** Only where agents bring Kubernetes up. */
   node: HostStatus['kubernetes']['node'];
+  isKeeper: boolean;
   address: string | undefined;
   sealKey: string | undefined;
   /** Where its neighbours get large content from it. */
@@ -43,6 +44,8 @@ export interface ClusterEntry {
   project: string;
   name: string;
   hosts: readonly string[];
+  /** Names of its hosts that are no control planes. */
+  workers: ReadonlySet<string>;
   /** Profile versions it runs, as rows are named: `name@version`. */
   profiles: readonly string[];
   deleting: boolean;
@@ -55,7 +58,7 @@ export interface ClusterEntry {
 
 const summary = (
   status: HostStatus,
-): Pick<HostEntry, 'phase' | 'reported' | 'drifted' | 'layersReady' | 'layersTotal' | 'message' | 'kubernetesVersion' | 'node'> => ({
+): Pick<HostEntry, 'phase' | 'reported' | 'drifted' | 'layersReady' | 'layersTotal' | 'message' | 'kubernetesVersion' | 'node' | 'isKeeper'> => ({
   phase: status.phase,
   reported: status.version,
   drifted: status.layers.reduce((sum, layer) => sum + layer.drift.healed, 0),
@@ -67,6 +70,7 @@ const summary = (
     status.layers.find((layer) => layer.state !== 'ready' && layer.message !== undefined)?.message,
   kubernetesVersion: status.kubernetes.version,
   node: status.kubernetes.node,
+  isKeeper: status.kubernetes.keeper === true,
 });
 
 /**
@@ -126,6 +130,7 @@ export const createFleet = (store: Store) => {
         message: undefined,
         kubernetesVersion: undefined,
         node: undefined,
+        isKeeper: false,
       }),
       id: row.id,
       tenant: row.tenant,
@@ -170,6 +175,7 @@ export const createFleet = (store: Store) => {
       project: row.project,
       name: row.name,
       hosts: row.value.spec.hosts,
+      workers: new Set(row.value.spec.hosts.filter((name) => row.value.spec.hostSettings?.[name]?.role === 'worker')),
       profiles: row.value.spec.profiles.map((item) => `${item.name}@${item.version}`),
       deleting: row.value.deleting,
       failure: before?.failure,

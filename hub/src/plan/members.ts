@@ -1,4 +1,4 @@
-import type { Desired } from '@groundplane/protocol/bundle';
+import type { Bundle, Desired } from '@groundplane/protocol/bundle';
 import type { ClusterSpec } from '@groundplane/protocol/profile';
 import type { HostEntry } from '../fleet/index.ts';
 
@@ -6,6 +6,9 @@ interface ClusterPart {
   host: string;
   cluster: NonNullable<Desired['cluster']>;
 }
+
+/** Whether the agents bring the Kubernetes of this bundle up themselves. */
+export const isManagedBundle = (bundle: Pick<Bundle, 'layers'>): boolean => bundle.layers.some((layer) => layer.kubernetes?.managed !== undefined);
 
 /** The name of the API server where nobody gave it an address: each host resolves it by itself. */
 const managedEndpoint = (cluster: string) => ({ kind: 'managed' as const, host: `api.${cluster}.groundplane.internal`, port: 6443 });
@@ -54,4 +57,32 @@ export const planMembers = (
       },
     };
   });
+};
+
+interface MemberChange {
+  spec: ClusterSpec;
+  before: ClusterSpec | undefined;
+  isManaged: boolean;
+  /** Names of hosts that are members of the cluster now. */
+  joined: ReadonlySet<string>;
+}
+
+/** What would harm a cluster that the agents bring up, or means nothing for another one; undefined when all is well. */
+export const memberProblem = ({ spec, before, isManaged, joined }: MemberChange): string | undefined => {
+  const unknown = Object.keys(spec.hostSettings ?? {}).find((name) => !spec.hosts.includes(name));
+  if (unknown !== undefined) return `spec.hostSettings names ${unknown}, which is not among spec.hosts`;
+  const isServer = (of: ClusterSpec, name: string): boolean => of.hosts.includes(name) && of.hostSettings?.[name]?.role !== 'worker';
+  if (!isManaged)
+    return spec.endpoint === undefined ? undefined : 'spec.endpoint is for clusters that the agents bring up; this one uses a Kubernetes that is there';
+  if (spec.hosts.length > 0 && !spec.hosts.some((name) => isServer(spec, name))) return 'all its hosts are workers. One of them has to be a control plane';
+  if (before === undefined) return undefined;
+  const members = before.hosts.filter((name) => joined.has(name));
+  const changed = members.find((name) => spec.hosts.includes(name) && isServer(spec, name) !== isServer(before, name));
+  if (changed !== undefined) return `host ${changed} cannot change its role in place. Take it out of the cluster, wait until it is gone, and put it in again`;
+  const servers = members.filter((name) => isServer(before, name));
+  if (servers.length > 0 && spec.hosts.length > 0 && !servers.some((name) => isServer(spec, name)))
+    return `its control planes are ${servers.join(', ')}, and none of them would stay. Keep one until others have joined, or delete the cluster`;
+  if (members.length > 0 && JSON.stringify(spec.endpoint ?? null) !== JSON.stringify(before.endpoint ?? null))
+    return 'spec.endpoint cannot change once hosts have joined: it stands in their certificates and kubeconfigs';
+  return undefined;
 };

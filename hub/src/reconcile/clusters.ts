@@ -1,7 +1,7 @@
 import { isSameVersion } from '@groundplane/protocol/version';
 import { ok, type Result } from '@groundplane/protocol/failure';
 import type { ClusterEntry, Fleet, HostEntry } from '../fleet/index.ts';
-import { planMembers } from '../plan/members.ts';
+import { isManagedBundle, planMembers } from '../plan/members.ts';
 import type { Assignment } from '../plan/assignments.ts';
 import type { Row, Store } from '../port/store.ts';
 import type { Bundler, BuiltBundle } from '../render/bundle.ts';
@@ -42,7 +42,7 @@ export const clusterReconciler = (deps: ClusterReconcilerDeps & { inputs: Cluste
     const members = row.value.spec.hosts
       .map((name) => fleet.hostByName(row.tenant, row.project, name))
       .filter((host) => host !== undefined && host.state === 'approved') as HostEntry[];
-    const isManaged = built.bundle.layers.some((layer) => layer.kubernetes?.managed !== undefined);
+    const isManaged = isManagedBundle(built.bundle);
     const told = new Set<string>();
     if (isManaged)
       for (const host of members) {

@@ -43,7 +43,6 @@ export const gatherRoots = async (deps: CollectDeps): Promise<{ roots: Set<strin
   const bundles = new Set<string>();
   for await (const row of store.scan('profile'))
     for (const layer of row.value.spec.layers) {
-      for (const digest of [layer.helm?.chart.digest, layer.pack?.digest]) if (digest !== undefined) roots.add(digest);
       if (layer.kubernetes !== undefined && layer.kubernetes.distribution !== 'existing')
         for (const digest of Object.values(layer.kubernetes.content ?? {}).filter((item) => item !== undefined)) {
           roots.add(digest);

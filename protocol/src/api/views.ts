@@ -71,6 +71,16 @@ export const hostSummaryView = z.object({
   reportedGeneration: z.int().optional(),
   drifted: z.int(),
   labels: labelsSchema,
+  /** Its part in a cluster that the agents bring up. */
+  kubernetes: z
+    .object({
+      role: z.enum(['control-plane', 'worker']),
+      node: z.enum(['none', 'waiting', 'joined']),
+      /** It looks after the whole cluster. */
+      keeper: z.boolean(),
+      version: z.string().optional(),
+    })
+    .optional(),
   /** Why a person has to look at this one in the lobby: it claims the place of a known host, or two machines have its key. Only lists and hosts say it. */
   question: z.enum(['replaces', 'clone']).optional(),
 });

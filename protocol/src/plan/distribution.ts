@@ -31,10 +31,10 @@ export interface DistributionFacts {
 export interface DistributionPlan {
   steps: Step[];
   /** Why it cannot go on for now; what is here already stays as it is. */
-  waiting: Failure | undefined;
+  wait: Failure | undefined;
 }
 
-const wait = (layer: BundleLayer, code: string, message: string, kind: Failure['kind'] = 'retry'): Failure => ({
+const failure = (layer: BundleLayer, code: string, message: string, kind: Failure['kind'] = 'retry'): Failure => ({
   kind,
   code,
   element: `layer ${layer.name}`,
@@ -42,7 +42,7 @@ const wait = (layer: BundleLayer, code: string, message: string, kind: Failure['
 });
 
 /** Failures that say only that somebody else is to act first. */
-export const waitingCodes: readonly string[] = ['join-waiting', 'turn-waiting', 'quorum-waiting', 'cluster-waiting'];
+export const waitingCodes: readonly string[] = ['join-waiting', 'turn-waiting', 'quorum-waiting', 'cluster-waiting', 'layer-below'];
 
 /** Whether a control plane has to invite this host: it is no member, or was away until its certificate was over. */
 export const isWaitingToJoin = (facts: DistributionFacts): boolean =>
@@ -99,14 +99,14 @@ export const skewFailure = (layer: BundleLayer, from: string, to: string): Failu
   const [before, after] = [minorOf(from), minorOf(to)];
   if (before === undefined || after === undefined) return undefined;
   if (after > before + 1)
-    return wait(
+    return failure(
       layer,
       'version-skips-minor',
       `the cluster runs ${from}, and ${versionTag(to)} is ${after - before} minor versions ahead. Kubernetes goes one at a time: release the profile with 1.${before + 1} first`,
       'blocked',
     );
   if (after < before)
-    return wait(
+    return failure(
       layer,
       'version-goes-back',
       `the cluster runs ${from}, and Kubernetes cannot go back to ${versionTag(to)}. Keep 1.${before} in the profile, or restore a snapshot on the control plane (groundplane-agent kubernetes restore)`,
@@ -134,13 +134,13 @@ const planChange = (facts: DistributionFacts, layer: BundleLayer, spec: ManagedK
     // In the middle of a change the API server may be the very thing that is missing: what is broken is mended, the rest waits for it.
     return {
       steps: planHealing(facts, { ...layer, programs: [] }),
-      waiting: wait(layer, 'cluster-waiting', 'the API server does not answer; the change goes on when it does'),
+      wait: failure(layer, 'cluster-waiting', 'the API server does not answer; the change goes on when it does'),
     };
   }
   const skew = skewFailure(layer, local.controlPlaneVersion ?? node.kubeletVersion, spec.version);
-  if (skew !== undefined) return { steps: [], waiting: skew };
+  if (skew !== undefined) return { steps: [], wait: skew };
   if (node.turn !== digest)
-    return { steps: [], waiting: wait(layer, 'turn-waiting', facts.isKeeper ? 'other hosts of the cluster go first' : 'it is not the turn of this host yet') };
+    return { steps: [], wait: failure(layer, 'turn-waiting', facts.isKeeper ? 'other hosts of the cluster go first' : 'it is not the turn of this host yet') };
   return {
     steps: [
       ...(facts.self.role === 'control-plane' ? [{ step: 'saveDatastore', layer: layer.name } as const] : []),
@@ -157,7 +157,7 @@ const planChange = (facts: DistributionFacts, layer: BundleLayer, spec: ManagedK
       { step: 'startKubernetes', layer: layer.name, restart: true },
       { step: 'markApplied', layer: layer.name, digest },
     ],
-    waiting: undefined,
+    wait: undefined,
   };
 };
 
@@ -165,7 +165,7 @@ const planArrival = (facts: DistributionFacts, layer: BundleLayer, digest: Diges
   if (facts.local.isForeign)
     return {
       steps: [],
-      waiting: wait(
+      wait: failure(
         layer,
         'kubernetes-foreign',
         'this host already runs Kubernetes that Groundplane did not make. Use the distribution "existing" for it, or take it off the host first (kubeadm reset)',
@@ -180,7 +180,7 @@ const planArrival = (facts: DistributionFacts, layer: BundleLayer, digest: Diges
   if (facts.self.address === undefined)
     return {
       steps: prepare,
-      waiting: wait(
+      wait: failure(
         layer,
         'address-unknown',
         'this host has no address that others could reach. Give it one, or set hostSettings.<name>.address in the cluster',
@@ -190,14 +190,14 @@ const planArrival = (facts: DistributionFacts, layer: BundleLayer, digest: Diges
   if (facts.isFounder)
     return {
       steps: [...prepare, { step: 'initKubernetes', layer: layer.name, digest, afresh: facts.local.failedAttempts > 1 }, ...finish],
-      waiting: undefined,
+      wait: undefined,
     };
   if (facts.hasInvitation)
     return {
       steps: [...prepare, { step: 'joinKubernetes', layer: layer.name, digest, role: facts.self.role, afresh: facts.local.member === 'partial' }, ...finish],
-      waiting: undefined,
+      wait: undefined,
     };
-  return { steps: prepare, waiting: wait(layer, 'join-waiting', 'a control plane of the cluster has to invite this host; it is told through the hub') };
+  return { steps: prepare, wait: failure(layer, 'join-waiting', 'a control plane of the cluster has to invite this host; it is told through the hub') };
 };
 
 /**
@@ -206,13 +206,13 @@ const planArrival = (facts: DistributionFacts, layer: BundleLayer, digest: Diges
  */
 export const planDistribution = (facts: DistributionFacts, layer: BundleLayer, digest: Digest, machine: readonly Step[]): DistributionPlan => {
   const spec = layer.kubernetes?.managed;
-  if (spec === undefined) return { steps: [...machine], waiting: undefined };
+  if (spec === undefined) return { steps: [...machine], wait: undefined };
   const { local } = facts;
   if (local.member !== 'joined') return planArrival(facts, layer, digest, machine);
   if (local.role !== undefined && local.role !== facts.self.role)
     return {
       steps: [],
-      waiting: wait(
+      wait: failure(
         layer,
         'role-changed',
         `this host is a ${local.role} and cannot become a ${facts.self.role} in place. Take it out of the cluster and put it in again`,
@@ -227,26 +227,26 @@ export const planDistribution = (facts: DistributionFacts, layer: BundleLayer, d
         { step: 'startKubernetes', layer: layer.name, restart: false },
         { step: 'markApplied', layer: layer.name, digest: arrived },
       ],
-      waiting: undefined,
+      wait: undefined,
     };
   }
   if (local.role === 'worker' && local.certificates === 'expired')
     return facts.hasInvitation
-      ? { steps: [{ step: 'joinKubernetes', layer: layer.name, digest, role: 'worker', afresh: true }], waiting: undefined }
-      : { steps: [], waiting: wait(layer, 'join-waiting', 'it was away until its certificate was over; a control plane has to invite it again') };
+      ? { steps: [{ step: 'joinKubernetes', layer: layer.name, digest, role: 'worker', afresh: true }], wait: undefined }
+      : { steps: [], wait: failure(layer, 'join-waiting', 'it was away until its certificate was over; a control plane has to invite it again') };
   const names = planNames(facts, layer);
-  const keeper = facts.isKeeper && facts.cluster !== undefined ? planKeeper(facts, layer, spec, digest) : { steps: [], waiting: undefined };
+  const keeper = facts.isKeeper && facts.cluster !== undefined ? planKeeper(facts, layer, spec, digest) : { steps: [], wait: undefined };
   const saved: Step[] = local.isSnapshotDue && facts.self.role === 'control-plane' ? [{ step: 'saveDatastore', layer: layer.name }] : [];
   if (local.applied !== digest) {
     const change = planChange(facts, layer, spec, digest, machine);
     // The keeper knows best why nobody may change now.
-    const waiting = change.waiting?.code === 'turn-waiting' ? (keeper.waiting ?? change.waiting) : change.waiting;
-    return { steps: [...names, ...keeper.steps, ...change.steps], waiting };
+    const wait = change.wait?.code === 'turn-waiting' ? (keeper.wait ?? change.wait) : change.wait;
+    return { steps: [...names, ...keeper.steps, ...change.steps], wait };
   }
   const node = facts.cluster?.nodes.find((item) => item.name === facts.self.name);
   // Somebody took the mark off the node; the keeper goes by it.
   const marked: Step[] = node !== undefined && node.applied !== digest ? [{ step: 'markApplied', layer: layer.name, digest }] : [];
-  return { steps: [...names, ...machine, ...planHealing(facts, layer), ...marked, ...saved, ...keeper.steps], waiting: keeper.waiting };
+  return { steps: [...names, ...machine, ...planHealing(facts, layer), ...marked, ...saved, ...keeper.steps], wait: keeper.wait };
 };
 
 /** Takes this host out of its cluster and everything of Kubernetes off it. */

@@ -4,9 +4,9 @@ import type { Digest } from '../digest.ts';
 import type { Failure } from '../failure.ts';
 import type { ObjectRef } from '../kubernetes.ts';
 import type { Readiness } from '../readiness.ts';
+import type { DistributionFacts } from './distribution.ts';
 import type { ObservedImage } from './os-image.ts';
 import type { RebootIntent } from './reboot.ts';
-import type { DistributionFacts } from './distribution.ts';
 import type { LayerEvent, Step } from './steps.ts';
 
 /** A bundle's layer with its own digest, computed once when the bundle is loaded. */

@@ -2,10 +2,11 @@ import { fail, type Failure } from '../failure.ts';
 import { compareLayers } from '../layer.ts';
 import { refKey } from '../kubernetes.ts';
 import { isForHost, type Blocked, type HostFacts, type LayerRecord, type Plan, type TargetLayer } from './facts.ts';
-import { planDistribution, planLeave } from './distribution.ts';
 import { kubernetesFailure } from './kubernetes.ts';
+import { planDistribution, planLeave } from './distribution.ts';
 import { planOsLayer, planRemoveOs } from './os.ts';
 import { planOrphans, planPackLayer, planPrune, planRemovePack } from './packs.ts';
+import type { LayerWork } from './reboot.ts';
 import type { LayerEvent, Step } from './steps.ts';
 
 interface LayerPlan {
@@ -15,12 +16,13 @@ interface LayerPlan {
   moving: boolean;
   /** Same content, other profile or pack version. */
   isRenamed: boolean;
-  /** Others have to act first. */
-  waiting: Failure | undefined;
+  /** It does not go on before this has passed. */
+  wait: Failure | undefined;
 }
 
-const isPack = (target: TargetLayer): boolean => !isForHost(target.layer, false);
 const isPackKind = (kind: TargetLayer['layer']['kind']): boolean => !isForHost({ kind }, false);
+const isPack = (target: TargetLayer): boolean => isPackKind(target.layer.kind);
+const isManaged = (layer: Pick<TargetLayer['layer'], 'kubernetes'>): boolean => layer.kubernetes?.managed !== undefined;
 
 /** Install, upgrade, roll back, or go on with what was begun before. */
 const movement = (
@@ -37,10 +39,10 @@ const movement = (
 };
 
 /** The operating system's layer, or a Kubernetes that the agent brings up itself. */
-const planMachineLayer = (facts: HostFacts, target: TargetLayer, moving: boolean): { steps: Step[]; waiting: Failure | undefined } => {
+const planMachineLayer = (facts: HostFacts, target: TargetLayer, moving: boolean): LayerWork => {
   const machine = planOsLayer(facts, target.layer, moving);
-  return facts.distribution === undefined || target.layer.kubernetes?.managed === undefined
-    ? { steps: machine.steps, waiting: machine.wait }
+  return facts.distribution === undefined || !isManaged(target.layer)
+    ? machine
     : planDistribution(facts.distribution, target.layer, target.digest, machine.steps);
 };
 
@@ -49,12 +51,10 @@ const planLayer = (facts: HostFacts, target: TargetLayer): LayerPlan => {
   const record = facts.records.find((item) => item.name === layer.name);
   const { moving, begin, event, revision } = movement(facts, target, record);
   const change = event === 'delete' ? 'install' : event;
-  const { steps: work, waiting } = isPack(target)
-    ? { steps: planPackLayer(facts, layer, change, revision, moving), waiting: undefined }
-    : planMachineLayer(facts, target, moving);
-  const steps: Step[] = [...(begin ? [{ step: 'beginLayer', layer: layer.name, digest, event, revision } as const] : []), ...work];
+  const work = isPack(target) ? { steps: planPackLayer(facts, layer, change, revision, moving), wait: undefined } : planMachineLayer(facts, target, moving);
+  const steps: Step[] = [...(begin ? [{ step: 'beginLayer', layer: layer.name, digest, event, revision } as const] : []), ...work.steps];
   const names = (item: TargetLayer['layer'] | undefined): string => `${item?.profile.name} ${item?.profile.version} ${item?.pack.version}`;
-  return { target, steps, moving, isRenamed: !moving && names(record?.layer) !== names(layer), waiting };
+  return { target, steps, moving, isRenamed: !moving && names(record?.layer) !== names(layer), wait: work.wait };
 };
 
 const upToReboot = (steps: readonly Step[]): Step[] => steps.slice(0, steps.findIndex((step) => step.step === 'rebootHost') + 1);
@@ -75,7 +75,7 @@ const groups = (layers: readonly TargetLayer[]): TargetLayer[][] => {
 
 const removalOf = (facts: HostFacts, record: LayerRecord, wanted: ReadonlySet<string>): Step[] => {
   if (record.layer.kind === 'os') return planRemoveOs(facts, record.name);
-  if (record.layer.kubernetes?.managed !== undefined) return planLeave(facts.distribution, record.name, planRemoveOs(facts, record.name));
+  if (isManaged(record.layer)) return planLeave(facts.distribution, record.name, planRemoveOs(facts, record.name));
   return planRemovePack(facts, record, wanted);
 };
 
@@ -86,14 +86,12 @@ const removeLayer = (facts: HostFacts, record: LayerRecord, wanted: ReadonlySet<
   return [...begin, ...work, { step: 'forgetLayer', layer: record.name }];
 };
 
-/** What a walk over the groups of a plan collects. */
-interface Walk {
-  wanted: ReadonlySet<string>;
-  leaving: Map<string, LayerRecord>;
-  blocked: Blocked[];
-}
-
-const groupSteps = (facts: HostFacts, group: readonly TargetLayer[], { wanted, leaving, blocked }: Walk): Step[] => {
+const groupSteps = (
+  facts: HostFacts,
+  group: readonly TargetLayer[],
+  wanted: ReadonlySet<string>,
+  leaving: Map<string, LayerRecord>,
+): { steps: Step[]; blocked: Blocked[] } => {
   const steps: Step[] = [];
   for (const target of group) {
     const replaced = target.layer.replaces === undefined ? undefined : leaving.get(target.layer.replaces);
@@ -101,15 +99,7 @@ const groupSteps = (facts: HostFacts, group: readonly TargetLayer[], { wanted, l
     leaving.delete(replaced.name);
     steps.push(...removeLayer(facts, replaced, wanted));
   }
-  // While the cluster itself is still being changed, what runs in it is kept as it is.
-  const [unfinished] = blocked;
-  const plans = group
-    .map((target) => planLayer(facts, target))
-    .filter((plan) => {
-      if (unfinished === undefined || !plan.moving) return true;
-      blocked.push({ layer: plan.target.layer.name, failure: unfinished.failure });
-      return false;
-    });
+  const plans = group.map((target) => planLayer(facts, target));
   steps.push(...plans.flatMap((plan) => plan.steps));
   const waiting = plans.filter((plan) => plan.moving && isPack(plan.target));
   if (waiting.length > 0) {
@@ -117,17 +107,13 @@ const groupSteps = (facts: HostFacts, group: readonly TargetLayer[], { wanted, l
     steps.push({ step: 'awaitReady', layers: waiting.map((plan) => plan.target.layer.name), timeoutMs });
   }
   for (const plan of plans) {
-    if (plan.waiting !== undefined) blocked.push({ layer: plan.target.layer.name, failure: plan.waiting });
     steps.push(...planPrune(facts, plan.target.layer.name, wanted));
-    if (plan.moving && plan.waiting === undefined) steps.push({ step: 'finishLayer', layer: plan.target.layer.name, digest: plan.target.digest });
+    if (plan.wait !== undefined) continue;
+    if (plan.moving) steps.push({ step: 'finishLayer', layer: plan.target.layer.name, digest: plan.target.digest });
     else if (plan.isRenamed) steps.push({ step: 'relabelLayer', layer: plan.target.layer.name, version: plan.target.layer.pack.version });
   }
-  return steps;
+  return { steps, blocked: plans.flatMap(({ target, wait }) => (wait === undefined ? [] : [{ layer: target.layer.name, failure: wait }])) };
 };
-
-/** The OS layer that waits, for a reboot or for the health check after it. */
-const machineWait = (layers: readonly TargetLayer[], blocked: readonly Blocked[]): Blocked | undefined =>
-  blocked.find((item) => layers.some(({ layer }) => layer.name === item.layer && layer.kind === 'os'));
 
 /** Above a machine that waits for its reboot, what is in place is kept in shape, and nothing new begins. */
 const waitingAbove = (facts: HostFacts, group: readonly TargetLayer[], below: Blocked | undefined): Blocked[] => {
@@ -148,8 +134,6 @@ const waitingAbove = (facts: HostFacts, group: readonly TargetLayer[], below: Bl
 const needsKubernetes = (facts: HostFacts, record: LayerRecord): boolean =>
   facts.ownedObjects.some((object) => object.layer === record.name) ||
   record.layer.hooks.some((hook) => hook.events.includes('pre-delete') || hook.events.includes('post-delete'));
-
-const isManaged = (layer: Pick<TargetLayer['layer'], 'kubernetes'>): boolean => layer.kubernetes?.managed !== undefined;
 
 const blockedFor = (facts: HostFacts, layers: readonly TargetLayer[], leaving: ReadonlyMap<string, LayerRecord>): Blocked[] => {
   const kubernetes = layers.find((target) => target.layer.kind === 'kubernetes')?.layer;
@@ -189,29 +173,27 @@ export const planHost = (facts: HostFacts): Plan => {
       ...(layer.namespace === undefined ? [] : [refKey({ apiVersion: 'v1', kind: 'Namespace', name: layer.namespace })]),
     ]),
   );
-  const unreachable = blockedFor(facts, layers, leaving);
-  const stuck = new Set(unreachable.map((item) => item.layer));
+  const blocked = blockedFor(facts, layers, leaving);
   const steps: Step[] = [];
-  const walk: Walk = { wanted, leaving, blocked: [] };
+  const waiting: Blocked[] = [];
+  const stuck = new Set(blocked.map((item) => item.layer));
   for (const group of groups(layers)) {
     const free = group.filter((item) => !stuck.has(item.layer.name));
-    const above = waitingAbove(facts, free, machineWait(layers, walk.blocked));
-    walk.blocked.push(...above);
-    steps.push(
-      ...groupSteps(
-        facts,
-        free.filter((item) => !above.some(({ layer }) => layer === item.layer.name)),
-        walk,
-      ),
+    const above = waitingAbove(facts, free, waiting[0]);
+    const work = groupSteps(
+      facts,
+      free.filter((item) => !above.some(({ layer }) => layer === item.layer.name)),
+      wanted,
+      leaving,
     );
+    steps.push(...work.steps);
+    waiting.push(...above, ...work.blocked);
     // What follows a reboot is planned after it.
-    if (steps.some((step) => step.step === 'rebootHost'))
-      return { version: target.version, parent: target.parent, steps: upToReboot(steps), blocked: unreachable };
+    if (work.steps.some((step) => step.step === 'rebootHost')) return { version: target.version, parent: target.parent, steps: upToReboot(steps), blocked };
   }
-  const isHeld = machineWait(layers, walk.blocked) !== undefined;
-  const isFree = (record: LayerRecord): boolean => !isHeld && !stuck.has(record.name) && !isLost(facts, record, leaving);
+  blocked.unshift(...waiting);
+  const isFree = (record: LayerRecord): boolean => waiting.length === 0 && !stuck.has(record.name) && !isLost(facts, record, leaving);
   for (const record of leaving.values()) if (isFree(record)) steps.push(...removeLayer(facts, record, wanted));
-  const blocked = [...walk.blocked, ...unreachable];
   if (target.applier && facts.kubernetes.state === 'reachable') steps.push(...planOrphans(facts, wanted));
   const committed = facts.committed;
   const holds = committed?.generation === target.version.generation && committed.digest === target.version.digest && committed.epoch === target.version.epoch;

@@ -42,7 +42,7 @@ export const planKeeper = (facts: DistributionFacts, layer: BundleLayer, spec: M
   const left = ours.filter(
     (node) => node.applied !== undefined && node.applied !== digest && (node.role === 'control-plane' || node.isReady || node.turn === digest),
   );
-  if (left.length === 0) return { steps, waiting: undefined };
+  if (left.length === 0) return { steps, wait: undefined };
   const busy = ours.filter((node) => node.turn === digest && !isDone(node, digest));
   const servers = left.filter((node) => node.role === 'control-plane');
   const waiting = (code: string, message: string): Failure => ({ kind: 'retry', code, element: `layer ${layer.name}`, message });
@@ -54,7 +54,7 @@ export const planKeeper = (facts: DistributionFacts, layer: BundleLayer, spec: M
   if (servers.length > 0 && chosen.length > 0) {
     const unready = ours.find((node) => node.role === 'control-plane' && !node.isReady && !chosen.includes(node));
     if (unready !== undefined)
-      return { steps, waiting: waiting('quorum-waiting', `control plane ${unready.name} is not ready; while it is away, no other one is changed`) };
+      return { steps, wait: waiting('quorum-waiting', `control plane ${unready.name} is not ready; while it is away, no other one is changed`) };
   }
   const others = ours.filter((node) => node.isReady && !node.isCordoned);
   for (const node of chosen)
@@ -66,5 +66,5 @@ export const planKeeper = (facts: DistributionFacts, layer: BundleLayer, spec: M
       drain: spec.upgrade.drain && others.some((other) => other.name !== node.name),
       timeoutMs: spec.upgrade.drainTimeoutSeconds * 1000,
     });
-  return { steps, waiting: waiting('turn-waiting', `${left.length} of ${ours.length} hosts are still to be changed`) };
+  return { steps, wait: waiting('turn-waiting', `${left.length} of ${ours.length} hosts are still to be changed`) };
 };

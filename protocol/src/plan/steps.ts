@@ -30,17 +30,6 @@ export interface StepArgs {
   restoreModule: { layer: string; module: string };
   setUser: { layer: string; user: string; groups: readonly string[]; shell: string; reason: ApplyReason };
   restoreUser: { layer: string; user: string };
-  /** Links to images of /usr, then one refresh that lays them over it. */
-  setExtensions: { layer: string; extensions: readonly { name: string; digest: Digest }[] };
-  restoreExtensions: { layer: string; names: readonly string[] };
-  /** Checks the image's signature and writes it to the slot that is free. No boot takes it yet. */
-  stageImage: { layer: string; version: string; digest: Digest };
-  /** From now on the next boot tries it. */
-  activateImage: { layer: string; version: string };
-  /** Ends the plan: what follows a reboot is planned after it. */
-  rebootHost: { layer: string; cause: RebootCause };
-  /** Whether the distribution asks for a reboot shows after packages were changed; then it is planned anew. */
-  lookForReboot: { layer: string };
   /** Puts a program of a distribution in its place, whole or not at all. */
   placeProgram: { layer: string; path: string; digest: Digest; mode: string; reason: ApplyReason };
   removePrograms: { layer: string };
@@ -64,6 +53,17 @@ export interface StepArgs {
   removeNode: { layer: string; node: string; role: 'control-plane' | 'worker' };
   giveTurn: { layer: string; node: string; digest: Digest; drain: boolean; timeoutMs: number };
   endTurn: { layer: string; node: string };
+  /** Links to images of /usr, then one refresh that lays them over it. */
+  setExtensions: { layer: string; extensions: readonly { name: string; digest: Digest }[] };
+  restoreExtensions: { layer: string; names: readonly string[] };
+  /** Checks the image's signature and writes it to the slot that is free. No boot takes it yet. */
+  stageImage: { layer: string; version: string; digest: Digest };
+  /** From now on the next boot tries it. */
+  activateImage: { layer: string; version: string };
+  /** Ends the plan: what follows a reboot is planned after it. */
+  rebootHost: { layer: string; cause: RebootCause };
+  /** Whether the distribution asks for a reboot shows after packages were changed; then it is planned anew. */
+  lookForReboot: { layer: string };
   /** Puts a version of the agent into the free slot and starts it; the steps behind are of the next start. Without digest there is no package for this machine. */
   updateAgent: { layer: string; version: string; digest: Digest | undefined };
   /** The new agent proves itself before anything is built on it. */
@@ -104,12 +104,6 @@ const sentences: { [K in StepKind]: (args: StepArgs[K]) => string } = {
   restoreModule: (s) => `restore kernel module ${s.module}`,
   setUser: (s) => `set account ${s.user} (${s.reason})`,
   restoreUser: (s) => `restore account ${s.user}`,
-  setExtensions: (s) => `set system extensions ${s.extensions.map((item) => item.name).join(', ')}`,
-  restoreExtensions: (s) => `restore system extensions ${s.names.join(', ')}`,
-  stageImage: (s) => `write image ${s.version} to the free slot`,
-  activateImage: (s) => `let the next boot try image ${s.version}`,
-  rebootHost: (s) => `reboot for ${s.cause.kind === 'image' ? `image ${s.cause.version}` : s.cause.words}`,
-  lookForReboot: () => 'see whether a reboot is needed',
   placeProgram: (s) => `place ${s.path} (${s.reason})`,
   removePrograms: () => 'remove the programs of Kubernetes',
   setHostNames: (s) => `write the names of ${Object.keys(s.names).length} hosts`,
@@ -126,6 +120,12 @@ const sentences: { [K in StepKind]: (args: StepArgs[K]) => string } = {
   removeNode: (s) => `remove node ${s.node}`,
   giveTurn: (s) => `${s.drain ? 'drain node' : 'let node'} ${s.node}${s.drain ? ' and let it' : ''} change`,
   endTurn: (s) => `node ${s.node} is done`,
+  setExtensions: (s) => `set system extensions ${s.extensions.map((item) => item.name).join(', ')}`,
+  restoreExtensions: (s) => `restore system extensions ${s.names.join(', ')}`,
+  stageImage: (s) => `write image ${s.version} to the free slot`,
+  activateImage: (s) => `let the next boot try image ${s.version}`,
+  rebootHost: (s) => `reboot for ${s.cause.kind === 'image' ? `image ${s.cause.version}` : s.cause.words}`,
+  lookForReboot: () => 'see whether a reboot is needed',
   updateAgent: (s) => `update the agent to ${s.version}`,
   awaitAgent: (s) => `wait until agent ${s.version} is healthy`,
   ensureNamespace: (s) => `ensure namespace ${s.namespace}`,

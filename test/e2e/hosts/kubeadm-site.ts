@@ -34,10 +34,12 @@ export interface SiteProfile {
   digest: string;
   /** More of the kubelet's configuration. */
   kubelet?: string;
+  /** More of the cluster's configuration. */
+  cluster?: string;
   replicas?: number;
 }
 
-export const profileText = ({ version, kubernetes, digest, kubelet, replicas }: SiteProfile): string => `apiVersion: groundplane.dev/v1
+export const profileText = ({ version, kubernetes, digest, kubelet, cluster, replicas }: SiteProfile): string => `apiVersion: groundplane.dev/v1
 kind: Profile
 metadata: {name: edge, version: ${version}}
 spec:
@@ -54,7 +56,7 @@ spec:
         proxy: nftables
         config:
           ignoreErrors: [all]
-          kubelet: |
+${cluster === undefined ? '' : `          cluster: |\n${indent(cluster, '            ')}\n`}          kubelet: |
 ${indent(kubelet === undefined ? labKubelet : `${labKubelet}\n${kubelet}`, '            ')}
           proxy: |
 ${indent(labProxy, '            ')}

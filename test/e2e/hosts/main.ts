@@ -8,7 +8,8 @@ import { hostsCache } from '../../lab/hosts/cache.ts';
 import { ensureContent } from '../../lab/hosts/content.ts';
 import { ensureImages, ensureImageTools } from '../../lab/image-builds.ts';
 import { runEnclosed } from '../../lab/hosts/enclosure.ts';
-import { missingForHosts } from '../../lab/hosts/prerequisite.ts';
+import { missingForContent, missingForHosts } from '../../lab/hosts/prerequisite.ts';
+import type { KubernetesVersion } from '../../lab/hosts/recipe.ts';
 import { ensureRoot } from '../../lab/hosts/root-file-system.ts';
 import { scenarios } from './all.ts';
 import type { InsideOptions, InsideOutcome } from './inside.ts';
@@ -31,6 +32,9 @@ ${scenarios.map(({ name, about }) => `  ${name.padEnd(16)} ${about}`).join('\n')
 
 const note = (line: string): void => void process.stderr.write(`${line}\n`);
 
+const newest: KubernetesVersion = 'v1.37.2';
+const before: KubernetesVersion = 'v1.36.3';
+
 type Maker<T> = (progress: (line: string) => void, runFolder: string) => Promise<Result<T>>;
 
 /** Nothing is made that no scenario of this run needs. What takes long is made once and kept. */
@@ -38,12 +42,17 @@ const makers: { [Key in keyof Prepared]-?: Maker<Prepared[Key]> } = {
   base: ensureRoot,
   imageTools: ensureImageTools,
   images: ensureImages,
-  content: async (progress) => await ensureContent('v1.37.2', progress),
-  contentBefore: async (progress) => await ensureContent('v1.36.3', progress),
+  content: async (progress) => await ensureContent(newest, progress),
+  contentBefore: async (progress) => await ensureContent(before, progress),
   agent: async (_progress, runFolder) => {
     await makeAgentPackages(join(runFolder, 'agent'));
     return ok(join(runFolder, 'agent'));
   },
+};
+
+const versionsOf = (chosen: readonly Scenario[]): KubernetesVersion[] => {
+  const needs = new Set(chosen.flatMap((scenario) => scenario.needs));
+  return [...(needs.has('content') ? [newest] : []), ...(needs.has('contentBefore') ? [before] : [])];
 };
 
 const prepare = async (chosen: readonly Scenario[], runFolder: string): Promise<Result<Prepared>> => {
@@ -120,7 +129,7 @@ export const runHosts = async (args: readonly string[]): Promise<number> => {
     process.stdout.write(`${JSON.stringify(summary, undefined, values.json ? undefined : 2)}\n`);
     return code;
   };
-  const missing = missingForHosts();
+  const missing = [...missingForHosts(), ...(await missingForContent(versionsOf(chosen)))];
   if (missing.length > 0) {
     note(`test hosts cannot run on this machine:\n${missing.map((line) => `  ${line}`).join('\n')}`);
     return finish([], 3, missing.join(' '));

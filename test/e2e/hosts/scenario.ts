@@ -6,14 +6,14 @@ export interface Prepared {
   base: string;
   /** Folder with the programs and images of the newest Kubernetes version; see `KubernetesContent`. */
   content: string;
-  /** Root file system with QEMU and the programs that build images. */
-  imageTools: string;
-  /** Folder with three versions of an operating system image; see `image-builds.ts`. */
-  images: string;
   /** The same of the minor version before it. */
   contentBefore: string;
   /** Folder with packages of the agent of this source; see `makeAgentPackages`. */
   agent: string;
+  /** Root file system with QEMU and the programs that build images. */
+  imageTools: string;
+  /** Folder with three versions of an operating system image; see `image-builds.ts`. */
+  images: string;
 }
 
 export interface ScenarioContext {

@@ -1,5 +1,17 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { chmodSync, copyFileSync, createReadStream, linkSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  createReadStream,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -8,7 +20,7 @@ import type { Digest } from '@groundplane/protocol/digest';
 import { ok, type Result } from '@groundplane/protocol/failure';
 import { buildProgram } from '../build.ts';
 import type { Program } from '../recipe.ts';
-import { cacheFailure, ensureCached } from './cache.ts';
+import { cacheFailure, cachedFolder, ensureCached } from './cache.ts';
 import { outputOf, runCommand } from './command.ts';
 import { putImage, putLayer, writeLayout, type Blob, type ImageEntry, type ImageSpec } from './image.ts';
 import {
@@ -23,7 +35,7 @@ import {
   webProgram,
   type KubernetesVersion,
 } from './recipe.ts';
-import { ensureRoot } from './root-file-system.ts';
+import { ensureRoot, rootFolder } from './root-file-system.ts';
 
 /** What a host needs of one Kubernetes version, as `content.json` in its folder says it: programs in `files/`, images as an OCI layout in `images/`. */
 export interface KubernetesContent {
@@ -60,8 +72,10 @@ const buildPrograms = async (programs: readonly Program[], target: string, progr
 const programParts = (programs: readonly Program[]): unknown =>
   programs.map((program) => [program.name, program.module, program.version, program.package, program.main ?? '', program.tags ?? [], program.stamp('')]);
 
+const partsOf = (programs: readonly Program[]): unknown => [recipe, programParts(programs)];
+
 const ensurePrograms = async (name: string, programs: readonly Program[], progress: Progress): Promise<Result<string>> =>
-  await ensureCached(name, [recipe, programParts(programs)], async (folder) => await buildPrograms(programs, folder, progress), progress);
+  await ensureCached(name, partsOf(programs), async (folder) => await buildPrograms(programs, folder, progress), progress);
 
 /** The two that are too small for a module: the pod's pause and the workload of the tests. */
 const buildSmall = async (folder: string): Promise<Result<void>> => {
@@ -83,8 +97,9 @@ const buildSmall = async (folder: string): Promise<Result<void>> => {
   }
 };
 
-const ensureSmall = async (progress: Progress): Promise<Result<string>> =>
-  await ensureCached('small', [recipe, pauseProgram, webProgram], buildSmall, progress);
+const smallParts = [recipe, pauseProgram, webProgram];
+
+const ensureSmall = async (progress: Progress): Promise<Result<string>> => await ensureCached('small', smallParts, buildSmall, progress);
 
 interface Sources {
   kube: string;
@@ -204,28 +219,43 @@ const assemble = async (folder: string, version: KubernetesVersion, sources: Sou
   writeFileSync(join(folder, 'content.json'), `${JSON.stringify(content, undefined, 2)}\n`);
 };
 
+/** Where a version's sources are, or will be. */
+const sourcesOf = (version: KubernetesVersion): Sources => {
+  const { etcd } = releases[version];
+  return {
+    root: rootFolder(),
+    small: cachedFolder('small', smallParts),
+    etcd: cachedFolder(`etcd-${etcd}`, partsOf(etcdPrograms(etcd))),
+    runtime: cachedFolder('runtime', partsOf(runtimePrograms)),
+    kube: cachedFolder(`kubernetes-${version}`, partsOf([kubernetesProgram(version)])),
+  };
+};
+
+const contentParts = (version: KubernetesVersion): unknown => [recipe, releases[version], Object.values(sourcesOf(version)).map((folder) => basename(folder))];
+
+/** Where a version's content is, or will be. It exists only complete. */
+export const contentFolder = (version: KubernetesVersion): string => cachedFolder(`content-${version}`, contentParts(version));
+
 /** The folder with everything of one Kubernetes version, built from Go modules on the first call. Failures: those of the lab, and of `ensureRoot`. */
 export const ensureContent = async (version: KubernetesVersion, progress: Progress): Promise<Result<string>> => {
-  const release = releases[version];
-  const sources: Partial<Sources> = {};
-  const steps: [keyof Sources, () => Promise<Result<string>>][] = [
-    ['root', async () => await ensureRoot(progress)],
-    ['small', async () => await ensureSmall(progress)],
-    ['etcd', async () => await ensurePrograms(`etcd-${release.etcd}`, etcdPrograms(release.etcd), progress)],
-    ['runtime', async () => await ensurePrograms('runtime', runtimePrograms, progress)],
-    ['kube', async () => await ensurePrograms(`kubernetes-${version}`, [kubernetesProgram(version)], progress)],
+  if (existsSync(contentFolder(version))) return ok(contentFolder(version));
+  const { etcd } = releases[version];
+  const steps: (() => Promise<Result<string>>)[] = [
+    async () => await ensureRoot(progress),
+    async () => await ensureSmall(progress),
+    async () => await ensurePrograms(`etcd-${etcd}`, etcdPrograms(etcd), progress),
+    async () => await ensurePrograms('runtime', runtimePrograms, progress),
+    async () => await ensurePrograms(`kubernetes-${version}`, [kubernetesProgram(version)], progress),
   ];
-  for (const [key, step] of steps) {
+  for (const step of steps) {
     const made = await step();
     if (!made.ok) return made;
-    sources[key] = made.value;
   }
-  const parts = [recipe, release, Object.values(sources).map((folder) => basename(folder))];
   return await ensureCached(
     `content-${version}`,
-    parts,
+    contentParts(version),
     async (folder) => {
-      await assemble(folder, version, sources as Sources);
+      await assemble(folder, version, sourcesOf(version));
       return ok(undefined);
     },
     progress,

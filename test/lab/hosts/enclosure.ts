@@ -52,6 +52,16 @@ const removeTree = (folder: string): boolean => {
   }
 };
 
+/** What is below these cgroups, as after a boot: nothing. Their own counts go on. */
+export const emptyCgroups = async (folders: readonly string[]): Promise<boolean> =>
+  await removeCgroups(
+    folders.flatMap((folder) =>
+      readdirSync(folder, { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map((entry) => join(folder, entry.name)),
+    ),
+  );
+
 /** True when all of them are gone. Processes that were killed take a moment to leave. */
 export const removeCgroups = async (folders: readonly string[], patienceMs = 10_000): Promise<boolean> => {
   for (const end = performance.now() + patienceMs; ;) {

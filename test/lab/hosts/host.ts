@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, openSync, closeSync, readFileSync, rm
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { outputOf, runCommand, type CommandOptions, type CommandResult } from './command.ts';
-import { cpuSecondsOf, enclosureCgroups, inCgroups, makeCgroups, removeCgroups } from './enclosure.ts';
+import { cpuSecondsOf, emptyCgroups, enclosureCgroups, inCgroups, makeCgroups, removeCgroups } from './enclosure.ts';
 import { realFolders, stageScript, type Medium } from './host-stage.ts';
 
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -92,6 +92,8 @@ export const createHost = (options: HostOptions) => {
 
   const start = async (): Promise<void> => {
     power = 'booting';
+    // A machine that comes up knows nothing of the cgroups that it had before; whoever finds some believes that their processes live.
+    if (!(await emptyCgroups(groups))) throw new Error(`${name}: processes of its last boot are still in ${groups.join(' ')}`);
     const bootId = randomUUID();
     const script = join(folder, 'stage.sh');
     writeFileSync(script, stageScript({ root, data: join(folder, 'data'), name, bootId, media: options.media }));

@@ -1,7 +1,10 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { cgroupsOf } from './enclosure.ts';
 import { hostsCache, isOverlay } from './cache.ts';
+import { missingForBuild } from '../prerequisite.ts';
+import { contentFolder } from './content.ts';
+import type { KubernetesVersion } from './recipe.ts';
 import { rootFolder } from './root-file-system.ts';
 
 const hasProgram = (program: string): boolean => {
@@ -34,5 +37,15 @@ export const missingForHosts = (platform: string = process.platform): string[] =
   mkdirSync(hostsCache(), { recursive: true });
   if (isOverlay(hostsCache()))
     missing.push(`${hostsCache()} lies on an overlay, which takes no disks of test hosts; let XDG_CACHE_HOME name a folder on a real file system.`);
+  return missing;
+};
+
+/** What this machine lacks for building the content of these versions; empty when they are there already. */
+export const missingForContent = async (versions: readonly KubernetesVersion[]): Promise<string[]> => {
+  if (versions.every((version) => existsSync(contentFolder(version)))) return [];
+  const missing = await missingForBuild();
+  if (!hasProgram('gcc')) missing.push('The program gcc is not installed: apt install gcc libc6-dev.');
+  if (!hasProgram('pkg-config') || spawnSync('pkg-config', ['--exists', 'libseccomp']).status !== 0)
+    missing.push('runc needs the headers of libseccomp: apt install libseccomp-dev pkg-config.');
   return missing;
 };

@@ -63,6 +63,11 @@ export const createHostSite = async ({ base, folder: given }: SiteOptions) => {
       hosts.push(host);
       return host;
     },
+    /** The site's router knows that a network of pods is at this host. */
+    route: async (network: string, host: TestHost): Promise<void> => {
+      await outputOf(['sysctl', '-q', '-w', 'net.ipv4.ip_forward=1']);
+      await ip('route', 'replace', network, 'via', host.address);
+    },
     /** Pulls or plugs the cable of a host. */
     setCable: async (host: TestHost, isPlugged: boolean): Promise<void> => {
       await ip('link', 'set', `host${hosts.indexOf(host) + 1}`, isPlugged ? 'up' : 'down');

@@ -64,9 +64,18 @@ const FailureCard = ({ cluster }: { cluster: ClusterView }): ReactElement | null
   );
 };
 
+/** What a host is in a cluster that the agents bring up: `control plane, keeper, v1.37.2`. */
+const nodeText = ({ kubernetes }: ClusterView['hosts'][number]): string => {
+  if (kubernetes === undefined) return '';
+  const role = kubernetes.role === 'worker' ? 'worker' : 'control plane';
+  const state = { none: 'not a member yet', waiting: 'waits for an invitation', joined: kubernetes.version ?? 'member' }[kubernetes.node];
+  return [role, ...(kubernetes.keeper ? ['keeper'] : []), state].join(', ');
+};
+
 const HostTable = ({ cluster }: { cluster: ClusterView }): ReactElement => {
   const { project } = useScope();
   if (cluster.hosts.length === 0) return <p className="quiet">No host is assigned. Edit the cluster and name approved hosts under spec.hosts.</p>;
+  const isManaged = cluster.hosts.some((host) => host.kubernetes !== undefined);
   return (
     <div className="scroll-x" tabIndex={0} role="region" aria-label="Hosts of the cluster">
       <table>
@@ -76,6 +85,7 @@ const HostTable = ({ cluster }: { cluster: ClusterView }): ReactElement => {
             <th scope="col">Presence</th>
             <th scope="col">Phase</th>
             <th scope="col">Generation</th>
+            {isManaged && <th scope="col">Kubernetes</th>}
           </tr>
         </thead>
         <tbody>
@@ -100,6 +110,7 @@ const HostTable = ({ cluster }: { cluster: ClusterView }): ReactElement => {
               <td>
                 <Generation host={host} />
               </td>
+              {isManaged && <td>{nodeText(host)}</td>}
             </tr>
           ))}
         </tbody>

@@ -1,4 +1,4 @@
-import { useDeferredValue, useMemo, useState, type ReactElement, type SyntheticEvent } from 'react';
+import { lazy, Suspense, useDeferredValue, useMemo, useState, type ReactElement, type SyntheticEvent } from 'react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import type { SerialList } from '@groundplane/protocol/serials';
 import { ask } from '../api/client.ts';
@@ -10,6 +10,9 @@ import { Dialog } from '../parts/dialog.tsx';
 import { Problem } from '../parts/problem.tsx';
 import { useScope } from '../scope.ts';
 import { readListed, SerialField, whyNotList } from './serial-field.tsx';
+
+/** Not a part of the first load. */
+const DeviceGuide = lazy(async () => ({ default: (await import('./device-guide.tsx')).DeviceGuide }));
 
 interface Wanted {
   name: string;
@@ -60,6 +63,12 @@ const Shown = ({ text, onClose }: { text: string; onClose: () => void }): ReactE
         I have it
       </Button>
     </div>
+    <details>
+      <summary>Flash a device, or bring a host in</summary>
+      <Suspense fallback={<p className="quiet">One moment …</p>}>
+        <DeviceGuide />
+      </Suspense>
+    </details>
   </div>
 );
 

@@ -6,6 +6,7 @@ import type { ClusterLayerView, HostView } from '@groundplane/protocol/api/views
 import { ask } from '../api/client.ts';
 import { clusterQuery, eventsQuery, hostQuery, keys } from '../api/queries.ts';
 import { shortDigest } from '../model/names.ts';
+import { onReturn, returnText } from '../model/on-return.ts';
 import { phaseTone } from '../model/tone.ts';
 import { Button } from '../parts/button.tsx';
 import { CopyMenu } from '../parts/copy.tsx';
@@ -78,6 +79,7 @@ const Machine = ({ host }: { host: HostView }): ReactElement => (
       ['System', host.info && <bdi>{`${host.info.os}, ${host.info.kernel}, ${host.info.arch}`}</bdi>],
       ['Size', host.info && `${host.info.cpus} CPUs, ${byteSize(host.info.memoryBytes)}`],
       ['Agent', host.info && `${host.info.agentVersion}${host.info.privileged ? ', privileged' : ', without root rights'}`],
+      ['Addresses', host.info?.addresses === undefined ? undefined : <bdi key="n">{host.info.addresses.join(', ')}</bdi>],
       ['Serial', host.serial && <Name text={host.serial} />],
       [
         'Words',
@@ -131,15 +133,59 @@ const Revoke = ({ host }: { host: HostView }): ReactElement => {
   );
 };
 
-const OfflineNote = ({ host }: { host: HostView }): ReactElement | null => {
+/** What the hub knows of the cluster that this host is in, and nothing while it does not. */
+const useLayers = (host: HostView): ClusterLayerView[] => {
+  const { project } = useScope();
+  const cluster = useQuery({ ...clusterQuery(project, host.cluster ?? ''), enabled: host.cluster !== undefined });
+  return layersOf(host, cluster.data?.layers ?? []);
+};
+
+const Offline = ({ host }: { host: HostView }): ReactElement | null => {
   const now = useNow();
+  const { project } = useScope();
+  const steps = onReturn(useLayers(host));
   if (host.online) return null;
   const waits = host.generation !== (host.reportedGeneration ?? 0);
   return (
-    <p className="note">
-      Offline: everything below is as of {host.lastSeenMs === undefined ? 'its enrolment' : ago(host.lastSeenMs, now)}. It keeps working by itself.{' '}
-      {waits ? `On return it goes on to generation ${host.generation}.` : 'Nothing waits for its return.'}
-    </p>
+    <Card title="Offline">
+      <p>
+        Everything below is as of {host.lastSeenMs === undefined ? 'its enrolment' : ago(host.lastSeenMs, now)}. It keeps working by itself.{' '}
+        {waits ? `On return it goes on to generation ${host.generation}.` : 'Nothing waits for its return.'}
+      </p>
+      {waits && steps.length > 0 && (
+        <ol aria-label="What it will do on return">
+          {steps.map((step) => (
+            <li key={`${step.action} ${step.layer}`}>
+              <bdi>{returnText(step)}</bdi>
+            </li>
+          ))}
+        </ol>
+      )}
+      {waits && host.cluster !== undefined && (
+        <p className="quiet">
+          Without a line it can be brought there by a medium: <code>{`gp media export ${host.cluster} FOLDER --project ${project}`}</code>
+        </p>
+      )}
+    </Card>
+  );
+};
+
+const Staging = ({ host }: { host: HostView }): ReactElement | null => {
+  const staging = host.status?.staging;
+  if (staging === undefined || host.status?.phase !== 'staging') return null;
+  return (
+    <Card title="Fetching the new generation">
+      <progress aria-label="Large content" max={Math.max(1, staging.totalBytes)} value={staging.doneBytes} />
+      <p>
+        {byteSize(staging.doneBytes)} of {byteSize(staging.totalBytes)}
+        {staging.blob !== undefined && (
+          <>
+            , now <bdi>{staging.blob}</bdi>
+          </>
+        )}
+        . Nothing on the host has changed yet.
+      </p>
+    </Card>
   );
 };
 
@@ -163,11 +209,7 @@ const Head = ({ host }: { host: HostView }): ReactElement => (
   </>
 );
 
-const Layers = ({ host }: { host: HostView }): ReactElement => {
-  const { project } = useScope();
-  const cluster = useQuery({ ...clusterQuery(project, host.cluster ?? ''), enabled: host.cluster !== undefined });
-  return <LayerStack layers={layersOf(host, cluster.data?.layers ?? [])} />;
-};
+const Layers = ({ host }: { host: HostView }): ReactElement => <LayerStack layers={useLayers(host)} />;
 
 export const Host = ({ name }: { name: string }): ReactElement => {
   const { project } = useScope();
@@ -198,10 +240,11 @@ export const Host = ({ name }: { name: string }): ReactElement => {
       <Answer of={host} what="the host">
         {(found) => (
           <>
-            <OfflineNote host={found} />
+            <Offline host={found} />
             <div className="detail-columns">
               <div className="stack">
                 <Failure host={found} />
+                <Staging host={found} />
                 <Card title="Layers">
                   <Layers host={found} />
                 </Card>
