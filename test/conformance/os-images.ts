@@ -105,6 +105,24 @@ export const osImagesConformance = (name: string, start: () => Promise<OsImagesU
       expect(await status()).toMatchObject({ running: '0.9', health: 'good' });
     });
 
+    test('what is kept from before needs no files', async () => {
+      const next = await stage('1.1');
+      good(await under.images.activate(next.manifest, next.paths));
+      await under.boot();
+      await under.bless();
+      const old = await stage('0.9');
+      good(await under.images.activate(old.manifest, old.paths));
+      await under.boot();
+      await under.bless();
+      await under.boot();
+      expect(await status()).toMatchObject({ running: '0.9', slots: [{ version: '1.1', state: 'kept' }] });
+      good(await under.images.activate(next.manifest, new Map()));
+      await under.boot();
+      expect(await status()).toMatchObject({ running: '1.1', health: 'trial' });
+      await boots(3);
+      expect(await status()).toMatchObject({ running: '0.9', health: 'good', slots: [{ version: '1.1', state: 'failed' }] });
+    });
+
     test('other bytes under the same version are seen, and written when asked', async () => {
       await stage('1.1', 'first');
       const other = await under.make('1.1', 'second');

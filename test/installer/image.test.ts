@@ -158,7 +158,7 @@ describe('what goes into an image', () => {
   });
 
   test('its manifest is signed so that the agent believes it, and nobody else', () => {
-    const pem = (): string => generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    const pem = (): string => generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' });
     const [mine, other] = [pem(), pem()];
     const content = { driver: 'sysupdate' as const, root: { digest: digestBytes('r'), size: 1 }, uki: { digest: digestBytes('u'), size: 1 } };
     const signed = good(signManifest({ schema: 'groundplane.dev/os-image/1', name: 'site', version: '1', architecture: 'x64', content }, mine));

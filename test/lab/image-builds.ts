@@ -35,7 +35,7 @@ export const ensureImageTools = async (progress: (line: string) => void): Promis
 };
 
 const buildAll = async (folder: string, progress: (line: string) => void): Promise<Result<unknown>> => {
-  const keyPem = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  const keyPem = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' });
   const key = publicKeyOf(keyPem);
   if (!key.ok) return key;
   const overlay = join(folder, 'bad');

@@ -16,7 +16,7 @@ const signedImage = (context: ExecuteContext, layer: string, version: string, ar
     ?.os?.image?.find(({ signed }) => signed.version === version && signed.architecture === architecture);
 
 /** The manifest, if a key of the running image has signed it, and the files that it names. */
-const prepare = async (context: ExecuteContext, layer: string, version: string): Promise<Result<Ready>> => {
+const prepare = async (context: ExecuteContext, layer: string, version: string, mustBeHere: boolean): Promise<Result<Ready>> => {
   const element = `layer ${layer}, image ${version}`;
   const { images } = context;
   const status = images === undefined ? ok(undefined) : await images.status();
@@ -38,14 +38,14 @@ const prepare = async (context: ExecuteContext, layer: string, version: string):
   const paths = new Map<string, string>();
   for (const file of osImageFiles(image.signed)) {
     const path = await context.blobs.path(file.digest);
-    if (path === undefined) return fail('retry', 'content-missing', element, `${file.name} (${file.digest}) is not here yet`);
-    paths.set(file.name, path);
+    if (path === undefined && mustBeHere) return fail('retry', 'content-missing', element, `${file.name} (${file.digest}) is not here yet`);
+    if (path !== undefined) paths.set(file.name, path);
   }
   return ok({ images, manifest: image.signed, paths });
 };
 
 export const stageImage: Executor<'stageImage'> = async (args, context) => {
-  const ready = await prepare(context, args.layer, args.version);
+  const ready = await prepare(context, args.layer, args.version, true);
   if (!ready.ok) return ready;
   const staged = await ready.value.images.stage(ready.value.manifest, ready.value.paths, context.signal);
   if (!staged.ok) return staged;
@@ -58,7 +58,8 @@ export const stageImage: Executor<'stageImage'> = async (args, context) => {
  * one version, a cell that lost its charge) is written anew.
  */
 export const activateImage: Executor<'activateImage'> = async (args, context) => {
-  const ready = await prepare(context, args.layer, args.version);
+  // What is kept from before needs no files: a host that was flashed with it never fetched them.
+  const ready = await prepare(context, args.layer, args.version, false);
   if (!ready.ok) return ready;
   const { images, manifest, paths } = ready.value;
   const done = await images.activate(manifest, paths);

@@ -21,6 +21,6 @@ export interface OsImages {
   digest(file: { path: string; sizeBytes: number }): Promise<string | undefined>;
   /** Writes the image to the slot that is free and reads it back. No boot takes it yet. */
   stage(manifest: OsImageManifest, paths: ImagePaths, signal: AbortSignal): Promise<Result<void>>;
-  /** The next boot tries it, as often as the image says; then the one that runs now is taken up again. */
+  /** The next boot tries it, as often as the image says; then the one that runs now is taken up again. What is kept from before needs no files. */
   activate(manifest: OsImageManifest, paths: ImagePaths): Promise<Result<void>>;
 }

@@ -148,7 +148,7 @@ const network = (): RootEntry[] => [
 
 const systemName = 'Groundplane OS';
 
-const identity = ({ name, version, arch, keys }: ImageIdentity): RootEntry[] => [
+const identity = ({ name, version, arch, keys, tries }: ImageIdentity): RootEntry[] => [
   file(
     '/usr/lib/os-release',
     [
@@ -164,7 +164,7 @@ const identity = ({ name, version, arch, keys }: ImageIdentity): RootEntry[] => 
   link('/etc/os-release', '../usr/lib/os-release'),
   file(
     '/usr/lib/groundplane/os-image.json',
-    `${JSON.stringify({ schema: 'groundplane.dev/os-image-description/1', name, version, architecture: arch, driver: 'sysupdate', keys }, undefined, 2)}\n`,
+    `${JSON.stringify({ schema: 'groundplane.dev/os-image-description/1', name, version, architecture: arch, driver: 'sysupdate', keys, tries }, undefined, 2)}\n`,
   ),
   // Each machine makes its own.
   file('/etc/machine-id', ''),

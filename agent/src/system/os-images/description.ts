@@ -17,6 +17,8 @@ export const descriptionSchema = z.object({
   driver: z.enum(['sysupdate', 'rauc']),
   /** Whose images may replace this one. */
   keys: z.array(publicKeySchema).max(16),
+  /** How often a new image is started before the one before it is taken up again. */
+  tries: z.int().min(1).max(100).default(3),
 });
 export type ImageDescription = z.infer<typeof descriptionSchema>;
 

@@ -217,8 +217,19 @@ export const sysupdateImages = (options: SysupdateOptions): OsImages => {
       const { name } = manifest;
       const mine = seen.value.entries.filter((entry) => entry.version === manifest.version);
       const newer = seen.value.entries.filter((entry) => compareImageVersions(entry.version, manifest.version) > 0 && entry.left !== 0);
+      const [entry] = mine;
+      const file = entry === undefined ? undefined : join(entriesFolder, entry.file);
+      const size = file === undefined ? undefined : (await stat(file).catch(() => undefined))?.size;
+      const digest = file === undefined || size === undefined ? undefined : await digestOfRunning({ path: file, sizeBytes: size });
+      // An entry from before has no tries left, or needs none; a trial begins anew.
+      if (file !== undefined && mine.length === 1 && manifest.content.driver === 'sysupdate' && digest === manifest.content.uki.digest)
+        return changeEntries(async () => {
+          const trial = `${osImageLabel(manifest)}+${seen.value.description.tries}-0.efi`;
+          if (entry?.file !== trial) await rename(file, join(entriesFolder, trial));
+          for (const other of newer) await rename(join(entriesFolder, other.file), join(entriesFolder, demotedName(name, other.version)));
+        });
       if (mine.length > 0) {
-        // An entry from before has no tries left, or needs none; a trial begins anew.
+        // Other bytes under this version.
         const gone = await changeEntries(async () => {
           for (const entry of mine) await rm(join(entriesFolder, entry.file), { force: true });
         });
