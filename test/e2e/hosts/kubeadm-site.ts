@@ -160,10 +160,21 @@ export const withWords = async <T>(platform: Platform, hosts: () => readonly Tes
     return await work();
   } catch (error) {
     const logs = await Promise.all(hosts().map(async (host) => `${host.name}: ${await agentLog(host, 25).catch(String)}`));
+    const [first] = hosts();
+    const pods =
+      first === undefined ? '' : ((await kubectl(first, 'get', 'pods', '--all-namespaces', '--output', 'wide').catch(() => undefined))?.stdout ?? '');
+    const proxy =
+      first === undefined
+        ? ''
+        : ((await kubectl(first, 'logs', '--namespace', 'kube-system', 'daemonset/kube-proxy', '--tail', '25').catch(() => undefined))?.stdout ?? '');
+    const rules =
+      first === undefined
+        ? ''
+        : (await first.exec(['sh', '-c', 'nft list table ip kube-proxy | grep -A4 -E "30080|nodeport" | head -60']).catch(() => undefined))?.stdout;
     const events = (await platform.events().catch(() => [])).slice(-15).map(({ host, reason, message }) => `${host ?? ''} ${reason}: ${message}`);
     const cluster = JSON.stringify(await platform.cluster(siteName).catch(String)).slice(0, 3_000);
     throw new Error(
-      `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n${logs.join('\n')}\nevents:\n${events.join('\n')}\ncluster: ${cluster}\nhub: ${platform.log.join('').slice(-2000)}`,
+      `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n${logs.join('\n')}\n${pods}\nkube-proxy:\n${proxy}\n${rules ?? ''}\nevents:\n${events.join('\n')}\ncluster: ${cluster}\nhub: ${platform.log.join('').slice(-2000)}`,
       { cause: error },
     );
   } finally {
