@@ -32,12 +32,17 @@ export const kubeadmKeep: Scenario = {
         await checkCluster([host], content.version);
         await until('people are told', async () => (await platform.events()).some(({ reason }) => reason === 'CertificatesRenewed') || undefined, 60_000);
 
-        const saved = (await host.run(['ls', snapshots])).trim().split('\n');
-        check(
-          saved.some((name) => name.endsWith('.db')),
-          'the agent took a snapshot',
-          saved,
-        );
+        // The same version with another configuration; from here on certificates live as long as usual.
+        await release(platform, prepared.content, { version: '1.1.0' });
+        const changing = performance.now();
+        await platform.wish(siteName, { name: 'edge', version: '1.1.0' }, [host.name]);
+        await waitReady(platform, '1.1.0');
+        const reconfiguredSeconds = secondsSince(changing);
+        say(`another configuration after ${reconfiguredSeconds} s`);
+
+        await host.run(['sh', '-c', `rm -f ${snapshots}/*`]);
+        const list = async (): Promise<string[]> => (await host.run(['ls', snapshots])).split('\n').filter((name) => name.endsWith('.db'));
+        const saved = await until('the agent takes a snapshot', async () => ((await list()).length > 0 ? await list() : undefined), 180_000);
         check((await kubectl(host, 'create', 'configmap', 'after-the-snapshot')).code === 0, 'an object can be made after the snapshot');
         const restoring = performance.now();
         const restored = await host.exec(['groundplane-agent', 'kubernetes', 'restore', `${snapshots}/${saved.at(-1) ?? ''}`], {
@@ -47,9 +52,9 @@ export const kubeadmKeep: Scenario = {
         const restoredSeconds = secondsSince(restoring);
         say(`restored after ${restoredSeconds} s`);
         check((await kubectl(host, 'get', 'configmap', 'after-the-snapshot')).code !== 0, 'what came after the snapshot is gone');
-        await waitReady(platform, '1.0.0');
+        await waitReady(platform, '1.1.0');
         await checkCluster([host], content.version);
-        return { figures: { renewedSeconds, restoredSeconds } };
+        return { figures: { renewedSeconds, reconfiguredSeconds, restoredSeconds } };
       },
     );
   },
