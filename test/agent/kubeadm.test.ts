@@ -97,14 +97,17 @@ test('an invitation that is no longer good is told apart from everything else', 
 
 test('the first host changes the shared configuration before the control plane; others only themselves', async () => {
   const first = start();
-  await first.driver.upgrade(setup(), true);
+  await first.driver.upgrade(setup(), true, setup({ proxy: 'nftables' }));
   expect(first.tools.commands.map((command) => command.split(' ').slice(0, 4).join(' '))).toEqual([
     'kubeadm init phase upload-config',
     'kubeadm upgrade apply v1.37.2',
     'kubeadm init phase addon',
   ]);
+  const same = start();
+  await same.driver.upgrade(setup(), true, setup({ version: '1.36.3' }));
+  expect(same.tools.commands.filter((command) => command.includes('kube-proxy'))).toEqual([]);
   const other = start();
-  await other.driver.upgrade(setup(), false);
+  await other.driver.upgrade(setup(), false, undefined);
   expect(other.tools.commands).toEqual(['kubeadm upgrade node']);
 });
 

@@ -103,7 +103,7 @@ test('keys of the profile come over ours, but not those that say who the host is
 test('a new configuration keeps the token that the host joined with', async () => {
   const { tools, driver } = start('k3s');
   await driver.join(setupFor('k3s', 'control-plane'), { token: 'K10aa::server:bb', caHashes: [] });
-  await driver.upgrade(setupFor('k3s', 'control-plane', 'secrets-encryption: true'), true);
+  await driver.upgrade(setupFor('k3s', 'control-plane', 'secrets-encryption: true'), true, undefined);
   expect(config(tools.files, 'k3s')).toMatchObject({ token: 'K10aa::server:bb', 'secrets-encryption': true });
 });
 

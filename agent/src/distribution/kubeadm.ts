@@ -39,6 +39,9 @@ const words = (output: { stdout: string; stderr: string }): string => {
  */
 const certificateKeyFrom = (caKey: string): string => Buffer.from(hkdfSync('sha256', caKey, '', 'groundplane certificate key 1', 32)).toString('hex');
 
+/** What kube-proxy's configuration is made of. */
+const proxyPart = ({ spec }: DistributionSetup): string => JSON.stringify([spec.proxy, spec.config.proxy ?? '', spec.network.podCidrs]);
+
 export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distribution => {
   const { tools, clock } = deps;
   const units = createUnits(tools, ['containerd.service', 'kubelet.service']);
@@ -123,7 +126,7 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
     return ok(state);
   };
 
-  const upgradeCluster = async (setup: DistributionSetup): Promise<Result<void>> => {
+  const upgradeCluster = async (setup: DistributionSetup, before: DistributionSetup | undefined): Promise<Result<void>> => {
     const config = initConfig(setup.spec, setup.identity, setup.cluster);
     if (!config.ok) return config;
     return withConfig('cluster', config.value, async (path) => {
@@ -142,7 +145,9 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
         ...(ignored.length === 0 ? [] : [`--ignore-preflight-errors=${ignored.join(',')}`]),
       ]);
       if (!applied.ok) return applied;
-      const proxy = setup.spec.proxy === 'none' ? ok('') : await ran(['init', 'phase', 'addon', 'kube-proxy', '--config', path, '--kubeconfig', adminConfig]);
+      // The upgrade itself rolls kube-proxy with the configuration that the cluster has; a second roll on its heels left one with empty tables.
+      const isSame = setup.spec.proxy === 'none' || (before !== undefined && proxyPart(setup) === proxyPart(before));
+      const proxy = isSame ? ok('') : await ran(['init', 'phase', 'addon', 'kube-proxy', '--config', path, '--kubeconfig', adminConfig]);
       return proxy.ok ? ok(undefined) : proxy;
     });
   };
@@ -184,8 +189,8 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
     },
     startedAtMs: () => units.startedAtMs('kubelet.service'),
     start: (restart) => units.start(restart ? ['kubelet.service'] : []),
-    upgrade: async (setup, isFirst) => {
-      if (isFirst) return upgradeCluster(setup);
+    upgrade: async (setup, isFirst, before) => {
+      if (isFirst) return upgradeCluster(setup, before);
       const ignored = setup.spec.config.ignoreErrors;
       const done = await ran(['upgrade', 'node', ...(ignored.length === 0 ? [] : [`--ignore-preflight-errors=${ignored.join(',')}`])]);
       return done.ok ? ok(undefined) : done;

@@ -161,7 +161,18 @@ export const saveDatastore: Executor<'saveDatastore'> = async (args, context) =>
   const ready = await readyFor(context, args.layer);
   if (!ready.ok) return ready;
   const done = await ready.value.distribution.saveDatastore(ready.value.setup, ready.value.setup.spec.snapshots.keep);
-  return done.ok ? ok([]) : done;
+  if (done.ok || args.required) return done.ok ? ok([]) : done;
+  // It is tried again at the next look; what else there is to do does not wait for it.
+  const saidAtMs = context.state.kv<number>('kubernetes.snapshotFailed') ?? Number.NEGATIVE_INFINITY;
+  const nowMs = context.clock.wallMs();
+  if (Math.abs(nowMs - saidAtMs) < 3_600_000) return ok([]);
+  context.event({
+    type: 'warning',
+    reason: 'SnapshotFailed',
+    layer: args.layer,
+    message: `no snapshot of the datastore was saved: ${done.failure.message}`.slice(0, 1_000),
+  });
+  return ok([writes.kv('kubernetes.snapshotFailed', nowMs)]);
 };
 
 export const upgradeKubernetes: Executor<'upgradeKubernetes'> = async (args, context) => {
@@ -173,7 +184,7 @@ export const upgradeKubernetes: Executor<'upgradeKubernetes'> = async (args, con
   const loose = Object.fromEntries(Object.entries(old).map(([path, file]) => [path, { ...file, rule: 'valid' as const }]));
   const noted = context.state.commit([writes.kv('kubernetes.kept', loose)]);
   if (!noted.ok) return noted;
-  const done = await distribution.upgrade(setup, args.first);
+  const done = await distribution.upgrade(setup, args.first, memory?.setup);
   if (!done.ok) return done;
   if (args.first && distribution.hasSharedConfig && context.cluster !== undefined) {
     const marked = await markConfigured(context.cluster, args.digest);

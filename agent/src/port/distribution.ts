@@ -58,8 +58,8 @@ export interface Distribution {
   start(restart: boolean): Promise<Result<void>>;
   /** When the node agent that runs now was started, milliseconds since 1970 by this machine's clock; undefined when nobody knows. */
   startedAtMs(): Promise<number | undefined>;
-  /** Brings this host to the specification; `isFirst`: the cluster's shared configuration too. */
-  upgrade(setup: DistributionSetup, isFirst: boolean): Promise<Result<void>>;
+  /** Brings this host to the specification; `isFirst`: the cluster's shared configuration too. `before`: what it was brought to last. */
+  upgrade(setup: DistributionSetup, isFirst: boolean, before: DistributionSetup | undefined): Promise<Result<void>>;
   renewCertificates(setup: DistributionSetup): Promise<Result<void>>;
   /** Keeps the newest `keep` of them. */
   saveDatastore(setup: DistributionSetup, keep: number): Promise<Result<void>>;

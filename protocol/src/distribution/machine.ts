@@ -134,6 +134,8 @@ const kubeadmNeeds = (spec: ManagedKubernetes, contents: readonly KubernetesCont
       ...(containerd === undefined ? [] : runtimeFiles),
       file('/etc/crictl.yaml', 'runtime-endpoint: unix:///run/containerd/containerd.sock\nimage-endpoint: unix:///run/containerd/containerd.sock\n'),
       file('/etc/modules-load.d/groundplane-kubernetes.conf', modules),
+      // For the time between a boot and the agent's first look.
+      file('/etc/sysctl.d/90-groundplane-kubernetes.conf', 'net.ipv4.ip_forward = 1\n'),
       file('/etc/systemd/system/kubelet.service', kubeletUnit(kubelet)),
     ],
     sysctls: { 'net.ipv4.ip_forward': '1' },

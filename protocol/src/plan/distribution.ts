@@ -143,7 +143,7 @@ const planChange = (facts: DistributionFacts, layer: BundleLayer, spec: ManagedK
     return { steps: [], wait: failure(layer, 'turn-waiting', facts.isKeeper ? 'other hosts of the cluster go first' : 'it is not the turn of this host yet') };
   return {
     steps: [
-      ...(facts.self.role === 'control-plane' ? [{ step: 'saveDatastore', layer: layer.name } as const] : []),
+      ...(facts.self.role === 'control-plane' ? [{ step: 'saveDatastore', layer: layer.name, required: true } as const] : []),
       ...planPrograms(facts, layer, 'early', true),
       ...machine,
       {
@@ -236,7 +236,7 @@ export const planDistribution = (facts: DistributionFacts, layer: BundleLayer, d
       : { steps: [], wait: failure(layer, 'join-waiting', 'it was away until its certificate was over; a control plane has to invite it again') };
   const names = planNames(facts, layer);
   const keeper = facts.isKeeper && facts.cluster !== undefined ? planKeeper(facts, layer, spec, digest) : { steps: [], wait: undefined };
-  const saved: Step[] = local.isSnapshotDue && facts.self.role === 'control-plane' ? [{ step: 'saveDatastore', layer: layer.name }] : [];
+  const saved: Step[] = local.isSnapshotDue && facts.self.role === 'control-plane' ? [{ step: 'saveDatastore', layer: layer.name, required: false }] : [];
   if (local.applied !== digest) {
     const change = planChange(facts, layer, spec, digest, machine);
     // The keeper knows best why nobody may change now.

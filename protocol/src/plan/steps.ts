@@ -41,7 +41,8 @@ export interface StepArgs {
   startKubernetes: { layer: string; restart: boolean };
   repairKubernetes: { layer: string; parts: readonly string[] };
   renewCertificates: { layer: string };
-  saveDatastore: { layer: string };
+  /** `required`: without it nothing after it may happen. */
+  saveDatastore: { layer: string; required: boolean };
   /** `first`: the shared configuration of the cluster is changed too. */
   upgradeKubernetes: { layer: string; digest: Digest; version: string; first: boolean };
   /** Notes on this host and on its node which layer it was brought to, once the node is alive with it. */
