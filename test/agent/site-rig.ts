@@ -33,11 +33,12 @@ export const startSite = (hosts: readonly Wish[]) => {
 
   const boot = (name: string, store: FakeAgentStore, machine: FakeMachine) => {
     const tools = fakeTools();
+    const host = fakeHost();
     const distribution = fakeDistribution(site, machine);
     store.commit([writes.kv('host', { host: idOf(name), tenant: 'ten_00000000000000000000', epoch: 'e' })]);
     const engine = createEngine({
       store,
-      host: fakeHost(),
+      host,
       clock,
       outbox: createOutbox(store),
       random: seededRandom(name),
@@ -61,7 +62,7 @@ export const startSite = (hosts: readonly Wish[]) => {
     });
     const stop = new AbortController();
     const running = engine.run(stop.signal);
-    return { name, store, machine, engine, tools, stop, running };
+    return { name, store, machine, host, engine, tools, stop, running };
   };
   const running = new Map(hosts.map(({ name }) => [name, boot(name, fakeAgentStore(), fakeMachine(name))]));
   const lost = new Map<string, ReturnType<typeof boot>>();

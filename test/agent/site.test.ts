@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { kubernetesLayer } from '../plan/distribution-model.ts';
-import { configMap, packLayer } from './rig.ts';
+import { configMap, osLayer, packLayer } from './rig.ts';
 import { startSite } from './site-rig.ts';
 
 const plain = (version: string) => ({ ...kubernetesLayer(version), programs: [] });
@@ -78,11 +78,15 @@ test('a host that was replaced joins under its name; its old member goes first',
 
 test('a host that leaves is wiped, and its node goes', async () => {
   const site = startSite(three);
-  site.offer(1, [plain('1.36.3'), shop]);
+  const base = osLayer('base', { '/etc/site.conf': 'here' });
+  site.offer(1, [base, plain('1.36.3'), shop]);
   await site.clock.advance(120_000);
-  site.offer(2, [plain('1.36.3'), shop], three.slice(0, 3));
+  expect(site.host('w1').host.state.files['/etc/site.conf']?.content).toBe('here');
+  site.offer(2, [base, plain('1.36.3'), shop], three.slice(0, 3));
   await site.clock.advance(180_000);
   expect(site.host('w1').machine.setup).toBeUndefined();
+  expect(site.host('w1').host.state.files['/etc/site.conf']).toBeUndefined();
+  expect(site.host('w1').engine.state.layers()).toEqual([]);
   expect(
     site.cluster
       .objects()

@@ -1,5 +1,6 @@
 import { fail, ok, type Failure, type Result } from '@groundplane/protocol/failure';
 import { versionTag } from '@groundplane/protocol/distribution/spec';
+import { isForHost } from '@groundplane/protocol/plan/facts';
 import { writeHostNames } from '../distribution/host-names.ts';
 import { markConfigured, markNode } from '../distribution/nodes.ts';
 import { invitationOf, memoryOf, sealKeyOf, setupOf, type KubernetesDeps, type KubernetesMemory } from '../observe/distribution.ts';
@@ -221,6 +222,7 @@ export const leaveKubernetes: Executor<'leaveKubernetes'> = async (args, context
     await writeHostNames(ready.value.deps.tools, {});
   }
   const gone = ['kubernetes', 'kubernetes.kept', 'site', 'invitations'].map((key): AgentWrite => ({ table: 'kv', key, value: null }));
-  // Whatever ran in it went with it.
-  return ok([...gone, ...forgetCluster(context).filter((write) => !(write.table === 'layers' && write.key === args.layer))]);
+  // Whatever ran in it went with it; the layers of the machine are still to be taken away.
+  const machine = new Set(context.state.layers().flatMap((row) => (isForHost(row.layer, false) ? [row.name] : [])));
+  return ok([...gone, ...forgetCluster(context).filter((write) => !(write.table === 'layers' && machine.has(write.key)))]);
 };
