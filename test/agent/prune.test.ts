@@ -1,3 +1,5 @@
+import { writes } from '@groundplane/agent/store/state';
+import { digestBytes } from '@groundplane/protocol/digest';
 import { expect, test } from 'vitest';
 import { configMap, packLayer, startRig, type Rig } from './rig.ts';
 
@@ -35,5 +37,36 @@ test('a copy that somebody else made, with our labels, stays', async () => {
   const rig = await removed('kubectl');
   expect(rig.live('ConfigMap', 'web')).toBeDefined();
   expect(rig.reasons()).toContain('ObjectKept');
+  await rig.close();
+});
+
+/** An agent that noted what it was about to make, and died before it noted that it had; then it is told of other layers. */
+const begun = async (manager: string): Promise<Rig> => {
+  const rig = startRig();
+  rig.offer(1, [base]);
+  await rig.clock.advance(10_000);
+  const ref = { apiVersion: 'v1', kind: 'ConfigMap', namespace: 'base', name: 'web' };
+  const labels = { 'groundplane.dev/managed': 'true', 'groundplane.dev/layer': 'web' };
+  await rig.cluster.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'base' } }, { fieldManager: 'kubectl', force: true });
+  const made = await rig.cluster.apply({ ...ref, metadata: { name: 'web', namespace: 'base', labels }, data: {} }, { fieldManager: manager, force: true });
+  expect(made.ok).toBe(true);
+  const digest = digestBytes('web');
+  rig.store.commit([writes.object({ ref, layer: 'web', digest, adopted: false, keep: false, uid: '', fields: {}, projection: digest })]);
+  rig.offer(2, [base, other]);
+  await rig.clock.advance(60_000);
+  expect(rig.status()).toMatchObject({ phase: 'converged', committed: { generation: 2 } });
+  return rig;
+};
+const other = packLayer('other', [configMap('other', 'o')]);
+
+test('an object that was made and never noted goes when nobody wants it any more', async () => {
+  const rig = await begun('groundplane');
+  expect(rig.live('ConfigMap', 'web')).toBeUndefined();
+  await rig.close();
+});
+
+test('one of that name that somebody else made stays', async () => {
+  const rig = await begun('kubectl');
+  expect(rig.live('ConfigMap', 'web')).toBeDefined();
   await rig.close();
 });

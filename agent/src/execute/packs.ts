@@ -73,18 +73,39 @@ const origin = async (cluster: Cluster, ref: ObjectRef): Promise<Result<'new' | 
   return ['not-found', 'kind-unknown', 'namespace-missing'].includes(live.failure.code) ? ok('new') : live;
 };
 
+/**
+ * What is written before an object is made. An agent that dies in between, and is told of other layers then, would leave it behind: no bundle names it any more.
+ */
+const unfinished = (args: StepArgs['applyObject']): ObjectRecord => ({
+  ref: args.ref,
+  layer: args.layer,
+  digest: args.digest,
+  adopted: false,
+  keep: args.keep,
+  uid: '',
+  fields: {},
+  projection: args.digest,
+});
+const isUnfinished = (record: ObjectRecord): boolean => record.uid === '';
+
 export const applyObject: Executor<'applyObject'> = async (args, context) => {
   const found = clusterOf(context, refText(args.ref));
   if (!found.ok) return found;
   const object = contentObject(context, args.digest, refText(args.ref));
   if (!object.ok) return object;
-  const record = context.state.object(args.ref);
+  const noted = context.state.object(args.ref);
+  // Noted before it was made, and never since: whether it was made, and by whom, only the API server knows.
+  const record = noted === undefined || isUnfinished(noted) ? undefined : noted;
   const from = record === undefined ? await origin(found.value, args.ref) : ok('ours' as const);
   if (!from.ok) return from;
   // Left alone, also when it moves to another layer; only our record of it moves along.
   if (args.createOnly && from.value !== 'new' && args.reason !== 'missing')
     return ok(record === undefined ? [] : [writes.object({ ...record, layer: args.layer })]);
   const adopted = record?.adopted ?? from.value === 'foreign';
+  if (from.value === 'new') {
+    const intended = context.state.commit([writes.object(unfinished(args))]);
+    if (!intended.ok) return intended;
+  }
   const applied = await applyTo(context, found.value, {
     layer: args.layer,
     ref: args.ref,
@@ -96,7 +117,9 @@ export const applyObject: Executor<'applyObject'> = async (args, context) => {
   });
   if (!applied.ok && applied.failure.code === 'immutable-field' && record !== undefined && !adopted && !args.keep)
     return replaceObject(args, context, found.value);
-  if (applied.ok && isDrift(args.reason)) return ok([...applied.value, ...noteHealed(context, args.layer, refText(args.ref), args.reason === 'missing')]);
+  if (!applied.ok && from.value === 'new' && applied.failure.code !== 'api-unreachable') context.state.commit([writes.noObject(args.ref)]);
+  if (applied.ok && isDrift(args.reason) && (noted === undefined || record !== undefined))
+    return ok([...applied.value, ...noteHealed(context, args.layer, refText(args.ref), args.reason === 'missing')]);
   return applied;
 };
 
@@ -122,17 +145,16 @@ const replaceObject = async (args: StepArgs['applyObject'], context: ExecuteCont
   return fail('retry', 'replacing', `layer ${args.layer}, ${refText(args.ref)}`, 'was deleted and is made anew');
 };
 
-const uidOf = (context: ExecuteContext, ref: ObjectRef): { uid?: string } => {
-  const uid = context.state.object(ref)?.uid;
-  return uid === undefined || uid === '' ? {} : { uid };
-};
-
 /**
  * Deletes the object that we noted, and no other of its name; except that we may have made it anew ourselves and died before that was noted. Labels alone do not
  * say so, since people copy objects with them: the fields have to be ours too.
  */
 const deleteOurs = async (context: ExecuteContext, cluster: Cluster, ref: ObjectRef): Promise<Result<void>> => {
-  const gone = await cluster.delete(ref, { propagation: 'Background', ...uidOf(context, ref) });
+  const record = context.state.object(ref);
+  const gone =
+    record !== undefined && isUnfinished(record)
+      ? fail('blocked', 'object-replaced', refText(ref), 'was made by somebody else')
+      : await cluster.delete(ref, { propagation: 'Background', ...(record === undefined ? {} : { uid: record.uid }) });
   if (gone.ok || gone.failure.code !== 'object-replaced') return gone;
   const live = await cluster.get(ref);
   if (!live.ok) return live.failure.code === 'not-found' ? ok(undefined) : live;
@@ -145,7 +167,9 @@ const deleteOurs = async (context: ExecuteContext, cluster: Cluster, ref: Object
 const keepNamespace = (args: StepArgs['pruneObject'], context: ExecuteContext, tenant: KubeObject): Result<AgentWrite[]> => {
   const layer = tenant.metadata.labels?.[managedLabel] === 'true' ? tenant.metadata.labels[layerLabel] : undefined;
   const record = context.state.object(args.ref);
-  if (layer !== undefined && record !== undefined) return ok([writes.object({ ...record, layer })]);
+  // A label alone makes no layer: one that is gone, or the very one that lets go, would be given the namespace again and again.
+  const isOther = layer !== undefined && layer !== args.layer && context.state.layer(layer) !== undefined;
+  if (isOther && record !== undefined) return ok([writes.object({ ...record, layer })]);
   context.event({
     type: 'normal',
     reason: 'NamespaceKept',
