@@ -8,6 +8,7 @@ import type { Distribution, DistributionSetup, KeptFile, MachineState } from '..
 import type { Tools } from '../port/tools.ts';
 import { certificatesIn, isReadable, lifeLeft, publicKeyHash } from './certificates.ts';
 import { keptPaths, manifestPath, manifestVersion } from './kubeadm-files.ts';
+import { compareKept, restoreKept } from './kept.ts';
 import { createUnits } from './units.ts';
 import { snapshotFolder, createSnapshots } from './snapshots.ts';
 
@@ -95,16 +96,10 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
   };
 
   const look: Distribution['look'] = async ({ spec, role }, kept) => {
-    const broken: string[] = [];
-    const renewed: string[] = [];
-    const lives: number[] = [];
-    for (const [path, file] of Object.entries(kept)) {
-      const now = await tools.read(path);
-      if (now === undefined || (now !== file.content && (file.rule === 'exact' || !isReadable(path, now)))) broken.push(path);
-      else if (now !== file.content) renewed.push(path);
-      // Certificates of authorities live ten years and cannot be renewed in place.
-      if (now !== undefined && !/\/(ca|front-proxy-ca)\.crt$/.test(path)) lives.push(...certificatesIn(now).map((item) => lifeLeft(item, clock.wallMs())));
-    }
+    const { broken, renewed, now } = await compareKept(tools, kept);
+    // Certificates of authorities live ten years and cannot be renewed in place.
+    const leaves = [...now].filter(([path]) => !/\/(ca|front-proxy-ca)\.crt$/.test(path));
+    const lives = leaves.flatMap(([, text]) => certificatesIn(text).map((item) => lifeLeft(item, clock.wallMs())));
     // The kubelet renews its own one in the last fifth; it is over only when the host was away for long.
     const own = certificatesIn((await tools.read(nodeCertificate)) ?? '').map((item) => lifeLeft(item, clock.wallMs()));
     if (own.some((left) => left === 0)) lives.push(0);
@@ -166,10 +161,7 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
       return ok(kept);
     },
     repair: async (kept, parts) => {
-      for (const path of parts) {
-        const file = kept[path];
-        if (file !== undefined) await tools.write(path, file.content, file.mode);
-      }
+      await restoreKept(tools, kept, parts);
       return ok(undefined);
     },
     init: async (setup) => {

@@ -3,7 +3,8 @@ import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { sleep, type Clock } from '../port/clock.ts';
 import type { Distribution, DistributionSetup, KeptFile } from '../port/distribution.ts';
 import type { Tools } from '../port/tools.ts';
-import { certificatesIn, isReadable, lifeLeft } from './certificates.ts';
+import { certificatesIn, lifeLeft } from './certificates.ts';
+import { compareKept, restoreKept } from './kept.ts';
 import { rancherLayout, type RancherName } from './rancher-layout.ts';
 import { createUnits } from './units.ts';
 
@@ -116,13 +117,7 @@ export const rancherDistribution = (name: RancherName, deps: { tools: Tools; clo
   const knownSecret = async (): Promise<string | undefined> => /^token: "?([^"\n]+)"?$/m.exec((await tools.read(layout.configFile)) ?? '')?.[1];
 
   const look: Distribution['look'] = async ({ spec, role }, kept) => {
-    const broken: string[] = [];
-    const renewed: string[] = [];
-    for (const [path, file] of Object.entries(kept)) {
-      const now = await tools.read(path);
-      if (now === undefined || (now !== file.content && (file.rule === 'exact' || !isReadable(path, now)))) broken.push(path);
-      else if (now !== file.content) renewed.push(path);
-    }
+    const { broken, renewed } = await compareKept(tools, kept);
     const lives: number[] = [];
     for (const path of layout.certificates(role)) lives.push(...certificatesIn((await tools.read(path)) ?? '').map((item) => lifeLeft(item, clock.wallMs())));
     const unit = await both.state(unitOf(role));
@@ -159,10 +154,7 @@ export const rancherDistribution = (name: RancherName, deps: { tools: Tools; clo
       return ok(kept);
     },
     repair: async (kept, parts) => {
-      for (const path of parts) {
-        const file = kept[path];
-        if (file !== undefined) await tools.write(path, file.content, file.mode);
-      }
+      await restoreKept(tools, kept, parts);
       await tools.run('systemctl', ['daemon-reload']);
       return ok(undefined);
     },
