@@ -85,6 +85,7 @@ test('what an attempt left behind is passed over; any other check stops it, with
     stderr: '[preflight] Some fatal errors occurred:\n\t[ERROR NumCPU]: the number of available CPUs 1 is less than the required 2\n',
   }));
   expect(await bad.driver.init(setup())).toMatchObject({ ok: false, failure: { kind: 'retry', message: expect.stringContaining('NumCPU') as string } });
+  expect(bad.tools.commands, 'what failed for another reason is not run a second time').toHaveLength(1);
 });
 
 test('an invitation that is no longer good is told apart from everything else', async () => {

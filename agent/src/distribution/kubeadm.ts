@@ -6,6 +6,7 @@ import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import type { Clock } from '../port/clock.ts';
 import type { Distribution, DistributionSetup, KeptFile, MachineState } from '../port/distribution.ts';
 import type { Tools } from '../port/tools.ts';
+import type { CommandResult } from '../system/command.ts';
 import { certificatesIn, isReadable, lifeLeft, publicKeyHash } from './certificates.ts';
 import { keptPaths, manifestPath, manifestVersion } from './kubeadm-files.ts';
 import { compareKept, restoreKept } from './kept.ts';
@@ -48,8 +49,7 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
   const units = createUnits(tools, ['containerd.service', 'kubelet.service']);
   const snapshots = createSnapshots({ tools, clock, adminConfig });
 
-  const ran = async (args: readonly string[], timeoutMs = longMs): Promise<Result<string>> => {
-    const result = await tools.run(element, args, { timeoutMs });
+  const judged = (result: CommandResult, args: readonly string[]): Result<string> => {
     if (result.code === 0) return ok(result.stdout);
     if (result.code === 127 && /ENOENT/.test(result.stderr))
       return fail(
@@ -68,14 +68,16 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
     return fail('retry', 'kubernetes-failed', element, `kubeadm ${args.slice(0, 3).join(' ')}: ${text}`);
   };
 
+  const ran = async (args: readonly string[], timeoutMs = longMs): Promise<Result<string>> => judged(await tools.run(element, args, { timeoutMs }), args);
+
   /** Checks that say only that an earlier attempt was here are passed over; everything else stops kubeadm, unless the profile says otherwise. */
   const preflight = async (setup: DistributionSetup, args: readonly string[]): Promise<Result<string>> => {
     const ignored = [...setup.spec.config.ignoreErrors];
     const with_ = (more: readonly string[]): string[] => (more.length === 0 ? [...args] : [...args, `--ignore-preflight-errors=${more.join(',')}`]);
     const first = await tools.run(element, with_(ignored), { timeoutMs: longMs });
-    if (first.code === 0) return ok(first.stdout);
     const found = leftBehind.flatMap((pattern) => `${first.stdout}\n${first.stderr}`.match(pattern) ?? []);
-    if (!/\[preflight\] Some fatal errors/.test(`${first.stdout}${first.stderr}`) || found.length === 0) return ran(with_(ignored));
+    const isStopped = first.code !== 0 && /\[preflight\] Some fatal errors/.test(`${first.stdout}${first.stderr}`);
+    if (!isStopped || found.length === 0) return judged(first, args);
     return ran(with_([...ignored, ...new Set(found)]));
   };
 
