@@ -171,8 +171,8 @@ describe('the local page with a password', () => {
   test('an import that fails says why; a receipt is signed and numbered', async () => {
     const { cookie, csrf } = await login();
     await post('/media', { path: folder, csrf }, { cookie });
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(await (await fetch(`${base()}/media`, { headers: { cookie } })).text()).toContain('no index.json');
+    const mediaPage = async () => (await fetch(`${base()}/media`, { headers: { cookie } })).text();
+    await expect.poll(mediaPage, { timeout: 20_000 }).toContain('no index.json');
     expect((await post('/media', { path: 'relative', csrf }, { cookie })).status).toBe(400);
     const data = join(folder, 'data');
     mkdirSync(data);
