@@ -1,5 +1,9 @@
 import { createHmac } from 'node:crypto';
+import { fail } from '@groundplane/protocol/failure';
 import type { Verify } from '@groundplane/protocol/trust';
+import { createAccounts, type AccountsDeps } from './cloud/accounts.ts';
+import { createCloudDriver } from './cloud/driver.ts';
+import type { HubAddresses } from './gateway/ticket-line.ts';
 import type { Clock } from './port/clock.ts';
 import type { ContentStore } from './port/content.ts';
 import type { Random } from './port/random.ts';
@@ -33,6 +37,8 @@ export interface CoreDeps {
   random: Random;
   log: (text: string) => void;
   verify?: Verify;
+  /** Environments that the hub makes clusters in; without it, it makes none. */
+  cloud?: Pick<AccountsDeps, 'table' | 'httpFor'> & { addresses: () => HubAddresses };
 }
 
 /** Rows that nobody refers to any more: signatures of changes that every host has left behind, and sessions that are over. Done at each start. */
@@ -45,6 +51,8 @@ const sweepRows = async (store: Store, clock: Clock): Promise<void> => {
     if (row.value.expiresAtMs < clock.wallMs()) stale.push({ op: 'delete', kind: 'session', tenant: row.tenant, id: row.id });
   if (stale.length > 0) await store.commit(stale);
 };
+
+const noWay: AccountsDeps['httpFor'] = () => () => Promise.resolve(fail('blocked', 'cloud-unreachable', 'environment', 'this hub makes no clusters'));
 
 /** The hub without its doors: store, fleet, rendering, reconcilers and gateway, wired. The simulator runs exactly this. */
 export const createCore = async (deps: CoreDeps) => {
@@ -80,10 +88,23 @@ export const createCore = async (deps: CoreDeps) => {
     onAssigned: (rows) => void gateway.push(rows).catch((error: unknown) => log(`push: ${String(error)}`)),
   });
   const runner = createRunner([clusters], (delayMs, callback) => clock.after(delayMs, callback), log);
+  const accounts = createAccounts({
+    store,
+    sealers,
+    clock,
+    random,
+    table: deps.cloud?.table ?? { machines: {}, managed: {} },
+    httpFor: deps.cloud?.httpFor ?? noWay,
+  });
+  const driver =
+    deps.cloud === undefined
+      ? undefined
+      : createCloudDriver({ store, fleet, accounts, inputs, clock, random, keys, secret: deps.secret, addresses: deps.cloud.addresses, log });
   await fleet.load();
   await sweepRows(store, clock);
   store.onChange(runner.onChange);
   runner.startAll();
+  await driver?.start();
   return {
     fleet,
     sealers,
@@ -92,8 +113,12 @@ export const createCore = async (deps: CoreDeps) => {
     delivery,
     gateway,
     runner,
+    accounts,
+    /** Undefined in a hub that makes no clusters. */
+    driver,
     close: async (): Promise<void> => {
       await gateway.close();
+      await driver?.stop();
       await runner.stop();
     },
   };
