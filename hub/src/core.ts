@@ -14,6 +14,7 @@ import { createGateway } from './gateway/gateway.ts';
 import { createAssigner } from './reconcile/assign.ts';
 import { createClusterInputs } from './reconcile/cluster-inputs.ts';
 import { clusterReconciler } from './reconcile/clusters.ts';
+import { createResidents } from './resident/residents.ts';
 import { createRunner } from './reconcile/runner.ts';
 import { createBundler } from './render/bundle.ts';
 import type { HelmRenderer } from './render/helm/index.ts';
@@ -38,7 +39,7 @@ export interface CoreDeps {
   log: (text: string) => void;
   verify?: Verify;
   /** Environments that the hub makes clusters in; without it, it makes none. */
-  cloud?: Pick<AccountsDeps, 'table' | 'httpFor'> & { addresses: () => HubAddresses };
+  cloud?: Pick<AccountsDeps, 'table' | 'httpFor'> & { addresses: () => HubAddresses; residents?: { data: string; version: string } };
 }
 
 /** Rows that nobody refers to any more: signatures of changes that every host has left behind, and sessions that are over. Done at each start. */
@@ -96,10 +97,14 @@ export const createCore = async (deps: CoreDeps) => {
     table: deps.cloud?.table ?? { machines: {}, managed: {} },
     httpFor: deps.cloud?.httpFor ?? noWay,
   });
+  const residents =
+    deps.cloud?.residents === undefined
+      ? undefined
+      : createResidents({ ...deps.cloud.residents, accept: () => gateway.accept, content, keys, clock, random, log });
   const driver =
     deps.cloud === undefined
       ? undefined
-      : createCloudDriver({ store, fleet, accounts, inputs, clock, random, keys, secret: deps.secret, addresses: deps.cloud.addresses, log });
+      : createCloudDriver({ store, fleet, accounts, inputs, clock, random, keys, secret: deps.secret, addresses: deps.cloud.addresses, log }, residents);
   await fleet.load();
   await sweepRows(store, clock);
   store.onChange(runner.onChange);
@@ -117,8 +122,9 @@ export const createCore = async (deps: CoreDeps) => {
     /** Undefined in a hub that makes no clusters. */
     driver,
     close: async (): Promise<void> => {
-      await gateway.close();
       await driver?.stop();
+      await residents?.stop();
+      await gateway.close();
       await runner.stop();
     },
   };

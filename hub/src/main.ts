@@ -159,7 +159,12 @@ export const startHub = async (options: HubOptions) => {
   // Known once it listens; nothing is asked for before.
   const late: { addresses?: HubAddresses } = {};
   const addresses = (): HubAddresses => late.addresses ?? { links: [], content: '' };
-  const cloud = { table: providerTable, httpFor: (tls: { ca?: string | undefined; insecure?: boolean | undefined }) => egressHttp(egress, tls), addresses };
+  const cloud = {
+    table: providerTable,
+    httpFor: (tls: { ca?: string | undefined; insecure?: boolean | undefined }) => egressHttp(egress, tls),
+    addresses,
+    residents: { data: join(options.data, 'resident'), version: hubVersion },
+  };
   const core = await createCore({ systemTenant: tenant, store, content, helm, ...self, clock: systemClock, random: systemRandom, log: options.log, cloud });
   const collecting = startCollecting({ store, content, fleet: core.fleet, forget: core.bundler.forget, clock: systemClock, log: options.log });
   const auth = createAuth({ store, clock: systemClock, random: systemRandom });

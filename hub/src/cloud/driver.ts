@@ -2,8 +2,11 @@ import { isMachineEnvironment, isManagedEnvironment } from '@groundplane/protoco
 import type { Result } from '@groundplane/protocol/failure';
 import type { MachineProvider, ManagedClusterProvider } from '../port/provider.ts';
 import type { Change, Row } from '../port/store.ts';
+import type { Residents } from '../resident/residents.ts';
+import { residentPool } from '../resident/ensure.ts';
+import { existingTurn, keepExisting } from './existing-turn.ts';
 import { machineTurn } from './machine-turn.ts';
-import { managedTurn } from './managed-turn.ts';
+import { keepManaged, managedTurn } from './managed-turn.ts';
 import { afterFailure, again, noteFailure } from './steps.ts';
 import { teardown } from './teardown.ts';
 import { freshInfrastructure, saveInfrastructure, scopeOf, type CloudDeps, type Turn } from './turn.ts';
@@ -20,11 +23,14 @@ interface Task {
   looked: { networkMs: number };
 }
 
+/** Its layers are taken away by the agent that put them there, also after the hub was started anew. */
+const hasResident = (rows: readonly Row<'machine'>[]): boolean => rows.some((row) => row.value.pool === residentPool);
+
 /**
  * Works on the infrastructure of every cluster that has one, each at its own pace: a cluster whose environment is slow or away holds up no other. What it does
  * next is decided from what is there, so that it can be killed at any moment.
  */
-export const createCloudDriver = (deps: CloudDeps) => {
+export const createCloudDriver = (deps: CloudDeps, residents?: Residents) => {
   const { store, fleet, clock, log } = deps;
   const tasks = new Map<string, Task>();
   const machines = new Map<string, Set<string>>();
@@ -72,9 +78,14 @@ export const createCloudDriver = (deps: CloudDeps) => {
     if (isManagedEnvironment(environment)) {
       const provider = await deps.accounts.managed(at, environment, account);
       if (!provider.ok) return withoutAccount(turn, provider, rows);
-      return row.value.deleting ? teardown(turn, provider.value, rows) : managedTurn({ ...turn, provider: provider.value });
+      const managed = { ...turn, provider: provider.value, residents };
+      if (!row.value.deleting) return managedTurn(managed);
+      if (hasResident(rows)) await keepManaged(managed);
+      return teardown(turn, provider.value, rows);
     }
-    return row.value.deleting ? teardown(turn, undefined, rows) : again.quietMs;
+    if (!row.value.deleting) return existingTurn(turn, residents, rows);
+    if (hasResident(rows)) await keepExisting(turn, residents);
+    return teardown(turn, undefined, rows);
   };
 
   const withoutAccount = async (turn: Turn, result: Result<MachineProvider | ManagedClusterProvider>, rows: Row<'machine'>[]): Promise<number | undefined> => {
@@ -97,8 +108,10 @@ export const createCloudDriver = (deps: CloudDeps) => {
     running -= 1;
     task.running = false;
     if (stopped) for (const resolve of idle) resolve();
-    else if (nextMs === undefined) tasks.delete(id);
-    else if (task.isDirty) due(id, 0);
+    else if (nextMs === undefined) {
+      tasks.delete(id);
+      await residents?.remove(id);
+    } else if (task.isDirty) due(id, 0);
     else due(id, nextMs);
     pump();
   };

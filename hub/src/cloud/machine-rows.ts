@@ -14,7 +14,7 @@ import { event, type CloudDeps, type Turn } from './turn.ts';
 /** Enough for the slowest bare metal to be installed, and for a hub that was away in between. */
 const ticketMs = 24 * 3_600_000;
 
-const secretOf = (deps: Pick<CloudDeps, 'secret'>, ticket: string): string =>
+export const ticketSecret = (deps: Pick<CloudDeps, 'secret'>, ticket: string): string =>
   createHmac('sha256', deps.secret).update(`groundplane machine 1\n${ticket}`).digest('base64url');
 const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('hex');
 
@@ -32,7 +32,8 @@ export const generationOf = (turn: Pick<Turn, 'spec'>, pool: Pool): string => {
     .slice(0, 16);
 };
 
-const ticketWrite = (turn: Turn, id: string, machine: { id: string; name: string }): Write => ({
+/** The ticket of one machine, new or good again. */
+export const ticketWrite = (turn: Turn, id: string, machine: { id: string; name: string }): Write => ({
   op: 'put',
   kind: 'ticket',
   tenant: turn.row.tenant,
@@ -40,9 +41,8 @@ const ticketWrite = (turn: Turn, id: string, machine: { id: string; name: string
   project: turn.row.project,
   name: `machine-${id.slice(-12)}`,
   lookup: id,
-  expect: 'absent',
   value: {
-    keyHash: hashOf(secretOf(turn.deps, id)),
+    keyHash: hashOf(ticketSecret(turn.deps, id)),
     expiresAtMs: turn.nowMs + ticketMs,
     usesLeft: 1,
     labels: {},
@@ -105,7 +105,7 @@ export const forgetMachine = async (turn: Turn, machine: Row<'machine'>): Promis
 export const wantOf = async (turn: Turn, pool: Pool, machine: Row<'machine'>): Promise<Result<MachineWant>> => {
   const { deps, spec } = turn;
   const placement = spec.placement as { boot?: 'cloud-init' | 'groundplane'; sshKeys?: string[] };
-  const secret = secretOf(deps, machine.value.ticket);
+  const secret = ticketSecret(deps, machine.value.ticket);
   const keyHash = hashOf(secret);
   const packages = placement.boot === 'groundplane' ? ok([]) : await packagesOf(turn, machine.value.ticket, keyHash);
   if (!packages.ok) return packages;

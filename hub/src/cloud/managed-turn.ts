@@ -2,12 +2,16 @@ import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import type { Pool } from '@groundplane/protocol/environment/pool';
 import { isAutoscaled, managedWant, nextVersion, poolOrder } from '../plan/managed.ts';
 import type { ManagedClusterFacts, ManagedClusterProvider, ManagedPoolFacts } from '../port/provider.ts';
+import { managedConnection } from '../resident/access.ts';
+import { ensureResident } from '../resident/ensure.ts';
+import type { Residents } from '../resident/residents.ts';
 import { afterFailure, again, dropStep, note, noteFailure } from './steps.ts';
 import type { InfrastructureStep } from './state.ts';
 import type { Turn } from './turn.ts';
 
 export interface ManagedTurn extends Turn {
   provider: ManagedClusterProvider;
+  residents: Residents | undefined;
 }
 
 /** The version that the profile's Kubernetes layer says. */
@@ -118,6 +122,12 @@ const pools = async (turn: ManagedTurn, version: string | undefined): Promise<nu
   return undefined;
 };
 
+/** The agent that looks after its layers, with a token that is renewed in time. */
+export const keepManaged = async (turn: ManagedTurn): Promise<void> => {
+  const { provider, scope, residents, deps } = turn;
+  if (residents !== undefined) await ensureResident(turn, residents, () => managedConnection(() => provider.credentials(scope as never), deps.clock));
+};
+
 /** Brings a managed cluster one step on: control plane, its version, then pools one after the other. Answers when to look again. */
 export const managedTurn = async (turn: ManagedTurn): Promise<number> => {
   dropStep(turn.infra, 'account');
@@ -127,6 +137,7 @@ export const managedTurn = async (turn: ManagedTurn): Promise<number> => {
   if (!facts.ok) return failed(turn, 'control-plane', facts);
   const waiting = await controlPlane(turn, facts.value, version.value);
   if (waiting !== undefined) return waiting;
+  await keepManaged(turn);
   const current = turn.infra.version;
   const upgrading = current === undefined ? undefined : await upgrade(turn, current, version.value);
   if (upgrading !== undefined) return upgrading;
