@@ -186,6 +186,8 @@ export const startHub = async (options: HubOptions) => {
       ...(options.contentRate === undefined ? {} : { throttle: createThrottle(systemClock, options.contentRate) }),
     },
     sealers: core.sealers,
+    accounts: core.accounts,
+    driver: core.driver,
     auth,
     keys: self.keys,
     fleet: core.fleet,

@@ -11,6 +11,7 @@ export const permissions = [
   'profile.delete',
   'cluster.get',
   'cluster.apply',
+  'cluster.scale',
   'cluster.delete',
   'host.get',
   'host.approve',
@@ -26,6 +27,8 @@ export const permissions = [
   'content.upload',
   'registry.get',
   'registry.set',
+  'account.get',
+  'account.set',
   'access.get',
   'access.set',
 ] as const;
@@ -33,7 +36,7 @@ export type Permission = (typeof permissions)[number];
 
 const read = permissions.filter((permission) => permission.endsWith('.get') && permission !== 'access.get' && permission !== 'content.get');
 const author: readonly Permission[] = ['profile.create', 'content.upload', 'content.get'];
-const operate: readonly Permission[] = ['cluster.apply', 'cluster.delete', 'host.update', 'macro.set', 'content.get'];
+const operate: readonly Permission[] = ['cluster.apply', 'cluster.scale', 'cluster.delete', 'host.update', 'macro.set', 'content.get'];
 const technician: readonly Permission[] = ['host.approve', 'ticket.create', 'ticket.delete'];
 
 const ofTheTenant: readonly Permission[] = ['access.set', 'project.create', 'project.delete', 'tenant.create'];
@@ -48,6 +51,8 @@ export const roles = {
   SiteTechnician: [...read, ...technician],
   Viewer: read,
   Auditor: [...read, 'access.get'],
+  /** For a cluster autoscaler's key: it sees clusters and sets sizes of pools within their bounds, and nothing else. */
+  Autoscaler: ['cluster.get', 'cluster.scale'],
 } as const satisfies Record<string, readonly Permission[]>;
 export type RoleName = keyof typeof roles;
 export const roleNames = Object.keys(roles) as [RoleName, ...RoleName[]];

@@ -115,6 +115,8 @@ export const openHub = async (options: HubWorldOptions = {}): Promise<HubWorld> 
       ...(options.throttle === undefined ? {} : { throttle: options.throttle }),
     },
     sealers: core.sealers,
+    accounts: core.accounts,
+    driver: core.driver,
     auth,
     keys,
     fleet: core.fleet,

@@ -2,6 +2,8 @@ import type { z } from 'zod';
 import type { Result } from '@groundplane/protocol/failure';
 import type { Output } from '@groundplane/protocol/api/client';
 import type { RouteName, Routes } from '@groundplane/protocol/api/routes';
+import type { Accounts } from '../cloud/accounts.ts';
+import type { CloudDriver } from '../cloud/driver.ts';
 import type { Fleet } from '../fleet/index.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import type { Clock } from '../port/clock.ts';
@@ -37,6 +39,9 @@ export interface ApiDeps {
   auth: Auth;
   keys: HubKeys;
   sealers: SealerFor;
+  accounts: Accounts;
+  /** Undefined in a hub that makes no clusters. */
+  driver: Pick<CloudDriver, 'kick'> | undefined;
   clock: Clock;
   random: Random;
   /** Addresses that go into tickets: links in the order to try, and the base for content. */

@@ -23,6 +23,8 @@ import { getPack, listPacks } from './packs.ts';
 import { planCluster } from './plan.ts';
 import * as profileTools from './profile-tools.ts';
 import * as profiles from './profiles.ts';
+import * as accounts from './accounts.ts';
+import * as infrastructure from './infrastructure.ts';
 import * as registries from './registries.ts';
 import * as tickets from './tickets.ts';
 
@@ -39,6 +41,8 @@ const handlers: { [N in Exclude<RouteName, Special>]: Handler<N> } = {
   getPack,
   listPacks,
   clusterValues,
+  ...pick(accounts),
+  ...pick(infrastructure),
   ...pick(registries),
   ...pick(tickets),
   planCluster,

@@ -31,7 +31,7 @@ const letGo = async (turn: Turn, residents: Residents, resident: Row<'machine'>)
 
 /** An imported cluster: looked at, and in mode `full` given to an agent that lives here. Answers when to look again. */
 export const existingTurn = async (turn: Turn, residents: Residents | undefined, rows: readonly Row<'machine'>[]): Promise<number> => {
-  const { deps, spec, infra, nowMs } = turn;
+  const { deps, scope, infra, nowMs } = turn;
   const connection = await accessOf(turn);
   if (!connection.ok) {
     noteFailure(infra, 'account', connection.failure, nowMs);
@@ -53,7 +53,7 @@ export const existingTurn = async (turn: Turn, residents: Residents | undefined,
     nowMs,
   );
   const resident = rows.find((item) => item.value.pool === residentPool);
-  const isFull = (spec.placement as { mode?: string }).mode !== 'read-only';
+  const isFull = (scope.placement as { mode?: string }).mode !== 'read-only';
   if (isFull && (resident === undefined || resident.value.phase === 'made')) await keepExisting(turn, residents);
   else if (resident !== undefined && residents !== undefined) {
     await keepExisting(turn, residents);

@@ -23,9 +23,9 @@ export const bootMac = (keyHash: string, digest: string): string =>
   createHmac('sha256', Buffer.from(keyHash, 'hex')).update(`groundplane boot 1\n${digest}`).digest('base64url');
 
 /** What a machine is made from; when it changes, the machine is of an older generation. Labels and taints are not part of it: the agent changes them in place. */
-export const generationOf = (turn: Pick<Turn, 'spec'>, pool: Pool): string => {
+export const generationOf = (turn: Pick<Turn, 'spec' | 'scope'>, pool: Pool): string => {
   const { size, image, diskGiB, spot, role, zones } = pool;
-  const { boot } = turn.spec.placement as { boot?: string };
+  const { boot } = turn.scope.placement as { boot?: string };
   return createHash('sha256')
     .update(canonicalJson({ size, image: image ?? null, diskGiB: diskGiB ?? null, spot, role, zones, boot: boot ?? null, environment: turn.spec.environment }))
     .digest('hex')
@@ -103,8 +103,8 @@ export const forgetMachine = async (turn: Turn, machine: Row<'machine'>): Promis
 
 /** What the environment is asked for. Failures: `agent-package-missing` (blocked), those of the profile's layers. */
 export const wantOf = async (turn: Turn, pool: Pool, machine: Row<'machine'>): Promise<Result<MachineWant>> => {
-  const { deps, spec } = turn;
-  const placement = spec.placement as { boot?: 'cloud-init' | 'groundplane'; sshKeys?: string[] };
+  const { deps, scope } = turn;
+  const placement = scope.placement as { boot?: 'cloud-init' | 'groundplane'; sshKeys?: string[] };
   const secret = ticketSecret(deps, machine.value.ticket);
   const keyHash = hashOf(secret);
   const packages = placement.boot === 'groundplane' ? ok([]) : await packagesOf(turn, machine.value.ticket, keyHash);

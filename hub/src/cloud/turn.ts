@@ -1,4 +1,4 @@
-import type { Infrastructure } from '@groundplane/protocol/environment/infrastructure';
+import { placementOf, type Infrastructure } from '@groundplane/protocol/environment/infrastructure';
 import type { Fleet } from '../fleet/index.ts';
 import type { HubAddresses } from '../gateway/ticket-line.ts';
 import type { Clock } from '../port/clock.ts';
@@ -39,7 +39,7 @@ export const scopeOf = (row: Pick<Row<'cluster'>, 'id' | 'name'>, spec: Infrastr
   ({
     id: row.id,
     name: row.name,
-    placement: spec.placement,
+    placement: placementOf(spec),
     zones: [...new Set(spec.pools.flatMap((pool) => pool.zones))].toSorted(),
   }) as ClusterScope;
 

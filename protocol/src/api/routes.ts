@@ -3,6 +3,7 @@ import { roleNames } from '../access.ts';
 import { labelsSchema, nameSchema } from '../ids.ts';
 import { limits } from '../limits.ts';
 import { clusterSpecSchema } from '../profile.ts';
+import { cloudRoutes } from './cloud-routes.ts';
 import { profileRoutes } from './profile-routes.ts';
 import * as profileView from './profile-views.ts';
 import { registryRoutes } from './registry-routes.ts';
@@ -55,6 +56,7 @@ export const routes = {
   deleteProject: route('DELETE', '/projects/{project}', can('project.delete', 'tenant'), 'Delete an empty project', { params: z.object(project) }),
 
   ...profileRoutes,
+  ...cloudRoutes,
 
   listClusters: route('GET', '/projects/{project}/clusters', can('cluster.get'), 'Clusters of a project', {
     params: z.object(project),

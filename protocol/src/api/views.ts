@@ -10,7 +10,7 @@ import { clusterStates } from '../cluster-state.ts';
 import { trustModes } from '../trust.ts';
 
 /** What the API answers. Every view is an allow-list: nothing that is not named here leaves the hub. */
-const stamp = {
+export const stamp = {
   id: z.string(),
   createdAtMs: z.number(),
   updatedAtMs: z.number(),

@@ -3,7 +3,7 @@ import { nameSchema } from '../ids.ts';
 import { limits } from '../limits.ts';
 import { environmentNames, environments, isMachineEnvironment, type Environment } from './environments.ts';
 import { placementSchemas, type Placement } from './placement.ts';
-import { poolSchema, type Pool } from './pool.ts';
+import { poolSchema } from './pool.ts';
 
 const shape = z.strictObject({
   environment: z.enum(environmentNames),
@@ -17,8 +17,11 @@ const shape = z.strictObject({
   gateway: nameSchema.optional(),
 });
 
-/** Where a cluster lives and what it is made of. Only what the hub makes: clusters of edge hosts have none of this. */
-export const infrastructureSchema = shape.transform((value, context): Infrastructure => {
+/**
+ * Where a cluster lives and what it is made of. Only what the hub makes: clusters of edge hosts have none of this. The placement stays as it was written; whoever
+ * uses it reads it through the schema of its environment (`placementOf`).
+ */
+export const infrastructureSchema = shape.superRefine((value, context) => {
   const issue = (message: string, path: (string | number)[] = []): void => void context.addIssue({ code: 'custom', message, path });
   const placement = placementSchemas[value.environment].safeParse(value.placement);
   if (!placement.success) for (const item of placement.error.issues) issue(item.message, ['placement', ...item.path.map(String)]);
@@ -33,15 +36,9 @@ export const infrastructureSchema = shape.transform((value, context): Infrastruc
       issue(`pool ${first.name}: the number of control planes is odd, since the datastore needs a majority`, ['pools']);
   } else if (servers.length > 0) issue(`${environments[value.environment].title} brings its own control planes; give pools the role worker`, ['pools']);
   if (value.environment === 'existing' && value.pools.length > 0) issue('an existing cluster has no pools of ours', ['pools']);
-  return { ...value, placement: placement.success ? placement.data : value.placement } as Infrastructure;
 });
+export type Infrastructure = z.infer<typeof infrastructureSchema>;
 
-export interface InfrastructureOf<E extends Environment> {
-  environment: E;
-  account: string;
-  placement: Placement<E>;
-  pools: Pool[];
-  protected: boolean;
-  gateway?: string | undefined;
-}
-export type Infrastructure = { [E in Environment]: InfrastructureOf<E> }[Environment];
+/** The placement with its defaults. It was checked when the document came in. */
+export const placementOf = <E extends Environment>(infrastructure: Infrastructure & { environment: E }): Placement<E> =>
+  placementSchemas[infrastructure.environment].parse(infrastructure.placement) as Placement<E>;

@@ -1,0 +1,125 @@
+import { z } from 'zod';
+import { accountKindNames } from '../environment/account.ts';
+import { environmentNames } from '../environment/environments.ts';
+import { failureSchema } from '../failure.ts';
+import { nameSchema } from '../ids.ts';
+import { stamp } from './views.ts';
+
+const accountFacts = z.object({ identity: z.string(), missing: z.array(z.string()), unchecked: z.array(z.string()) });
+
+export const accountBody = z.strictObject({
+  kind: z.enum(accountKindNames),
+  settings: z.record(z.string(), z.unknown()).default({}),
+  /** Absent: the one that was given before stays. */
+  secret: z.record(z.string(), z.unknown()).optional(),
+});
+
+export const accountView = z.object({
+  ...stamp,
+  name: z.string(),
+  /** Empty: of the whole tenant. */
+  project: z.string(),
+  kind: z.enum(accountKindNames),
+  settings: z.record(z.string(), z.unknown()),
+  /** How it signs in: `keys`, `identity`, … */
+  signsInWith: z.string(),
+  checked: z.object({ atMs: z.number(), facts: accountFacts.optional(), failure: failureSchema.optional() }),
+  /** Clusters that use it. */
+  usedBy: z.array(z.string()),
+});
+export type AccountView = z.infer<typeof accountView>;
+
+const named = z.object({ name: z.string(), title: z.string().optional() });
+export const placementBody = z.strictObject({ environment: z.enum(environmentNames), placement: z.record(z.string(), z.unknown()).default({}) });
+
+export const offersView = z.object({
+  regions: z.array(named),
+  zones: z.array(z.string()),
+  /** Prices in US dollars an hour. */
+  sizes: z.array(z.object({ name: z.string(), cpus: z.number(), memoryMiB: z.number(), price: z.number().optional(), note: z.string().optional() })),
+  images: z.array(named),
+  networks: z.array(named.extend({ subnets: z.array(named.extend({ zone: z.string().optional() })).optional() })),
+  versions: z.array(z.object({ name: z.string(), isDefault: z.boolean().optional(), endOfSupport: z.string().optional() })).optional(),
+  other: z.record(z.string(), z.array(named)).optional(),
+});
+
+export const orphansView = z.object({
+  items: z.array(
+    z.object({
+      thing: z.string(),
+      /** Id of a cluster that this hub does not know. */
+      cluster: z.string(),
+      name: z.string().optional(),
+    }),
+  ),
+  /** Things of clusters that are known here. */
+  known: z.int(),
+});
+
+const costView = z.object({
+  /** US dollars an hour. */
+  perHour: z.number(),
+  /** Sizes that the price list does not have. */
+  unknown: z.array(z.string()),
+});
+
+const machineView = z.object({
+  name: z.string(),
+  pool: z.string(),
+  phase: z.enum(['wanted', 'made', 'leaving', 'deleting']),
+  sinceMs: z.number(),
+  size: z.string(),
+  zone: z.string().optional(),
+  instance: z.string().optional(),
+  state: z.string().optional(),
+  health: z.string().optional(),
+  message: z.string().optional(),
+  reason: z.string(),
+  addresses: z.array(z.string()),
+  /** Name of the host that runs on it. */
+  host: z.string().optional(),
+  /** It is of an older generation than its pool. */
+  outdated: z.boolean(),
+});
+
+export const infrastructureView = z.object({
+  environment: z.enum(environmentNames),
+  account: z.string(),
+  /** What happens, in order. */
+  steps: z.array(z.object({ name: z.string(), state: z.enum(['done', 'doing', 'waiting', 'failed']), message: z.string(), sinceMs: z.number() })),
+  endpoint: z.object({ kind: z.enum(['vip', 'external']), host: z.string(), port: z.int() }).optional(),
+  server: z.string().optional(),
+  version: z.string().optional(),
+  pools: z.array(
+    z.object({
+      name: z.string(),
+      role: z.enum(['control-plane', 'worker']),
+      size: z.string(),
+      wanted: z.int(),
+      total: z.int(),
+      ready: z.int(),
+      outdated: z.int(),
+      min: z.int().optional(),
+      max: z.int().optional(),
+      needsApproval: z.boolean(),
+      waits: z.array(z.string()),
+      version: z.string().optional(),
+      message: z.string().optional(),
+      cost: costView.optional(),
+    }),
+  ),
+  machines: z.array(machineView),
+  cost: costView.optional(),
+  protected: z.boolean(),
+});
+export type InfrastructureView = z.infer<typeof infrastructureView>;
+
+export const scaleBody = z.strictObject({ count: z.int().min(0).max(1_000) });
+
+/** A price list: US dollars an hour by environment, region (`*` for any) and size. */
+export const pricesBody = z.strictObject({
+  source: z.string().max(256),
+  prices: z.record(z.enum(environmentNames), z.record(z.string().max(64), z.record(z.string().max(128), z.number().min(0).max(100_000)))),
+});
+export const pricesView = pricesBody.extend({ isBuiltIn: z.boolean() });
+export const poolName = z.object({ name: nameSchema, pool: nameSchema });
