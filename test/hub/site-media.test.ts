@@ -149,6 +149,11 @@ describe('a site without a line', () => {
       events: read.receipt.events.length,
     });
     await until(() => hub.core.fleet.host(host.id)?.phase === 'converged', 'the hub knows');
+    const carried = { seq: 1, atMs: read.receipt.atMs, generation: 1 };
+    expect(value(await hub.admin.call('listReceipts', { params })).items).toMatchObject([
+      { host: 'remote', cluster: 'remote', generationWanted: 1, ...carried },
+    ]);
+    expect(value(await hub.admin.call('getHost', { params: { ...params, name: 'remote' } })).carried).toMatchObject(carried);
     expect(value(await hub.admin.call('importReceipt', { params, body: read }))).toMatchObject({ state: 'known', events: 0 });
     const held = value(await heldBySite(medium));
     const document = value(await hub.admin.call('clusterMedia', { params: { project: 'default', name: 'remote' } }));

@@ -36,6 +36,8 @@ export interface HostEntry {
   sealKey: string | undefined;
   /** Where its neighbours get large content from it. */
   blobs: { addresses: readonly string[]; port: number } | undefined;
+  /** Its last receipt that was carried here. */
+  carried: { seq: number; atMs?: number; receivedAtMs?: number; generation?: number } | undefined;
 }
 
 export interface ClusterEntry {
@@ -43,6 +45,7 @@ export interface ClusterEntry {
   tenant: string;
   project: string;
   name: string;
+  labels: Readonly<Record<string, string>>;
   hosts: readonly string[];
   /** Names of its hosts that are no control planes. */
   workers: ReadonlySet<string>;
@@ -147,6 +150,7 @@ export const createFleet = (store: Store) => {
         row.value.info?.addresses === undefined || row.value.info.blobPort === undefined
           ? undefined
           : { addresses: row.value.info.addresses, port: row.value.info.blobPort },
+      carried: row.value.receipt === undefined ? undefined : { seq: row.value.receipt, ...row.value.carried },
     };
     if (before !== undefined) byName.delete(nameKey(before.tenant, before.project, before.name));
     if (before !== undefined && before.key !== row.value.key && byKey.get(before.key) === before) byKey.delete(before.key);
@@ -174,6 +178,7 @@ export const createFleet = (store: Store) => {
       tenant: row.tenant,
       project: row.project,
       name: row.name,
+      labels: row.value.labels,
       hosts: row.value.spec.hosts,
       workers: new Set(row.value.spec.hosts.filter((name) => row.value.spec.hostSettings?.[name]?.role === 'worker')),
       profiles: row.value.spec.profiles.map((item) => `${item.name}@${item.version}`),

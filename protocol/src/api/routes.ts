@@ -6,6 +6,7 @@ import { clusterSpecSchema } from '../profile.ts';
 import { profileRoutes } from './profile-routes.ts';
 import * as profileView from './profile-views.ts';
 import { registryRoutes } from './registry-routes.ts';
+import { siteRoutes } from './site-routes.ts';
 import { can, page, project, route, type Route } from './route.ts';
 import * as view from './views.ts';
 
@@ -182,6 +183,7 @@ export const routes = {
   }),
 
   ...registryRoutes,
+  ...siteRoutes,
 
   listApiKeys: route('GET', '/api-keys', can('access.get', 'tenant'), 'API keys', { query: z.object(page), response: view.pageOf(view.apiKeyView) }),
   createApiKey: route('POST', '/api-keys', can('access.set', 'tenant'), 'Make an API key; it is shown once', {
