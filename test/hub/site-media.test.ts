@@ -1,5 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync, cpSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync, cpSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -12,9 +13,11 @@ import { makeReceipt, writeReceipt } from '@groundplane/agent/media/receipt';
 import { writes } from '@groundplane/agent/store/state';
 import { heldBySite } from '@groundplane/hub/cli/commands/media-receipts';
 import { mediaBlobs, withoutHeld } from '@groundplane/hub/media/document';
+import { inspectMedia } from '@groundplane/hub/media/read';
 import { layoutStore } from '@groundplane/hub/media/layout-store';
 import { writeMedia } from '@groundplane/hub/media/write';
 import { mediaTypes, manifestBytes, emptyDescriptor } from '@groundplane/hub/registry/oci-manifest';
+import { rawRoutes } from '@groundplane/protocol/api/routes';
 import { fail, ok } from '@groundplane/protocol/failure';
 import { signedReceiptSchema, type SignedReceipt } from '@groundplane/protocol/media';
 import { capabilities } from '@groundplane/protocol/messages';
@@ -168,6 +171,52 @@ describe('a site without a line', () => {
       'receipt-foreign',
     );
     await site.stop();
+  });
+
+  test('takes a medium that a browser downloaded, which is what gp writes too', async () => {
+    const path = rawRoutes.mediaExport.replace('{project}', 'default').replace('{name}', 'remote');
+    const bearer = { authorization: `Bearer ${hub.admin.key}` };
+    const answer = await hub.fetch(path, { headers: bearer });
+    expect([answer.status, answer.headers.get('content-type'), answer.headers.get('content-disposition')]).toEqual([
+      200,
+      'application/x-tar',
+      'attachment; filename="default-remote.tar"',
+    ]);
+    const file = join(folder, 'downloaded.tar');
+    writeFileSync(file, Buffer.from(await answer.arrayBuffer()));
+    const found = value(await inspectMedia(file, undefined));
+    const document = value(await hub.admin.call('clusterMedia', { params: { project: 'default', name: 'remote' } }));
+    expect([found.document?.subject, found.missing, found.unnamed]).toEqual([document.subject, [], []]);
+    const unpacked = join(folder, 'unpacked');
+    mkdirSync(unpacked);
+    execFileSync('tar', ['-xf', file, '-C', unpacked]);
+    const site = startSite();
+    expect(value(await importMedium(site.deps, unpacked))).toMatchObject({ acceptance: { accept: 'new' } });
+    await site.stop();
+
+    expect((await hub.fetch(path)).status).toBe(401);
+    expect((await hub.fetch(path.replace('remote', 'nothing'), { headers: bearer })).status).toBe(404);
+    expect((await hub.fetch(path.replace('remote', 'No%20name'), { headers: bearer })).status).toBe(400);
+    const viewer = await hub.client([{ role: 'Viewer' }]);
+    expect((await hub.fetch(path, { headers: { authorization: `Bearer ${viewer.key}` } })).status).toBe(403);
+    const stranger = await hub.client([{ role: 'TenantAdmin', project: 'prj_00000000000000000000' }]);
+    expect((await hub.fetch(path, { headers: { authorization: `Bearer ${stranger.key}` } })).status).toBe(404);
+    const head = await hub.fetch(path, { method: 'HEAD', headers: bearer });
+    expect([head.status, await head.text()]).toEqual([200, '']);
+  });
+
+  test('downloads that were given up make room for others, and too many at once are told to come later', async () => {
+    const path = rawRoutes.mediaExport.replace('{project}', 'default').replace('{name}', 'remote');
+    const open = () => hub.fetch(path, { headers: { authorization: `Bearer ${hub.admin.key}` } });
+    const held = await Promise.all([open(), open(), open(), open()]);
+    expect(held.map((answer) => answer.status)).toEqual([200, 200, 200, 200]);
+    expect((await open()).status).toBe(503);
+    for (const answer of held) await answer.body?.cancel();
+    await until(async () => {
+      const again = await open();
+      await again.body?.cancel();
+      return again.status === 200;
+    }, 'there is room again');
   });
 
   test('takes a newer medium over an older one and never the other way round', async () => {

@@ -205,6 +205,7 @@ export const rawRoutes = {
   content: `${apiBase}/content/{digest}`,
   chunks: `${apiBase}/content/{digest}/chunks`,
   upload: `${apiBase}/content/{digest}/upload`,
+  mediaExport: `${apiBase}/projects/{project}/clusters/{name}/media.tar`,
   stream: `${apiBase}/stream`,
   openapi: `${apiBase}/openapi.json`,
 } as const;
