@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { createAnswers, lastSteps } from '@groundplane/agent/link/answers';
+import { isNotable } from '@groundplane/agent/link/notable';
 import { createJournal } from '@groundplane/agent/store/state';
 import type { VitalsSource } from '@groundplane/agent/port/vitals';
 import { systemVitals } from '@groundplane/agent/system/vitals';
-import { answerSchema, isNotable, vitalsSchema, type Answer, type Vitals } from '@groundplane/protocol/ask';
+import { answerSchema, usedPercent, vitalsSchema, type Answer, type Vitals } from '@groundplane/protocol/ask';
 import { fail, ok } from '@groundplane/protocol/failure';
 import { limits } from '@groundplane/protocol/limits';
 import { fakeAgentStore } from '../fake/agent-store.ts';
@@ -54,6 +55,16 @@ describe('what is worth telling unasked', () => {
     ['memory by a tenth', calmVitals, { ...calmVitals, memory: { totalBytes: 8 * gib, availableBytes: 4.1 * gib } }, true],
   ])('%s', (_, told, now, expected) => expect(isNotable(told, now)).toBe(expected));
 });
+
+test.each([
+  [0, 0, 0],
+  [100, 100, 0],
+  [100, 0, 100],
+  [100, 120, 0],
+  [3, 1, 67],
+])('of %i with %i free, so much is used in percent: %i', (totalBytes, availableBytes, percent) =>
+  expect(usedPercent({ totalBytes, availableBytes })).toBe(percent),
+);
 
 describe('the journal that is told', () => {
   test('the newest steps, oldest first, with how often each was tried', () => {

@@ -1,10 +1,11 @@
-import { answerSchema, isNotable, type Answer, type Ask, type JournalEntry, type Vitals } from '@groundplane/protocol/ask';
+import { answerSchema, type Answer, type Ask, type JournalEntry, type Vitals } from '@groundplane/protocol/ask';
 import { fail, type Result } from '@groundplane/protocol/failure';
 import { limits } from '@groundplane/protocol/limits';
 import type { Clock } from '../port/clock.ts';
 import type { AgentStore } from '../port/store.ts';
 import type { VitalsSource } from '../port/vitals.ts';
 import type { JournalRow } from '../store/state.ts';
+import { isNotable } from './notable.ts';
 
 const identity = (row: JournalRow): string => JSON.stringify([row.generation, row.layer ?? '', row.step, row.text]);
 const clip = (text: string): string => text.slice(0, limits.journalTextChars);
@@ -52,7 +53,7 @@ const checked = (answer: Answer): Answer =>
     : {
         t: 'answer',
         id: answer.id,
-        failure: fail('blocked', 'answer-invalid', 'host', 'what it would tell has not the form that the protocol asks for').failure,
+        failure: fail('blocked', 'answer-invalid', 'host', 'has something to tell that has not the form which the protocol asks for').failure,
       };
 
 /** What the hub may ask for, and vitals that are told unasked: seldom, and only when they changed notably. */
@@ -64,7 +65,7 @@ export const createAnswers = (deps: { store: Pick<AgentStore, 'keys' | 'get'>; c
 
   /** One reading at a time, whoever wants it. */
   const read = async (): Promise<Result<Vitals>> => {
-    if (deps.vitals === undefined) return fail('blocked', 'vitals-unknown', 'machine', 'this host has no vitals to tell, as simulated ones have none');
+    if (deps.vitals === undefined) return fail('blocked', 'vitals-unknown', 'machine', 'has no vitals to tell, as simulated ones have none');
     reading ??= deps.vitals.read().finally(() => (reading = undefined));
     return reading;
   };

@@ -46,7 +46,7 @@ export const systemVitals = (paths: readonly string[]): VitalsSource => ({
         ...temperatureOf(heat.main),
       });
     } catch (error) {
-      return fail('retry', 'vitals-unreadable', 'machine', `its vitals cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+      return fail('retry', 'vitals-unreadable', 'machine', `cannot read its vitals: ${error instanceof Error ? error.message : String(error)}`);
     }
   },
 });

@@ -67,17 +67,18 @@ export const createAsker = ({ clock, sessionOf }: { clock: Clock; sessionOf: (ho
   const ask = async (host: { id: string; name: string }, want: Want, last?: number): Promise<Result<void>> => {
     const session = sessionOf(host.id);
     if (session === undefined) return fail('blocked', 'host-offline', hostText(host.name), 'is offline');
-    if (!session.canAsk) return fail('blocked', 'agent-too-old', hostText(host.name), 'its agent cannot be asked. Update the agent');
+    if (!session.canAsk) return fail('blocked', 'agent-too-old', hostText(host.name), 'has an agent that is too old to be asked. Update the agent');
     const key = `${host.id} ${want}`;
     const under = waiting.get(key);
     if (under !== undefined && under.session === session) return under.done;
-    if (waiting.size >= limits.asksOpen) return fail('retry', 'hub-busy', hostText(host.name), 'too many hosts are asked at this moment. Try again');
+    if (waiting.size >= limits.asksOpen)
+      return fail('retry', 'hub-busy', hostText(host.name), 'is not asked now, since too many hosts are at this moment. Try again');
     return begin(key, session, { want, ...(last === undefined ? {} : { last }) }, host.name);
   };
 
   const heard = <T>(known: Known<T> | undefined, asked: Result<void>): Heard<T> => {
     if (asked.ok && known !== undefined) return { state: 'live', known };
-    const why = asked.ok ? fail('retry', 'answer-gone', 'host', 'its answer made room for others already. Try again').failure : asked.failure;
+    const why = asked.ok ? fail('retry', 'answer-gone', 'host', 'answered, and its answer made room for others already. Try again').failure : asked.failure;
     return known === undefined ? { state: 'none', why } : { state: 'last', known, why };
   };
 
