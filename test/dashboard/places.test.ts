@@ -124,7 +124,7 @@ describe.skipIf(reason !== undefined)(`hosts that are asked, sites and media in 
     expect(await link.getAttribute('download')).not.toBeNull();
     await page.getByText('gp media export store-000 store-000.tar --project retail').waitFor();
     await page.getByLabel('Cluster').selectOption('store-001');
-    await page.getByText('1 lie in their registries only').waitFor();
+    await page.getByText('1 lies in its registry only').waitFor();
 
     const take = page.getByRole('button', { name: /^Take/ });
     expect(await take.getAttribute('title')).toContain('Choose the files first');

@@ -45,11 +45,11 @@ const Known = ({ told, vitals }: { told: HostVitalsView; vitals: Vitals }): Reac
           <span>
             <bdi>{gauge.name}</bdi>
           </span>
-          <progress aria-label={gauge.name} max={100} value={gauge.percent} />
-          <span className="nowrap">
+          <span>
             {gauge.text}
             {gauge.percent >= gauge.high && <strong> high</strong>}
           </span>
+          <progress aria-label={gauge.name} max={100} value={gauge.percent} />
         </div>
       ))}
       <p>

@@ -36,12 +36,17 @@ const Medium = ({ cluster, medium }: { cluster: string; medium: MediaView }): Re
   const whole = medium.images.length === 0;
   const orders = medium.items.some((item) => item.kind === 'desired');
   return (
-    <>
+    <div className="medium">
       <Facts
         rows={[
           ['Holds', `${blobs.size} blobs, ${byteSize(bytes)}`],
           ['For hosts', orders ? 'what each of them should be, signed' : 'no orders yet: no host was told this bundle'],
-          ['Images', whole ? 'all that it needs lie on it' : `${medium.images.length} lie in their registries only`],
+          [
+            'Images',
+            whole
+              ? 'all that it needs lie on it'
+              : `${medium.images.length} ${medium.images.length === 1 ? 'lies' : 'lie'} in ${medium.images.length === 1 ? 'its registry' : 'their registries'} only`,
+          ],
         ]}
       />
       <div className="row">
@@ -49,6 +54,9 @@ const Medium = ({ cluster, medium }: { cluster: string; medium: MediaView }): Re
           {whole ? 'Download the archive' : 'Download without those images'}
         </a>
       </div>
+      <p className="quiet">
+        Upload it on the local page of a host, or unpack it onto a stick: <code>tar -xf FILE -C /media/STICK</code>
+      </p>
       <p className="quiet">It holds rendered objects with their secrets, in plain. Sealed for a recipient, signed, with images or as a folder, gp writes it:</p>
       <Command text={`gp media export ${cluster} ${cluster}.tar --project ${project}`} label="Copy command" />
       <Command
@@ -68,7 +76,7 @@ const Medium = ({ cluster, medium }: { cluster: string; medium: MediaView }): Re
           </ul>
         </details>
       )}
-    </>
+    </div>
   );
 };
 

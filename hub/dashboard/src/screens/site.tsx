@@ -20,6 +20,7 @@ const Role = ({ host }: { host: SiteHostView }): ReactElement => {
     <span>
       {host.kubernetes.role}
       {host.kubernetes.node !== 'joined' && <span className="quiet">, {host.kubernetes.node === 'waiting' ? 'waits to join' : 'not joined'}</span>}
+      {host.kubernetes.keeper && ' '}
       {host.kubernetes.keeper && (
         <span className="tag" title="It looks after the whole cluster">
           keeper
