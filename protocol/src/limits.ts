@@ -66,6 +66,10 @@ export const limits = {
   ociPerLayer: 2_000,
   /** What registries allow too. */
   ociManifestBytes: 4 * 1024 * 1024,
+  /** A medium that comes through the browser onto a host: all its files, how many there are, and what stays free on the disk. */
+  uploadBytes: 64 * 1024 * 1024 * 1024,
+  uploadEntries: 250_000,
+  uploadReserveBytes: 1024 * 1024 * 1024,
   transferWindows: 14,
   receiptDigests: 50_000,
   /** Fits into a request to the hub. */

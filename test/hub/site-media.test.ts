@@ -1,6 +1,18 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync, cpSync } from 'node:fs';
+import {
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+  cpSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -9,6 +21,8 @@ import { verifySignature } from '@groundplane/agent/identity/key';
 import { createOutbox } from '@groundplane/agent/link/outbox';
 import { carriedBundle } from '@groundplane/agent/media/carried';
 import { importMedium, type MediaDeps } from '@groundplane/agent/media/import';
+import { createImporter } from '@groundplane/agent/media/job';
+import { createUploads } from '@groundplane/agent/media/upload';
 import { makeReceipt, writeReceipt } from '@groundplane/agent/media/receipt';
 import { writes } from '@groundplane/agent/store/state';
 import { heldBySite } from '@groundplane/hub/cli/commands/media-receipts';
@@ -19,6 +33,7 @@ import { writeMedia } from '@groundplane/hub/media/write';
 import { mediaTypes, manifestBytes, emptyDescriptor } from '@groundplane/hub/registry/oci-manifest';
 import { rawRoutes } from '@groundplane/protocol/api/routes';
 import { fail, ok } from '@groundplane/protocol/failure';
+import { limits } from '@groundplane/protocol/limits';
 import { signedReceiptSchema, type SignedReceipt } from '@groundplane/protocol/media';
 import { capabilities } from '@groundplane/protocol/messages';
 import { fakeAgentStore } from '../fake/agent-store.ts';
@@ -193,6 +208,21 @@ describe('a site without a line', () => {
     const site = startSite();
     expect(value(await importMedium(site.deps, unpacked))).toMatchObject({ acceptance: { accept: 'new' } });
     await site.stop();
+
+    const other = startSite();
+    const importer = createImporter({
+      media: other.deps,
+      receipt: { engine: other.engine, store: other.store, key: host.device.key, hub: hub.keys.hub, clock: other.clock },
+    });
+    const place = join(folder, 'upload');
+    const full = createUploads({ folder: place, importer, bounds: { freeBytes: () => Promise.resolve(limits.uploadReserveBytes) } });
+    expect(codeOf(await full.take(createReadStream(file)))).toBe('disk-full');
+    value(await createUploads({ folder: place, importer }).take(createReadStream(file)));
+    const end = await until(() => (importer.status().state === 'running' ? undefined : importer.status()), 'the import ends', 20_000);
+    expect(end).toMatchObject({ state: 'done', result: { acceptance: { accept: 'new' }, generation: 1 } });
+    await until(() => !existsSync(join(place, 'blobs')), 'its blobs are gone');
+    expect(readdirSync(join(place, 'receipts')), 'its receipt is there').toHaveLength(1);
+    await other.stop();
 
     expect((await hub.fetch(path)).status).toBe(401);
     expect((await hub.fetch(path.replace('remote', 'nothing'), { headers: bearer })).status).toBe(404);
