@@ -6,6 +6,7 @@ import { createEngine, type Engine } from './engine.ts';
 import type { OpenCluster } from './engine-facts.ts';
 import { verifySignature, type DeviceKey } from './identity/key.ts';
 import type { EnrolmentTicket } from './identity/ticket.ts';
+import { createAnswers } from './link/answers.ts';
 import { createOutbox } from './link/outbox.ts';
 import { createSession, type Session } from './link/session.ts';
 import type { HostEvent } from '@groundplane/protocol/observed';
@@ -20,6 +21,7 @@ import type { Link } from './port/link.ts';
 import type { Random } from './port/random.ts';
 import type { AgentSlots } from './port/slots.ts';
 import type { AgentStore } from './port/store.ts';
+import type { VitalsSource } from './port/vitals.ts';
 import { createState } from './store/state.ts';
 
 /** What the place of large content has to know from the rest of the agent. */
@@ -38,6 +40,8 @@ export interface AgentDeps {
   host: Host;
   /** What looks after the machine as a whole. */
   os?: OsParts | undefined;
+  /** Absent: this host has none to tell. */
+  vitals?: VitalsSource | undefined;
   openCluster: OpenCluster;
   links: readonly Link[];
   /** Given the function that knows the token of the current session. */
@@ -115,6 +119,7 @@ export const createAgent = (deps: AgentDeps): Agent => {
     engine,
     store,
     outbox,
+    answers: createAnswers({ store, clock, vitals: deps.vitals }),
     key: deps.key,
     ticket: deps.ticket,
     verify: deps.verify ?? verifySignature,

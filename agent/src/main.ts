@@ -36,6 +36,7 @@ import { findOsParts, type WholeMachine } from './system/os-parts.ts';
 import { findPackages } from './system/packages/find.ts';
 import { systemTools } from './system/tools.ts';
 import { systemRandom } from './system/random.ts';
+import { systemVitals } from './system/vitals.ts';
 import { forgetSlotNews, slotFrom, slotNews, watchHealth, type Slot } from './system/slots.ts';
 
 /** A package says at build time what it is. */
@@ -126,6 +127,7 @@ const main = async (): Promise<void> => {
   const agent = createAgent({
     store,
     os: whole.parts,
+    vitals: systemVitals([values.root, values.data]),
     host: {
       ...host,
       info: () => Promise.resolve({ ...info, addresses: siteAddresses(), ...late }),

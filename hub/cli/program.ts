@@ -97,7 +97,7 @@ const reading: Register = (program, act) => {
     .description('list things, or show one')
     .argument(
       '<kind>',
-      'profiles, clusters, hosts, projects, tickets, events, macros, api-keys; or cluster NAME, host NAME, profile NAME@VERSION, values CLUSTER',
+      'profiles, clusters, hosts, projects, tickets, events, macros, api-keys; or cluster NAME, host NAME, profile NAME@VERSION, values CLUSTER, sites, site NAME, journal HOST',
     )
     .argument('[name]')
     .addOption(new Option('--state <state>', 'of hosts').choices(['lobby', 'approved', 'revoked']))
@@ -106,11 +106,12 @@ const reading: Register = (program, act) => {
     .option('--last <count>', 'newest events to show', whole(1, 500))
     .option('--export', 'a document that gp apply takes')
     .action((kind: string, name: string | undefined, options: object) =>
-      act(async (context) =>
-        kind === 'values'
-          ? (await import('./commands/values.ts')).showValues(context, name)
-          : (await import('./commands/get.ts')).get(context, kind, name, options),
-      ),
+      act(async (context) => {
+        if (kind === 'values') return (await import('./commands/values.ts')).showValues(context, name);
+        if (kind === 'journal') return (await import('./commands/places.ts')).showJournal(context, name);
+        if (kind === 'site' || kind === 'sites') return (await import('./commands/places.ts')).showSites(context, name);
+        return (await import('./commands/get.ts')).get(context, kind, name, options);
+      }),
     );
   program
     .command('describe')

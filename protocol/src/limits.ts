@@ -31,6 +31,24 @@ export const limits = {
   attemptsMax: 5,
   journalRows: 20_000,
   poisonRows: 100,
+  /** Steps of a host's journal in one answer, how far back it looks for earlier tries, and the length of a sentence in it. */
+  journalAnswer: 200,
+  journalLook: 1_000,
+  journalTextChars: 512,
+  /** A host that is asked answers within this, or it counts as not there. */
+  askMs: 6_000,
+  /** Questions that are under way at once, to all hosts together. */
+  asksOpen: 500,
+  /** A reading that is younger answers the next question too, so that many who watch cost one. */
+  vitalsFreshMs: 4_000,
+  /** Vitals that nobody asked for are read this seldom. */
+  vitalsPauseMs: 600_000,
+  /** Older ones are shown as old. */
+  vitalsOldMs: 1_200_000,
+  vitalsDisks: 4,
+  /** Hosts whose last journal or vitals are held in memory. */
+  knownJournals: 200,
+  knownVitals: 20_000,
   pageItems: 500,
   /** Hub admits this many handshakes a second and tells the rest when to return. */
   handshakesPerSecond: 500,
@@ -51,6 +69,10 @@ export const limits = {
   ociPerLayer: 2_000,
   /** What registries allow too. */
   ociManifestBytes: 4 * 1024 * 1024,
+  /** A medium that comes through the browser onto a host: all its files, how many there are, and what stays free on the disk. */
+  uploadBytes: 64 * 1024 * 1024 * 1024,
+  uploadEntries: 250_000,
+  uploadReserveBytes: 1024 * 1024 * 1024,
   transferWindows: 14,
   receiptDigests: 50_000,
   /** Fits into a request to the hub. */

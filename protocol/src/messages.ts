@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { answerSchema, askSchema } from './ask.ts';
 import { bundleSchema, bundleLayerSchema, desiredSchema, versionSchema, type Bundle } from './bundle.ts';
 import { digestSchema } from './digest.ts';
 import { failureSchema } from './failure.ts';
@@ -12,7 +13,7 @@ import { directorStatementSchema, publicKeySchema, releaseStatementSchema, rootS
 export const protocolVersion = 1;
 
 /** Optional abilities, named in hello and answered in welcome; only what both name is used. */
-export const capabilities = ['bundle-patch', 'attach', 'neighbours', 'site'] as const;
+export const capabilities = ['bundle-patch', 'attach', 'neighbours', 'site', 'ask'] as const;
 
 const nonce = z.string().regex(/^[A-Za-z0-9_-]{22,64}$/, 'must be 16 to 48 bytes in base64url');
 const signature = z.string().max(128);
@@ -157,7 +158,7 @@ export const neighboursSchema = z.object({
 });
 export type Neighbours = z.infer<typeof neighboursSchema>;
 
-export const agentMessageSchema = z.discriminatedUnion('t', [helloSchema, reportSchema, refetchSchema, pingSchema, inviteSchema]);
+export const agentMessageSchema = z.discriminatedUnion('t', [helloSchema, reportSchema, refetchSchema, pingSchema, inviteSchema, answerSchema]);
 export const hubMessageSchema = z.discriminatedUnion('t', [
   challengeSchema,
   welcomeSchema,
@@ -170,6 +171,7 @@ export const hubMessageSchema = z.discriminatedUnion('t', [
   siteSchema,
   goodbyeSchema,
   neighboursSchema,
+  askSchema,
 ]);
 export type AgentMessage = z.infer<typeof agentMessageSchema>;
 export type HubMessage = z.infer<typeof hubMessageSchema>;

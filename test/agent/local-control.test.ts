@@ -1,5 +1,7 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import { pack } from 'tar-stream';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -9,6 +11,7 @@ import { createGuard } from '@groundplane/agent/local/guard';
 import { createNetworkTrials } from '@groundplane/agent/local/network';
 import { networkFile, networkPath, parseNetworkForm, type NetworkSettings } from '@groundplane/agent/local/network-settings';
 import { startLocalPage } from '@groundplane/agent/local/page';
+import { createUploads } from '@groundplane/agent/media/upload';
 import { createImporter, mountPoints } from '@groundplane/agent/media/job';
 import { makeDeviceKey, verifySignature } from '@groundplane/agent/identity/key';
 import { writes } from '@groundplane/agent/store/state';
@@ -74,13 +77,15 @@ describe('the local page with a password', () => {
       isReachable: async () => false,
       log: (text) => void done.push(text),
     });
+    const importer = createImporter({
+      media: { engine: rig.engine, blobs: rig.large, architecture: 'x64', ticket: { root: 'sha256:x', hub: 'hub' }, verify: verifySignature },
+      receipt: { engine: rig.engine, store: rig.store, key, hub: 'hub', clock },
+      mounts: () => Promise.resolve(`/dev/sdb1 ${folder.replace(tmpdir(), '/media')} vfat rw 0 0\n`),
+    });
     const control: Control = {
       guard: createGuard({ clock, random: seededRandom('guard'), token, passwordHash: () => hash }),
-      importer: createImporter({
-        media: { engine: rig.engine, blobs: rig.large, architecture: 'x64', ticket: { root: 'sha256:x', hub: 'hub' }, verify: verifySignature },
-        receipt: { engine: rig.engine, store: rig.store, key, hub: 'hub', clock },
-        mounts: () => Promise.resolve(`/dev/sdb1 ${folder.replace(tmpdir(), '/media')} vfat rw 0 0\n`),
-      }),
+      importer,
+      uploads: createUploads({ folder: join(folder, 'upload'), importer, bounds: { bytesMax: 1_000_000, entriesMax: 20 } }),
       network,
       interfaces: () => [{ name: 'eth0', addresses: ['10.0.0.1/24'] }],
       logs: (unit) => Promise.resolve(`log of ${unit} <script>`),
@@ -166,6 +171,78 @@ describe('the local page with a password', () => {
         })
       ).status,
     ).toBe(413);
+  });
+
+  const archive = async (files: Record<string, string>): Promise<Buffer> => {
+    const made = pack();
+    for (const [name, text] of Object.entries(files)) made.entry({ name }, text);
+    made.finalize();
+    return buffer(made);
+  };
+  const upload = (bytes: Uint8Array, { cookie, csrf }: { cookie: string; csrf: string }, order: 'token first' | 'file first' = 'token first') => {
+    const form = new FormData();
+    const file = (): void => form.append('medium', new Blob([new Uint8Array(bytes)]), 'medium.tar');
+    if (order === 'file first') file();
+    form.append('csrf', csrf);
+    if (order === 'token first') file();
+    return fetch(`${base()}/media/upload`, { method: 'POST', redirect: 'manual', body: form, headers: { cookie } });
+  };
+
+  test('takes a medium from the browser: only its own files, and what is wrong with it is told', async () => {
+    const who = await login();
+    const mediaPage = async () => (await fetch(`${base()}/media`, { headers: { cookie: who.cookie } })).text();
+    expect(await mediaPage()).toContain('enctype="multipart/form-data"');
+    const odd = { '../evil': 'x', '/etc/evil': 'x', 'blobs/sha256/../../evil': 'x', 'notes.txt': 'x', './index.json': '{"manifests":[]}' };
+    expect((await upload(await archive(odd), who)).status).toBe(303);
+    await expect.poll(mediaPage, { timeout: 20_000 }).toContain('has no list of contents of ours');
+    expect(existsSync(join(folder, 'evil')) || existsSync(join(folder, 'upload', 'notes.txt')) || existsSync(join(folder, 'upload', 'evil'))).toBe(false);
+    expect((await fetch(`${base()}/media/receipt`, { headers: { cookie: who.cookie } })).status, 'there is none').toBe(404);
+    for (const [bytes, why] of [
+      [Buffer.from('age-encryption.org/v1 and so on, which is no archive'.padEnd(2_048, 'x')), 'is no whole archive'],
+      [(await archive({ 'index.json': 'x'.repeat(4_000) })).subarray(0, 1_500), 'is no whole archive'],
+      [await archive({ 'index.json': 'x'.repeat(1_000_001) }), 'more than 1000000 bytes'],
+      [await archive(Object.fromEntries(Array.from({ length: 21 }, (_, index) => [`f${index}`, '']))), 'more than 20 files'],
+      [Buffer.concat([(await archive({ 'index.json': 'x' })).subarray(0, 1_024), await archive({ 'index.json': 'y' })]), 'holds a file twice'],
+    ] as const) {
+      const answer = await upload(bytes, who);
+      expect([why, answer.status]).toEqual([why, 400]);
+      expect(await answer.text()).toContain(why);
+      expect(existsSync(join(folder, 'upload')), 'nothing is left').toBe(false);
+    }
+  });
+
+  test('takes no medium from other pages, before its token, or from nobody', async () => {
+    const who = await login();
+    const bytes = await archive({ 'index.json': '{}' });
+    expect((await upload(bytes, { ...who, csrf: 'x'.repeat(43) })).status).toBe(403);
+    expect((await upload(bytes, who, 'file first')).status).toBe(403);
+    const stranger = await upload(bytes, { cookie: '', csrf: who.csrf });
+    expect([stranger.status, stranger.headers.get('location')]).toEqual([303, '/login']);
+    expect((await post('/media/upload', { csrf: who.csrf }, { cookie: who.cookie })).status, 'no form of a file').toBe(400);
+    const empty = new FormData();
+    empty.append('csrf', who.csrf);
+    const none = await fetch(`${base()}/media/upload`, { method: 'POST', redirect: 'manual', body: empty, headers: { cookie: who.cookie } });
+    expect([none.status, await none.text()]).toEqual([400, expect.stringContaining('holds no file')]);
+    expect(existsSync(join(folder, 'upload'))).toBe(false);
+  });
+
+  test('an upload that is cut leaves nothing, and the next one is taken', { timeout: 30_000 }, async () => {
+    const who = await login();
+    const boundary = 'b'.repeat(20);
+    const part = (head: string, text: string): string => `--${boundary}\r\nContent-Disposition: form-data; ${head}\r\n\r\n${text}\r\n`;
+    const whole = await archive({ 'index.json': 'x'.repeat(100_000) });
+    const socket = connect(page.port, '127.0.0.1');
+    const head = `POST /media/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: ${who.cookie}\r\nContent-Type: multipart/form-data; boundary=${boundary}\r\nContent-Length: 900000\r\n\r\n`;
+    socket.write(head + part('name="csrf"', who.csrf) + `--${boundary}\r\nContent-Disposition: form-data; name="medium"; filename="m.tar"\r\n\r\n`);
+    socket.write(whole.subarray(0, 50_000));
+    const mediaPage = async () => (await fetch(`${base()}/media`, { headers: { cookie: who.cookie } })).text();
+    await expect.poll(mediaPage, { timeout: 10_000 }).toContain('Receiving');
+    expect((await upload(whole, who)).status, 'one at a time').toBe(409);
+    socket.destroy();
+    await expect.poll(mediaPage, { timeout: 10_000 }).toContain('the line broke');
+    expect(existsSync(join(folder, 'upload'))).toBe(false);
+    expect((await upload(await archive({ 'index.json': '{"manifests":[]}' }), who)).status).toBe(303);
+    await expect.poll(mediaPage, { timeout: 20_000 }).toContain('has no list of contents of ours');
   });
 
   test('an import that fails says why; a receipt is signed and numbered', async () => {

@@ -1,9 +1,11 @@
 import { expect } from 'vitest';
 import { createEngine } from '@groundplane/agent/engine';
 import { makeDeviceKey, verifySignature } from '@groundplane/agent/identity/key';
+import { createAnswers } from '@groundplane/agent/link/answers';
 import { createOutbox } from '@groundplane/agent/link/outbox';
 import { createSession, type Session } from '@groundplane/agent/link/session';
 import type { Link, LinkEvents } from '@groundplane/agent/port/link';
+import type { VitalsSource } from '@groundplane/agent/port/vitals';
 import type { State } from '@groundplane/agent/store/state';
 import { makeHubKeys, type HubKeys } from '@groundplane/hub/trust/keys';
 import { fail } from '@groundplane/protocol/failure';
@@ -24,7 +26,7 @@ interface Wire {
 }
 
 /** A session with everything around it that it needs, and a hub that the test plays. */
-export const makeAgent = (options: { keys?: HubKeys; ticketHub?: string; seed?: string } = {}) => {
+export const makeAgent = (options: { keys?: HubKeys; ticketHub?: string; seed?: string; vitals?: VitalsSource } = {}) => {
   const clock: VirtualClock = virtualClock();
   const keys = options.keys ?? makeHubKeys('hub');
   const store = fakeAgentStore();
@@ -60,6 +62,7 @@ export const makeAgent = (options: { keys?: HubKeys; ticketHub?: string; seed?: 
     engine,
     store,
     outbox,
+    ...(options.vitals === undefined ? {} : { answers: createAnswers({ store, clock, vitals: options.vitals }) }),
     key,
     verify: verifySignature,
     clock,

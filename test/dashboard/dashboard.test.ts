@@ -25,6 +25,13 @@ const screens: readonly (readonly [string, string, string])[] = [
   ['hosts', inProject('hosts'), 'till-0001'],
   ['host', inProject('hosts/till-0008'), 'Generation 7 failed'],
   ['host that is offline', inProject('hosts/till-0005'), 'Everything below is as of'],
+  ['host, its steps only', inProject('hosts/till-0001?show=steps'), 'try 3'],
+  ['host that is offline, its steps', inProject('hosts/till-0005?show=steps'), 'are not known here'],
+  ['sites', inProject('sites'), 'Share content'],
+  ['site', inProject('sites/south'), 'keeper'],
+  ['site that is not there', inProject('sites/moon'), 'does not exist in this project'],
+  ['media', inProject('media'), 'Receipts that came back'],
+  ['media, a cluster', inProject('media?cluster=store-001'), 'Download without those images'],
   ['lobby', inProject('lobby'), 'Put back from approved'],
   ['approval on a phone', inProject('approve/fresh-board'), 'Take the place of'],
   ['approval of a suspected copy', inProject('approve/copied'), 'Put back from approved'],
@@ -109,8 +116,8 @@ describe.skipIf(reason !== undefined)(`dashboard in Chromium${reason === undefin
         await page.getByText(text).first().waitFor();
         await page.getByRole('main').waitFor();
         expect.soft(await findings(page), name).toEqual([]);
-        // The browser itself writes a line for the 404 that the last screen is about.
-        const own = name === 'unknown cluster' ? complaints.filter((line) => !line.includes('404')) : complaints;
+        // The browser itself writes a line for the 404 that such a screen is about.
+        const own = text === 'does not exist in this project' ? complaints.filter((line) => !line.includes('404')) : complaints;
         expect.soft(own, name).toEqual([]);
         complaints.splice(0);
       }

@@ -7,6 +7,7 @@ import type { ClusterSummaryView, ClusterView, HostSummaryView, PlanView, Profil
 import type { ClusterSpec } from '@groundplane/protocol/profile';
 import type { z } from 'zod';
 import { contentAnswers } from './fixture-content-answers.ts';
+import { placeAnswers } from './fixture-places.ts';
 import { newId, project, type World } from './fixture-data.ts';
 
 export type Answer<T> = { ok: true; value: T } | { ok: false; failure: Failure; status: 400 | 401 | 403 | 404 | 409 };
@@ -329,4 +330,5 @@ export const answersOf = (fixture: Fixture): Answers => ({
   ...hostAnswers(fixture),
   ...otherAnswers(fixture),
   ...contentAnswers(fixture),
+  ...placeAnswers(fixture),
 });

@@ -1,5 +1,18 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync, cpSync } from 'node:fs';
+import {
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+  cpSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -8,14 +21,19 @@ import { verifySignature } from '@groundplane/agent/identity/key';
 import { createOutbox } from '@groundplane/agent/link/outbox';
 import { carriedBundle } from '@groundplane/agent/media/carried';
 import { importMedium, type MediaDeps } from '@groundplane/agent/media/import';
+import { createImporter } from '@groundplane/agent/media/job';
+import { createUploads } from '@groundplane/agent/media/upload';
 import { makeReceipt, writeReceipt } from '@groundplane/agent/media/receipt';
 import { writes } from '@groundplane/agent/store/state';
 import { heldBySite } from '@groundplane/hub/cli/commands/media-receipts';
 import { mediaBlobs, withoutHeld } from '@groundplane/hub/media/document';
+import { inspectMedia } from '@groundplane/hub/media/read';
 import { layoutStore } from '@groundplane/hub/media/layout-store';
 import { writeMedia } from '@groundplane/hub/media/write';
 import { mediaTypes, manifestBytes, emptyDescriptor } from '@groundplane/hub/registry/oci-manifest';
+import { rawRoutes } from '@groundplane/protocol/api/routes';
 import { fail, ok } from '@groundplane/protocol/failure';
+import { limits } from '@groundplane/protocol/limits';
 import { signedReceiptSchema, type SignedReceipt } from '@groundplane/protocol/media';
 import { capabilities } from '@groundplane/protocol/messages';
 import { fakeAgentStore } from '../fake/agent-store.ts';
@@ -149,6 +167,11 @@ describe('a site without a line', () => {
       events: read.receipt.events.length,
     });
     await until(() => hub.core.fleet.host(host.id)?.phase === 'converged', 'the hub knows');
+    const carried = { seq: 1, atMs: read.receipt.atMs, generation: 1 };
+    expect(value(await hub.admin.call('listReceipts', { params })).items).toMatchObject([
+      { host: 'remote', cluster: 'remote', generationWanted: 1, ...carried },
+    ]);
+    expect(value(await hub.admin.call('getHost', { params: { ...params, name: 'remote' } })).carried).toMatchObject(carried);
     expect(value(await hub.admin.call('importReceipt', { params, body: read }))).toMatchObject({ state: 'known', events: 0 });
     const held = value(await heldBySite(medium));
     const document = value(await hub.admin.call('clusterMedia', { params: { project: 'default', name: 'remote' } }));
@@ -163,6 +186,67 @@ describe('a site without a line', () => {
       'receipt-foreign',
     );
     await site.stop();
+  });
+
+  test('takes a medium that a browser downloaded, which is what gp writes too', async () => {
+    const path = rawRoutes.mediaExport.replace('{project}', 'default').replace('{name}', 'remote');
+    const bearer = { authorization: `Bearer ${hub.admin.key}` };
+    const answer = await hub.fetch(path, { headers: bearer });
+    expect([answer.status, answer.headers.get('content-type'), answer.headers.get('content-disposition')]).toEqual([
+      200,
+      'application/x-tar',
+      'attachment; filename="default-remote.tar"',
+    ]);
+    const file = join(folder, 'downloaded.tar');
+    writeFileSync(file, Buffer.from(await answer.arrayBuffer()));
+    const found = value(await inspectMedia(file, undefined));
+    const document = value(await hub.admin.call('clusterMedia', { params: { project: 'default', name: 'remote' } }));
+    expect([found.document?.subject, found.missing, found.unnamed]).toEqual([document.subject, [], []]);
+    const unpacked = join(folder, 'unpacked');
+    mkdirSync(unpacked);
+    execFileSync('tar', ['-xf', file, '-C', unpacked]);
+    const site = startSite();
+    expect(value(await importMedium(site.deps, unpacked))).toMatchObject({ acceptance: { accept: 'new' } });
+    await site.stop();
+
+    const other = startSite();
+    const importer = createImporter({
+      media: other.deps,
+      receipt: { engine: other.engine, store: other.store, key: host.device.key, hub: hub.keys.hub, clock: other.clock },
+    });
+    const place = join(folder, 'upload');
+    const full = createUploads({ folder: place, importer, bounds: { freeBytes: () => Promise.resolve(limits.uploadReserveBytes) } });
+    expect(codeOf(await full.take(createReadStream(file)))).toBe('disk-full');
+    value(await createUploads({ folder: place, importer }).take(createReadStream(file)));
+    const end = await until(() => (importer.status().state === 'running' ? undefined : importer.status()), 'the import ends', 20_000);
+    expect(end).toMatchObject({ state: 'done', result: { acceptance: { accept: 'new' }, generation: 1 } });
+    await until(() => !existsSync(join(place, 'blobs')), 'its blobs are gone');
+    expect(readdirSync(join(place, 'receipts')), 'its receipt is there').toHaveLength(1);
+    await other.stop();
+
+    expect((await hub.fetch(path)).status).toBe(401);
+    expect((await hub.fetch(path.replace('remote', 'nothing'), { headers: bearer })).status).toBe(404);
+    expect((await hub.fetch(path.replace('remote', 'No%20name'), { headers: bearer })).status).toBe(400);
+    const viewer = await hub.client([{ role: 'Viewer' }]);
+    expect((await hub.fetch(path, { headers: { authorization: `Bearer ${viewer.key}` } })).status).toBe(403);
+    const stranger = await hub.client([{ role: 'TenantAdmin', project: 'prj_00000000000000000000' }]);
+    expect((await hub.fetch(path, { headers: { authorization: `Bearer ${stranger.key}` } })).status).toBe(404);
+    const head = await hub.fetch(path, { method: 'HEAD', headers: bearer });
+    expect([head.status, await head.text()]).toEqual([200, '']);
+  });
+
+  test('downloads that were given up make room for others, and too many at once are told to come later', async () => {
+    const path = rawRoutes.mediaExport.replace('{project}', 'default').replace('{name}', 'remote');
+    const open = () => hub.fetch(path, { headers: { authorization: `Bearer ${hub.admin.key}` } });
+    const held = await Promise.all([open(), open(), open(), open()]);
+    expect(held.map((answer) => answer.status)).toEqual([200, 200, 200, 200]);
+    expect((await open()).status).toBe(503);
+    for (const answer of held) await answer.body?.cancel();
+    await until(async () => {
+      const again = await open();
+      await again.body?.cancel();
+      return again.status === 200;
+    }, 'there is room again');
   });
 
   test('takes a newer medium over an older one and never the other way round', async () => {

@@ -22,6 +22,7 @@ import type { Random } from '../port/random.ts';
 import type { AgentStore } from '../port/store.ts';
 import type { GivenInvitation } from '../observe/distribution.ts';
 import { writes } from '../store/state.ts';
+import type { Answers } from './answers.ts';
 import type { Outbox } from './outbox.ts';
 import { isTrustedRoot, verifyDesired } from './verify.ts';
 
@@ -39,6 +40,8 @@ export interface SessionDeps {
   engine: Engine;
   store: AgentStore;
   outbox: Outbox;
+  /** Absent: the hub asks in vain. */
+  answers?: Answers | undefined;
   key: DeviceKey;
   ticket: EnrolmentTicket;
   verify: Verify;
@@ -78,6 +81,8 @@ export const createSession = (deps: SessionDeps) => {
   let wasRefused = false;
   let invitationsSent = new Set<string>();
   let greeting: { nonce: string } | undefined;
+  /** The hub of this connection understands answers. */
+  let canAnswer = false;
   /** Counts connections, so that a late callback of an old one changes nothing. */
   let incarnation = 0;
 
@@ -90,6 +95,12 @@ export const createSession = (deps: SessionDeps) => {
     sendInvitations();
     const report = outbox.take();
     if (report !== undefined) send(report);
+  };
+
+  /** Sends what was found out meanwhile, unless the connection that wanted it is gone. */
+  const sendLater = (finding: Promise<AgentMessage | undefined> | undefined): void => {
+    const mine = incarnation;
+    void finding?.then((message) => (message === undefined || mine !== incarnation || now.state !== 'online' ? undefined : send(message)));
   };
 
   /** Invitations that this host gave, each once in a connection: the hub keeps them, and a host that has joined needs none. */
@@ -141,7 +152,7 @@ export const createSession = (deps: SessionDeps) => {
       key: deps.key.publicKey,
       nonce,
       bootId: deps.bootId,
-      capabilities: [...(deps.capabilities ?? capabilities)],
+      capabilities: [...(deps.capabilities ?? capabilities.filter((item) => item !== 'ask' || deps.answers !== undefined))],
       resume: {
         ...(version === undefined ? {} : { version }),
         ...(good?.desired.bundle === undefined ? {} : { bundle: good.desired.bundle }),
@@ -199,6 +210,8 @@ export const createSession = (deps: SessionDeps) => {
     if (!trusted.ok) return leave(trusted.failure, limits.backoffMaxMs);
     attempt = 0;
     invitationsSent = new Set();
+    canAnswer = message.capabilities.includes('ask');
+    deps.answers?.forget();
     store.commit([writes.kv('host', { host: message.host, tenant: message.tenant, epoch: message.epoch }), writes.kv('trustedTimeMs', message.timeMs)]);
     deps.onContentToken(message.contentToken);
     deps.onHubTime?.(message.timeMs);
@@ -282,7 +295,10 @@ export const createSession = (deps: SessionDeps) => {
       case 'pong':
         deps.onHubTime?.(message.timeMs);
         store.commit([writes.kv('trustedTimeMs', message.timeMs)]);
+        if (canAnswer) sendLater(deps.answers?.unasked());
         return now.state === 'online' ? schedulePing(now.heartbeatMs) : undefined;
+      case 'ask':
+        return sendLater(deps.answers?.answer(message));
       case 'retry':
         return engine.retry(message.version);
       case 'site': {

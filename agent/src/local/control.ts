@@ -1,3 +1,4 @@
+import type { Uploads } from '../media/upload.ts';
 import type { Importer } from '../media/job.ts';
 import type { Guard } from './guard.ts';
 import type { NetworkTrials } from './network.ts';
@@ -10,6 +11,7 @@ export type LogUnit = (typeof logUnits)[number];
 export interface Control {
   guard: Guard;
   importer: Importer;
+  uploads: Uploads;
   network: NetworkTrials;
   /** Names and addresses of this machine's interfaces. */
   interfaces: () => { name: string; addresses: string[] }[];

@@ -40,8 +40,19 @@ export const mediaBody = async (control: Control, caller: Caller, message: strin
     (path) =>
       `<form method="post" action="/media">${token(caller)}<input type="hidden" name="path" value="${escapeHtml(path)}"><button>Import from ${escapeHtml(path)}</button></form>`,
   );
-  return `<h1>Media</h1>${message === undefined ? '' : `<p class="note" role="alert">${escapeHtml(message)}</p>`}${importText(control)}
+  const upload = control.uploads.status();
+  const uploadText =
+    upload.state === 'receiving'
+      ? `<p role="status">Receiving: ${upload.bytes} bytes so far.</p>`
+      : upload.state === 'failed'
+        ? `<p class="note" role="alert">Not taken: ${escapeHtml(upload.message)}</p>`
+        : '';
+  const now = control.importer.status();
+  const receipt =
+    now.state === 'done' && now.result.receipt !== undefined ? '<p><a href="/media/receipt" download>Download the receipt</a> for the hub.</p>' : '';
+  return `<h1>Media</h1>${message === undefined ? '' : `<p class="note" role="alert">${escapeHtml(message)}</p>`}${uploadText}${importText(control)}${receipt}
 <h2>Plugged in</h2>${buttons.length === 0 ? '<p>No medium of ours is mounted below /media, /run/media or /mnt.</p>' : buttons.join('')}
+<h2>From this browser</h2><form method="post" action="/media/upload" enctype="multipart/form-data">${token(caller)}<label>Archive of a medium (.tar) <input type="file" name="medium" accept=".tar,application/x-tar" required></label><button>Upload and import</button></form>
 <h2>From a folder</h2><form method="post" action="/media">${token(caller)}<label>Folder on this device <input name="path" required></label><button>Import</button></form>
 <h2>Report only</h2><form method="post" action="/receipt">${token(caller)}<label>Folder <input name="path" required></label><button>Write a receipt</button></form>`;
 };

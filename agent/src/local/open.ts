@@ -6,6 +6,7 @@ import type { DeviceKey } from '../identity/key.ts';
 import { verifySignature } from '../identity/key.ts';
 import type { EnrolmentTicket } from '../identity/ticket.ts';
 import { createImporter } from '../media/job.ts';
+import { createUploads } from '../media/upload.ts';
 import type { Blobs } from '../port/blobs.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Host } from '../port/host.ts';
@@ -51,12 +52,16 @@ export const openControl = async (deps: ControlDeps): Promise<Control> => {
     log: deps.log,
   });
   await network.recover();
+  const importer = createImporter({
+    media: { engine: agent.engine, blobs: deps.blobs, architecture: deps.architecture, ticket, verify: verifySignature },
+    receipt: { engine: agent.engine, store: deps.store, key: deps.key, hub: ticket.hub, clock },
+  });
+  const uploads = createUploads({ folder: join(data, 'upload'), importer });
+  await uploads.clear().catch(() => deps.log('the rest of an upload cannot be removed; is the disk read-only?'));
   return {
     guard: createGuard({ clock, random, token, passwordHash: () => readPasswordHash(passwordFile(data)) }),
-    importer: createImporter({
-      media: { engine: agent.engine, blobs: deps.blobs, architecture: deps.architecture, ticket, verify: verifySignature },
-      receipt: { engine: agent.engine, store: deps.store, key: deps.key, hub: ticket.hub, clock },
-    }),
+    importer,
+    uploads,
     network,
     interfaces: listInterfaces,
     logs: readJournal,

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { fail, type Failure, type Result } from '@groundplane/protocol/failure';
 import { openDoor, type Door } from '../system/door.ts';
@@ -29,7 +31,13 @@ const readForm = async (request: IncomingMessage): Promise<URLSearchParams | und
 };
 
 const statusOf = (failure: Failure): number =>
-  failure.code === 'login-blocked' ? 429 : failure.code === 'media-busy' || failure.code === 'network-busy' ? 409 : 400;
+  failure.code === 'login-blocked'
+    ? 429
+    : failure.code === 'upload-foreign'
+      ? 403
+      : failure.code === 'media-busy' || failure.code === 'network-busy'
+        ? 409
+        : 400;
 
 const navOf = (local: LocalStatus, caller: Caller | undefined): { href: string; text: string }[] =>
   local.control === undefined
@@ -70,15 +78,16 @@ const createAnswer = (local: LocalStatus) => {
     if (url.pathname === '/') return html(response, 200, await overviewBody(local), caller, 5);
     if (control === undefined) return void response.writeHead(404, pageHeaders(randomUUID())).end();
     if (url.pathname === '/login') return html(response, 200, (await forms()).loginBody(undefined), caller);
-    if (!['/media', '/network', '/logs'].includes(url.pathname)) return void response.writeHead(404, pageHeaders(randomUUID())).end();
+    if (!['/media', '/media/receipt', '/network', '/logs'].includes(url.pathname)) return void response.writeHead(404, pageHeaders(randomUUID())).end();
     if (caller === undefined) return redirect(response, '/login');
+    if (url.pathname === '/media/receipt') return sendReceipt(control, response);
     if (url.pathname === '/media')
       return html(
         response,
         200,
         await (await forms()).mediaBody(control, caller, undefined),
         caller,
-        control.importer.status().state === 'running' ? 5 : undefined,
+        control.importer.status().state === 'running' || control.uploads.status().state === 'receiving' ? 5 : undefined,
       );
     if (url.pathname === '/network')
       return html(
@@ -141,6 +150,24 @@ const createAnswer = (local: LocalStatus) => {
     }
   };
 
+  const upload = async (request: IncomingMessage, control: Control, caller: Caller | undefined, response: ServerResponse): Promise<void> => {
+    // What is still on its way is not read; the connection ends with the answer.
+    response.setHeader('connection', 'close');
+    if (caller === undefined) return redirect(response, '/login');
+    const { readUpload } = await import('./multipart.ts');
+    const done = await readUpload(request, (csrf) => control.guard.isMeant(request, caller, csrf), control.uploads.take);
+    return end(response, caller, done, '/media', control);
+  };
+
+  const sendReceipt = async (control: Control, response: ServerResponse): Promise<void> => {
+    const now = control.importer.status();
+    const file = now.state === 'done' ? now.result.receipt : undefined;
+    const bytes = file === undefined ? undefined : await readFile(file).catch(() => undefined);
+    if (file === undefined || bytes === undefined) return void response.writeHead(404, pageHeaders(randomUUID())).end();
+    const headers = { 'content-type': 'application/json', 'content-disposition': `attachment; filename="${basename(file)}"` };
+    response.writeHead(200, { ...pageHeaders(randomUUID()), ...headers }).end(bytes);
+  };
+
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { control } = local;
     const url = URL.parse(request.url ?? '', 'http://local');
@@ -155,6 +182,7 @@ const createAnswer = (local: LocalStatus) => {
       return show(url, control, caller, response);
     }
     if (request.method !== 'POST' || control === undefined) return void response.writeHead(405).end();
+    if (url.pathname === '/media/upload') return upload(request, control, caller, response);
     const form = await readForm(request);
     if (form === undefined) return void response.writeHead(413, { ...pageHeaders(randomUUID()), connection: 'close' }).end();
     if (url.pathname === '/login') return login(request, form, control, response);

@@ -11,7 +11,7 @@ interface Entry {
 
 const plurals = kindNames.map(pluralOf);
 const first: Readonly<Record<string, readonly string[]>> = {
-  get: [...plurals, ...kindNames],
+  get: [...plurals, ...kindNames, 'journal', 'site', 'sites'],
   describe: ['cluster', 'host', 'profile'],
   delete: kindNames.filter((kind) => kind !== 'event'),
   logs: ['cluster', 'host'],

@@ -10,6 +10,7 @@ import { table } from '../output/table.ts';
 import { apiTrouble, exits, type Outcome } from '../trouble.ts';
 import { eventColumns, hostColumns, layerColumns } from './columns.ts';
 import { readOne } from './get.ts';
+import { vitalsText } from './places.ts';
 import { badName, parseKind, parseProfileName, pluralOf } from './kinds.ts';
 
 const heading = (paint: Paint, text: string): string => `\n${paint('bold', text)}\n`;
@@ -181,11 +182,15 @@ export const describe = async (context: Context, kindText: string, name: string)
     kind === 'profile'
       ? undefined
       : await connection.value.client.call('listEvents', { params: { project: connection.value.project }, query: { last: 10, ...filter } });
-  // The description is worth having without its events.
+  const vitals =
+    'words' in item && item.state === 'approved'
+      ? await connection.value.client.call('hostVitals', { params: { project: connection.value.project, name } })
+      : undefined;
+  // The description is worth having without its events, and without vitals from an older hub.
   const known = events?.ok === true ? events.value.items : [];
   const format = formatOf(context);
   const { stdout } = context.io;
-  const value = kind === 'profile' ? item : { ...item, events: known };
+  const value = kind === 'profile' ? item : { ...item, ...(vitals?.ok === true ? { vitals: vitals.value } : {}), events: known };
   if (format === 'json') await stdout.write(jsonText(value));
   else if (format === 'yaml') await stdout.write(await yamlText(value));
   else if (format === 'name') await stdout.write(`${kind}/${name}\n`);
@@ -199,7 +204,8 @@ export const describe = async (context: Context, kindText: string, name: string)
         : 'layersTotal' in item
           ? clusterText(item, nowMs, paint, isWide)
           : await profileText(item, paint, isWide);
-    await stdout.write(text + eventsText(known, paint, isWide));
+    const alive = vitals?.ok === true ? heading(paint, 'Vitals') + vitalsText(name, vitals.value, nowMs) : '';
+    await stdout.write(text + alive + eventsText(known, paint, isWide));
   }
   return exits.ok;
 };

@@ -30,6 +30,9 @@ const ProfileEdit = lazy(() => import('./screens/profile-edit.tsx'));
 const ProfileDiff = lazy(() => import('./screens/profile-diff.tsx'));
 const Registries = lazy(() => import('./screens/registries.tsx'));
 const Macros = lazy(() => import('./screens/macros.tsx'));
+const Sites = lazy(() => import('./screens/sites.tsx'));
+const Site = lazy(() => import('./screens/site.tsx'));
+const Media = lazy(() => import('./screens/media.tsx'));
 const FindByKey = lazy(() => import('./screens/find-by-key.tsx'));
 const ApprovePhone = lazy(() => import('./screens/approve-phone.tsx'));
 
@@ -71,6 +74,11 @@ const Screens = (): ReactElement => {
           <ProfileEdit key={`${name}@${version}`} of={{ name, version }} />
         </Route>
         <Route path="/p/:project/registries" component={Registries} />
+        <Route path="/p/:project/sites" component={Sites} />
+        <Route path="/p/:project/sites/:name">
+          <Site key={name} name={name} />
+        </Route>
+        <Route path="/p/:project/media" component={Media} />
         <Route path="/p/:project/macros" component={Macros} />
         <Route path="/p/:project/events" component={Events} />
         <Route path="/p/:project">

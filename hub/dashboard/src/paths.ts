@@ -1,3 +1,5 @@
+import { rawRoutes } from '@groundplane/protocol/api/routes';
+
 const part = encodeURIComponent;
 
 /** Every address of the page. Names come from elsewhere, so each is encoded; nothing else builds links. */
@@ -11,6 +13,11 @@ export const paths = {
   clusterCreate: (project: string) => `/p/${part(project)}/create/cluster`,
   hosts: (project: string, query = '') => `/p/${part(project)}/hosts${query === '' ? '' : `?q=${part(query)}`}`,
   host: (project: string, name: string) => `/p/${part(project)}/hosts/${part(name)}`,
+  sites: (project: string) => `/p/${part(project)}/sites`,
+  site: (project: string, name: string) => `/p/${part(project)}/sites/${part(name)}`,
+  media: (project: string, cluster?: string) => `/p/${part(project)}/media${cluster === undefined ? '' : `?cluster=${part(cluster)}`}`,
+  /** The archive itself, from the hub. */
+  mediaFile: (project: string, cluster: string) => rawRoutes.mediaExport.replace('{project}', part(project)).replace('{name}', part(cluster)),
   lobby: (project: string) => `/p/${part(project)}/lobby`,
   /** One waiting host, for a phone. */
   approve: (project: string, name: string) => `/p/${part(project)}/approve/${part(name)}`,

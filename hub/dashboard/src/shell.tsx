@@ -21,9 +21,11 @@ const places: readonly { name: string; icon: IconName; path: (project: string) =
   { name: 'Fleet', icon: 'fleet', path: paths.fleet, part: 'fleet' },
   { name: 'Clusters', icon: 'clusters', path: paths.clusters, part: 'clusters' },
   { name: 'Hosts', icon: 'hosts', path: paths.hosts, part: 'hosts' },
+  { name: 'Sites', icon: 'sites', path: paths.sites, part: 'sites' },
   { name: 'Lobby', icon: 'lobby', path: paths.lobby, part: 'lobby' },
   { name: 'Profiles', icon: 'profiles', path: paths.profiles, part: 'profiles' },
   { name: 'Registries', icon: 'registry', path: paths.registries, part: 'registries' },
+  { name: 'Media', icon: 'media', path: (project) => paths.media(project), part: 'media' },
   { name: 'Macros', icon: 'macro', path: paths.macros, part: 'macros' },
   { name: 'Events', icon: 'events', path: paths.events, part: 'events' },
 ];

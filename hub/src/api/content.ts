@@ -15,6 +15,7 @@ import { invalid, notFound } from './errors.ts';
 import type { ApiDeps } from './handler.ts';
 import { isInMedia } from './media.ts';
 import { authenticate, failureResponse } from './router.ts';
+import { mountMediaExport } from './media-export.ts';
 import { mountUploads } from './upload.ts';
 
 /** One range of RFC 9110, section 14; anything else is answered with the whole blob, as the RFC allows. */
@@ -138,5 +139,6 @@ export const mountContent = (app: Hono, deps: ApiDeps, delivery: Delivery): void
   const lists = createChunkLists(deps.content);
   app.get(`${apiBase}/content/:digest/chunks`, (context) => downloadChunks(context, deps, delivery, lists));
   app.get(`${apiBase}/content/:digest`, (context) => download(context, deps, delivery, patcher));
+  mountMediaExport(app, deps);
   mountUploads(app, deps);
 };

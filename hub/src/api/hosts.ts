@@ -70,6 +70,7 @@ const view = async (deps: ApiDeps, row: Row<'host'>, entry: HostEntry, project: 
     ...(row.value.suspected === undefined ? {} : { suspected: row.value.suspected }),
     ...(row.value.info === undefined ? {} : { info: row.value.info }),
     ...(observed === undefined ? {} : { status: observed.value.status, reportedAtMs: observed.value.reportedAtMs }),
+    ...(entry.carried === undefined ? {} : { carried: entry.carried }),
     ...(entry.desired === undefined ? {} : { desired: entry.desired }),
   };
 };

@@ -32,7 +32,15 @@ export const importReceipt: Handler<'importReceipt'> = async ({ principal, proje
     project,
     name: row.name,
     lookup: row.value.key,
-    value: { ...row.value, receipt: receipt.seq },
+    value: {
+      ...row.value,
+      receipt: receipt.seq,
+      carried: {
+        atMs: receipt.atMs,
+        receivedAtMs: deps.clock.wallMs(),
+        ...(receipt.version === undefined ? {} : { generation: receipt.version.generation }),
+      },
+    },
     expect: row.version,
   });
   if (entry?.online !== true)

@@ -112,8 +112,12 @@ const profileItems = async (deps: ApiDeps, tenant: string, project: string, name
 };
 
 /** Everything that a cluster needs, by digest: its profiles as documents, their units, the bundle and its blobs, and the images that it names. */
-export const clusterMedia: Handler<'clusterMedia'> = async ({ principal, params, project }, deps) => {
-  const { tenant } = principal;
+export const clusterDocument = async (
+  deps: ApiDeps,
+  tenant: string,
+  project: string,
+  params: { project: string; name: string },
+): Promise<Result<MediaView>> => {
   const loaded = await load(deps, tenant, project, params.name);
   if (!loaded.ok) return loaded;
   const { row, built } = loaded.value;
@@ -141,6 +145,8 @@ export const clusterMedia: Handler<'clusterMedia'> = async ({ principal, params,
   const images = (await readImages(deps, built)).filter(({ reference }) => !brought.has(reference)).map(({ reference }) => ({ reference }));
   return ok({ schema: 'groundplane.dev/media/1', subject: { project: params.project, cluster: params.name }, bundle: built.digest, items, images });
 };
+
+export const clusterMedia: Handler<'clusterMedia'> = ({ principal, params, project }, deps) => clusterDocument(deps, principal.tenant, project, params);
 
 /** A profile version and what it names. Which images that leads to is known once it is rendered with a cluster's values; Zarf packages bring theirs. */
 export const profileMedia: Handler<'profileMedia'> = async ({ principal, params, project }, deps) => {

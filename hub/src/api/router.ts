@@ -14,6 +14,7 @@ import * as clusters from './clusters.ts';
 import { invalid, notFound, statusOf } from './errors.ts';
 import * as events from './events.ts';
 import type { ApiDeps, Handler } from './handler.ts';
+import { hostJournal, hostVitals } from './host-heard.ts';
 import * as hosts from './hosts.ts';
 import * as macros from './macros.ts';
 import { clusterValues } from './cluster-values.ts';
@@ -26,6 +27,7 @@ import * as profiles from './profiles.ts';
 import * as accounts from './accounts.ts';
 import * as infrastructure from './infrastructure.ts';
 import * as registries from './registries.ts';
+import { getSite, listReceipts, listSites } from './sites.ts';
 import * as tickets from './tickets.ts';
 
 /** Routes that set or clear the cookie are answered here; all others have a handler, and the type asks for each. */
@@ -49,6 +51,11 @@ const handlers: { [N in Exclude<RouteName, Special>]: Handler<N> } = {
   clusterImages,
   clusterMedia,
   importReceipt,
+  hostVitals,
+  hostJournal,
+  listSites,
+  getSite,
+  listReceipts,
   clusterSbom,
   profileMedia,
 };

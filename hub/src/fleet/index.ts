@@ -41,6 +41,8 @@ export interface HostEntry {
   blobs: { addresses: readonly string[]; port: number } | undefined;
   /** Row of the machine that the hub made for it. */
   machine: string | undefined;
+  /** Its last receipt that was carried here. */
+  carried: { seq: number; atMs?: number; receivedAtMs?: number; generation?: number } | undefined;
 }
 
 export interface ClusterEntry {
@@ -50,6 +52,7 @@ export interface ClusterEntry {
   name: string;
   /** What its document says, with the hosts on machines of ours and the address that their environment gave. */
   spec: ClusterSpec;
+  labels: Readonly<Record<string, string>>;
   hosts: readonly string[];
   /** Names of its hosts that are no control planes. */
   workers: ReadonlySet<string>;
@@ -161,6 +164,7 @@ export const createFleet = (store: Store) => {
         row.value.info?.addresses === undefined || row.value.info.blobPort === undefined
           ? undefined
           : { addresses: row.value.info.addresses, port: row.value.info.blobPort },
+      carried: row.value.receipt === undefined ? undefined : { seq: row.value.receipt, ...row.value.carried },
     };
     if (before !== undefined) byName.delete(nameKey(before.tenant, before.project, before.name));
     if (before !== undefined && before.key !== row.value.key && byKey.get(before.key) === before) byKey.delete(before.key);
@@ -216,6 +220,7 @@ export const createFleet = (store: Store) => {
       spec,
       hosts: spec.hosts,
       workers: new Set(spec.hosts.filter((name) => spec.hostSettings?.[name]?.role === 'worker')),
+      labels: row.value.labels,
       profiles: row.value.spec.profiles.map((item) => `${item.name}@${item.version}`),
       deleting: row.value.deleting,
       failure: before?.failure,

@@ -21,6 +21,7 @@ import type { HubKeys } from '../trust/keys.ts';
 import type { Assigner } from '../reconcile/assign.ts';
 import { createDoor, isSigned } from './door.ts';
 import type { Delivery } from './delivery.ts';
+import { createAsker, type AskSession } from './ask.ts';
 import { createAdoption } from './adopt.ts';
 import { createCloneWatch } from './clones.ts';
 import { createEnrolment } from './enrol.ts';
@@ -57,6 +58,7 @@ interface Session {
   canPatch: boolean;
   canAttach: boolean;
   canSite: boolean;
+  asking: AskSession;
   /** The last that it was told of its neighbours. */
   site: string | undefined;
   /** What it was told of its neighbours last; undefined: it does not want to know. */
@@ -84,6 +86,7 @@ export const createGateway = (deps: GatewayDeps) => {
   const clones = createCloneWatch({ store, clock });
   const sites = createSites({ store, fleet, sessionOf: (host) => sessions.get(host) });
   const adopt = createAdoption({ store, fleet, assigner: deps.assigner, clock });
+  const asker = createAsker({ clock, sessionOf: (host) => sessions.get(host)?.asking });
   let closing = false;
 
   const send = (peer: Peer, message: HubMessage): void => peer.send(writeFrame(message));
@@ -150,6 +153,8 @@ export const createGateway = (deps: GatewayDeps) => {
         const other = to === undefined ? undefined : sessions.get(to.id);
         return other === undefined ? undefined : sites.tell(other);
       }
+      case 'answer':
+        return asker.onAnswer(session.host, session.asking, message);
       case 'hello':
         return session.peer.close();
       default:
@@ -180,6 +185,7 @@ export const createGateway = (deps: GatewayDeps) => {
       canPatch: hello.capabilities.includes('bundle-patch'),
       canAttach: hello.capabilities.includes('attach'),
       canSite: hello.capabilities.includes('site'),
+      asking: { canAsk: hello.capabilities.includes('ask'), say: (message) => send(peer, message) },
       site: undefined,
       neighbours: hello.capabilities.includes('neighbours') ? '' : undefined,
       silentAfterMs: clock.monotonicMs() + graceMs(limits.heartbeatMinMs),
@@ -242,15 +248,22 @@ export const createGateway = (deps: GatewayDeps) => {
     return undefined;
   };
 
+  /** Vitals ride along: they are worth no write of their own. */
+  const presence = (session: Session, lastSeenMs: number): Write => {
+    const vitals = asker.lastVitals(session.host);
+    const value = { lastSeenMs, ...(vitals === undefined ? {} : { vitals }) };
+    return { op: 'put', kind: 'presence', tenant: session.tenant, id: session.host, project: '', name: session.host, value };
+  };
+
   const leave = (session: Session | undefined): void => {
     if (session === undefined) return;
     tokens.delete(session.token);
+    asker.onLeave(session.host, session.asking);
     if (sessions.get(session.host) !== session) return;
     sessions.delete(session.host);
     const lastSeenMs = clock.wallMs();
     fleet.setOnline(session.host, false, lastSeenMs);
-    if (!closing)
-      void store.commit([{ op: 'put', kind: 'presence', tenant: session.tenant, id: session.host, project: '', name: session.host, value: { lastSeenMs } }]);
+    if (!closing) void store.commit([presence(session, lastSeenMs)]);
   };
 
   const dismiss = (id: string, reason: string, retryMs: number): void => {
@@ -341,9 +354,16 @@ export const createGateway = (deps: GatewayDeps) => {
       send(session.peer, { t: 'retry', version });
       await deliver(session, true);
     },
-    revoke: (id: string): void => dismiss(id, 'this device was revoked', limits.backoffMaxMs),
+    revoke: (id: string): void => {
+      dismiss(id, 'this device was revoked', limits.backoffMaxMs);
+      asker.forget(id);
+    },
     /** The key of this host changed; whoever still has the old one is nobody any more. */
-    replaced: (id: string): void => dismiss(id, 'another device took the place of this one', limits.backoffMaxMs),
+    replaced: (id: string): void => {
+      dismiss(id, 'another device took the place of this one', limits.backoffMaxMs);
+      asker.forget(id);
+    },
+    asker,
     /** The host behind a content token. */
     hostByToken: (token: string): string | undefined => tokens.get(token)?.host,
     online: (): number => sessions.size,
@@ -351,15 +371,7 @@ export const createGateway = (deps: GatewayDeps) => {
       closing = true;
       cancelSweep();
       const lastSeenMs = clock.wallMs();
-      const last = [...sessions.values()].map((session): Write => ({
-        op: 'put',
-        kind: 'presence',
-        tenant: session.tenant,
-        id: session.host,
-        project: '',
-        name: session.host,
-        value: { lastSeenMs },
-      }));
+      const last = [...sessions.values()].map((session) => presence(session, lastSeenMs));
       for (const session of sessions.values()) {
         send(session.peer, { t: 'goodbye', retryMs: 1_000, reason: 'the hub stops' });
         session.peer.close();

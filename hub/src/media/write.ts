@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Readable } from 'node:stream';
 import { canonicalJson } from '@groundplane/protocol/canonical';
-import type { Digest } from '@groundplane/protocol/digest';
+import { digestBytes, type Digest } from '@groundplane/protocol/digest';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { pack } from 'tar-stream';
 import type { ContentStore } from '../port/content.ts';
@@ -52,16 +52,16 @@ const itemDescriptor = (item: MediaItem): Descriptor => ({
   annotations: { 'org.opencontainers.image.title': item.name, ...(item.version === undefined ? {} : { 'org.opencontainers.image.version': item.version }) },
 });
 
-/** The part of a layout that is not blobs; last, so that a cut run leaves no layout that looks complete. */
-const finishLayout = async (
-  folder: string,
-  store: ContentStore,
-  document: MediaDocument,
-  roots: ReadonlyMap<string, Descriptor>,
-  sign: MediaSources['sign'],
-): Promise<void> => {
+/** What a layout has beside what its document names: the document itself, the manifests that name it all, and the index. */
+export const layoutParts = (document: MediaDocument, roots: ReadonlyMap<string, Descriptor>): { blobs: Map<Digest, Buffer>; index: string } => {
+  const blobs = new Map<Digest, Buffer>();
+  const keep = (bytes: Buffer): Digest => {
+    const digest = digestBytes(bytes);
+    blobs.set(digest, bytes);
+    return digest;
+  };
   const config = Buffer.from(canonicalJson(document));
-  const configDigest = await store.put(config);
+  const configDigest = keep(config);
   const unique = [...new Map(document.items.filter((item) => item.held !== true).map((item) => [item.digest, item])).values()];
   const entries: Descriptor[] = [];
   // A manifest may name so many layers only; large media have several, each with the same config.
@@ -71,12 +71,26 @@ const finishLayout = async (
       config: { mediaType: artifactTypes.media, digest: configDigest, size: config.length },
       layers: unique.slice(at, at + layersPerPart).map(itemDescriptor),
     });
-    entries.push({ mediaType: mediaTypes.manifest, artifactType: artifactTypes.media, digest: await store.put(bytes), size: bytes.length });
+    entries.push({ mediaType: mediaTypes.manifest, artifactType: artifactTypes.media, digest: keep(bytes), size: bytes.length });
   }
   for (const [reference, root] of roots)
     entries.push({ ...root, annotations: { ...root.annotations, 'org.opencontainers.image.ref.name': reference, 'io.containerd.image.name': reference } });
-  await writeFile(join(folder, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
-  const index = JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: entries });
+  return { blobs, index: JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: entries }) };
+};
+
+export const layoutFile = '{"imageLayoutVersion":"1.0.0"}';
+
+/** The part of a layout that is not blobs; last, so that a cut run leaves no layout that looks complete. */
+const finishLayout = async (
+  folder: string,
+  store: ContentStore,
+  document: MediaDocument,
+  roots: ReadonlyMap<string, Descriptor>,
+  sign: MediaSources['sign'],
+): Promise<void> => {
+  const { blobs, index } = layoutParts(document, roots);
+  for (const bytes of blobs.values()) await store.put(bytes);
+  await writeFile(join(folder, 'oci-layout'), layoutFile);
   if (sign !== undefined) await writeFile(join(folder, signatureFile), sign(Buffer.from(index)));
   await writeFile(join(folder, 'index.json.new'), index);
   await rename(join(folder, 'index.json.new'), join(folder, 'index.json'));

@@ -1,4 +1,5 @@
 import type { AccountValue, InfrastructureValue, MachineValue } from '../cloud/state.ts';
+import type { Vitals } from '@groundplane/protocol/ask';
 import type { Desired, Version } from '@groundplane/protocol/bundle';
 import type { Result } from '@groundplane/protocol/failure';
 import type { Labels } from '@groundplane/protocol/ids';
@@ -44,6 +45,8 @@ export interface RowValues {
     info?: HostInfo;
     /** Number of the last receipt that was carried here. */
     receipt?: number;
+    /** What that receipt said of itself, and when it came here. `atMs` is by the clock of the host. */
+    carried?: { atMs: number; receivedAtMs: number; generation?: number };
     /** In the lobby: id of an approved host with the same serial number, whose place it may take. */
     replaces?: string;
     /** In the lobby, put back from approved: why, and what to do. */
@@ -56,7 +59,8 @@ export interface RowValues {
   /** Sealed by a host of its cluster for this host; the hub cannot read it. */
   invitation: { cluster: string; sealed: string };
   observed: { status: HostStatus; reportedAtMs: number };
-  presence: { lastSeenMs: number };
+  /** `vitals`: the last that it told, and when. */
+  presence: { lastSeenMs: number; vitals?: { atMs: number; value: Vitals } };
   director: Signed<DirectorStatement>;
   ticket: {
     keyHash: string;

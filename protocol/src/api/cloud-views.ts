@@ -119,7 +119,7 @@ export const scaleBody = z.strictObject({ count: z.int().min(0).max(1_000) });
 /** A price list: US dollars an hour by environment, region (`*` for any) and size. */
 export const pricesBody = z.strictObject({
   source: z.string().max(256),
-  prices: z.record(z.enum(environmentNames), z.record(z.string().max(64), z.record(z.string().max(128), z.number().min(0).max(100_000)))),
+  prices: z.partialRecord(z.enum(environmentNames), z.record(z.string().max(64), z.record(z.string().max(128), z.number().min(0).max(100_000)))),
 });
 export const pricesView = pricesBody.extend({ isBuiltIn: z.boolean() });
 export const poolName = z.object({ name: nameSchema, pool: nameSchema });

@@ -29,6 +29,16 @@ const operation = (name: string, route: Route): unknown => ({
   },
 });
 
+const mediaExport = {
+  get: {
+    operationId: 'exportMedia',
+    summary: 'Download a medium for a cluster as an archive, without the images that only their registries have',
+    'x-permission': 'content.get',
+    parameters: ['project', 'name'].map((name) => ({ name, in: 'path', required: true, schema: { type: 'string' } })),
+    responses: { 200: { description: 'An OCI image layout', content: { 'application/x-tar': { schema: { type: 'string', format: 'binary' } } } } },
+  },
+};
+
 /** OpenAPI 3.1 of the route table. */
 export const openapi = (version: string): unknown => {
   const paths: Record<string, Record<string, unknown>> = {};
@@ -81,6 +91,7 @@ export const openapi = (version: string): unknown => {
     ),
     delete: upload('dropUpload', 'Give an upload up', {}, { 204: { description: 'Gone' } }),
   };
+  paths[rawRoutes.mediaExport] = mediaExport;
   paths[rawRoutes.stream] = {
     get: {
       operationId: 'stream',

@@ -7,6 +7,7 @@ import { cloudRoutes } from './cloud-routes.ts';
 import { profileRoutes } from './profile-routes.ts';
 import * as profileView from './profile-views.ts';
 import { registryRoutes } from './registry-routes.ts';
+import { siteRoutes } from './site-routes.ts';
 import { can, page, project, route, type Route } from './route.ts';
 import * as view from './views.ts';
 
@@ -184,6 +185,7 @@ export const routes = {
   }),
 
   ...registryRoutes,
+  ...siteRoutes,
 
   listApiKeys: route('GET', '/api-keys', can('access.get', 'tenant'), 'API keys', { query: z.object(page), response: view.pageOf(view.apiKeyView) }),
   createApiKey: route('POST', '/api-keys', can('access.set', 'tenant'), 'Make an API key; it is shown once', {
@@ -205,6 +207,7 @@ export const rawRoutes = {
   content: `${apiBase}/content/{digest}`,
   chunks: `${apiBase}/content/{digest}/chunks`,
   upload: `${apiBase}/content/{digest}/upload`,
+  mediaExport: `${apiBase}/projects/{project}/clusters/{name}/media.tar`,
   stream: `${apiBase}/stream`,
   openapi: `${apiBase}/openapi.json`,
 } as const;

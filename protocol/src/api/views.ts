@@ -125,6 +125,8 @@ export const hostView = hostSummaryView.extend({
   desired: versionSchema.optional(),
   /** When the hub wrote down the last report. */
   reportedAtMs: z.number().optional(),
+  /** Its last receipt that came here on a medium: when that was, and what it spoke of. `atMs` is by the clock of the host. */
+  carried: z.object({ seq: z.int(), atMs: z.number().optional(), receivedAtMs: z.number().optional(), generation: z.int().optional() }).optional(),
 });
 
 export const ticketView = z.object({

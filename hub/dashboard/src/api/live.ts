@@ -2,6 +2,7 @@ import type { QueryClient } from '@tanstack/react-query';
 import type { FleetView, HostView, ClusterView, ClusterSummaryView, HostSummaryView } from '@groundplane/protocol/api/views';
 import { after, nowMs } from '../clock.ts';
 import { ask, type ApiError } from './client.ts';
+import { placeKeys } from './queries-places.ts';
 import { patchListing, type Listing } from './listing.ts';
 import { keys } from './queries.ts';
 
@@ -115,6 +116,11 @@ const namesOf = (changes: readonly Change[], kind: Change['kind']): string[] => 
   ...new Set(changes.filter((change) => change.kind === kind).map((change) => change.name)),
 ];
 
+/** Sites are counted on the hub; the counts of a project are one request, and no more often than a long list. */
+const refreshPlaces = async (client: QueryClient, project: string): Promise<void> => {
+  await Promise.all([placeKeys.sites(project), placeKeys.siteOf(project), placeKeys.receipts(project)].map((key) => readAgain(client, key)));
+};
+
 /** Brings the cache up to what a frame says changed: the single things at once, long lists row by row. */
 export const applyFrame = async (client: QueryClient, project: string, frame: Frame): Promise<void> => {
   if (frame.fleet !== undefined) client.setQueryData(keys.fleet(project), frame.fleet);
@@ -125,6 +131,7 @@ export const applyFrame = async (client: QueryClient, project: string, frame: Fr
   for (const name of hosts) work.push(client.invalidateQueries({ queryKey: keys.host(project, name) }));
   for (const name of clusters) work.push(client.invalidateQueries({ queryKey: keys.cluster(project, name) }));
   const isFull = frame.changes.length >= namesMax;
+  if (hosts.length + clusters.length > 0 || isFull) work.push(refreshPlaces(client, project));
   if (hosts.length > 0 || isFull) work.push(refreshHosts(client, project, hosts, isFull));
   if (clusters.length > 0 || isFull) work.push(refreshClusters(client, project, clusters, isFull));
   for (const name of namesOf(here, 'profile')) work.push(client.invalidateQueries({ queryKey: keys.profileOf(project, name) }));

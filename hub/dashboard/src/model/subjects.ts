@@ -1,4 +1,5 @@
 import type { ClusterSummaryView, EventView, HostSummaryView, ProfileSummaryView } from '@groundplane/protocol/api/views';
+import type { SiteSummaryView } from '@groundplane/protocol/api/site-routes';
 import type { FilterSubject } from './filter.ts';
 
 const flags = (entries: Readonly<Record<string, boolean>>): string[] => Object.entries(entries).flatMap(([name, isSet]) => (isSet ? [name] : []));
@@ -53,5 +54,16 @@ export const eventSubject = (event: EventView): FilterSubject => ({
     host: event.host ?? 'none',
     layer: event.layer ?? 'none',
     actor: event.actor ?? 'none',
+  },
+});
+
+export const siteSubject = (site: SiteSummaryView): FilterSubject => ({
+  texts: [site.name, ...site.clusters.map((cluster) => cluster.name)],
+  labels: {},
+  fields: {
+    name: site.name,
+    cluster: site.clusters.length === 0 ? 'none' : site.clusters.map((cluster) => cluster.name),
+    state: site.clusters.map((cluster) => cluster.state),
+    is: flags({ online: site.hosts > 0 && site.online === site.hosts, offline: site.online < site.hosts, simulated: site.simulated, waiting: site.lobby > 0 }),
   },
 });

@@ -26,6 +26,8 @@ const useTargets = (): Target[] => {
     screen('Fleet', paths.fleet(project)),
     screen('Clusters', paths.clusters(project)),
     screen('Hosts', paths.hosts(project)),
+    screen('Sites', paths.sites(project)),
+    screen('Media', paths.media(project)),
     screen('Lobby', paths.lobby(project)),
     screen('Tickets', paths.tickets(project)),
     screen('Profiles', paths.profiles(project)),

@@ -4,13 +4,14 @@ import { Link } from 'wouter';
 import { hostPhases } from '@groundplane/protocol/observed';
 import type { ClusterLayerView, HostView } from '@groundplane/protocol/api/views';
 import { ask } from '../api/client.ts';
-import { clusterQuery, eventsQuery, hostQuery, keys } from '../api/queries.ts';
+import { clusterQuery, hostQuery, keys } from '../api/queries.ts';
+import { TimelineCard } from '../host/timeline.tsx';
+import { VitalsCard } from '../host/vitals.tsx';
 import { shortDigest } from '../model/names.ts';
 import { onReturn, returnText } from '../model/on-return.ts';
 import { phaseTone } from '../model/tone.ts';
 import { Button } from '../parts/button.tsx';
 import { CopyMenu } from '../parts/copy.tsx';
-import { EventList } from '../parts/event-list.tsx';
 import { LayerStack } from '../parts/layer-stack.tsx';
 import { notify } from '../parts/notice.tsx';
 import { Answer, Card, Page } from '../parts/page.tsx';
@@ -66,6 +67,17 @@ const Generations = ({ host }: { host: HostView }): ReactElement => {
           ),
         ],
         ['Report', <Age key="r" atMs={host.reportedAtMs} />],
+        [
+          'Medium',
+          host.carried === undefined ? (
+            <span className="quiet">no receipt came back</span>
+          ) : (
+            <>
+              receipt {host.carried.seq}, <Age atMs={host.carried.receivedAtMs} />
+              {host.carried.generation !== undefined && `, of generation ${host.carried.generation}`}
+            </>
+          ),
+        ],
         ['Kubernetes', host.status === undefined ? undefined : `${host.status.kubernetes.version ?? ''} ${host.status.kubernetes.state}`],
       ]}
     />
@@ -163,7 +175,8 @@ const Offline = ({ host }: { host: HostView }): ReactElement | null => {
       )}
       {waits && host.cluster !== undefined && (
         <p className="quiet">
-          Without a line it can be brought there by a medium: <code>{`gp media export ${host.cluster} FOLDER --project ${project}`}</code>
+          Without a line it can be brought there by a <Link href={paths.media(project, host.cluster)}>medium</Link>:{' '}
+          <code>{`gp media export ${host.cluster} FOLDER --project ${project}`}</code>
         </p>
       )}
     </Card>
@@ -214,7 +227,6 @@ const Layers = ({ host }: { host: HostView }): ReactElement => <LayerStack layer
 export const Host = ({ name }: { name: string }): ReactElement => {
   const { project } = useScope();
   const host = useQuery(hostQuery(project, name));
-  const events = useQuery(eventsQuery(project, { host: name }, 50));
   const data = host.data;
   const note =
     data &&
@@ -248,13 +260,10 @@ export const Host = ({ name }: { name: string }): ReactElement => {
                 <Card title="Layers">
                   <Layers host={found} />
                 </Card>
-                <Card title="Events">
-                  <Answer of={events} what="events">
-                    {(list) => <EventList events={list} of="host" />}
-                  </Answer>
-                </Card>
+                <TimelineCard host={found} />
               </div>
               <div className="stack">
+                <VitalsCard host={found} />
                 <Card title="Generation">
                   <Generations host={found} />
                 </Card>
