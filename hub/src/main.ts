@@ -22,6 +22,7 @@ import { createThrottle } from './content/throttle.ts';
 import { createCore, type Core } from './core.ts';
 import { mqttCarrier } from './gateway/mqtt.ts';
 import { egressHttp } from './cloud/http.ts';
+import type { CloudOptions } from './cloud/open.ts';
 import type { HubAddresses } from './gateway/ticket-line.ts';
 import { providerTable } from './providers/table.ts';
 import { createEgress } from './registry/egress.ts';
@@ -147,25 +148,36 @@ const webApp = (deps: ApiDeps, core: Core, options: HubOptions): { app: Hono; st
 
 const helmOptions = { workers: 2, timeoutMs: 30_000, idleMs: 60_000, memoryMaxBytes: 512 * 1024 * 1024, clock: systemClock };
 
-/** Starts a hub on one folder. Resolves when it listens and answers. */
-export const startHub = async (options: HubOptions) => {
+/** The way out to environments. Where this hub is reached is known once it listens; nothing is asked for before. */
+const cloudFor = (options: HubOptions) => {
+  const egress = createEgress({ private: options.egressAllow ?? [] });
+  let known: HubAddresses = { links: [], content: '' };
+  const addresses = (): HubAddresses => known;
+  const cloud: CloudOptions = {
+    table: providerTable,
+    httpFor: (tls) => egressHttp(egress, tls),
+    addresses,
+    residents: { data: join(options.data, 'resident'), version: hubVersion },
+  };
+  return { cloud, egress, addresses, setAddresses: (next: HubAddresses): void => void (known = next) };
+};
+
+/** What starts a hub: its database, its blobs, its renderer and its core. */
+const openAll = async (options: HubOptions) => {
   mkdirSync(options.data, { recursive: true, mode: 0o700 });
   const store = openSqliteStore(join(options.data, 'hub.db'), systemClock);
   const tenant = await firstTenant(store);
   const self = await loadSelf(store, tenant, options);
   const content = diskContent(join(options.data, 'content'), systemClock, createBlobCipher(self.keys.sealKey));
   const helm = createHelmPool(helmOptions);
-  const egress = createEgress({ private: options.egressAllow ?? [] });
-  // Known once it listens; nothing is asked for before.
-  const late: { addresses?: HubAddresses } = {};
-  const addresses = (): HubAddresses => late.addresses ?? { links: [], content: '' };
-  const cloud = {
-    table: providerTable,
-    httpFor: (tls: { ca?: string | undefined; insecure?: boolean | undefined }) => egressHttp(egress, tls),
-    addresses,
-    residents: { data: join(options.data, 'resident'), version: hubVersion },
-  };
-  const core = await createCore({ systemTenant: tenant, store, content, helm, ...self, clock: systemClock, random: systemRandom, log: options.log, cloud });
+  const out = cloudFor(options);
+  const deps = { systemTenant: tenant, store, content, helm, ...self, clock: systemClock, random: systemRandom, log: options.log, cloud: out.cloud };
+  return { store, tenant, self, content, helm, ...out, core: await createCore(deps) };
+};
+
+/** Starts a hub on one folder. Resolves when it listens and answers. */
+export const startHub = async (options: HubOptions) => {
+  const { store, tenant, self, content, helm, egress, addresses, setAddresses, core } = await openAll(options);
   const collecting = startCollecting({ store, content, fleet: core.fleet, forget: core.bundler.forget, clock: systemClock, log: options.log });
   const auth = createAuth({ store, clock: systemClock, random: systemRandom });
 
@@ -176,7 +188,7 @@ export const startHub = async (options: HubOptions) => {
   const url = options.publicUrl ?? `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`;
   const mqttUrl = mqtt === undefined ? undefined : (options.publicMqttUrl ?? `mqtt://${options.host}:${mqtt.port}`);
 
-  late.addresses = { links: [`${url.replace(/^http/, 'ws')}${linkPath}`, ...(mqttUrl === undefined ? [] : [mqttUrl])], content: url };
+  setAddresses({ links: [`${url.replace(/^http/, 'ws')}${linkPath}`, ...(mqttUrl === undefined ? [] : [mqttUrl])], content: url });
   const deps: ApiDeps = {
     store,
     content,
@@ -186,8 +198,8 @@ export const startHub = async (options: HubOptions) => {
       ...(options.contentRate === undefined ? {} : { throttle: createThrottle(systemClock, options.contentRate) }),
     },
     sealers: core.sealers,
-    accounts: core.accounts,
-    driver: core.driver,
+    accounts: core.cloud.accounts,
+    driver: core.cloud.driver,
     auth,
     keys: self.keys,
     fleet: core.fleet,
@@ -204,6 +216,7 @@ export const startHub = async (options: HubOptions) => {
   const { app, stream } = webApp(deps, core, options);
   const answer = getRequestListener(app.fetch);
   server.on('request', (request, response) => void answer(request, response));
+  await core.cloud.start();
 
   return {
     url,

@@ -29,7 +29,7 @@ beforeAll(async () => {
 });
 afterAll(async () => hub.close());
 
-const filled: Record<string, string> = { project: 'default', version: '1.0.0', digest: digestBytes('x') };
+const filled: Record<string, string> = { project: 'default', pool: 'workers', version: '1.0.0', digest: digestBytes('x') };
 const names: Partial<Record<RouteName, string>> = {
   getCluster: 'shop',
   applyCluster: 'shop',
@@ -82,9 +82,19 @@ const bodies: Partial<Record<RouteName, unknown>> = {
   setRegistry: { kind: 'oci', url: 'oci://registry.example' },
   setTenantRegistry: { kind: 'oci', url: 'oci://registry.example' },
   importArtifact: { artifact: 'web' },
+  setAccount: { kind: 'maas', settings: { url: 'https://maas.example' }, secret: { type: 'key', key: 'a:b:c' } },
+  setTenantAccount: { kind: 'maas', settings: { url: 'https://maas.example' }, secret: { type: 'key', key: 'a:b:c' } },
+  accountOffers: { environment: 'maas' },
+  accountOrphans: { environment: 'maas' },
+  scalePool: { count: 1 },
+  setPrices: { source: 's', prices: {} },
   createApiKey: { name: 'new', role: 'Viewer' },
 };
-const queries: Partial<Record<RouteName, string>> = { diffProfile: '?from=1.0.0&to=1.0.0' };
+const queries: Partial<Record<RouteName, string>> = {
+  diffProfile: '?from=1.0.0&to=1.0.0',
+  setAccount: '?validate=false',
+  setTenantAccount: '?validate=false',
+};
 
 const send = async (name: RouteName, options: { headers?: Record<string, string>; body?: string; given?: Record<string, string> } = {}): Promise<Response> => {
   const route: Route = routes[name];
@@ -219,7 +229,7 @@ describe('permissions', () => {
     for (const [name, route] of table) {
       if (
         route.method === 'GET' ||
-        ['planCluster', 'compareProfiles', 'validateRegistry', 'validateTenantRegistry'].includes(name) ||
+        ['planCluster', 'compareProfiles', 'validateRegistry', 'validateTenantRegistry', 'accountOffers', 'accountOrphans'].includes(name) ||
         route.auth.access !== 'permission'
       )
         continue;
@@ -279,6 +289,8 @@ describe('tenants', () => {
       'setTenantMacro',
       'setRegistry',
       'setTenantRegistry',
+      'setAccount',
+      'setTenantAccount',
       'applyProfile',
       'applyCluster',
     ];

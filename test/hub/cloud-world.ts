@@ -78,6 +78,7 @@ export const createCloudWorld = async (options: { seed?: number; quota?: number 
         addresses: () => ({ links: ['sim://hub'], content: 'http://hub.test' }),
       },
     });
+    await core.cloud.start();
   };
   const logged: string[] = [];
 

@@ -12,6 +12,9 @@ import { notFound } from './errors.ts';
 import { limitOf, page, pageQuery, stamp, type ApiDeps, type Handler, type Request } from './handler.ts';
 import { isManagedBundle, memberProblem } from '../plan/members.ts';
 import { hostSummary } from './hosts.ts';
+import { accountKindOf } from '@groundplane/protocol/environment/account';
+import { findAccount } from '../cloud/accounts.ts';
+import { infrastructureProblem } from '../plan/infrastructure-change.ts';
 import { hideSensitive, restoreSensitive, sealSensitive } from './sensitive.ts';
 
 export const findCluster = async (
@@ -187,6 +190,8 @@ export const checkSpec = async (
   const built = inputs.ok ? await deps.bundler.make(inputs.value) : inputs;
   if (!built.ok) return built;
   const before = await deps.store.get('cluster', cluster.tenant, cluster.id);
+  const placed = await checkInfrastructure(deps, cluster, spec, before?.value.spec);
+  if (!placed.ok) return placed;
   const problem = memberProblem({
     spec,
     before: before?.value.spec,
@@ -194,6 +199,33 @@ export const checkSpec = async (
     joined: new Set([...deps.fleet.hosts()].filter((host) => host.cluster === cluster.id && host.node === 'joined').map((host) => host.name)),
   });
   return problem === undefined ? built : fail('fatal', 'request-invalid', `cluster ${cluster.name}`, problem);
+};
+
+/** An account that is there and of the right kind; changes that harm nothing. */
+const checkInfrastructure = async (
+  deps: ApiDeps,
+  cluster: Pick<Row<'cluster'>, 'tenant' | 'project' | 'name'>,
+  spec: ClusterSpec,
+  before: ClusterSpec | undefined,
+): Promise<Result<void>> => {
+  const rows = await Promise.all(spec.profiles.map(({ name, version }) => deps.store.byName('profile', cluster.tenant, cluster.project, `${name}@${version}`)));
+  const distribution = rows.flatMap((row) => row?.value.spec.layers ?? []).find((layer) => layer.kubernetes !== undefined)?.kubernetes?.distribution;
+  const problem = infrastructureProblem(spec, before, distribution);
+  if (problem !== undefined) return fail('fatal', 'request-invalid', `cluster ${cluster.name}`, problem);
+  const { infrastructure } = spec;
+  if (infrastructure === undefined) return ok(undefined);
+  const account = await findAccount(deps.store, cluster, infrastructure.account);
+  if (account === undefined)
+    return fail(
+      'blocked',
+      'account-missing',
+      `account ${infrastructure.account}`,
+      'there is none of this name in the project or the tenant. Add it: gp cloud account set',
+    );
+  const kind = accountKindOf(infrastructure.environment);
+  return account.value.kind === kind
+    ? ok(undefined)
+    : fail('blocked', 'account-wrong', `account ${account.name}`, `is for ${account.value.kind}, and ${infrastructure.environment} needs one for ${kind}`);
 };
 
 export const applyCluster: Handler<'applyCluster'> = async (request, deps) => {
@@ -254,6 +286,11 @@ export const deleteCluster: Handler<'deleteCluster'> = async ({ principal, param
   if (!found.ok) return found;
   const { row } = found.value;
   const force = query.force === 'true';
+  const { infrastructure } = row.value.spec;
+  if (infrastructure?.protected === true)
+    return fail('blocked', 'protected', `cluster ${row.name}`, 'is protected. Set spec.infrastructure.protected to false first, and apply');
+  // What stands in a cloud is not forgotten by force: only its hosts are not waited for.
+  const isKept = infrastructure !== undefined;
   const event = {
     op: 'event' as const,
     event: {
@@ -264,11 +301,16 @@ export const deleteCluster: Handler<'deleteCluster'> = async ({ principal, param
       type: 'warning' as const,
       reason: 'ClusterDeletion',
       actor: principal.subject,
-      message: force ? `cluster ${row.name} was forgotten by force; hosts that come back take its layers away` : `cluster ${row.name} is taken off its hosts`,
+      message:
+        force && isKept
+          ? `cluster ${row.name} is deleted without waiting for its hosts`
+          : force
+            ? `cluster ${row.name} was forgotten by force; hosts that come back take its layers away`
+            : `cluster ${row.name} is taken off its hosts`,
     },
   };
   const done = await deps.store.commit(
-    force
+    force && !isKept
       ? [{ op: 'delete', kind: 'cluster', tenant: row.tenant, id: row.id }, event]
       : [
           {
@@ -278,7 +320,7 @@ export const deleteCluster: Handler<'deleteCluster'> = async ({ principal, param
             id: row.id,
             project: row.project,
             name: row.name,
-            value: { ...row.value, deleting: true },
+            value: { ...row.value, deleting: true, ...(force ? { forced: true } : {}) },
             expect: row.version,
           },
           event,

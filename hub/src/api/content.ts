@@ -1,3 +1,4 @@
+import { timingSafeEqual } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { isAllowed } from '@groundplane/protocol/access';
 import { isDigest } from '@groundplane/protocol/digest';
@@ -6,6 +7,7 @@ import { limits } from '@groundplane/protocol/limits';
 import { apiBase } from '@groundplane/protocol/api/routes';
 import type { Context, Hono } from 'hono';
 import { patchType } from '@groundplane/protocol/delta';
+import { bootMac } from '../cloud/machine-rows.ts';
 import { paced } from '../content/throttle.ts';
 import { createPatcher, type Patcher } from '../content/delta.ts';
 import { chunkListType } from '@groundplane/protocol/chunk/list';
@@ -106,6 +108,27 @@ const download = async (context: Context, deps: ApiDeps, delivery: Delivery, pat
   );
 };
 
+/**
+ * A new machine's way to the agent's package, before it has a session: whoever holds the ticket has the code for exactly the digests that its user data names.
+ * What it is told is no secret of anybody; the code keeps strangers from loading the line.
+ */
+const boot = async (context: Context, deps: ApiDeps): Promise<Response> => {
+  const [ticket, digest, mac] = [context.req.param('ticket') ?? '', context.req.param('digest') ?? '', context.req.query('mac') ?? ''];
+  const row = isDigest(digest) ? await deps.store.byLookup('ticket', ticket) : undefined;
+  const expected = row?.value.machine === undefined || row.value.expiresAtMs < deps.clock.wallMs() ? undefined : bootMac(row.value.keyHash, digest);
+  const size = expected !== undefined && isSameText(mac, expected) ? await deps.content.size(digest) : undefined;
+  if (size === undefined) return failureResponse(context, notFound('package', '').failure);
+  const headers = { 'content-type': 'application/octet-stream', 'content-length': String(size), 'cache-control': 'no-store' };
+  if (context.req.method === 'HEAD') return context.body(null, 200, headers);
+  const stream = paced(deps.content.stream(digest, 0, size - 1), deps.transfers.throttle);
+  return context.body(Readable.toWeb(stream) as ReadableStream<Uint8Array<ArrayBuffer>>, 200, headers);
+};
+
+const isSameText = (given: string, expected: string): boolean => {
+  const [a, b] = [Buffer.from(given), Buffer.from(expected)];
+  return a.length === b.length && timingSafeEqual(a, b);
+};
+
 /** A list that takes longer than this to make is asked for again. */
 const chunksWaitMs = 20_000;
 
@@ -140,5 +163,6 @@ export const mountContent = (app: Hono, deps: ApiDeps, delivery: Delivery): void
   app.get(`${apiBase}/content/:digest/chunks`, (context) => downloadChunks(context, deps, delivery, lists));
   app.get(`${apiBase}/content/:digest`, (context) => download(context, deps, delivery, patcher));
   mountMediaExport(app, deps);
+  app.get(`${apiBase}/boot/:ticket/:digest`, (context) => boot(context, deps));
   mountUploads(app, deps);
 };

@@ -7,7 +7,7 @@ import { keyWords } from '@groundplane/protocol/words';
 import type { Fleet, HostEntry } from '../fleet/index.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Random } from '../port/random.ts';
-import type { Row, Store } from '../port/store.ts';
+import type { Row, Store, Write } from '../port/store.ts';
 
 const attemptsMax = 5;
 
@@ -88,6 +88,24 @@ const placeOf = ({ fleet }: EnrolDeps, ticket: Row<'ticket'>, serial: string | u
         (host) => host.serial === serial && host.state === 'approved' && host.tenant === ticket.tenant && host.project === ticket.project,
       );
 
+const arrived = (
+  deps: EnrolDeps,
+  ticket: Row<'ticket'>,
+  hello: Hello,
+  { name, state, replaces }: { name: string; state: 'approved' | 'lobby'; replaces: HostEntry | undefined },
+): Write => ({
+  op: 'event',
+  event: {
+    tenant: ticket.tenant,
+    project: ticket.project,
+    host: name,
+    atMs: deps.clock.wallMs(),
+    type: 'normal',
+    reason: state === 'approved' ? 'HostApproved' : 'HostWaiting',
+    message: `host ${name} (${keyWords(hello.key, deps.hub)}) came with ticket ${ticket.name}${state === 'approved' ? ' and was let in by its rule' : ` and waits for approval${replaces === undefined ? '' : `; it has the serial number of ${replaces.name}, whose place it can take`}`}`,
+  },
+});
+
 const enrol = async (deps: EnrolDeps, hello: Hello, challenge: { hub: string; nonce: string }): Promise<Result<Row<'host'>>> => {
   const { store, clock, random } = deps;
   if (hello.ticket === undefined) return refused('this key is unknown and brings no ticket');
@@ -101,10 +119,10 @@ const enrol = async (deps: EnrolDeps, hello: Hello, challenge: { hub: string; no
     const id = makeId('host', (length) => random.bytes(length));
     const name = await freeName(store, ticket, hello, id.slice(-6));
     // A machine of ours is nobody's replacement: who made it also lets the old one go.
-    const replaces = ticket.value.machine === undefined ? placeOf(deps, ticket, hello.serial) : undefined;
+    const { machine } = ticket.value;
+    const replaces = machine === undefined ? placeOf(deps, ticket, hello.serial) : undefined;
     // A device that says it is one that we know already waits for a person, whatever the ticket says.
     const state = ticket.value.autoApprove && replaces === undefined ? 'approved' : 'lobby';
-    const words = keyWords(hello.key, deps.hub);
     const done = await store.commit([
       {
         op: 'put',
@@ -133,21 +151,10 @@ const enrol = async (deps: EnrolDeps, hello: Hello, challenge: { hub: string; no
           bootId: hello.bootId,
           ...(hello.serial === undefined ? {} : { serial: hello.serial }),
           ...(replaces === undefined ? {} : { replaces: replaces.id }),
-          ...(ticket.value.machine === undefined ? {} : { machine: ticket.value.machine.id }),
+          ...(machine === undefined ? {} : { machine: machine.id }),
         },
       },
-      {
-        op: 'event',
-        event: {
-          tenant: ticket.tenant,
-          project: ticket.project,
-          host: name,
-          atMs: clock.wallMs(),
-          type: 'normal',
-          reason: state === 'approved' ? 'HostApproved' : 'HostWaiting',
-          message: `host ${name} (${words}) came with ticket ${ticket.name}${state === 'approved' ? ' and was let in by its rule' : ` and waits for approval${replaces === undefined ? '' : `; it has the serial number of ${replaces.name}, whose place it can take`}`}`,
-        },
-      },
+      arrived(deps, ticket, hello, { name, state, replaces }),
     ]);
     if (done.ok) {
       const row = await store.get('host', ticket.tenant, id);

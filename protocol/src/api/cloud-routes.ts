@@ -35,9 +35,8 @@ export const cloudRoutes = {
   deleteTenantAccount: route('DELETE', '/accounts/{name}', can('account.set', 'tenant'), 'Forget a cloud account of the tenant', {
     params: z.object({ name: nameSchema }),
   }),
-  checkAccount: route('POST', '/projects/{project}/accounts/{name}/check', can('account.get'), 'Whether an account works, and which permissions it lacks', {
+  checkAccount: route('POST', '/projects/{project}/accounts/{name}/check', can('account.set'), 'Whether an account works, and which permissions it lacks', {
     params: named,
-    body: cloud.placementBody.partial().optional(),
     response: cloud.accountView,
   }),
   accountOffers: route(
