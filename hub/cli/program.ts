@@ -5,6 +5,7 @@ import type { Outcome } from './trouble.ts';
 import { registerContent } from './program-content.ts';
 import { registerProfile } from './program-profile.ts';
 import { registerRender } from './program-render.ts';
+import { clouds } from './program-cloud.ts';
 import { registries } from './program-registries.ts';
 import { version } from './version.ts';
 
@@ -384,7 +385,8 @@ export const createProgram = (io: Io): Program => {
   const act = async (run: Act): Promise<void> => {
     outcome = await run({ io, globals: globalsOf(program.opts<GlobalOptions>()) });
   };
-  for (const register of [documents, registerRender, registerProfile, reading, acting, making, packs, registerContent, registries, own]) register(program, act);
+  for (const register of [documents, registerRender, registerProfile, reading, acting, making, packs, registerContent, registries, clouds, own])
+    register(program, act);
   settle(program, io, text);
   return { command: program, text, outcome: () => outcome };
 };

@@ -41,7 +41,7 @@ export const createAccounts = (deps: AccountsDeps) => {
         'fatal',
         'account-invalid',
         `account of kind ${kind}`,
-        `${(read.error ?? given.error)?.issues[0]?.message ?? ''}. Give it again: gp account set`,
+        `${(read.error ?? given.error)?.issues[0]?.message ?? ''}. Give it again: gp cloud account set`,
       );
     const budget = budgets.get(id) ?? createBudget(clock, budgetOptions);
     budgets.set(id, budget);
@@ -80,7 +80,7 @@ export const createAccounts = (deps: AccountsDeps) => {
 
   const forCluster = async (at: { tenant: string; project: string }, environment: Environment, name: string): Promise<Result<unknown>> => {
     const row = await findAccount(store, at, name);
-    if (row === undefined) return fail('blocked', 'account-missing', `account ${name}`, 'there is no such account. Make it: gp account set');
+    if (row === undefined) return fail('blocked', 'account-missing', `account ${name}`, 'there is no such account. Make it: gp cloud account set');
     if (row.value.kind !== accountKindOf(environment))
       return fail('blocked', 'account-wrong', `account ${name}`, `is for ${row.value.kind}, and ${environment} needs one for ${accountKindOf(environment)}`);
     return provider(row, environment);

@@ -11,7 +11,7 @@ import { givenConnection } from './access.ts';
 /** The way into a cluster that somebody gave a kubeconfig for. */
 export const importedAccess = (accounts: Pick<Accounts, 'secretOf'>, account: Row<'account'> | undefined, name: string): Result<Connection> => {
   if (account === undefined)
-    return fail('blocked', 'account-missing', `account ${name}`, 'there is no such account. Make it: gp account set NAME --kind kubeconfig');
+    return fail('blocked', 'account-missing', `account ${name}`, 'there is no such account. Make it: gp cloud account set NAME --kind kubeconfig');
   if (account.value.kind !== 'kubeconfig')
     return fail('blocked', 'account-wrong', `account ${name}`, `is for ${account.value.kind}, and an existing cluster needs one of kind kubeconfig`);
   const secret = accounts.secretOf(account);

@@ -1,0 +1,89 @@
+import { InvalidArgumentError, type Command } from 'commander';
+import type { Context } from './io.ts';
+import type { Outcome } from './trouble.ts';
+
+type Act = (run: (context: Context) => Promise<Outcome>) => Promise<void>;
+
+const many = (text: string, before: string[]): string[] => [...before, text];
+const machines = (text: string): number => {
+  if (!/^\d{1,4}$/.test(text)) throw new InvalidArgumentError('Write a number of machines.');
+  return Number(text);
+};
+
+const accounts = (cloud: Command, act: Act): void => {
+  const account = cloud.command('account').description('accounts in clouds and data centres');
+  const commands = () => import('./commands/cloud/accounts.ts');
+  account
+    .command('set')
+    .description('add or change an account; it is looked at before it is kept')
+    .argument('<name>')
+    .requiredOption('-f, --file <file>', 'YAML or JSON with kind, settings and secret; - for standard input')
+    .option('--tenant', 'for every project of the tenant')
+    .option('--no-validate', 'keep it without looking whether it works')
+    .action((name: string, options: { file: string; tenant?: boolean; validate: boolean }) =>
+      act(async (context) => (await commands()).setAccount(context, name, options)),
+    );
+  account
+    .command('list')
+    .description('accounts that this project may use')
+    .option('--tenant', 'those of the tenant only')
+    .action((options: { tenant?: boolean }) => act(async (context) => (await commands()).listAccounts(context, options)));
+  account
+    .command('check')
+    .description('whether an account works, and which permissions it lacks')
+    .argument('<name>')
+    .action((name: string) => act(async (context) => (await commands()).checkAccount(context, name)));
+  account
+    .command('delete')
+    .description('forget an account that no cluster uses')
+    .argument('<name>')
+    .option('--tenant', 'of the tenant')
+    .action((name: string, options: { tenant?: boolean }) => act(async (context) => (await commands()).deleteAccount(context, name, options)));
+};
+
+interface Where {
+  environment: string;
+  set: string[];
+}
+
+/** `gp cloud` and `gp pool`. */
+export const clouds = (program: Command, act: Act): void => {
+  const commands = () => import('./commands/cloud/clusters.ts');
+  const cloud = program.command('cloud').description('cloud accounts, and what clusters are made of');
+  accounts(cloud, act);
+  cloud
+    .command('show')
+    .description('what a cluster is made of: progress, pools, machines, cost')
+    .argument('<cluster>')
+    .action((name: string) => act(async (context) => (await commands()).showInfrastructure(context, name)));
+  const where = (command: Command): Command =>
+    command
+      .argument('<account>')
+      .requiredOption('--environment <name>', 'aws, eks, azure, aks, google, gke, vsphere, nutanix, openstack, maas')
+      .option('--set <key=value>', 'part of a placement, such as region=eu-central-1; may be repeated', many, []);
+  where(cloud.command('offers').description('what can be chosen: regions, sizes, images, networks, versions')).action((name: string, options: Where) =>
+    act(async (context) => (await commands()).showOffers(context, name, options)),
+  );
+  where(cloud.command('orphans').description('things with our tag whose cluster this hub does not know')).action((name: string, options: Where) =>
+    act(async (context) => (await commands()).showOrphans(context, name, options)),
+  );
+  cloud
+    .command('prices')
+    .description('the price list that costs are estimated with; with a file: replace it')
+    .argument('[file]', 'YAML or JSON: source, and prices by environment, region and size')
+    .action((file: string | undefined) => act(async (context) => (await commands()).prices(context, file)));
+  const pool = program.command('pool').description('machine pools of a cluster');
+  pool
+    .command('scale')
+    .description('set the size of a pool within its bounds')
+    .argument('<cluster>')
+    .argument('<pool>')
+    .argument('<count>', 'number of machines', machines)
+    .action((name: string, poolName: string, count: number) => act(async (context) => (await commands()).scalePool(context, name, poolName, count)));
+  pool
+    .command('repave')
+    .description('approve that machines of an older generation are replaced')
+    .argument('<cluster>')
+    .argument('<pool>')
+    .action((name: string, poolName: string) => act(async (context) => (await commands()).repavePool(context, name, poolName)));
+};
