@@ -13,6 +13,7 @@ const scripts = {
   lab: ['test/lab/real.ts'],
   break: ['test/lab/break.ts'],
   sim: ['test/sim/main.ts'],
+  conformance: ['test/conformance/main.ts'],
   bench: ['test/fleet/main.ts'],
   e2e: ['test/e2e/main.ts'],
   build: ['installer/src/main.ts'],

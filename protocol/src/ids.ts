@@ -18,6 +18,8 @@ export const idPrefix = {
   binding: 'bnd',
   macro: 'mac',
   registry: 'reg',
+  account: 'acc',
+  machine: 'mch',
 } as const;
 export type IdKind = keyof typeof idPrefix;
 

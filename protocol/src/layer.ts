@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { digestSchema } from './digest.ts';
-import { managedDistributions, managedKubernetesSchema } from './distribution/spec.ts';
+import { managedDistributions, managedKubernetesSchema, type ManagedKubernetes } from './distribution/spec.ts';
+import { managedEnvironments } from './environment/environments.ts';
 import { limits } from './limits.ts';
 import { nameSchema } from './ids.ts';
 import { absolutePath, osSpecSchema, textContent } from './os-spec.ts';
@@ -17,10 +18,24 @@ const existingKubernetesSchema = z.strictObject({
   kubeconfigPath: absolutePath.optional(),
 });
 
-/** Kubernetes layer: one that the agent brings up, or `existing`. */
-export const kubernetesSpecSchema = z.discriminatedUnion('distribution', [existingKubernetesSchema, managedKubernetesSchema], {
-  error: (issue) => (issue.code === 'invalid_union' ? `the distribution is one of existing, ${managedDistributions.join(', ')}` : undefined),
+/** A cluster of a cloud's own service. Its control plane is brought to this version, then its pools. */
+const cloudKubernetesSchema = z.strictObject({
+  distribution: z.enum(managedEnvironments),
+  version: z
+    .string()
+    .max(64)
+    .regex(/^v?1\.\d{1,3}(\.\d{1,3}([-+][a-z0-9.]+)?)?$/, 'must be a version like 1.34, or as exact as the cloud knows it, like 1.34.1-gke.1'),
 });
+
+/** Kubernetes layer: one that the agent brings up, one of a cloud, or `existing`. */
+export const kubernetesSpecSchema = z.discriminatedUnion('distribution', [existingKubernetesSchema, cloudKubernetesSchema, managedKubernetesSchema], {
+  error: (issue) =>
+    issue.code === 'invalid_union' ? `the distribution is one of existing, ${[...managedDistributions, ...managedEnvironments].join(', ')}` : undefined,
+});
+
+/** The specification of a Kubernetes that agents bring up; undefined for one that is there, or comes from a cloud. */
+export const managedPart = (spec: z.infer<typeof kubernetesSpecSchema> | undefined): ManagedKubernetes | undefined =>
+  spec !== undefined && 'cni' in spec ? spec : undefined;
 
 export const helmSpecSchema = z.strictObject({
   chart: z.strictObject({

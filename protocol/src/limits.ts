@@ -20,6 +20,9 @@ export const limits = {
   /** Text of a list of serial numbers, before it is read. */
   serialListBytes: 4 * 1024 * 1024,
   hostsPerCluster: 1_000,
+  poolsPerCluster: 20,
+  /** Azure's node pools have no longer names than this. */
+  poolNameChars: 12,
   /** What one host needs to join a cluster, sealed and as text. */
   invitationChars: 4_096,
   profilesPerCluster: 20,

@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { infrastructureSchema } from './environment/infrastructure.ts';
 import { labelsSchema, nameSchema, semverSchema } from './ids.ts';
 import { layerSchema, type LayerKind } from './layer.ts';
 import { limits } from './limits.ts';
+import { taintSchema } from './taint.ts';
 import { transferSchema } from './transfer.ts';
 
 export const profileTypes = ['infrastructure', 'addon', 'full'] as const;
@@ -80,15 +82,6 @@ const endpointHost = z
   .string()
   .max(253)
   .regex(/^([a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?)*|[0-9a-fA-F:]+)$/, 'must be a host name or an IP address');
-const taintSchema = z.strictObject({
-  key: z.string().regex(/^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/, 'not the key of a taint'),
-  value: z
-    .string()
-    .regex(/^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/, 'not the value of a taint')
-    .optional(),
-  effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']),
-});
-
 export const clusterSpecSchema = z.strictObject({
   /** One infrastructure or full profile, then any number of add-on profiles. */
   profiles: z
@@ -114,6 +107,8 @@ export const clusterSpecSchema = z.strictObject({
     .optional(),
   /** Where the API server is reached. Without it, each host finds one by a name that the agents resolve. */
   endpoint: z.strictObject({ kind: z.enum(['vip', 'external']), host: endpointHost, port: z.int().min(1).max(65_535).default(6443) }).optional(),
+  /** Machines or a managed cluster that the hub makes, and an account for it. */
+  infrastructure: infrastructureSchema.optional(),
   /** When and how fast large content may come to its hosts. */
   transfer: transferSchema.optional(),
 });

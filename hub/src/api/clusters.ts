@@ -29,7 +29,7 @@ export const membersOf = (deps: ApiDeps, cluster: Pick<Row<'cluster'>, 'tenant' 
   spec.hosts.map((name) => deps.fleet.hostByName(cluster.tenant, cluster.project, name)).filter((host) => host !== undefined);
 
 const summary = (deps: ApiDeps, row: Row<'cluster'>, entry: ClusterEntry, project: string): ClusterSummaryView => {
-  const hosts = membersOf(deps, row, row.value.spec);
+  const hosts = membersOf(deps, row, deps.fleet.specOf(row));
   const first = hosts[0];
   return {
     ...stamp(row),
@@ -119,7 +119,7 @@ const conditions = (entry: ClusterEntry, hosts: readonly HostEntry[], layers: re
 };
 
 const view = async (deps: ApiDeps, row: Row<'cluster'>, entry: ClusterEntry, project: string): Promise<ClusterView> => {
-  const hosts = membersOf(deps, row, row.value.spec);
+  const hosts = membersOf(deps, row, deps.fleet.specOf(row));
   const approved = hosts.filter((host) => host.state === 'approved');
   const applier = approved.find((host) => host.isKeeper) ?? approved[0];
   const observed = applier === undefined ? undefined : await deps.store.get('observed', row.tenant, applier.id);
@@ -290,7 +290,7 @@ export const deleteCluster: Handler<'deleteCluster'> = async ({ principal, param
 export const retryCluster: Handler<'retryCluster'> = async ({ principal, params, project }, deps) => {
   const found = await findCluster(deps, principal.tenant, project, params.name);
   if (!found.ok) return found;
-  const failed = membersOf(deps, found.value.row, found.value.row.value.spec).filter((host) => host.phase === 'rolled-back' || host.phase === 'failed');
+  const failed = membersOf(deps, found.value.row, deps.fleet.specOf(found.value.row)).filter((host) => host.phase === 'rolled-back' || host.phase === 'failed');
   if (failed.length === 0)
     return fail('blocked', 'nothing-failed', `cluster ${params.name}`, 'none of its hosts gave up on the desired version; there is nothing to retry');
   const offline = failed.filter((host) => !host.online);

@@ -21,7 +21,7 @@ const releasesOf = async (deps: ApiDeps, row: Row<'cluster'>, built: BuiltBundle
 export const siteDesired = async (deps: ApiDeps, row: Row<'cluster'>, built: BuiltBundle): Promise<Digest | undefined> => {
   const releases = await releasesOf(deps, row, built);
   const hosts: MediaDesired['hosts'] = [];
-  for (const name of row.value.spec.hosts) {
+  for (const name of deps.fleet.specOf(row).hosts) {
     const host = deps.fleet.hostByName(row.tenant, row.project, name);
     const told = host === undefined || host.state !== 'approved' ? undefined : await deps.store.get('desired', row.tenant, host.id);
     if (told === undefined || told.value.desired.bundle !== built.digest) continue;

@@ -2,6 +2,7 @@ import { isAllowed } from '@groundplane/protocol/access';
 import type { ProfileSummaryView, ProfileView } from '@groundplane/protocol/api/views';
 import { digestOf, type Digest } from '@groundplane/protocol/digest';
 import { parseKubernetesContent } from '@groundplane/protocol/distribution/content';
+import { managedPart } from '@groundplane/protocol/layer';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { makeId } from '@groundplane/protocol/ids';
 import { compareLayers } from '@groundplane/protocol/layer';
@@ -48,9 +49,7 @@ export const profileView = (deps: ApiDeps, row: Row<'profile'>, project: string)
 });
 
 const kubernetesContent = ({ kubernetes }: ProfileSpec['layers'][number]): Digest[] =>
-  kubernetes === undefined || kubernetes.distribution === 'existing'
-    ? []
-    : Object.values(kubernetes.content ?? {}).flatMap((digest) => (digest === undefined ? [] : [digest]));
+  Object.values(managedPart(kubernetes)?.content ?? {}).flatMap((digest) => (digest === undefined ? [] : [digest]));
 
 /** What a list of Kubernetes content names has to be this tenant's too: hosts are given whatever their bundle names. */
 const missingOfKubernetes = async (deps: ApiDeps, tenant: string, layer: ProfileSpec['layers'][number]): Promise<Result<void>> => {

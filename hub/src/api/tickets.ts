@@ -1,6 +1,7 @@
 import { ok } from '@groundplane/protocol/failure';
 import { makeId } from '@groundplane/protocol/ids';
 import type { Row } from '../port/store.ts';
+import { ticketLine } from '../gateway/ticket-line.ts';
 import { secretHash } from './auth.ts';
 import { notFound } from './errors.ts';
 import { limitOf, page, pageQuery, stamp, type Handler } from './handler.ts';
@@ -56,9 +57,7 @@ export const createTicket: Handler<'createTicket'> = async ({ principal, params,
   if (!done.ok) return done;
   const row = await deps.store.get('ticket', principal.tenant, id);
   if (row === undefined) return notFound(`ticket ${body.name}`, '');
-  const { links, content } = deps.addresses();
-  const text = JSON.stringify({ hubs: links, content, hub: deps.keys.hub, root: deps.keys.rootDigest, id, secret });
-  return ok({ ...view(row, params.project), ticket: `gpt1.${Buffer.from(text).toString('base64url')}` });
+  return ok({ ...view(row, params.project), ticket: ticketLine(deps.addresses(), deps.keys, { id, secret }) });
 };
 
 export const listTickets: Handler<'listTickets'> = async ({ principal, params, query, project }, deps) => {

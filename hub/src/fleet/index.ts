@@ -2,7 +2,10 @@ import type { Version } from '@groundplane/protocol/bundle';
 import { clusterState, type ClusterState } from '@groundplane/protocol/cluster-state';
 import type { FleetView } from '@groundplane/protocol/api/views';
 import type { HostStatus } from '@groundplane/protocol/observed';
+import type { ClusterSpec } from '@groundplane/protocol/profile';
+import type { Endpoint } from '../port/provider.ts';
 import type { AnyRow, Change, Row, Store } from '../port/store.ts';
+import { withMachines, type MachineMember } from '../plan/machine-members.ts';
 
 /** What is worth holding in memory of each host: a few hundred bytes. The whole report is in the store. */
 export interface HostEntry {
@@ -36,6 +39,8 @@ export interface HostEntry {
   sealKey: string | undefined;
   /** Where its neighbours get large content from it. */
   blobs: { addresses: readonly string[]; port: number } | undefined;
+  /** Row of the machine that the hub made for it. */
+  machine: string | undefined;
 }
 
 export interface ClusterEntry {
@@ -43,6 +48,8 @@ export interface ClusterEntry {
   tenant: string;
   project: string;
   name: string;
+  /** What its document says, with the hosts on machines of ours and the address that their environment gave. */
+  spec: ClusterSpec;
   hosts: readonly string[];
   /** Names of its hosts that are no control planes. */
   workers: ReadonlySet<string>;
@@ -85,6 +92,12 @@ export const createFleet = (store: Store) => {
   const clusterOfHost = new Map<string, string>();
   /** Row id of each profile version, with its tenant and project. */
   const profiles = new Map<string, { tenant: string; project: string }>();
+  /** Clusters as written, machines that are part of one, and the addresses that environments gave. */
+  const written = new Map<string, Row<'cluster'>>();
+  const machines = new Map<string, Map<string, { pool: string; isMember: boolean }>>();
+  const clusterOfMachine = new Map<string, string>();
+  const byMachine = new Map<string, HostEntry>();
+  const endpoints = new Map<string, Endpoint>();
 
   const nameKey = (tenant: string, project: string, name: string): string => `${tenant} ${project} ${name}`;
 
@@ -143,6 +156,7 @@ export const createFleet = (store: Store) => {
       labels: row.value.labels,
       address: row.value.info?.address,
       sealKey: row.value.info?.sealKey,
+      machine: row.value.machine,
       blobs:
         row.value.info?.addresses === undefined || row.value.info.blobPort === undefined
           ? undefined
@@ -153,7 +167,30 @@ export const createFleet = (store: Store) => {
     hosts.set(row.id, entry);
     byKey.set(entry.key, entry);
     byName.set(nameKey(entry.tenant, entry.project, entry.name), entry);
+    if (entry.machine !== undefined) {
+      byMachine.set(entry.machine, entry);
+      refresh(clusterOfMachine.get(entry.machine));
+    }
     judgeHost(entry);
+  };
+
+  const membersOf = (cluster: string): MachineMember[] =>
+    [...(machines.get(cluster) ?? [])].flatMap(([id, machine]) => {
+      const host = machine.isMember ? byMachine.get(id) : undefined;
+      return host === undefined || host.state !== 'approved' ? [] : [{ host: host.name, pool: machine.pool }];
+    });
+
+  const refresh = (cluster: string | undefined): void => {
+    const row = cluster === undefined ? undefined : written.get(cluster);
+    if (row !== undefined) putCluster(row);
+  };
+
+  const putMachine = (row: Row<'machine'>): void => {
+    const { cluster, pool, phase } = row.value;
+    const ofCluster = machines.get(cluster) ?? new Map<string, { pool: string; isMember: boolean }>();
+    machines.set(cluster, ofCluster.set(row.id, { pool, isMember: phase === 'made' }));
+    clusterOfMachine.set(row.id, cluster);
+    refresh(row.value.cluster);
   };
 
   const update = (id: string, fields: Partial<HostEntry>): void => {
@@ -165,6 +202,8 @@ export const createFleet = (store: Store) => {
 
   const putCluster = (row: Row<'cluster'>): void => {
     const before = clusters.get(row.id);
+    written.set(row.id, row);
+    const spec = row.value.spec.infrastructure === undefined ? row.value.spec : withMachines(row.value.spec, membersOf(row.id), endpoints.get(row.id));
     for (const name of before?.hosts ?? []) {
       const host = byName.get(nameKey(row.tenant, row.project, name));
       if (host !== undefined && clusterOfHost.get(host.id) === row.id) clusterOfHost.delete(host.id);
@@ -174,8 +213,9 @@ export const createFleet = (store: Store) => {
       tenant: row.tenant,
       project: row.project,
       name: row.name,
-      hosts: row.value.spec.hosts,
-      workers: new Set(row.value.spec.hosts.filter((name) => row.value.spec.hostSettings?.[name]?.role === 'worker')),
+      spec,
+      hosts: spec.hosts,
+      workers: new Set(spec.hosts.filter((name) => spec.hostSettings?.[name]?.role === 'worker')),
       profiles: row.value.spec.profiles.map((item) => `${item.name}@${item.version}`),
       deleting: row.value.deleting,
       failure: before?.failure,
@@ -200,6 +240,14 @@ export const createFleet = (store: Store) => {
     else if (item.kind === 'observed') update(item.id, summary(item.value.status));
     else if (item.kind === 'presence') update(item.id, { lastSeenMs: item.value.lastSeenMs });
     else if (item.kind === 'profile') profiles.set(item.id, { tenant: item.tenant, project: item.project });
+    else if (item.kind === 'machine') putMachine(item);
+    else if (item.kind === 'infrastructure') {
+      const { endpoint } = item.value;
+      if (JSON.stringify(endpoint) === JSON.stringify(endpoints.get(item.id))) return;
+      if (endpoint === undefined) endpoints.delete(item.id);
+      else endpoints.set(item.id, endpoint);
+      refresh(item.id);
+    }
   };
 
   const onDelete = (row: Change & { op: 'delete' }): void => {
@@ -211,11 +259,22 @@ export const createFleet = (store: Store) => {
       byName.delete(nameKey(item.tenant, item.project, item.name));
       if (entry !== undefined) judgeHost(entry);
       clusterOfHost.delete(item.id);
+      if (item.value.machine !== undefined) {
+        byMachine.delete(item.value.machine);
+        refresh(clusterOfMachine.get(item.value.machine));
+      }
     } else if (item.kind === 'cluster') {
       clusters.delete(item.id);
+      written.delete(item.id);
       for (const [host, cluster] of clusterOfHost) if (cluster === item.id) clusterOfHost.delete(host);
     } else if (item.kind === 'desired') update(item.id, { desired: undefined, bundle: undefined, cluster: undefined });
     else if (item.kind === 'profile') profiles.delete(item.id);
+    else if (item.kind === 'infrastructure') endpoints.delete(item.id);
+    else if (item.kind === 'machine') {
+      machines.get(item.value.cluster)?.delete(item.id);
+      clusterOfMachine.delete(item.id);
+      refresh(item.value.cluster);
+    }
   };
 
   store.onChange((changes) => {
@@ -226,7 +285,7 @@ export const createFleet = (store: Store) => {
   });
 
   const load = async (): Promise<void> => {
-    for (const kind of ['host', 'desired', 'observed', 'presence', 'cluster', 'profile'] as const)
+    for (const kind of ['host', 'desired', 'observed', 'presence', 'infrastructure', 'machine', 'cluster', 'profile'] as const)
       for await (const row of store.scan(kind)) onPut({ op: 'put', row: row as AnyRow });
   };
 
@@ -258,6 +317,9 @@ export const createFleet = (store: Store) => {
     hostByName: (tenant: string, project: string, name: string): HostEntry | undefined => byName.get(nameKey(tenant, project, name)),
     hosts: (): IterableIterator<HostEntry> => hosts.values(),
     cluster: (id: string): ClusterEntry | undefined => clusters.get(id),
+    /** With the hosts on machines of ours. */
+    specOf: (row: Row<'cluster'>): ClusterSpec => clusters.get(row.id)?.spec ?? row.value.spec,
+    hostOfMachine: (machine: string): HostEntry | undefined => byMachine.get(machine),
     clusters: (): IterableIterator<ClusterEntry> => clusters.values(),
     clusterOf: (host: string): ClusterEntry | undefined => clusters.get(clusterOfHost.get(host) ?? ''),
     noteHeld: (id: string, held: Version): void => update(id, { held }),

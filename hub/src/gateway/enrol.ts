@@ -23,6 +23,7 @@ const checkMac = (row: Row<'ticket'>, hello: Hello, challenge: { hub: string; no
 
 /** The list's name for this device, else its own wish; a taken one gets an ending. */
 const freeName = async (store: Store, ticket: Row<'ticket'>, hello: Hello, salt: string): Promise<string> => {
+  if (ticket.value.machine !== undefined) return ticket.value.machine.name;
   const listed = hello.serial === undefined ? undefined : ticket.value.serials?.[hello.serial];
   const wished = nameSchema.safeParse(listed === undefined || listed === '' ? hello.name : listed);
   const base = wished.success ? wished.data.slice(0, 56) : 'host';
@@ -99,7 +100,8 @@ const enrol = async (deps: EnrolDeps, hello: Hello, challenge: { hub: string; no
     if (!admitted.ok) return admitted;
     const id = makeId('host', (length) => random.bytes(length));
     const name = await freeName(store, ticket, hello, id.slice(-6));
-    const replaces = placeOf(deps, ticket, hello.serial);
+    // A machine of ours is nobody's replacement: who made it also lets the old one go.
+    const replaces = ticket.value.machine === undefined ? placeOf(deps, ticket, hello.serial) : undefined;
     // A device that says it is one that we know already waits for a person, whatever the ticket says.
     const state = ticket.value.autoApprove && replaces === undefined ? 'approved' : 'lobby';
     const words = keyWords(hello.key, deps.hub);
@@ -131,6 +133,7 @@ const enrol = async (deps: EnrolDeps, hello: Hello, challenge: { hub: string; no
           bootId: hello.bootId,
           ...(hello.serial === undefined ? {} : { serial: hello.serial }),
           ...(replaces === undefined ? {} : { replaces: replaces.id }),
+          ...(ticket.value.machine === undefined ? {} : { machine: ticket.value.machine.id }),
         },
       },
       {

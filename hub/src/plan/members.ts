@@ -1,5 +1,6 @@
 import type { Bundle, Desired } from '@groundplane/protocol/bundle';
 import type { ClusterSpec } from '@groundplane/protocol/profile';
+import { isSameVersion } from '@groundplane/protocol/version';
 import type { HostEntry } from '../fleet/index.ts';
 
 interface ClusterPart {
@@ -58,6 +59,10 @@ export const planMembers = (
     };
   });
 };
+
+/** It was told to hold nothing, and says that it holds nothing. */
+export const isClear = (host: Pick<HostEntry, 'cluster' | 'desired' | 'reported' | 'phase'>): boolean =>
+  host.cluster === undefined && (host.desired === undefined || (isSameVersion(host.reported, host.desired) && host.phase === 'converged'));
 
 interface MemberChange {
   spec: ClusterSpec;

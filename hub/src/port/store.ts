@@ -1,3 +1,4 @@
+import type { AccountValue, InfrastructureValue, MachineValue } from '../cloud/state.ts';
 import type { Desired, Version } from '@groundplane/protocol/bundle';
 import type { Result } from '@groundplane/protocol/failure';
 import type { Labels } from '@groundplane/protocol/ids';
@@ -47,6 +48,8 @@ export interface RowValues {
     replaces?: string;
     /** In the lobby, put back from approved: why, and what to do. */
     suspected?: { atMs: number; message: string };
+    /** Row of the machine that the hub made for it. */
+    machine?: string;
   };
   /** What a host should be. `inputs`: digest of what the bundle was made from, so that a new engine alone changes nothing. */
   desired: { version: Version; desired: Desired; inputs: string; proof: MerkleProof; director: string; adopted?: Version };
@@ -65,6 +68,8 @@ export interface RowValues {
     serials?: Record<string, string>;
     /** Those of the list that came with this ticket, each once. */
     came?: string[];
+    /** For this machine of ours only: its row and its name. */
+    machine?: { id: string; name: string };
   };
   user: { passwordHash: string; grants: Grant[] };
   apiKey: { grants: Grant[]; expiresAtMs?: number };
@@ -88,6 +93,10 @@ export interface RowValues {
     ca?: string;
     tokenHosts: string[];
   };
+  account: AccountValue;
+  /** Has the id and the name of its cluster. */
+  infrastructure: InfrastructureValue;
+  machine: MachineValue;
   setting: { value: string };
 }
 export type Kind = keyof RowValues;

@@ -36,13 +36,18 @@ export const kubeVersionFor = (profiles: readonly ProfileInput[], observed: stri
 };
 
 /** What `.spectro.system.*` gives; names as Palette has them. */
-const systemValues = (cluster: Pick<Row<'cluster'>, 'tenant' | 'project' | 'name' | 'id'>, project: string, kubeVersion: string): Record<string, string> => ({
+const systemValues = (
+  cluster: Pick<Row<'cluster'>, 'tenant' | 'project' | 'name' | 'id'>,
+  project: string,
+  kubeVersion: string,
+  environment: string,
+): Record<string, string> => ({
   'cluster.name': cluster.name,
   'cluster.uid': cluster.id,
   'project.name': project,
   'project.uid': cluster.project,
   'tenant.uid': cluster.tenant,
-  'cloud.type': 'edge',
+  'cloud.type': environment,
   'kubernetes.version': kubeVersion.replace(/^v/, ''),
 });
 
@@ -111,7 +116,7 @@ export const createClusterInputs = ({ store, fleet, content, systemTenant, seale
       if (!profile.ok) return profile;
       inputs.push(profile.value);
     }
-    const observed = spec.hosts
+    const observed = (fleet.cluster(cluster.id)?.spec ?? spec).hosts
       .map((name) => fleet.hostByName(cluster.tenant, cluster.project, name)?.kubernetesVersion)
       .find((version) => version !== undefined);
     const kubeVersion = kubeVersionFor(inputs, observed);
@@ -122,7 +127,7 @@ export const createClusterInputs = ({ store, fleet, content, systemTenant, seale
       variables: spec.variables,
       macros: await macrosOf(cluster.tenant, cluster.project),
       ...(spec.overrides === undefined ? {} : { overrides: spec.overrides }),
-      system: systemValues(cluster, project?.name ?? '', kubeVersion),
+      system: systemValues(cluster, project?.name ?? '', kubeVersion, spec.infrastructure?.environment ?? 'edge'),
       kubeVersion,
     });
   };

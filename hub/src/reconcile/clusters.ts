@@ -1,7 +1,6 @@
-import { isSameVersion } from '@groundplane/protocol/version';
 import { ok, type Result } from '@groundplane/protocol/failure';
 import type { ClusterEntry, Fleet, HostEntry } from '../fleet/index.ts';
-import { isManagedBundle, planMembers } from '../plan/members.ts';
+import { isClear, isManagedBundle, planMembers } from '../plan/members.ts';
 import type { Assignment } from '../plan/assignments.ts';
 import type { Row, Store } from '../port/store.ts';
 import type { Bundler, BuiltBundle } from '../render/bundle.ts';
@@ -28,8 +27,9 @@ export const clusterReconciler = (deps: ClusterReconcilerDeps & { inputs: Cluste
     const input = await inputs.ofRow(row);
     if (!input.ok) return input;
     const digest = bundler.inputsOf(input.value);
-    const first = row.value.spec.hosts
-      .map((name) => fleet.hostByName(row.tenant, row.project, name))
+    const first = fleet
+      .specOf(row)
+      .hosts.map((name) => fleet.hostByName(row.tenant, row.project, name))
       .find((host) => host?.bundle !== undefined && host.cluster === row.id);
     const told = first === undefined || fleet.cluster(row.id)?.bundle !== undefined ? undefined : await store.get('desired', row.tenant, first.id);
     const kept = told?.value.inputs === digest && told.value.desired.bundle !== undefined ? await bundler.load(told.value.desired.bundle) : undefined;
@@ -39,7 +39,8 @@ export const clusterReconciler = (deps: ClusterReconcilerDeps & { inputs: Cluste
   };
 
   const assignmentsOf = async (row: Row<'cluster'>, built: BuiltBundle, digest: string): Promise<Assignment[]> => {
-    const members = row.value.spec.hosts
+    const spec = fleet.specOf(row);
+    const members = spec.hosts
       .map((name) => fleet.hostByName(row.tenant, row.project, name))
       .filter((host) => host !== undefined && host.state === 'approved') as HostEntry[];
     const isManaged = isManagedBundle(built.bundle);
@@ -49,7 +50,7 @@ export const clusterReconciler = (deps: ClusterReconcilerDeps & { inputs: Cluste
         const before = host.cluster === row.id ? await store.get('desired', row.tenant, host.id) : undefined;
         if (before?.value.desired.cluster?.site?.founder === true) told.add(host.id);
       }
-    const parts = planMembers({ id: row.id, name: row.name, spec: row.value.spec }, members, isManaged, told);
+    const parts = planMembers({ id: row.id, name: row.name, spec }, members, isManaged, told);
     return parts.map(({ host, cluster }) => ({ tenant: row.tenant, host, cluster, bundle: built.digest, inputs: digest }));
   };
 
@@ -61,11 +62,10 @@ export const clusterReconciler = (deps: ClusterReconcilerDeps & { inputs: Cluste
 
   /** Deleted when every host says that it holds nothing of it any more. */
   const finishDeletion = async (row: Row<'cluster'>): Promise<void> => {
+    // Machines and networks go after the layers; whoever made them takes the row away.
+    if (row.value.spec.infrastructure !== undefined) return;
     const members = row.value.spec.hosts.map((name) => fleet.hostByName(row.tenant, row.project, name)).filter((host) => host !== undefined);
-    const isClear = members.every(
-      (host) => host.cluster === undefined && (host.desired === undefined || (isSameVersion(host.reported, host.desired) && host.phase === 'converged')),
-    );
-    if (!isClear) return;
+    if (!members.every(isClear)) return;
     await store.commit([
       { op: 'delete', kind: 'cluster', tenant: row.tenant, id: row.id },
       {
@@ -119,7 +119,7 @@ export const clusterReconciler = (deps: ClusterReconcilerDeps & { inputs: Cluste
 
   return {
     name: 'clusters',
-    reads: ['cluster', 'profile', 'macro', 'host', 'observed'],
+    reads: ['cluster', 'profile', 'macro', 'host', 'observed', 'machine', 'infrastructure'],
     writes: ['desired', 'director'],
     all: () => [...fleet.clusters()].map((cluster) => cluster.id),
     affected: (change) => affectedBy(change, fleet, inputs, memory),
@@ -144,8 +144,12 @@ const affectedBy = (change: Change, fleet: Fleet, inputs: ClusterInputs, memory:
   const inProject = (cluster: ClusterEntry): boolean => cluster.tenant === row.tenant && cluster.project === row.project;
   switch (row.kind) {
     case 'cluster':
+    case 'infrastructure':
       memory.members.delete(row.id);
       return [row.id];
+    case 'machine':
+      memory.members.delete(row.value.cluster);
+      return [row.value.cluster];
     case 'macro':
       inputs.forgetMacros();
       if (row.project !== '') return clustersWhere(inProject);

@@ -2,6 +2,7 @@ import { parseKubernetesContent } from '@groundplane/protocol/distribution/conte
 import { osContent } from '@groundplane/protocol/os-spec';
 import { bundleBlobs, bundleSchema, largeBlobs } from '@groundplane/protocol/bundle';
 import { createCollector } from '../content/gc.ts';
+import { managedPart } from '@groundplane/protocol/layer';
 import type { Fleet } from '../fleet/index.ts';
 import type { Clock } from '../port/clock.ts';
 import type { CollectableContent } from '../port/content.ts';
@@ -43,16 +44,15 @@ export const gatherRoots = async (deps: CollectDeps): Promise<{ roots: Set<strin
   const bundles = new Set<string>();
   for await (const row of store.scan('profile'))
     for (const layer of row.value.spec.layers) {
-      if (layer.kubernetes !== undefined && layer.kubernetes.distribution !== 'existing')
-        for (const digest of Object.values(layer.kubernetes.content ?? {}).filter((item) => item !== undefined)) {
-          roots.add(digest);
-          const list = parseKubernetesContent((await content.read(digest))?.toString('utf8') ?? '', digest);
-          if (list.ok)
-            refs.set(
-              digest,
-              [...list.value.files, ...list.value.blobs].map((item) => item.digest),
-            );
-        }
+      for (const digest of Object.values(managedPart(layer.kubernetes)?.content ?? {}).filter((item) => item !== undefined)) {
+        roots.add(digest);
+        const list = parseKubernetesContent((await content.read(digest))?.toString('utf8') ?? '', digest);
+        if (list.ok)
+          refs.set(
+            digest,
+            [...list.value.files, ...list.value.blobs].map((item) => item.digest),
+          );
+      }
       for (const digest of [layer.helm?.chart.digest, layer.pack?.digest, ...osContent(layer.os).map((item) => item.digest)])
         if (digest !== undefined) roots.add(digest);
       if (layer.zarf === undefined) continue;

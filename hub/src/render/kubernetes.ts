@@ -3,7 +3,7 @@ import { contentBytesMax, parseKubernetesContent, type KubernetesContent } from 
 import { machineNeeds } from '@groundplane/protocol/distribution/machine';
 import { architectures, minorOf, versionTag, type ManagedKubernetes } from '@groundplane/protocol/distribution/spec';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
-import type { Layer } from '@groundplane/protocol/layer';
+import { managedPart, type Layer } from '@groundplane/protocol/layer';
 import { osSpecSchema } from '@groundplane/protocol/os-spec';
 import type { ContentStore } from '../port/content.ts';
 import { renderOs } from './os.ts';
@@ -65,6 +65,8 @@ export const renderKubernetes = async (content: ContentStore, layer: Layer, secr
     const { distribution, version, kubeconfigPath } = spec;
     return ok({ kubernetes: { distribution, ...(version === undefined ? {} : { version }), ...(kubeconfigPath === undefined ? {} : { kubeconfigPath }) } });
   }
+  // The cloud brings it to its version; whoever applies the other layers finds it there.
+  if (!('cni' in spec)) return ok({ kubernetes: { distribution: 'existing' } });
   if (minorOf(spec.version) === undefined) return fail('fatal', 'version-invalid', `layer ${layer.name}`, `${spec.version} is no version of Kubernetes`);
   const lists = await contentsOf(content, layer.name, spec);
   if (!lists.ok) return lists;
@@ -78,4 +80,4 @@ const managedTimeoutSeconds = 1_800;
 
 /** Patience of a layer, seconds; `given` is what the profile says, with the default where it says nothing. */
 export const kubernetesTimeoutSeconds = (layer: Layer, given: number, unsaid: number): number =>
-  layer.kubernetes !== undefined && layer.kubernetes.distribution !== 'existing' && given === unsaid ? managedTimeoutSeconds : given;
+  managedPart(layer.kubernetes) !== undefined && given === unsaid ? managedTimeoutSeconds : given;

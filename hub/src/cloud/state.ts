@@ -1,0 +1,77 @@
+import type { AccountKind } from '@groundplane/protocol/environment/account';
+import type { Environment } from '@groundplane/protocol/environment/environments';
+import type { Pool } from '@groundplane/protocol/environment/pool';
+import type { Failure } from '@groundplane/protocol/failure';
+import type { AccountFacts, Endpoint, MachineFacts } from '../port/provider.ts';
+
+/** A cloud account. Of a project, or of the whole tenant where the row's project is empty. */
+export interface AccountValue {
+  kind: AccountKind;
+  settings: Record<string, unknown>;
+  /** The secret as sealed JSON. */
+  sealed: string;
+  /** What the last look at it found. */
+  checked: { atMs: number; facts?: AccountFacts; failure?: Failure };
+}
+
+/** One line of what happens to a cluster's infrastructure, for people. */
+export interface InfrastructureStep {
+  name: 'account' | 'network' | 'endpoint' | 'control-plane' | 'machines' | 'pools' | 'upgrade' | 'layers' | 'deletion';
+  state: 'done' | 'doing' | 'waiting' | 'failed';
+  message: string;
+  sinceMs: number;
+}
+
+export interface PoolState {
+  wanted: number;
+  total: number;
+  ready: number;
+  outdated: number;
+  /** Digest of what its machines are made from now. */
+  generation: string;
+  needsApproval: boolean;
+  waits: string[];
+  version?: string | undefined;
+  message?: string | undefined;
+}
+
+/** What the hub knows of the infrastructure of a cluster; its row has the cluster's id and name. */
+export interface InfrastructureValue {
+  environment: Environment;
+  steps: InfrastructureStep[];
+  endpoint?: Endpoint | undefined;
+  /** Digest of placement and zones that the network stands for. */
+  networkOf?: string | undefined;
+  /** Machines behind the endpoint. */
+  servers: string[];
+  pools: Record<string, PoolState>;
+  /** By pool: the generation that somebody let replace the older ones. */
+  approved: Record<string, string>;
+  /** By pool: the size that an autoscaler or a person set, within its bounds. */
+  scale: Record<string, number>;
+  /** Managed clusters. */
+  version?: string | undefined;
+  server?: string | undefined;
+}
+
+/** A machine that the hub makes. It is noted here before it is asked for, so that none is ever forgotten. */
+export interface MachineValue {
+  cluster: string;
+  pool: string;
+  role: Pool['role'];
+  size: string;
+  generation: string;
+  zone?: string | undefined;
+  place?: number | undefined;
+  phase: 'wanted' | 'made' | 'leaving' | 'deleting';
+  /** Of the phase. */
+  sinceMs: number;
+  madeAtMs?: number | undefined;
+  reason: string;
+  ticket: string;
+  instance?: string | undefined;
+  state?: MachineFacts['state'] | undefined;
+  addresses?: string[] | undefined;
+  health?: string | undefined;
+  message?: string | undefined;
+}

@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { nameSchema } from '../ids.ts';
+import { limits } from '../limits.ts';
+import { environmentNames, environments, isMachineEnvironment, type Environment } from './environments.ts';
+import { placementSchemas, type Placement } from './placement.ts';
+import { poolSchema, type Pool } from './pool.ts';
+
+const shape = z.strictObject({
+  environment: z.enum(environmentNames),
+  /** Name of a cloud account of the project, or of the tenant. */
+  account: nameSchema,
+  placement: z.record(z.string(), z.unknown()).default({}),
+  pools: z.array(poolSchema).max(limits.poolsPerCluster).default([]),
+  /** Deleting the cluster is refused until this is taken off. */
+  protected: z.boolean().default(false),
+  /** The provider code runs in the agent of this host, inside a data centre that the hub cannot reach. */
+  gateway: nameSchema.optional(),
+});
+
+/** Where a cluster lives and what it is made of. Only what the hub makes: clusters of edge hosts have none of this. */
+export const infrastructureSchema = shape.transform((value, context): Infrastructure => {
+  const issue = (message: string, path: (string | number)[] = []): void => void context.addIssue({ code: 'custom', message, path });
+  const placement = placementSchemas[value.environment].safeParse(value.placement);
+  if (!placement.success) for (const item of placement.error.issues) issue(item.message, ['placement', ...item.path.map(String)]);
+  const names = value.pools.map((pool) => pool.name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) issue(`two pools are named ${twice}`, ['pools']);
+  const servers = value.pools.filter((pool) => pool.role === 'control-plane');
+  if (isMachineEnvironment(value.environment)) {
+    if (servers.length !== 1) issue('needs exactly one pool with the role control-plane', ['pools']);
+    const [first] = servers;
+    if (first !== undefined && (first.count < 1 || first.count % 2 === 0))
+      issue(`pool ${first.name}: the number of control planes is odd, since the datastore needs a majority`, ['pools']);
+  } else if (servers.length > 0) issue(`${environments[value.environment].title} brings its own control planes; give pools the role worker`, ['pools']);
+  if (value.environment === 'existing' && value.pools.length > 0) issue('an existing cluster has no pools of ours', ['pools']);
+  return { ...value, placement: placement.success ? placement.data : value.placement } as Infrastructure;
+});
+
+export interface InfrastructureOf<E extends Environment> {
+  environment: E;
+  account: string;
+  placement: Placement<E>;
+  pools: Pool[];
+  protected: boolean;
+  gateway?: string | undefined;
+}
+export type Infrastructure = { [E in Environment]: InfrastructureOf<E> }[Environment];

@@ -1,0 +1,103 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ClusterScope, ManagedClusterProvider } from '@groundplane/hub/port/provider';
+import { answeringHttp } from './cut-http.ts';
+import { createDrive } from './drive.ts';
+import { killEverywhere } from './kill.ts';
+import { endManaged, growManaged } from './managed-life.ts';
+import type { ManagedRig } from './rig.ts';
+
+/** What every provider of managed clusters holds, against its counterpart. */
+export const managedSuite = (name: string, open: () => Promise<ManagedRig>, killPoints = 8): void => {
+  describe(`managed cluster provider ${name}`, () => {
+    let rig: ManagedRig;
+    let provider: ManagedClusterProvider;
+    let count = 0;
+    const nextScope = (): ClusterScope => rig.scope(`clu_${String((count += 1)).padStart(20, 'b')}`, `suite-${count}`);
+    const drive = () => createDrive(() => false, rig.pollMs);
+    const isSkipped = (scenario: string, skip: (note: string) => void): void => {
+      const why = rig.skipped?.[scenario];
+      if (why !== undefined) skip(why);
+    };
+
+    beforeAll(async () => {
+      rig = await open();
+      provider = await rig.open(rig.http);
+    }, 600_000);
+    afterAll(async () => rig?.close());
+
+    test('creates, scales, upgrades and deletes; nothing is left', async () => {
+      const scope = nextScope();
+      expect(await drive().once('observe', () => provider.observe(scope as never))).toMatchObject({ state: 'absent' });
+      const pools = await growManaged(rig, drive(), provider, scope);
+      expect(pools).toEqual([expect.objectContaining({ name: 'first', count: 2, state: 'ready', differs: [] })]);
+      const facts = await drive().once('observe', () => provider.observe(scope as never));
+      expect(facts).toMatchObject({ state: 'ready', server: expect.stringMatching(/^https:/) });
+      expect(facts.version?.startsWith(rig.versions[1])).toBe(true);
+      const credentials = await drive().once('credentials', () => provider.credentials(scope as never));
+      expect(credentials).toMatchObject({ server: facts.server, token: expect.stringMatching(/./) });
+      await endManaged(drive(), provider, scope);
+      expect(await rig.inventory()).toEqual([]);
+      expect(await drive().once('observe', () => provider.observe(scope as never))).toMatchObject({ state: 'absent' });
+    });
+
+    test('everything twice is as everything once', async () => {
+      const scope = nextScope();
+      await growManaged(rig, drive(), provider, scope);
+      const once = await rig.inventory();
+      await growManaged(rig, drive(), await rig.open(rig.http), scope);
+      expect((await rig.inventory()).toSorted()).toEqual(once.toSorted());
+      await endManaged(drive(), provider, scope);
+      await endManaged(drive(), provider, scope);
+      expect(await rig.inventory()).toEqual([]);
+    });
+
+    test('a pool that somebody else deleted is not listed, and can be made again', async () => {
+      const scope = nextScope();
+      await growManaged(rig, drive(), provider, scope);
+      await rig.deleteBehind(scope, 'first');
+      await expect
+        .poll(async () =>
+          (await drive().once('pools', () => provider.listPools(scope as never))).filter((pool) => pool.state !== 'going').map((pool) => pool.name),
+        )
+        .toEqual([]);
+      await drive().until('pool', () => provider.ensurePool(scope as never, rig.pool('first', 1)));
+      await endManaged(drive(), provider, scope);
+      expect(await rig.inventory()).toEqual([]);
+    });
+
+    test('a quota is told as one', async ({ skip }) => {
+      isSkipped('quota', skip);
+      const scope = nextScope();
+      const refusing = await rig.open(answeringHttp(rig.http, (request) => rig.answers.quota(request)));
+      let refused = await refusing.ensureCluster(scope as never, rig.versions[0], rig.pool('first', 1));
+      for (let round = 0; round < 100 && refused.ok; round += 1) refused = await refusing.ensureCluster(scope as never, rig.versions[0], rig.pool('first', 1));
+      expect(refused).toMatchObject({ ok: false, failure: { kind: 'blocked', code: 'quota-reached' } });
+      await endManaged(drive(), provider, scope);
+      expect(await rig.inventory()).toEqual([]);
+    });
+
+    test('throttled calls are told as such', async () => {
+      const scope = nextScope();
+      const slow = await rig.open(answeringHttp(rig.http, (request) => rig.answers.throttled(request)));
+      expect(await slow.observe(scope as never)).toMatchObject({ ok: false, failure: { kind: 'retry', code: 'throttled' } });
+    });
+
+    test('wrong credentials are told as such', async ({ skip }) => {
+      isSkipped('wrong credentials', skip);
+      if (rig.openWrong === undefined) throw new Error('the rig neither refuses credentials nor says why not');
+      const wrong = await rig.openWrong(rig.http);
+      expect(await wrong.check()).toMatchObject({ ok: false, failure: { kind: 'blocked', code: 'credentials-refused' } });
+      expect(await drive().once('check', () => provider.check())).toMatchObject({ identity: expect.stringMatching(/./) });
+    });
+
+    test('offers say which versions and sizes there are', async () => {
+      const offers = await drive().once('offers', () => provider.offers(nextScope().placement as never));
+      expect(offers.versions?.length ?? 0).toBeGreaterThan(0);
+    });
+
+    test(`killed at ${killPoints} calls, spread over a life: no double, no leak`, { timeout: 900_000 }, async () => {
+      const report = await killEverywhere(rig, killPoints);
+      expect({ doubles: report.doubles, leaks: report.leaks, stuck: report.stuck }).toEqual({ doubles: [], leaks: [], stuck: [] });
+    });
+  });
+};

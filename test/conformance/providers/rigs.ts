@@ -1,0 +1,5 @@
+import type { Environment } from '@groundplane/protocol/environment/environments';
+import type { AnyRig } from './kill.ts';
+
+/** The counterpart of each environment, started on demand; throws with the reason where it cannot be had. */
+export const rigs: Partial<Record<Environment, () => Promise<AnyRig>>> = {};
