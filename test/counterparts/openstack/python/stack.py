@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 
@@ -83,10 +84,13 @@ def wait_for_all(urls):
                 raise
 
 
-def watch(children):
+def watch(children, state):
     """A service that dies takes the others with it: a cloud in pieces would fail tests in ways that explain nothing."""
     child, status = os.wait()
-    print(json.dumps({"error": f"service {children.get(child, child)} ended with status {status}"}), flush=True)
+    name = children.get(child, child)
+    with open(f"{state}/log/{name}.out", encoding="utf-8", errors="replace") as log:
+        words = log.read()[-1500:]
+    print(json.dumps({"error": f"service {name} ended with status {status}: {words}"}), flush=True)
     end(children)
     os._exit(1)
 
@@ -96,10 +100,9 @@ def main(action, state):
     sockets, urls = listen()
     configs.write_configs(state, urls, packaged)
     if action == "prepare":
-        import schema
-
         os.makedirs(f"{state}/keys", exist_ok=True)
-        schema.create(state)
+        # A process of its own: what it imports must not be in the one that nova comes from.
+        subprocess.run([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "schema.py"), state], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # fmt: skip
     bootstrap.readdress(state, urls)
     sys.meta_path.insert(0, NoEventlet())
     from oslo_service import backend
@@ -115,7 +118,7 @@ def main(action, state):
         order = order[1:]
     for name in order:
         children[start(name, state, sockets)] = name
-    threading.Thread(target=watch, args=(children,), daemon=True).start()
+    threading.Thread(target=watch, args=(children, state), daemon=True).start()
     wait_for_all(urls)
     if action == "prepare":
         facts = bootstrap.offers(urls)
