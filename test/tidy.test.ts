@@ -27,12 +27,14 @@ const allowed: Record<string, readonly string[]> = {
   'hub/dashboard': ['protocol'],
   'hub/cli': ['protocol'],
   hub: ['protocol'],
+  // Agents of clusters without a machine live in the hub (ADR 0016).
+  'hub/src/resident': ['protocol', 'agent'],
   installer: ['protocol'],
   test: packages.filter((name) => name !== 'test'),
 };
 
 const areaOf = (path: string): string =>
-  path.startsWith('hub/dashboard/') ? 'hub/dashboard' : path.startsWith('hub/cli/') ? 'hub/cli' : (path.split('/')[0] ?? '');
+  ['hub/dashboard', 'hub/cli', 'hub/src/resident'].find((area) => path.startsWith(`${area}/`)) ?? path.split('/')[0] ?? '';
 
 test('packages import only what the architecture allows', () => {
   const wrong = files.flatMap(({ path, text }) =>

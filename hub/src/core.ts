@@ -1,5 +1,9 @@
 import { createHmac } from 'node:crypto';
+import { fail } from '@groundplane/protocol/failure';
 import type { Verify } from '@groundplane/protocol/trust';
+import { createAccounts, type AccountsDeps } from './cloud/accounts.ts';
+import { createCloudDriver } from './cloud/driver.ts';
+import type { HubAddresses } from './gateway/ticket-line.ts';
 import type { Clock } from './port/clock.ts';
 import type { ContentStore } from './port/content.ts';
 import type { Random } from './port/random.ts';
@@ -10,6 +14,7 @@ import { createGateway } from './gateway/gateway.ts';
 import { createAssigner } from './reconcile/assign.ts';
 import { createClusterInputs } from './reconcile/cluster-inputs.ts';
 import { clusterReconciler } from './reconcile/clusters.ts';
+import { createResidents } from './resident/residents.ts';
 import { createRunner } from './reconcile/runner.ts';
 import { createBundler } from './render/bundle.ts';
 import type { HelmRenderer } from './render/helm/index.ts';
@@ -33,6 +38,8 @@ export interface CoreDeps {
   random: Random;
   log: (text: string) => void;
   verify?: Verify;
+  /** Environments that the hub makes clusters in; without it, it makes none. */
+  cloud?: Pick<AccountsDeps, 'table' | 'httpFor'> & { addresses: () => HubAddresses; residents?: { data: string; version: string } };
 }
 
 /** Rows that nobody refers to any more: signatures of changes that every host has left behind, and sessions that are over. Done at each start. */
@@ -45,6 +52,8 @@ const sweepRows = async (store: Store, clock: Clock): Promise<void> => {
     if (row.value.expiresAtMs < clock.wallMs()) stale.push({ op: 'delete', kind: 'session', tenant: row.tenant, id: row.id });
   if (stale.length > 0) await store.commit(stale);
 };
+
+const noWay: AccountsDeps['httpFor'] = () => () => Promise.resolve(fail('blocked', 'cloud-unreachable', 'environment', 'this hub makes no clusters'));
 
 /** The hub without its doors: store, fleet, rendering, reconcilers and gateway, wired. The simulator runs exactly this. */
 export const createCore = async (deps: CoreDeps) => {
@@ -80,10 +89,27 @@ export const createCore = async (deps: CoreDeps) => {
     onAssigned: (rows) => void gateway.push(rows).catch((error: unknown) => log(`push: ${String(error)}`)),
   });
   const runner = createRunner([clusters], (delayMs, callback) => clock.after(delayMs, callback), log);
+  const accounts = createAccounts({
+    store,
+    sealers,
+    clock,
+    random,
+    table: deps.cloud?.table ?? { machines: {}, managed: {} },
+    httpFor: deps.cloud?.httpFor ?? noWay,
+  });
+  const residents =
+    deps.cloud?.residents === undefined
+      ? undefined
+      : createResidents({ ...deps.cloud.residents, accept: () => gateway.accept, content, keys, clock, random, log });
+  const driver =
+    deps.cloud === undefined
+      ? undefined
+      : createCloudDriver({ store, fleet, accounts, inputs, clock, random, keys, secret: deps.secret, addresses: deps.cloud.addresses, log }, residents);
   await fleet.load();
   await sweepRows(store, clock);
   store.onChange(runner.onChange);
   runner.startAll();
+  await driver?.start();
   return {
     fleet,
     sealers,
@@ -92,7 +118,12 @@ export const createCore = async (deps: CoreDeps) => {
     delivery,
     gateway,
     runner,
+    accounts,
+    /** Undefined in a hub that makes no clusters. */
+    driver,
     close: async (): Promise<void> => {
+      await driver?.stop();
+      await residents?.stop();
       await gateway.close();
       await runner.stop();
     },

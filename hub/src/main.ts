@@ -21,6 +21,10 @@ import { diskStaging } from './content/staging.ts';
 import { createThrottle } from './content/throttle.ts';
 import { createCore, type Core } from './core.ts';
 import { mqttCarrier } from './gateway/mqtt.ts';
+import { egressHttp } from './cloud/http.ts';
+import type { HubAddresses } from './gateway/ticket-line.ts';
+import { providerTable } from './providers/table.ts';
+import { createEgress } from './registry/egress.ts';
 import { linkPath, webSocketCarrier } from './gateway/websocket.ts';
 import type { AcceptPeer } from './port/carrier.ts';
 import type { Store } from './port/store.ts';
@@ -151,7 +155,17 @@ export const startHub = async (options: HubOptions) => {
   const self = await loadSelf(store, tenant, options);
   const content = diskContent(join(options.data, 'content'), systemClock, createBlobCipher(self.keys.sealKey));
   const helm = createHelmPool(helmOptions);
-  const core = await createCore({ systemTenant: tenant, store, content, helm, ...self, clock: systemClock, random: systemRandom, log: options.log });
+  const egress = createEgress({ private: options.egressAllow ?? [] });
+  // Known once it listens; nothing is asked for before.
+  const late: { addresses?: HubAddresses } = {};
+  const addresses = (): HubAddresses => late.addresses ?? { links: [], content: '' };
+  const cloud = {
+    table: providerTable,
+    httpFor: (tls: { ca?: string | undefined; insecure?: boolean | undefined }) => egressHttp(egress, tls),
+    addresses,
+    residents: { data: join(options.data, 'resident'), version: hubVersion },
+  };
+  const core = await createCore({ systemTenant: tenant, store, content, helm, ...self, clock: systemClock, random: systemRandom, log: options.log, cloud });
   const collecting = startCollecting({ store, content, fleet: core.fleet, forget: core.bundler.forget, clock: systemClock, log: options.log });
   const auth = createAuth({ store, clock: systemClock, random: systemRandom });
 
@@ -162,6 +176,7 @@ export const startHub = async (options: HubOptions) => {
   const url = options.publicUrl ?? `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`;
   const mqttUrl = mqtt === undefined ? undefined : (options.publicMqttUrl ?? `mqtt://${options.host}:${mqtt.port}`);
 
+  late.addresses = { links: [`${url.replace(/^http/, 'ws')}${linkPath}`, ...(mqttUrl === undefined ? [] : [mqttUrl])], content: url };
   const deps: ApiDeps = {
     store,
     content,
@@ -182,7 +197,7 @@ export const startHub = async (options: HubOptions) => {
     systemTenant: tenant,
     isSecure: url.startsWith('https:'),
     egress: { private: options.egressAllow ?? [] },
-    addresses: () => ({ links: [`${url.replace(/^http/, 'ws')}${linkPath}`, ...(mqttUrl === undefined ? [] : [mqttUrl])], content: url }),
+    addresses,
   };
   const { app, stream } = webApp(deps, core, options);
   const answer = getRequestListener(app.fetch);
@@ -204,6 +219,7 @@ export const startHub = async (options: HubOptions) => {
       stream.close();
       await collecting.stop();
       await core.close();
+      egress.close();
       await webSocket.close();
       await mqtt?.close();
       await closeServer(server);

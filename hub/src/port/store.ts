@@ -32,8 +32,8 @@ export interface RowValues {
     digest: string;
     release?: Signed<ReleaseStatement>;
   };
-  /** Sensitive variables stand in `spec` as redacted, and sealed in `secrets`. */
-  cluster: { labels: Labels; spec: ClusterSpec; deleting: boolean; secrets?: Record<string, string> };
+  /** `forced`: it goes without waiting for its hosts. Sensitive variables stand in `spec` as redacted, and sealed in `secrets`. */
+  cluster: { labels: Labels; spec: ClusterSpec; deleting: boolean; forced?: boolean; secrets?: Record<string, string> };
   /** Looked up by its public key, never by a name in a request. */
   host: {
     key: string;

@@ -14,11 +14,15 @@ export interface EgressRequest {
   body?: { size: number; open: () => Readable } | undefined;
   /** PEM of authorities that this server's certificate may come from, instead of the public ones. */
   ca?: string | undefined;
+  /** Whatever certificate the server shows; only where its owner said so. */
+  insecure?: boolean | undefined;
 }
 
 export interface EgressAnswer {
   status: number;
   header(name: string): string | undefined;
+  /** All of them, with names in lower case. */
+  headers(): Record<string, string>;
   /** Must be read to its end or destroyed. */
   body: IncomingMessage;
 }
@@ -136,8 +140,10 @@ export const createEgress = (policy: EgressPolicy, options: { resolve?: Resolve;
   const idleMs = options.idleTimeoutMs ?? registryLimits.idleTimeoutMs;
   const agentFor = (request: EgressRequest): PlainAgent | SecureAgent => {
     if (request.url.protocol === 'http:') return plain;
-    const key = request.ca ?? '';
-    const known = secure.get(key) ?? new SecureAgent({ keepAlive: true, maxSockets: 8, ...(request.ca === undefined ? {} : { ca: request.ca }) });
+    const isInsecure = request.insecure === true;
+    const key = `${isInsecure} ${request.ca ?? ''}`;
+    const trust = { ...(request.ca === undefined ? {} : { ca: request.ca }), ...(isInsecure ? { rejectUnauthorized: false } : {}) };
+    const known = secure.get(key) ?? new SecureAgent({ keepAlive: true, maxSockets: 8, ...trust });
     secure.set(key, known);
     return known;
   };
@@ -175,6 +181,8 @@ export const createEgress = (policy: EgressPolicy, options: { resolve?: Resolve;
                 const value = response.headers[name.toLowerCase()];
                 return Array.isArray(value) ? value.join(', ') : value;
               },
+              headers: () =>
+                Object.fromEntries(Object.entries(response.headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : (value ?? '')])),
               body: response,
             }),
           );

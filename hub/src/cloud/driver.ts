@@ -1,0 +1,190 @@
+import { isMachineEnvironment, isManagedEnvironment } from '@groundplane/protocol/environment/environments';
+import type { Result } from '@groundplane/protocol/failure';
+import type { MachineProvider, ManagedClusterProvider } from '../port/provider.ts';
+import type { Change, Row } from '../port/store.ts';
+import type { Residents } from '../resident/residents.ts';
+import { residentPool } from '../resident/ensure.ts';
+import { existingTurn, keepExisting } from './existing-turn.ts';
+import { machineTurn } from './machine-turn.ts';
+import { keepManaged, managedTurn } from './managed-turn.ts';
+import { afterFailure, again, noteFailure } from './steps.ts';
+import { teardown } from './teardown.ts';
+import { freshInfrastructure, saveInfrastructure, scopeOf, type CloudDeps, type Turn } from './turn.ts';
+
+/** Clusters that are worked on at the same time; each waits for its environment most of the time. */
+const clustersAtOnce = 64;
+
+interface Task {
+  tenant: string;
+  running: boolean;
+  /** Something changed while it ran. */
+  isDirty: boolean;
+  cancel: () => void;
+  looked: { networkMs: number };
+}
+
+/** Its layers are taken away by the agent that put them there, also after the hub was started anew. */
+const hasResident = (rows: readonly Row<'machine'>[]): boolean => rows.some((row) => row.value.pool === residentPool);
+
+/**
+ * Works on the infrastructure of every cluster that has one, each at its own pace: a cluster whose environment is slow or away holds up no other. What it does
+ * next is decided from what is there, so that it can be killed at any moment.
+ */
+export const createCloudDriver = (deps: CloudDeps, residents?: Residents) => {
+  const { store, fleet, clock, log } = deps;
+  const tasks = new Map<string, Task>();
+  const machines = new Map<string, Set<string>>();
+  const ready: string[] = [];
+  let running = 0;
+  let stopped = false;
+  const idle = new Set<() => void>();
+
+  const rowsOf = async (tenant: string, cluster: string): Promise<Row<'machine'>[]> => {
+    const rows = await Promise.all([...(machines.get(cluster) ?? [])].map((id) => store.get('machine', tenant, id)));
+    return rows.filter((row) => row !== undefined);
+  };
+
+  const look = async (id: string, task: Task): Promise<number | undefined> => {
+    const row = await store.get('cluster', task.tenant, id);
+    const spec = row?.value.spec.infrastructure;
+    if (row === undefined || spec === undefined) return undefined;
+    const before = await store.get('infrastructure', row.tenant, id);
+    const turn: Turn = {
+      deps,
+      row,
+      spec,
+      infra: structuredClone(before?.value ?? freshInfrastructure(spec)),
+      scope: scopeOf(row, spec),
+      nowMs: clock.wallMs(),
+    };
+    turn.infra.environment = spec.environment;
+    // Before anything is asked for: a cluster that has things in a cloud is always known here.
+    if (before === undefined && !(await saveInfrastructure(turn))) return again.soonMs;
+    const rows = await rowsOf(row.tenant, id);
+    const nextMs = await act(turn, rows, task);
+    if (nextMs !== undefined) await saveInfrastructure(turn);
+    return nextMs;
+  };
+
+  const act = async (turn: Turn, rows: Row<'machine'>[], task: Task): Promise<number | undefined> => {
+    const { spec, row } = turn;
+    const at = { tenant: row.tenant, project: row.project };
+    const { environment, account } = spec;
+    if (isMachineEnvironment(environment)) {
+      const provider = await deps.accounts.machines(at, environment, account);
+      if (!provider.ok) return withoutAccount(turn, provider, rows);
+      return row.value.deleting ? teardown(turn, provider.value, rows) : machineTurn({ ...turn, provider: provider.value, rows, looked: task.looked });
+    }
+    if (isManagedEnvironment(environment)) {
+      const provider = await deps.accounts.managed(at, environment, account);
+      if (!provider.ok) return withoutAccount(turn, provider, rows);
+      const managed = { ...turn, provider: provider.value, residents };
+      if (!row.value.deleting) return managedTurn(managed);
+      if (hasResident(rows)) await keepManaged(managed);
+      return teardown(turn, provider.value, rows);
+    }
+    if (!row.value.deleting) return existingTurn(turn, residents, rows);
+    if (hasResident(rows)) await keepExisting(turn, residents);
+    return teardown(turn, undefined, rows);
+  };
+
+  const withoutAccount = async (turn: Turn, result: Result<MachineProvider | ManagedClusterProvider>, rows: Row<'machine'>[]): Promise<number | undefined> => {
+    // By force, what cannot be reached any more is forgotten; gp cloud orphans finds it again.
+    if (turn.row.value.deleting && turn.row.value.forced === true) return teardown(turn, undefined, rows);
+    if (result.ok) return again.quietMs;
+    noteFailure(turn.infra, 'account', result.failure, turn.nowMs);
+    return afterFailure(result.failure);
+  };
+
+  const run = async (id: string, task: Task): Promise<void> => {
+    task.running = true;
+    running += 1;
+    let nextMs: number | undefined = again.retryMs;
+    try {
+      nextMs = await look(id, task);
+    } catch (error) {
+      log(`infrastructure of ${id}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    }
+    running -= 1;
+    task.running = false;
+    if (stopped) for (const resolve of idle) resolve();
+    else if (nextMs === undefined) {
+      tasks.delete(id);
+      await residents?.remove(id);
+    } else if (task.isDirty) due(id, 0);
+    else due(id, nextMs);
+    pump();
+  };
+
+  const pump = (): void => {
+    while (!stopped && running < clustersAtOnce && ready.length > 0) {
+      const id = ready.shift() ?? '';
+      const task = tasks.get(id);
+      if (task === undefined || task.running) continue;
+      task.isDirty = false;
+      void run(id, task);
+    }
+  };
+
+  const due = (id: string, delayMs: number): void => {
+    const task = tasks.get(id);
+    if (task === undefined || stopped) return;
+    task.cancel();
+    const put = (): void => {
+      if (task.running) task.isDirty = true;
+      else if (!ready.includes(id)) ready.push(id);
+      pump();
+    };
+    if (delayMs === 0) {
+      task.cancel = () => undefined;
+      put();
+    } else task.cancel = clock.after(delayMs, put);
+  };
+
+  const kick = (id: string): void => {
+    const entry = fleet.cluster(id);
+    if (entry === undefined || entry.spec.infrastructure === undefined || entry.spec.infrastructure.gateway !== undefined) return;
+    if (!tasks.has(id))
+      tasks.set(id, { tenant: entry.tenant, running: false, isDirty: false, cancel: () => undefined, looked: { networkMs: Number.NEGATIVE_INFINITY } });
+    due(id, 0);
+  };
+
+  const noteMachine = (row: Row<'machine'>, isThere: boolean): void => {
+    const known = machines.get(row.value.cluster) ?? new Set<string>();
+    if (isThere) known.add(row.id);
+    else known.delete(row.id);
+    machines.set(row.value.cluster, known);
+  };
+
+  const onChange = (changes: readonly Change[]): void => {
+    for (const change of changes) {
+      if (change.op === 'event') continue;
+      const { row } = change;
+      if (row.kind === 'machine') noteMachine(row, change.op === 'put');
+      else if (row.kind === 'cluster' && change.op === 'put') kick(row.id);
+      else if (row.kind === 'host' && row.value.machine !== undefined) kick(fleet.clusterOf(row.id)?.id ?? '');
+      else if (row.kind === 'account')
+        for (const cluster of fleet.clusters()) if (cluster.spec.infrastructure?.account === row.name && cluster.tenant === row.tenant) kick(cluster.id);
+    }
+  };
+
+  return {
+    start: async (): Promise<void> => {
+      for await (const row of store.scan('machine')) noteMachine(row, true);
+      store.onChange(onChange);
+      for (const cluster of fleet.clusters()) kick(cluster.id);
+    },
+    /** Looks at a cluster now: somebody approved, scaled or asked. */
+    kick,
+    busy: (): number => running + ready.length,
+    stop: async (): Promise<void> => {
+      stopped = true;
+      for (const task of tasks.values()) task.cancel();
+      if (running === 0) return;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      idle.add(() => (running === 0 ? resolve() : undefined));
+      await promise;
+    },
+  };
+};
+export type CloudDriver = ReturnType<typeof createCloudDriver>;

@@ -1,0 +1,14 @@
+import type { AccountKind } from '@groundplane/protocol/environment/account';
+import type { MachineEnvironment, ManagedEnvironment } from '@groundplane/protocol/environment/environments';
+import type { MachineProvider, ManagedClusterProvider, ProviderDeps } from '../port/provider.ts';
+
+/** Opens a provider; its client is loaded here and not before, so that a hub without such an account never holds it in memory. */
+export type ProviderTable = {
+  machines: { [E in MachineEnvironment]?: (deps: ProviderDeps<AccountKind>) => Promise<MachineProvider> };
+  managed: { [E in ManagedEnvironment]?: (deps: ProviderDeps<AccountKind>) => Promise<ManagedClusterProvider> };
+};
+
+export const providerTable: ProviderTable = {
+  machines: {},
+  managed: {},
+};

@@ -1,0 +1,202 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { clusterId, createCloudWorld, poolsOf, tenant, type CloudWorld } from './cloud-world.ts';
+
+let world: CloudWorld;
+afterEach(async () => {
+  expect(world.logged).toEqual([]);
+  await world.close();
+});
+
+const workers = (count: number, fields: object = {}): object => ({ name: 'workers', count, size: 'small', ...fields });
+const names = (): string[] => world.cloud.instances().map((item) => item.name.replace(/-[0-9a-z]{6}$/, ''));
+const step = async (name: string) => (await world.infrastructure())?.steps.find((item) => item.name === name);
+
+describe('clusters of machines', () => {
+  test('are made, joined, and shown step by step', async () => {
+    world = await createCloudWorld();
+    await world.apply(poolsOf(workers(2)));
+    await world.run(1);
+    expect(await step('network')).toMatchObject({ state: 'doing', message: 'the network is being made' });
+    await world.run(40);
+    expect(names().toSorted()).toEqual(['shop-servers', 'shop-workers', 'shop-workers']);
+    const infra = await world.infrastructure();
+    expect(infra?.steps.map((item) => [item.name, item.state])).toEqual([
+      ['network', 'done'],
+      ['endpoint', 'done'],
+      ['machines', 'done'],
+    ]);
+    expect(infra?.endpoint).toEqual({ kind: 'external', host: 'api.shop.test', port: 6443 });
+    expect(world.cloud.servers(clusterId)).toHaveLength(1);
+    const entry = world.core().fleet.cluster(clusterId);
+    expect(entry?.hosts).toHaveLength(3);
+    expect(entry?.state).toBe('ready');
+    expect(entry?.spec.endpoint).toEqual(infra?.endpoint);
+    const worker = entry?.hosts.find((name) => name.includes('workers')) ?? '';
+    expect(entry?.spec.hostSettings?.[worker]).toMatchObject({ role: 'worker', labels: { 'groundplane.dev/pool': 'workers' } });
+  });
+
+  test('once they stand, a round costs one call and no write', async () => {
+    world = await createCloudWorld();
+    await world.apply(poolsOf(workers(2)));
+    await world.run(180);
+    const [calls, version] = [world.calls(), (await world.store().get('infrastructure', tenant, clusterId))?.version];
+    await world.run(300);
+    expect(world.calls() - calls).toBeLessThanOrEqual(6);
+    expect((await world.store().get('infrastructure', tenant, clusterId))?.version).toBe(version);
+  });
+
+  test('grow, shrink and lose a pool', async () => {
+    world = await createCloudWorld();
+    await world.apply(poolsOf(workers(1)));
+    await world.run(40);
+    await world.apply(poolsOf(workers(4), { name: 'extra', count: 1, size: 'small' }));
+    await world.run(60);
+    expect(world.cloud.instances()).toHaveLength(6);
+    await world.apply(poolsOf(workers(2)));
+    await world.run(120);
+    expect(names().toSorted()).toEqual(['shop-servers', 'shop-workers', 'shop-workers']);
+    expect(await world.machineRows()).toHaveLength(3);
+    expect((await world.hostRows()).map((row) => row.name).toSorted()).toEqual(
+      world.cloud
+        .instances()
+        .map((item) => item.name)
+        .toSorted(),
+    );
+  });
+
+  test('a new size replaces one machine after the other', async () => {
+    world = await createCloudWorld();
+    await world.apply(poolsOf(workers(3)));
+    await world.run(60);
+    const before = world.cloud.instances().map((item) => item.id);
+    await world.apply(poolsOf(workers(3, { size: 'large' })));
+    let fewest = 9;
+    for (let round = 0; round < 60; round += 1) {
+      await world.run(4);
+      const made = new Set((await world.machineRows()).filter((row) => row.value.phase === 'made').map((row) => row.name));
+      fewest = Math.min(
+        fewest,
+        world.cloud.instances().filter((item) => item.state === 'running' && item.name.includes('workers') && made.has(item.name)).length,
+      );
+    }
+    const now = world.cloud.instances().map((item) => item.id);
+    expect(now.filter((id) => before.includes(id))).toHaveLength(1);
+    expect(now).toHaveLength(4);
+    expect(fewest).toBeGreaterThanOrEqual(3);
+  });
+
+  test('a machine that was deleted, failed or fell silent is made anew', async () => {
+    world = await createCloudWorld();
+    await world.apply(poolsOf(workers(4)));
+    await world.run(200);
+    const [gone, broken, quiet] = world.cloud.instances().filter((item) => item.name.includes('workers'));
+    world.cloud.remove(clusterId, gone?.name ?? '');
+    world.cloud.fail(clusterId, broken?.name ?? '');
+    world.silent.add(quiet?.name ?? '');
+    await world.run(200);
+    let there = world.cloud.instances().map((item) => item.name);
+    expect(there).not.toContain(gone?.name);
+    expect(there).not.toContain(broken?.name);
+    expect(there).toContain(quiet?.name);
+    await world.run(1_800);
+    there = world.cloud.instances().map((item) => item.name);
+    expect(there).not.toContain(quiet?.name);
+    expect(there).toHaveLength(5);
+    expect((await world.hostRows()).map((row) => row.name).toSorted()).toEqual(there.toSorted());
+  });
+
+  test('a quota is told in its words, and the rest goes on when there is room', async () => {
+    world = await createCloudWorld({ quota: 2 });
+    await world.apply(poolsOf(workers(3)));
+    await world.run(120);
+    expect(world.cloud.instances()).toHaveLength(2);
+    expect(await step('machines')).toMatchObject({ state: 'failed', message: expect.stringContaining('may not have more instances') });
+    world.cloud.setQuota(undefined);
+    await world.run(120);
+    expect(world.cloud.instances()).toHaveLength(4);
+    expect(await step('machines')).toMatchObject({ state: 'done' });
+  });
+
+  test('an account that is missing or wrong is told, and nothing is asked for', async () => {
+    world = await createCloudWorld();
+    await world.apply(poolsOf(), { account: 'nobody' });
+    await world.run(5);
+    expect(await step('account')).toMatchObject({ state: 'failed', message: expect.stringContaining('there is no such account') });
+    expect(world.calls()).toBe(0);
+    await world.apply(poolsOf());
+    await world.run(60);
+    expect(await step('account')).toBeUndefined();
+    expect(world.cloud.instances()).toHaveLength(1);
+  });
+
+  test('deletion takes the layers first, then everything; nothing is left anywhere', async () => {
+    world = await createCloudWorld();
+    await world.apply(poolsOf(workers(2)));
+    await world.run(60);
+    await world.remove();
+    await world.run(30);
+    expect(world.cloud.inventory()).toEqual([]);
+    expect(await world.cluster()).toBeUndefined();
+    expect(await world.infrastructure()).toBeUndefined();
+    expect(await world.machineRows()).toEqual([]);
+    expect(await world.hostRows()).toEqual([]);
+    expect(await world.store().list('ticket', tenant, { limit: 100 })).toEqual([]);
+  });
+
+  test('deletion waits for silent hosts for a while, and not at all by force', async () => {
+    world = await createCloudWorld();
+    await world.apply(poolsOf(workers(1)));
+    await world.run(60);
+    for (const item of world.cloud.instances()) world.silent.add(item.name);
+    await world.run(5);
+    await world.remove();
+    await world.run(60);
+    expect(await step('layers')).toMatchObject({ state: 'doing' });
+    expect(world.cloud.inventory()).not.toEqual([]);
+    await world.remove(true);
+    await world.run(10);
+    expect(world.cloud.inventory()).toEqual([]);
+    expect(await world.cluster()).toBeUndefined();
+  });
+
+  test('a hub that was restored takes its machines in again, and makes none twice', async () => {
+    world = await createCloudWorld();
+    await world.apply(poolsOf(workers(2)));
+    await world.run(60);
+    const before = world.cloud.instances().map((item) => item.id);
+    for (const row of await world.machineRows()) await world.store().commit([{ op: 'delete', kind: 'machine', tenant, id: row.id }]);
+    await world.restart();
+    await world.run(200);
+    expect(world.cloud.instances().map((item) => item.id)).toEqual(before);
+    expect(await world.machineRows()).toHaveLength(3);
+    expect(world.core().fleet.cluster(clusterId)?.hosts).toHaveLength(3);
+  });
+});
+
+describe('killed at every call', () => {
+  test('from nothing to a cluster, a new size, and back to nothing: no double, no leak', { timeout: 120_000 }, async () => {
+    const whole = async (die: number | undefined, after: boolean): Promise<number> => {
+      world = await createCloudWorld({ seed: die ?? 0 });
+      if (die !== undefined) world.dieAt(die, after);
+      await world.apply(poolsOf(workers(2)));
+      await world.run(60);
+      expect(names().toSorted(), `killed ${after ? 'after' : 'before'} call ${die}`).toEqual(['shop-servers', 'shop-workers', 'shop-workers']);
+      await world.apply(poolsOf(workers(2, { size: 'large' })));
+      await world.run(90);
+      expect(names().toSorted(), `killed ${after ? 'after' : 'before'} call ${die}`).toEqual(['shop-servers', 'shop-workers', 'shop-workers']);
+      const calls = world.calls();
+      await world.remove();
+      await world.run(60);
+      expect(world.cloud.inventory(), `killed ${after ? 'after' : 'before'} call ${die}`).toEqual([]);
+      expect(await world.cluster()).toBeUndefined();
+      return calls;
+    };
+    const calls = await whole(undefined, false);
+    expect(calls).toBeGreaterThan(20);
+    for (let die = 1; die <= calls; die += 1)
+      for (const after of [false, true]) {
+        await world.close();
+        await whole(die, after);
+      }
+  });
+});
