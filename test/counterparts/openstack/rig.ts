@@ -101,5 +101,5 @@ export const openStackRig = async (): Promise<MachineRig> => {
     skipped: { 'eventual consistency': 'neutron and nova read what they wrote' },
     close: () => cloud.stop(),
   };
-  return rig as unknown as MachineRig;
+  return rig;
 };

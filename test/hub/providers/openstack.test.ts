@@ -145,7 +145,7 @@ test.each([
   [400, { faultcode: 'Client', faultstring: 'Invalid input for field', debuginfo: null }, {}, 'fatal', 'cloud-refused'],
   [503, {}, {}, 'retry', 'cloud-failed'],
 ])('%d %j %j is %s %s', (status, body, headers, kind, code) => {
-  const { failure } = failureOf({ service: 'compute', method: 'POST', path: '/servers' }, json(status, body, headers as Record<string, string>));
+  const { failure } = failureOf({ service: 'compute', method: 'POST', path: '/servers' }, json(status, body, headers));
   expect(failure).toMatchObject({ kind, code, element: 'OpenStack compute POST /servers' });
 });
 

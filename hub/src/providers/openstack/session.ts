@@ -66,7 +66,7 @@ const authBody = ({ settings, secret }: Deps): unknown => {
 };
 
 const trimmed = (url: string): string => url.replace(/\/+$/, '');
-const keystoneOf = (authUrl: string): string => (/\/v3$/.test(trimmed(authUrl)) ? trimmed(authUrl) : `${trimmed(authUrl)}/v3`);
+const keystoneOf = (authUrl: string): string => (trimmed(authUrl).endsWith('/v3') ? trimmed(authUrl) : `${trimmed(authUrl)}/v3`);
 
 /** Address of a service in the catalogue. Failures: `service-missing` (blocked), `region-ambiguous` (blocked). */
 export const endpointOf = (token: Token, service: Service, region: string | undefined, face: string): Result<string> => {

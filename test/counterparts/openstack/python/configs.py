@@ -47,8 +47,7 @@ def login(urls):
 
 
 def token_check(urls):
-    # A revoked token is noticed within a second; services cache their judgement for five minutes otherwise.
-    return {**login(urls), "www_authenticate_uri": urls["keystone"], "token_cache_time": "1", "service_token_roles_required": "true"}
+    return {**login(urls), "www_authenticate_uri": urls["keystone"], "service_token_roles_required": "true"}
 
 
 def keystone(state, urls):
