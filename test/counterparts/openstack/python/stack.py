@@ -7,6 +7,7 @@ import ctypes
 import importlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -131,6 +132,9 @@ def main(action, state):
         sys.stdin.read()
     for child in list(children):
         os.kill(child, signal.SIGKILL)
+    if action == "serve":
+        # Whoever started us may have been killed, and would not tidy up.
+        shutil.rmtree(state, ignore_errors=True)
     os._exit(0)
 
 
