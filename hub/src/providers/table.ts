@@ -9,6 +9,8 @@ export type ProviderTable = {
 };
 
 export const providerTable: ProviderTable = {
-  machines: {},
+  machines: {
+    openstack: async (deps) => (await import('./openstack/provider.ts')).openStack(deps as ProviderDeps<'openstack'>) as Promise<MachineProvider>,
+  },
   managed: {},
 };
