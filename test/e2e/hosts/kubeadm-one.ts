@@ -1,7 +1,7 @@
 import type { TestHost } from '../../lab/hosts/host.ts';
 import { until } from '../site.ts';
-import { addEdge, answers, checkCluster, kubectl, openPlatform, release, siteName, waitAlive, waitReady, withWords } from './kubeadm-site.ts';
-import type { Platform } from './platform.ts';
+import { addEdge, answers, checkCluster, clusterWords, kubectl, openPlatform, release, siteName, waitAlive, waitReady, withWords } from './kubeadm-site.ts';
+import { agentLog, type Platform } from './platform.ts';
 import { randomOf, tryPowerPoints, type PowerReport } from './power-points.ts';
 import { check, secondsSince, type Scenario, type ScenarioContext } from './scenario.ts';
 
@@ -69,6 +69,7 @@ const cutInstalls = async (
         await waitReady(platform, '1.0.0', name);
         await checkCluster([host], kubernetes);
       },
+      words: async () => `${await agentLog(host, 40)}\n${await clusterWords(platform, host, name)}`,
       say: (line) => say(`install ${index + 1} of ${points}: ${line.replace('point 1 of 1: ', '')}`),
     });
     report.points += one.points;
