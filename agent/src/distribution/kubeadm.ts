@@ -144,7 +144,7 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
         ...(ignored.length === 0 ? [] : [`--ignore-preflight-errors=${ignored.join(',')}`]),
       ]);
       if (!applied.ok) return applied;
-      // The upgrade itself rolls kube-proxy with the configuration that the cluster has; a second roll on its heels left one with empty tables.
+      // The upgrade itself rolls kube-proxy with the configuration that the cluster has; a second roll on its heels would serve nobody.
       const isSame = setup.spec.proxy === 'none' || (before !== undefined && proxyPart(setup) === proxyPart(before));
       const proxy = isSame ? ok('') : await ran(['init', 'phase', 'addon', 'kube-proxy', '--config', path, '--kubeconfig', adminConfig]);
       return proxy.ok ? ok(undefined) : proxy;

@@ -17,6 +17,9 @@ const heals = async (host: TestHost, script: string, isHealed: () => Promise<boo
   return secondsSince(began);
 };
 
+const hasServices = async (host: TestHost): Promise<boolean> =>
+  (await host.exec(['nft', 'list', 'map', 'ip', 'kube-proxy', 'service-ips'])).stdout.includes('goto');
+
 const healAll = async (host: TestHost, say: (line: string) => void): Promise<Record<string, number>> => {
   const scheduler = '/etc/kubernetes/manifests/kube-scheduler.yaml';
   const kubelet = '/var/lib/kubelet/config.yaml';
@@ -36,6 +39,8 @@ const healAll = async (host: TestHost, say: (line: string) => void): Promise<Rec
       `echo 'maxPods: [' >>${kubelet}; systemctl restart kubelet`,
       async () => (await read(host, kubelet)) === kubeletText && (await isActive('kubelet')),
     ],
+    // kube-proxy believes that they are there, and looks again after an hour.
+    ['emptiedServices', 'for map in service-ips service-nodeports; do nft flush map ip kube-proxy $map; done', async () => await hasServices(host)],
     ['corruptedProgram', 'echo x >>/usr/bin/kubectl', async () => (await digest('/usr/bin/kubectl')) === kubectlDigest],
   ];
   const figures: Record<string, number> = {};
