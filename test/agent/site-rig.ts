@@ -58,7 +58,7 @@ export const startSite = (hosts: readonly Wish[]) => {
         tools,
         architecture: 'x64',
         address: () => Promise.resolve(`10.0.0.${hosts.findIndex((item) => item.name === name) + 1}`),
-        digestOfProgram: () => Promise.resolve('absent'),
+        programs: { digestOf: () => Promise.resolve('absent'), placed: () => Promise.resolve() },
       },
     });
     const stop = new AbortController();

@@ -3,8 +3,8 @@ import type { ManagedKubernetes } from '@groundplane/protocol/distribution/spec'
 import type { ClusterState } from '@groundplane/protocol/distribution/state';
 import type { Tools } from '../port/tools.ts';
 
-/** On the host itself: an answer takes less than a millisecond there, and a refusal comes at once. */
-const answerMs = 1_500;
+/** On the host itself: an answer takes less than a millisecond there, a way to another control plane some more. Below the second after which TCP asks again. */
+const answerMs = 900;
 
 /** What somebody merged over our configuration; nothing where it cannot be read, since then nothing comes up with it either. */
 const merged = (text: string | undefined): Record<string, unknown> => {

@@ -44,7 +44,7 @@ export const placeProgram: Executor<'placeProgram'> = async (args, context) => {
   const known = context.state.kv<string[]>('programs') ?? [];
   const isOurs = known.includes(args.path);
   const adopts = context.target.bundle?.layers.find((item) => item.name === args.layer)?.adopt === true;
-  if (!isOurs && !adopts && (await deps.digestOfProgram(args.path)) !== 'absent')
+  if (!isOurs && !adopts && (await deps.programs.digestOf(args.path)) !== 'absent')
     return fail('blocked', 'program-foreign', args.path, 'is there already and is not ours. Remove it, or let the layer take it over with "adopt: true"');
   if (!isOurs) {
     const noted = context.state.commit([writes.kv('programs', [...known, args.path])]);
@@ -52,6 +52,7 @@ export const placeProgram: Executor<'placeProgram'> = async (args, context) => {
   }
   const placed = await context.blobs.place(args.digest, args.path, { mode: Number.parseInt(args.mode, 8) });
   if (!placed.ok) return placed;
+  await deps.programs.placed(args.path, args.digest);
   if (args.reason === 'drifted' || args.reason === 'missing') drifted(context, args.layer, args.path);
   return ok([]);
 };

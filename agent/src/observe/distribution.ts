@@ -7,6 +7,7 @@ import type { ClusterState, LocalState, Neighbour, ServicePath } from '@groundpl
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import type { DistributionFacts } from '@groundplane/protocol/plan/distribution';
 import { readHostNames } from '../distribution/host-names.ts';
+import type { ProgramDigests } from '../distribution/programs.ts';
 import { isServicePathOpen } from '../distribution/service-path.ts';
 import { sealKeyFrom, type SealKey } from '../distribution/seal.ts';
 import type { Distribution, DistributionSetup, KeptFile, MachineState } from '../port/distribution.ts';
@@ -46,7 +47,7 @@ export interface KubernetesDeps {
   tools: Tools;
   architecture: Architecture;
   address: () => Promise<string | undefined>;
-  digestOfProgram: (path: string) => Promise<Digest | 'absent'>;
+  programs: ProgramDigests;
 }
 
 /** The key that others seal secrets for this host with; made when it is first asked for. */
@@ -115,6 +116,8 @@ const localState = (
   memory: KubernetesMemory | undefined,
   machine: MachineState,
   servicePath: ServicePath | undefined,
+  /** Something holds already: the first snapshot does not stand in the way of the first workload. */
+  isSettled: boolean,
   everyHours: number,
   names: Record<string, string>,
 ): LocalState => ({
@@ -129,7 +132,7 @@ const localState = (
   services: machine.services,
   broken: machine.broken,
   certificates: machine.certificates === undefined || machine.certificates.left >= renewBelow ? 'good' : machine.certificates.left > 0 ? 'due' : 'expired',
-  isSnapshotDue: machine.snapshotAgeMs !== undefined && machine.snapshotAgeMs > everyHours * 3_600_000,
+  isSnapshotDue: isSettled && machine.snapshotAgeMs !== undefined && machine.snapshotAgeMs > everyHours * 3_600_000,
   servicePath,
   failedAttempts: memory?.failedAttempts ?? 0,
   names,
@@ -166,11 +169,12 @@ export const observeDistribution = async (
   const role = self?.role ?? memory?.setup.role ?? 'worker';
   const machine = await distribution.look({ spec, role }, keptOf(state));
   if (!machine.ok) return machine;
-  const path = memory?.state === 'joined' && machine.value.hasProxy ? await isServicePathOpen(tools, cluster.state) : undefined;
+  // Beside the rest: where kube-proxy is only about to come, nothing answers for the whole time.
+  const path = memory?.state === 'joined' && machine.value.hasProxy ? isServicePathOpen(tools, cluster.state) : undefined;
   await keepRenewals(state, tools, machine.value.renewed);
   const programs = new Map<string, Digest | 'absent'>();
   for (const program of layer?.programs ?? []) {
-    if (program.architecture === deps.architecture) programs.set(program.path, await deps.digestOfProgram(program.path));
+    if (program.architecture === deps.architecture) programs.set(program.path, await deps.programs.digestOf(program.path));
   }
   const site = state.kv<SiteMemory>('site');
   const given = Object.values(state.kv<Record<string, GivenInvitation>>('invitations') ?? {});
@@ -190,7 +194,14 @@ export const observeDistribution = async (
     isLast: record.desired.detached !== true,
     endpoint: wanted?.site?.endpoint ?? { kind: 'external', host: '', port: 6443 },
     programs,
-    local: localState(memory, machine.value, servicePathOf(state, path, deps.wallMs), spec.snapshots.everyHours, await readHostNames(tools)),
+    local: localState(
+      memory,
+      machine.value,
+      servicePathOf(state, await path, deps.wallMs),
+      state.slot('good') !== undefined,
+      spec.snapshots.everyHours,
+      await readHostNames(tools),
+    ),
     cluster: cluster.state,
   });
 };
