@@ -100,7 +100,7 @@ const meansFor = (architecture: AgentArch | undefined): KubernetesDeps => ({
   tools: systemTools,
   architecture: architecture ?? 'x64',
   address: hostAddress,
-  digestOfProgram: createProgramDigests(),
+  programs: createProgramDigests(),
 });
 
 const main = async (): Promise<void> => {

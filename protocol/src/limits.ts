@@ -57,6 +57,9 @@ export const limits = {
   heartbeatMaxMs: 600_000,
   backoffMinMs: 500,
   backoffMaxMs: 300_000,
+  /** How long the API server may be out of reach through its Service, while it answers itself, before kube-proxy is started anew; and how long that is given. */
+  servicePathPatienceMs: 30_000,
+  servicePathPauseMs: 180_000,
   /** One file of an agent package, bytes: Node itself is 150 MB. */
   agentFileBytes: 512 * 1024 * 1024,
   agentPackageFiles: 256,

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { certificatesIn, isReadable, lifeLeft, publicKeyHash } from '@groundplane/agent/distribution/certificates';
 import { readHostNames, writeHostNames } from '@groundplane/agent/distribution/host-names';
 import { kubeadmDistribution } from '@groundplane/agent/distribution/kubeadm';
+import { hasProxy } from '@groundplane/agent/distribution/service-path';
 import { sealFor, sealKeyFrom } from '@groundplane/agent/distribution/seal';
 import type { DistributionSetup, KeptFile } from '@groundplane/agent/port/distribution';
 import { managedKubernetesSchema } from '@groundplane/protocol/distribution/spec';
@@ -110,6 +111,26 @@ test('the first host changes the shared configuration before the control plane; 
   const other = start();
   await other.driver.upgrade(setup(), false, undefined);
   expect(other.tools.commands).toEqual(['kubeadm upgrade node']);
+});
+
+test("a worker takes its own kube-proxy's pod away, by what it may itself", async () => {
+  const worker = start();
+  expect((await worker.driver.healServicePath({ ...setup(), role: 'worker' })).ok).toBe(true);
+  expect(worker.tools.commands).toEqual([
+    'kubectl --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout 20s delete pods --namespace kube-system --selector k8s-app=kube-proxy --field-selector spec.nodeName=cp1 --wait=false',
+  ]);
+  const refused = start(() => ({ code: 1, stderr: 'Error from server (Forbidden): no' }));
+  expect(await refused.driver.healServicePath(setup())).toMatchObject({ ok: false, failure: { kind: 'retry', element: 'kube-proxy' } });
+});
+
+test.each([
+  [{}, true],
+  [{ proxy: 'none' }, false],
+  [{ config: { cluster: 'proxy: {disabled: true}' } }, false],
+  [{ config: { server: 'disable-kube-proxy: true' } }, false],
+  [{ config: { cluster: '[' } }, true],
+])('kube-proxy of %j: %s', (more, expected) => {
+  expect(hasProxy(setup(more).spec)).toBe(expected);
 });
 
 test('no kubeadm at all is a word about where it comes from', async () => {

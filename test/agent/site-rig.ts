@@ -33,6 +33,7 @@ export const startSite = (hosts: readonly Wish[]) => {
 
   const boot = (name: string, store: FakeAgentStore, machine: FakeMachine) => {
     const tools = fakeTools();
+    tools.connects = () => Promise.resolve(machine.isProxyDead === false);
     const host = fakeHost();
     const distribution = fakeDistribution(site, machine);
     store.commit([writes.kv('host', { host: idOf(name), tenant: 'ten_00000000000000000000', epoch: 'e' })]);
@@ -57,7 +58,7 @@ export const startSite = (hosts: readonly Wish[]) => {
         tools,
         architecture: 'x64',
         address: () => Promise.resolve(`10.0.0.${hosts.findIndex((item) => item.name === name) + 1}`),
-        digestOfProgram: () => Promise.resolve('absent'),
+        programs: { digestOf: () => Promise.resolve('absent'), placed: () => Promise.resolve() },
       },
     });
     const stop = new AbortController();

@@ -120,3 +120,48 @@ test('a file of Kubernetes that somebody changed is put back, and people are tol
   expect(site.events('cp1').map((event) => event.reason)).toContain('DriftHealed');
   await site.close();
 });
+
+test('a host whose Services are dead is not ready, and kube-proxy is started anew until they answer', async () => {
+  const site = startSite(three.slice(0, 1));
+  const { machine } = site.host('cp1');
+  machine.isProxyDead = 'for ever';
+  site.offer(1, [plain('1.36.3'), shop]);
+  await site.clock.advance(60_000);
+  expect(live(site, 'shop'), 'what lies above is not held up: it may bring what is missing').toBe(true);
+  expect(site.phases()).toEqual({ cp1: 'applying' });
+  expect(
+    site
+      .host('cp1')
+      .engine.status()
+      .layers.find((layer) => layer.name === 'kubernetes')?.message,
+  ).toContain('kube-proxy');
+  const heals = () => site.site.log.filter((line) => line === 'cp1: heal services').length;
+  expect(heals(), 'after half a minute').toBe(1);
+  await site.clock.advance(600_000);
+  expect(heals(), 'calmly').toBeGreaterThanOrEqual(3);
+  expect(heals()).toBeLessThanOrEqual(5);
+  machine.isProxyDead = true;
+  await site.clock.advance(200_000);
+  expect(site.phases()).toEqual({ cp1: 'converged' });
+  expect(site.events('cp1').map((event) => event.reason)).toContain('ServicePathHealed');
+  await site.close();
+});
+
+test('Services that die later are seen and healed; a kube-proxy that is only late is left alone', async () => {
+  const site = startSite(three.slice(0, 1));
+  site.offer(1, [plain('1.36.3')]);
+  await site.clock.advance(120_000);
+  const { machine } = site.host('cp1');
+  machine.isProxyDead = true;
+  await site.clock.advance(180_000);
+  expect(site.site.log.filter((line) => line === 'cp1: heal services')).toHaveLength(1);
+  expect(site.phases()).toEqual({ cp1: 'converged' });
+  site.site.log.length = 0;
+  machine.isProxyDead = true;
+  site.host('cp1').engine.wake();
+  await site.clock.advance(10_000);
+  machine.isProxyDead = false;
+  await site.clock.advance(120_000);
+  expect(site.site.log).toEqual([]);
+  await site.close();
+});

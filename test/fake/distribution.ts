@@ -27,6 +27,8 @@ export interface FakeMachine {
   isLost: boolean;
   certificatesLeft: number;
   snapshotAtMs: number | undefined;
+  /** What serves Services does not, until it is started anew. */
+  isProxyDead: boolean | 'for ever';
   failNext?: string | undefined;
 }
 
@@ -40,6 +42,7 @@ export const fakeMachine = (name: string): FakeMachine => ({
   isLost: false,
   certificatesLeft: 1,
   snapshotAtMs: undefined,
+  isProxyDead: false,
 });
 
 const manifest = '/etc/kubernetes/manifests/kube-apiserver.yaml';
@@ -110,6 +113,7 @@ export const fakeDistribution = (site: FakeSite, machine: FakeMachine): Distribu
         certificates: machine.setup === undefined ? undefined : { left: machine.certificatesLeft },
         broken: Object.entries(kept).flatMap(([path, file]) => (machine.files[path] === file.content ? [] : [path])),
         renewed: [],
+        hasProxy: machine.isRunning,
         snapshotAgeMs: machine.role === 'control-plane' ? (machine.snapshotAtMs === undefined ? 1e12 : site.clock.wallMs() - machine.snapshotAtMs) : undefined,
       };
       return Promise.resolve(ok(state));
@@ -125,6 +129,16 @@ export const fakeDistribution = (site: FakeSite, machine: FakeMachine): Distribu
         arrive(setup);
         await site.cluster.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'kube-system' } }, { fieldManager: 'k', force: true });
         await site.cluster.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'kube-node-lease' } }, { fieldManager: 'k', force: true });
+        await site.cluster.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } }, { fieldManager: 'k', force: true });
+        await site.cluster.apply(
+          {
+            apiVersion: 'v1',
+            kind: 'Service',
+            metadata: { name: 'kubernetes', namespace: 'default' },
+            spec: { clusterIP: '10.96.0.1', ports: [{ port: 443 }] },
+          },
+          { fieldManager: 'k', force: true },
+        );
         const data = { ClusterConfiguration: `kubernetesVersion: ${versionTag(setup.spec.version)}\n` };
         await site.cluster.apply(
           { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'kubeadm-config', namespace: 'kube-system' }, data },
@@ -151,6 +165,7 @@ export const fakeDistribution = (site: FakeSite, machine: FakeMachine): Distribu
         }
         arrive(setup);
       }),
+    healServicePath: () => act('heal services', () => void (machine.isProxyDead = machine.isProxyDead === 'for ever' ? 'for ever' : false)),
     renewCertificates: () => act('renew', () => void (machine.certificatesLeft = 1)),
     saveDatastore: () => act('save', () => void (machine.snapshotAtMs = site.clock.wallMs())),
     wipe: (_, isLast) =>

@@ -43,6 +43,7 @@ export const fakeTools = (answer: (command: string, files: Map<string, string>) 
         ),
       ]),
     link: () => Promise.resolve(undefined),
+    connects: () => Promise.resolve(true),
     changedAtMs: (path) => Promise.resolve(files.has(path) ? 0 : undefined),
   };
 };

@@ -47,6 +47,7 @@ const none = (): LocalState => ({
   broken: [],
   certificates: 'good',
   isSnapshotDue: false,
+  servicePath: undefined,
   failedAttempts: 0,
   names: {},
 });
@@ -122,6 +123,7 @@ const clusterOf = (world: SiteWorld, item: Machine): ClusterState | undefined =>
   return {
     version: world.version,
     configured: world.configured,
+    apiService: undefined,
     nodes: item.member.role === 'worker' ? nodes.filter((node) => node.name === item.member.name) : nodes,
   };
 };
@@ -241,6 +243,9 @@ export const doStep = (world: SiteWorld, item: Machine, step: Step, layers: read
     }
     case 'repairKubernetes':
       local.broken = [];
+      return 'done';
+    case 'healServicePath':
+      local.servicePath = { state: 'open' };
       return 'done';
     case 'renewCertificates':
       local.certificates = 'good';

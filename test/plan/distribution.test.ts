@@ -1,4 +1,5 @@
 import { layerDigest } from '@groundplane/protocol/bundle';
+import { limits } from '@groundplane/protocol/limits';
 import { expect, test } from 'vitest';
 import { planDistribution } from '@groundplane/protocol/plan/distribution';
 import { seededRandom } from '../fake/random.ts';
@@ -140,6 +141,22 @@ test('broken files, old certificates and a stopped kubelet are mended without an
   item!.runs = undefined;
   const plan = planDistribution(factsFor(world, item!), old, layerDigest(old), []);
   expect(plan.steps.map((step) => step.step)).toEqual(['repairKubernetes', 'renewCertificates', 'startKubernetes']);
+});
+
+test.each([
+  ['is open', { state: 'open' as const }, [], undefined],
+  ['is not known', undefined, [], undefined],
+  ['is closed for a moment', { state: 'closed' as const, closedMs: limits.servicePathPatienceMs - 1, healedAgoMs: undefined }, [], 'service-path-closed'],
+  ['stays closed', { state: 'closed' as const, closedMs: limits.servicePathPatienceMs, healedAgoMs: undefined }, ['healServicePath'], 'service-path-closed'],
+  ['was just healed', { state: 'closed' as const, closedMs: 1e6, healedAgoMs: limits.servicePathPauseMs - 1 }, [], 'service-path-closed'],
+  ['was healed in vain', { state: 'closed' as const, closedMs: 1e6, healedAgoMs: limits.servicePathPauseMs }, ['healServicePath'], 'service-path-closed'],
+])('the way through Services %s', (_, servicePath, steps, wait) => {
+  const world = site(1, 0);
+  settle(world, old);
+  Object.assign(world.machines[0]!.local, { servicePath });
+  const plan = planDistribution(factsFor(world, world.machines[0]!), old, layerDigest(old), []);
+  expect(plan.steps.map((step) => step.step)).toEqual(steps);
+  expect(plan.wait?.code).toBe(wait);
 });
 
 test('a worker that was away until its certificate was over is invited again', () => {

@@ -307,6 +307,7 @@ const effects: Effects = {
   joinKubernetes: elsewhere,
   startKubernetes: elsewhere,
   repairKubernetes: elsewhere,
+  healServicePath: elsewhere,
   renewCertificates: elsewhere,
   saveDatastore: elsewhere,
   upgradeKubernetes: elsewhere,

@@ -49,6 +49,8 @@ export const diskBlobs = (deps: DiskBlobsDeps): DiskBlobs => {
   const running = new Map<string, Promise<Result<string>>>();
   /** When it came in this life. */
   const arrivals = new Map<string, number>();
+  /** What lies here from before is as new as this life: whoever brought it may not have come to name it. */
+  const bornMs = clock.monotonicMs();
   /** Sources that gave wrong bytes, and when. */
   const distrusted = new Map<string, number>();
 
@@ -247,7 +249,7 @@ export const diskBlobs = (deps: DiskBlobsDeps): DiskBlobs => {
     },
     keep: async (digests) => {
       const isKept = (digest: string): boolean =>
-        digests.has(digest) || running.has(digest) || clock.monotonicMs() - (arrivals.get(digest) ?? Number.NEGATIVE_INFINITY) < blobLimits.graceMs;
+        digests.has(digest) || running.has(digest) || clock.monotonicMs() - (arrivals.get(digest) ?? bornMs) < blobLimits.graceMs;
       for (const prefix of await readdir(join(folder, 'sha256')).catch(() => []))
         for (const name of await readdir(join(folder, 'sha256', prefix)).catch(() => []))
           if (!isKept(`sha256:${name}`)) await rm(join(folder, 'sha256', prefix, name), { force: true }).catch(() => undefined);

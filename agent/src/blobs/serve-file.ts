@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
+import { blobLimits } from './limits.ts';
 
 /** One range of RFC 9110, section 14. Anything else is answered with the whole, as the RFC allows. */
 const rangeOf = (header: string | undefined, size: number): { start: number; end: number } | 'whole' | 'unsatisfiable' => {
@@ -34,6 +35,6 @@ export const serveFile = async (request: IncomingMessage, response: ServerRespon
     return true;
   }
   // Who hangs up in the middle ends both; there is nobody left to tell.
-  await pipeline(createReadStream(file, { start, end }), response).catch(() => response.destroy());
+  await pipeline(createReadStream(file, { start, end, highWaterMark: blobLimits.copyBytes }), response).catch(() => response.destroy());
   return true;
 };

@@ -38,6 +38,8 @@ export const createLease = (deps: { self: () => string; clock: Clock; cluster: (
   let seen: { mark: string; atMs: number } | undefined;
   let holder: string | undefined;
   let heldUntilMs = Number.NEGATIVE_INFINITY;
+  /** As we wrote it last: a holder renews without asking first, and the API server refuses when somebody else wrote since. */
+  let written: KubeObject | undefined;
   /** Who held it before we did. */
   let taken: string | undefined;
 
@@ -48,6 +50,7 @@ export const createLease = (deps: { self: () => string; clock: Clock; cluster: (
     const base = old ?? { apiVersion: leaseRef.apiVersion, kind: leaseRef.kind, metadata: { name: leaseRef.name, namespace: leaseRef.namespace } };
     const askedAtMs = clock.monotonicMs();
     const done = old === undefined ? await cluster.create({ ...base, spec }) : await cluster.replace({ ...base, spec });
+    written = done.ok ? done.value : undefined;
     if (!done.ok) return false;
     if (!isMine && before.holderIdentity !== undefined && before.holderIdentity !== '') taken = before.holderIdentity;
     heldUntilMs = askedAtMs + durationMs;
@@ -60,6 +63,7 @@ export const createLease = (deps: { self: () => string; clock: Clock; cluster: (
     const cluster = deps.cluster();
     const was = holder === deps.self() && clock.monotonicMs() < heldUntilMs;
     if (cluster === undefined) return was;
+    if (was && written !== undefined && (await write(cluster, written))) return true;
     const read = await cluster.get(leaseRef);
     if (!read.ok) {
       if (read.failure.code !== 'not-found') return holder === deps.self() && clock.monotonicMs() < heldUntilMs;

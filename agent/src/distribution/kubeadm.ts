@@ -10,6 +10,7 @@ import type { CommandResult } from '../system/command.ts';
 import { certificatesIn, isReadable, lifeLeft, publicKeyHash } from './certificates.ts';
 import { keptPaths, manifestPath, manifestVersion } from './kubeadm-files.ts';
 import { compareKept, restoreKept } from './kept.ts';
+import { hasProxy } from './service-path.ts';
 import { createUnits } from './units.ts';
 import { snapshotFolder, createSnapshots } from './snapshots.ts';
 
@@ -118,6 +119,7 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
       certificates: lives.length === 0 ? undefined : { left: Math.min(...lives) },
       broken,
       renewed,
+      hasProxy: service.isRunning && hasProxy(spec),
       snapshotAgeMs: role === 'control-plane' ? await snapshots.ageMs(spec.snapshots.everyHours) : undefined,
     };
     return ok(state);
@@ -142,7 +144,7 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
         ...(ignored.length === 0 ? [] : [`--ignore-preflight-errors=${ignored.join(',')}`]),
       ]);
       if (!applied.ok) return applied;
-      // The upgrade itself rolls kube-proxy with the configuration that the cluster has; a second roll on its heels left one with empty tables.
+      // The upgrade itself rolls kube-proxy with the configuration that the cluster has; a second roll on its heels would serve nobody.
       const isSame = setup.spec.proxy === 'none' || (before !== undefined && proxyPart(setup) === proxyPart(before));
       const proxy = isSame ? ok('') : await ran(['init', 'phase', 'addon', 'kube-proxy', '--config', path, '--kubeconfig', adminConfig]);
       return proxy.ok ? ok(undefined) : proxy;
@@ -188,6 +190,15 @@ export const kubeadmDistribution = (deps: { tools: Tools; clock: Clock }): Distr
       const ignored = setup.spec.config.ignoreErrors;
       const done = await ran(['upgrade', 'node', ...(ignored.length === 0 ? [] : [`--ignore-preflight-errors=${ignored.join(',')}`])]);
       return done.ok ? ok(undefined) : done;
+    },
+    // Its pod and not its container: the new one knows nothing of what the old one believed, and comes with the configuration that the cluster has now.
+    healServicePath: async ({ role, identity }) => {
+      const kubeconfig = role === 'control-plane' ? adminConfig : nodeConfig;
+      const own = ['--namespace', 'kube-system', '--selector', 'k8s-app=kube-proxy', '--field-selector', `spec.nodeName=${identity.name}`];
+      const done = await tools.run('kubectl', ['--kubeconfig', kubeconfig, '--request-timeout', '20s', 'delete', 'pods', ...own, '--wait=false'], {
+        timeoutMs: 60_000,
+      });
+      return done.code === 0 ? ok(undefined) : fail('retry', 'kubernetes-failed', 'kube-proxy', `cannot be started anew: ${words(done)}`);
     },
     renewCertificates: async (setup) => {
       // A worker's only certificate is the kubelet's, which it renews itself; one that is over needs a new invitation.

@@ -40,6 +40,13 @@ export const nodeState = (node: KubeObject): NodeState => {
 const nodeRef = (name: string) => ({ apiVersion: 'v1', kind: 'Node', name });
 const configRef = { apiVersion: 'v1', kind: 'ConfigMap', namespace: 'kube-system', name: 'kubeadm-config' };
 
+/** Where pods find the API server. A node may read it too. */
+const apiServiceOf = async (cluster: Cluster): Promise<ClusterState['apiService']> => {
+  const service = await cluster.get({ apiVersion: 'v1', kind: 'Service', namespace: 'default', name: 'kubernetes' });
+  const spec = service.ok ? (service.value['spec'] as { clusterIP?: string; ports?: { port: number }[] } | undefined) : undefined;
+  return spec?.clusterIP === undefined ? undefined : { address: spec.clusterIP, port: spec.ports?.[0]?.port ?? 443 };
+};
+
 /** What the API server says of nodes. With `only` a worker asks for its own one, which is all that it may see. */
 export const observeNodes = async (cluster: Cluster, only: string | undefined): Promise<Result<ClusterState>> => {
   // k3s and rke2 have no such object; there every host carries its configuration itself.
@@ -48,13 +55,14 @@ export const observeNodes = async (cluster: Cluster, only: string | undefined): 
   const configured = config.ok ? config.value.metadata.annotations?.[configuredMark] : undefined;
   const text = config.ok ? ((config.value['data'] as Record<string, string> | undefined)?.['ClusterConfiguration'] ?? '') : '';
   const version = /^kubernetesVersion:\s*(\S+)/m.exec(text)?.[1] ?? '';
+  const apiService = await apiServiceOf(cluster);
   if (only !== undefined) {
     const own = await cluster.get(nodeRef(only));
     if (!own.ok && own.failure.code !== 'not-found') return own;
-    return ok({ version, configured, nodes: own.ok ? [nodeState(own.value)] : [] });
+    return ok({ version, configured, apiService, nodes: own.ok ? [nodeState(own.value)] : [] });
   }
   const list = await cluster.list({ apiVersion: 'v1', kind: 'Node' });
-  return list.ok ? ok({ version, configured, nodes: list.value.items.map(nodeState) }) : list;
+  return list.ok ? ok({ version, configured, apiService, nodes: list.value.items.map(nodeState) }) : list;
 };
 
 const applied = async (cluster: Cluster, object: KubeObject, fieldManager: string): Promise<Result<void>> => {

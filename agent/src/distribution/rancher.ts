@@ -6,6 +6,7 @@ import type { Tools } from '../port/tools.ts';
 import { certificatesIn, lifeLeft } from './certificates.ts';
 import { compareKept, restoreKept } from './kept.ts';
 import { rancherLayout, type RancherName } from './rancher-layout.ts';
+import { hasProxy } from './service-path.ts';
 import { createUnits } from './units.ts';
 
 const startMs = 10 * 60_000;
@@ -136,6 +137,7 @@ export const rancherDistribution = (name: RancherName, deps: { tools: Tools; clo
       certificates: lives.length === 0 ? undefined : { left: Math.min(...lives) },
       broken,
       renewed,
+      hasProxy: unit.isRunning && hasProxy(spec),
       snapshotAgeMs: role === 'control-plane' ? (age === undefined ? spec.snapshots.everyHours * 7_200_000 : Math.abs(clock.wallMs() - age)) : undefined,
     });
   };
@@ -169,6 +171,8 @@ export const rancherDistribution = (name: RancherName, deps: { tools: Tools; clo
     startedAtMs: async () => both.startedAtMs(unitOf((await isServer()) ? 'control-plane' : 'worker')),
     start: async (restart) => launch((await isServer()) ? 'control-plane' : 'worker', restart ? 'restart' : 'start'),
     upgrade: async (setup) => configure(setup, await knownSecret()),
+    // kube-proxy is a part of k3s itself, and one that rke2 writes at its start.
+    healServicePath: ({ role }) => launch(role, 'restart'),
     renewCertificates: async (setup) => {
       const stopped = await tools.run('systemctl', ['stop', unitOf(setup.role)], { timeoutMs: 120_000 });
       if (stopped.code !== 0) return fail('retry', 'kubernetes-failed', unitOf(setup.role), lastLine(stopped.stderr));

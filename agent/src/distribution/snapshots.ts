@@ -40,8 +40,10 @@ export const createSnapshots = (deps: { tools: Tools; clock: Clock; adminConfig:
       const stamp = String(Math.round(clock.wallMs())).padStart(14, '0');
       const copied = await tools.run('install', ['-D', '-m', '0600', meetingPoint, `${snapshotFolder}/etcd-${stamp}.db.new`], { timeoutMs: 300_000 });
       if (copied.code !== 0) return fail('blocked', 'disk-error', snapshotFolder, copied.stderr.trim().slice(-400));
-      await tools.run('sync', ['-f', snapshotFolder]);
+      // The file and its name; the whole file system may have hundreds of megabytes of others' to write.
+      await tools.run('sync', [`${snapshotFolder}/etcd-${stamp}.db.new`]);
       await tools.move(`${snapshotFolder}/etcd-${stamp}.db.new`, `${snapshotFolder}/etcd-${stamp}.db`);
+      await tools.run('sync', [snapshotFolder]);
       await tools.remove(meetingPoint);
       const all = await names();
       for (const old of all.slice(0, Math.max(0, all.length - keep))) await tools.remove(`${snapshotFolder}/${old}`);

@@ -58,6 +58,8 @@ export const createUnits = (tools: Tools, units: readonly string[]) => {
     /** All of them enabled and running; those named are started anew. */
     start: async (restart: readonly string[]): Promise<Result<void>> => {
       for (const unit of units) {
+        // Each word to systemctl may make systemd read all its units again.
+        if (!restart.includes(unit) && (await state(unit)).isRunning) continue;
         const enabled = await control('enable', unit);
         if (!enabled.ok) return enabled;
         const started = await control(restart.includes(unit) ? 'restart' : 'start', unit);

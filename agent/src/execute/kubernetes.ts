@@ -3,7 +3,7 @@ import { versionTag } from '@groundplane/protocol/distribution/spec';
 import { isForHost } from '@groundplane/protocol/plan/facts';
 import { writeHostNames } from '../distribution/host-names.ts';
 import { markConfigured, markNode } from '../distribution/nodes.ts';
-import { invitationOf, memoryOf, sealKeyOf, setupOf, type KubernetesDeps, type KubernetesMemory } from '../observe/distribution.ts';
+import { invitationOf, memoryOf, sealKeyOf, setupOf, type KubernetesDeps, type KubernetesMemory, type ServicePathMemory } from '../observe/distribution.ts';
 import type { Distribution, DistributionSetup, KeptFile } from '../port/distribution.ts';
 import type { AgentWrite } from '../port/store.ts';
 import { writes } from '../store/state.ts';
@@ -44,7 +44,7 @@ export const placeProgram: Executor<'placeProgram'> = async (args, context) => {
   const known = context.state.kv<string[]>('programs') ?? [];
   const isOurs = known.includes(args.path);
   const adopts = context.target.bundle?.layers.find((item) => item.name === args.layer)?.adopt === true;
-  if (!isOurs && !adopts && (await deps.digestOfProgram(args.path)) !== 'absent')
+  if (!isOurs && !adopts && (await deps.programs.digestOf(args.path)) !== 'absent')
     return fail('blocked', 'program-foreign', args.path, 'is there already and is not ours. Remove it, or let the layer take it over with "adopt: true"');
   if (!isOurs) {
     const noted = context.state.commit([writes.kv('programs', [...known, args.path])]);
@@ -52,6 +52,7 @@ export const placeProgram: Executor<'placeProgram'> = async (args, context) => {
   }
   const placed = await context.blobs.place(args.digest, args.path, { mode: Number.parseInt(args.mode, 8) });
   if (!placed.ok) return placed;
+  await deps.programs.placed(args.path, args.digest);
   if (args.reason === 'drifted' || args.reason === 'missing') drifted(context, args.layer, args.path);
   return ok([]);
 };
@@ -149,6 +150,25 @@ export const repairKubernetes: Executor<'repairKubernetes'> = async (args, conte
   return ok([]);
 };
 
+export const healServicePath: Executor<'healServicePath'> = async (args, context) => {
+  const ready = await readyFor(context, args.layer);
+  if (!ready.ok) return ready;
+  // Noted first: what was cut here is not done over and over.
+  const known = context.state.kv<ServicePathMemory>('kubernetes.servicePath');
+  const healedMs = context.clock.wallMs();
+  const noted = context.state.commit([writes.kv('kubernetes.servicePath', { sinceMs: known?.sinceMs ?? healedMs, healedMs })]);
+  if (!noted.ok) return noted;
+  const done = await ready.value.distribution.healServicePath(ready.value.setup);
+  if (!done.ok) return done;
+  context.event({
+    type: 'warning',
+    reason: 'ServicePathHealed',
+    layer: args.layer,
+    message: `Services did not answer on this host for ${args.closedSeconds} s, while the API server did: kube-proxy was started anew`,
+  });
+  return ok([]);
+};
+
 export const renewCertificates: Executor<'renewCertificates'> = async (args, context) => {
   const ready = await readyFor(context, args.layer);
   if (!ready.ok) return ready;
@@ -221,7 +241,7 @@ export const leaveKubernetes: Executor<'leaveKubernetes'> = async (args, context
     if (!wiped.ok) return wiped;
     await writeHostNames(ready.value.deps.tools, {});
   }
-  const gone = ['kubernetes', 'kubernetes.kept', 'site', 'invitations'].map((key): AgentWrite => ({ table: 'kv', key, value: null }));
+  const gone = ['kubernetes', 'kubernetes.kept', 'kubernetes.servicePath', 'site', 'invitations'].map((key): AgentWrite => ({ table: 'kv', key, value: null }));
   // Whatever ran in it went with it; the layers of the machine are still to be taken away.
   const machine = new Set(context.state.layers().flatMap((row) => (isForHost(row.layer, false) ? [row.name] : [])));
   return ok([...gone, ...forgetCluster(context).filter((write) => !(write.table === 'layers' && machine.has(write.key)))]);

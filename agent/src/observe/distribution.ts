@@ -3,10 +3,12 @@ import type { Digest } from '@groundplane/protocol/digest';
 import type { HostIdentity, JoinSecrets } from '@groundplane/protocol/distribution/kubeadm-config';
 import { kubeVipImage } from '@groundplane/protocol/distribution/kube-vip';
 import type { Architecture } from '@groundplane/protocol/distribution/spec';
-import type { ClusterState, LocalState, Neighbour } from '@groundplane/protocol/distribution/state';
+import type { ClusterState, LocalState, Neighbour, ServicePath } from '@groundplane/protocol/distribution/state';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import type { DistributionFacts } from '@groundplane/protocol/plan/distribution';
 import { readHostNames } from '../distribution/host-names.ts';
+import type { ProgramDigests } from '../distribution/programs.ts';
+import { isServicePathOpen } from '../distribution/service-path.ts';
 import { sealKeyFrom, type SealKey } from '../distribution/seal.ts';
 import type { Distribution, DistributionSetup, KeptFile, MachineState } from '../port/distribution.ts';
 import type { Tools } from '../port/tools.ts';
@@ -45,7 +47,7 @@ export interface KubernetesDeps {
   tools: Tools;
   architecture: Architecture;
   address: () => Promise<string | undefined>;
-  digestOfProgram: (path: string) => Promise<Digest | 'absent'>;
+  programs: ProgramDigests;
 }
 
 /** The key that others seal secrets for this host with; made when it is first asked for. */
@@ -90,7 +92,35 @@ export const invitationOf = (state: State, key: SealKey, cluster: string, self: 
   return text === undefined ? undefined : (JSON.parse(text) as JoinSecrets);
 };
 
-const localState = (memory: KubernetesMemory | undefined, machine: MachineState, everyHours: number, names: Record<string, string>): LocalState => ({
+/** Since when the way through Services is closed, and when something was done about it; by the wall clock, so that it outlives the agent. */
+export interface ServicePathMemory {
+  sinceMs: number;
+  healedMs?: number;
+}
+
+/** Only while the API server itself answers: otherwise it says nothing about kube-proxy. A clock that went back begins anew. */
+const servicePathOf = (state: State, isOpen: boolean | undefined, wallMs: number): ServicePath | undefined => {
+  const known = state.kv<ServicePathMemory>('kubernetes.servicePath');
+  const forget = (): void => void (known !== undefined && state.commit([{ table: 'kv', key: 'kubernetes.servicePath', value: null }]));
+  if (isOpen !== false) {
+    forget();
+    return isOpen === true ? { state: 'open' } : undefined;
+  }
+  const isUsable = known !== undefined && known.sinceMs <= wallMs && (known.healedMs ?? 0) <= wallMs;
+  const memory: ServicePathMemory = isUsable ? known : { sinceMs: wallMs };
+  if (!isUsable) state.commit([writes.kv('kubernetes.servicePath', memory)]);
+  return { state: 'closed', closedMs: wallMs - memory.sinceMs, healedAgoMs: memory.healedMs === undefined ? undefined : wallMs - memory.healedMs };
+};
+
+const localState = (
+  memory: KubernetesMemory | undefined,
+  machine: MachineState,
+  servicePath: ServicePath | undefined,
+  /** Something holds already: the first snapshot does not stand in the way of the first workload. */
+  isSettled: boolean,
+  everyHours: number,
+  names: Record<string, string>,
+): LocalState => ({
   member: memory?.state === 'joined' ? 'joined' : machine.hasTraces || memory !== undefined ? 'partial' : 'none',
   isForeign: memory === undefined && machine.hasTraces,
   role: memory?.state === 'joined' ? memory.setup.role : undefined,
@@ -102,7 +132,8 @@ const localState = (memory: KubernetesMemory | undefined, machine: MachineState,
   services: machine.services,
   broken: machine.broken,
   certificates: machine.certificates === undefined || machine.certificates.left >= renewBelow ? 'good' : machine.certificates.left > 0 ? 'due' : 'expired',
-  isSnapshotDue: machine.snapshotAgeMs !== undefined && machine.snapshotAgeMs > everyHours * 3_600_000,
+  isSnapshotDue: isSettled && machine.snapshotAgeMs !== undefined && machine.snapshotAgeMs > everyHours * 3_600_000,
+  servicePath,
   failedAttempts: memory?.failedAttempts ?? 0,
   names,
 });
@@ -138,10 +169,12 @@ export const observeDistribution = async (
   const role = self?.role ?? memory?.setup.role ?? 'worker';
   const machine = await distribution.look({ spec, role }, keptOf(state));
   if (!machine.ok) return machine;
+  // Beside the rest: where kube-proxy is only about to come, nothing answers for the whole time.
+  const path = memory?.state === 'joined' && machine.value.hasProxy ? isServicePathOpen(tools, cluster.state) : undefined;
   await keepRenewals(state, tools, machine.value.renewed);
   const programs = new Map<string, Digest | 'absent'>();
   for (const program of layer?.programs ?? []) {
-    if (program.architecture === deps.architecture) programs.set(program.path, await deps.digestOfProgram(program.path));
+    if (program.architecture === deps.architecture) programs.set(program.path, await deps.programs.digestOf(program.path));
   }
   const site = state.kv<SiteMemory>('site');
   const given = Object.values(state.kv<Record<string, GivenInvitation>>('invitations') ?? {});
@@ -161,7 +194,14 @@ export const observeDistribution = async (
     isLast: record.desired.detached !== true,
     endpoint: wanted?.site?.endpoint ?? { kind: 'external', host: '', port: 6443 },
     programs,
-    local: localState(memory, machine.value, spec.snapshots.everyHours, await readHostNames(tools)),
+    local: localState(
+      memory,
+      machine.value,
+      servicePathOf(state, await path, deps.wallMs),
+      state.slot('good') !== undefined,
+      spec.snapshots.everyHours,
+      await readHostNames(tools),
+    ),
     cluster: cluster.state,
   });
 };

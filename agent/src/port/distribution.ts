@@ -33,6 +33,8 @@ export interface MachineState {
   broken: readonly string[];
   /** Kept files that somebody renewed: to be kept as they are now. */
   renewed: readonly string[];
+  /** Its own kube-proxy runs here, or should. */
+  hasProxy: boolean;
   /** Age of the newest snapshot, milliseconds; undefined when there is none or this host takes none. */
   snapshotAgeMs: number | undefined;
 }
@@ -60,6 +62,8 @@ export interface Distribution {
   startedAtMs(): Promise<number | undefined>;
   /** Brings this host to the specification; `isFirst`: the cluster's shared configuration too. `before`: what it was brought to last. */
   upgrade(setup: DistributionSetup, isFirst: boolean, before: DistributionSetup | undefined): Promise<Result<void>>;
+  /** Starts what serves Services on this host anew. */
+  healServicePath(setup: DistributionSetup): Promise<Result<void>>;
   renewCertificates(setup: DistributionSetup): Promise<Result<void>>;
   /** Keeps the newest `keep` of them. */
   saveDatastore(setup: DistributionSetup, keep: number): Promise<Result<void>>;

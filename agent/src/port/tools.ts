@@ -16,6 +16,8 @@ export interface Tools {
   list(folder: string): Promise<string[]>;
   /** Target of a link; undefined where there is none. */
   link(path: string): Promise<string | undefined>;
+  /** Whether something takes a TCP connection there, within this time. */
+  connects(address: string, port: number, timeoutMs: number): Promise<boolean>;
   /** Last change, milliseconds since 1970. */
   changedAtMs(path: string): Promise<number | undefined>;
 }

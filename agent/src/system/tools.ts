@@ -1,4 +1,5 @@
 import { lstat, mkdir, open, readdir, readFile, readlink, rename, rm, stat } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import type { Tools } from '../port/tools.ts';
 import { runCommand } from './command.ts';
@@ -44,5 +45,14 @@ export const systemTools: Tools = {
   },
   list: async (folder) => (await orUndefined(readdir(folder))) ?? [],
   link: (path) => orUndefined(readlink(path)),
+  connects: (address, port, timeoutMs) =>
+    new Promise((resolve) => {
+      const socket = connect({ host: address, port });
+      const end = (isOpen: boolean) => (): void => {
+        socket.destroy();
+        resolve(isOpen);
+      };
+      socket.setTimeout(timeoutMs, end(false)).on('connect', end(true)).on('error', end(false));
+    }),
   changedAtMs: async (path) => (await orUndefined(lstat(path)))?.mtimeMs,
 };

@@ -1,5 +1,14 @@
 import type { Digest } from '../digest.ts';
 
+/**
+ * The way through Services: whether this host reaches the API server by the address of the Service `kubernetes`, as every pod does. The API server itself answers,
+ * so what is closed is this host's kube-proxy.
+ */
+export type ServicePath =
+  | { state: 'open' }
+  /** `closedMs`: for how long; `healedAgoMs`: since kube-proxy was started anew for it. */
+  | { state: 'closed'; closedMs: number; healedAgoMs: number | undefined };
+
 /** What a host itself knows about its part of the cluster, without asking the API server. */
 export interface LocalState {
   /** `partial`: a set-up or a join was begun and is not finished. */
@@ -24,6 +33,8 @@ export interface LocalState {
   certificates: 'good' | 'due' | 'expired';
   /** A snapshot of the datastore is older than the layer asks for. */
   isSnapshotDue: boolean;
+  /** Undefined: nobody knows, or nothing of ours is to make it. */
+  servicePath: ServicePath | undefined;
   /** Failed attempts to go on with a set-up that was begun. */
   failedAttempts: number;
   /** The names of the cluster's hosts that this host resolves by itself. */
@@ -50,6 +61,8 @@ export interface ClusterState {
   version: string;
   /** The layer that the cluster's shared configuration was last brought to. */
   configured: string | undefined;
+  /** Address of the Service `kubernetes`; undefined when it could not be asked for. */
+  apiService: { address: string; port: number } | undefined;
   nodes: readonly NodeState[];
 }
 

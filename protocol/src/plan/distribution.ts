@@ -3,6 +3,7 @@ import type { Digest } from '../digest.ts';
 import type { ClusterState, LocalState, Member, Neighbour } from '../distribution/state.ts';
 import { minorOf, versionTag, type Architecture, type ManagedKubernetes } from '../distribution/spec.ts';
 import type { Failure } from '../failure.ts';
+import { limits } from '../limits.ts';
 import { planKeeper } from './keeper.ts';
 import type { Step } from './steps.ts';
 
@@ -42,7 +43,9 @@ const failure = (layer: BundleLayer, code: string, message: string, kind: Failur
 });
 
 /** Failures that say only that somebody else is to act first. */
-export const waitingCodes: readonly string[] = ['join-waiting', 'turn-waiting', 'quorum-waiting', 'cluster-waiting', 'layer-below'];
+export const waitingCodes: readonly string[] = ['join-waiting', 'turn-waiting', 'quorum-waiting', 'cluster-waiting', 'layer-below', 'service-path-closed'];
+/** Those among them that hold up only their own layer: a layer above may bring the very thing that is missing. */
+export const openAboveCodes: readonly string[] = ['service-path-closed'];
 
 /** Whether a control plane has to invite this host: it is no member, or was away until its certificate was over. */
 export const isWaitingToJoin = (facts: DistributionFacts): boolean =>
@@ -125,6 +128,25 @@ const planHealing = (facts: DistributionFacts, layer: BundleLayer): Step[] => {
   if (local.services === 'stopped' || local.isStale || isReplaced)
     steps.push({ step: 'startKubernetes', layer: layer.name, restart: local.isStale || isReplaced });
   return steps;
+};
+
+/**
+ * Pods find the API server by its Service; where that does not answer, Kubernetes is not ready, whatever its nodes say. kube-proxy mends most of it by itself within
+ * seconds of its start. When it does not it is started anew, again and again, calmly.
+ */
+const planServicePath = (facts: DistributionFacts, layer: BundleLayer): DistributionPlan => {
+  const path = facts.local.servicePath;
+  if (path?.state !== 'closed') return { steps: [], wait: undefined };
+  const isDue = path.closedMs >= limits.servicePathPatienceMs && (path.healedAgoMs === undefined || path.healedAgoMs >= limits.servicePathPauseMs);
+  const closedSeconds = Math.round(path.closedMs / 1000);
+  return {
+    steps: isDue ? [{ step: 'healServicePath', layer: layer.name, closedSeconds }] : [],
+    wait: failure(
+      layer,
+      'service-path-closed',
+      `the API server answers, but not by the address of its Service, on this host, for ${closedSeconds} s: kube-proxy does not serve. ${path.healedAgoMs === undefined ? 'It is started anew when that stays so' : 'It was started anew; see its log (kubectl logs -n kube-system -l k8s-app=kube-proxy)'}`,
+    ),
+  };
 };
 
 const planChange = (facts: DistributionFacts, layer: BundleLayer, spec: ManagedKubernetes, digest: Digest, machine: readonly Step[]): DistributionPlan => {
@@ -246,7 +268,11 @@ export const planDistribution = (facts: DistributionFacts, layer: BundleLayer, d
   const node = facts.cluster?.nodes.find((item) => item.name === facts.self.name);
   // Somebody took the mark off the node; the keeper goes by it.
   const marked: Step[] = node !== undefined && node.applied !== digest ? [{ step: 'markApplied', layer: layer.name, digest }] : [];
-  return { steps: [...names, ...machine, ...planHealing(facts, layer), ...marked, ...saved, ...keeper.steps], wait: keeper.wait };
+  const path = planServicePath(facts, layer);
+  return {
+    steps: [...names, ...machine, ...planHealing(facts, layer), ...marked, ...path.steps, ...saved, ...keeper.steps],
+    wait: keeper.wait ?? path.wait,
+  };
 };
 
 /** Takes this host out of its cluster and everything of Kubernetes off it. */

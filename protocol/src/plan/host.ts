@@ -3,7 +3,7 @@ import { compareLayers } from '../layer.ts';
 import { refKey } from '../kubernetes.ts';
 import { isForHost, type Blocked, type HostFacts, type LayerRecord, type Plan, type TargetLayer } from './facts.ts';
 import { kubernetesFailure } from './kubernetes.ts';
-import { planDistribution, planLeave } from './distribution.ts';
+import { openAboveCodes, planDistribution, planLeave } from './distribution.ts';
 import { planOsLayer, planRemoveOs } from './os.ts';
 import { planOrphans, planPackLayer, planPrune, planRemovePack } from './packs.ts';
 import type { LayerWork } from './reboot.ts';
@@ -179,7 +179,11 @@ export const planHost = (facts: HostFacts): Plan => {
   const stuck = new Set(blocked.map((item) => item.layer));
   for (const group of groups(layers)) {
     const free = group.filter((item) => !stuck.has(item.layer.name));
-    const above = waitingAbove(facts, free, waiting[0]);
+    const above = waitingAbove(
+      facts,
+      free,
+      waiting.find((item) => !openAboveCodes.includes(item.failure.code)),
+    );
     const work = groupSteps(
       facts,
       free.filter((item) => !above.some(({ layer }) => layer === item.layer.name)),

@@ -40,6 +40,7 @@ export interface StepArgs {
   joinKubernetes: { layer: string; digest: Digest; role: 'control-plane' | 'worker'; afresh: boolean };
   startKubernetes: { layer: string; restart: boolean };
   repairKubernetes: { layer: string; parts: readonly string[] };
+  healServicePath: { layer: string; closedSeconds: number };
   renewCertificates: { layer: string };
   /** `required`: without it nothing after it may happen. */
   saveDatastore: { layer: string; required: boolean };
@@ -112,6 +113,7 @@ const sentences: { [K in StepKind]: (args: StepArgs[K]) => string } = {
   joinKubernetes: (s) => `join the cluster as ${s.role}`,
   startKubernetes: (s) => `${s.restart ? 'restart' : 'start'} Kubernetes`,
   repairKubernetes: (s) => `repair ${s.parts.join(', ')}`,
+  healServicePath: (s) => `start kube-proxy anew: Services have not answered for ${s.closedSeconds} s`,
   renewCertificates: () => 'renew certificates',
   saveDatastore: () => 'save a snapshot of the datastore',
   upgradeKubernetes: (s) => `change Kubernetes to ${s.version}${s.first ? ', for the whole cluster' : ''}`,

@@ -1,6 +1,7 @@
 import { agentInstall } from './agent-install.ts';
 import { baseline } from './baseline.ts';
 import { boot } from './boot.ts';
+import { kubeadmInstall } from './kubeadm-install.ts';
 import { kubeadmKeep } from './kubeadm-keep.ts';
 import { kubeadmOne } from './kubeadm-one.ts';
 import { kubeadmThree } from './kubeadm-three.ts';
@@ -19,6 +20,7 @@ export const scenarios: readonly Scenario[] = [
   bootCount,
   agentInstall,
   osPackages,
+  kubeadmInstall,
   kubeadmOne,
   kubeadmUpgrade,
   kubeadmThree,

@@ -1,7 +1,7 @@
 import type { TestHost } from '../../lab/hosts/host.ts';
 import { until } from '../site.ts';
-import { addEdge, answers, checkCluster, kubectl, openPlatform, release, siteName, waitAlive, waitReady, withWords } from './kubeadm-site.ts';
-import type { Platform } from './platform.ts';
+import { addEdge, answers, checkCluster, clusterWords, kubectl, openPlatform, release, siteName, waitAlive, waitReady, withWords } from './kubeadm-site.ts';
+import { agentLog, type Platform } from './platform.ts';
 import { randomOf, tryPowerPoints, type PowerReport } from './power-points.ts';
 import { check, secondsSince, type Scenario, type ScenarioContext } from './scenario.ts';
 
@@ -16,6 +16,9 @@ const heals = async (host: TestHost, script: string, isHealed: () => Promise<boo
   await until('the workload answers', async () => (await answers(host)) || undefined, 60_000);
   return secondsSince(began);
 };
+
+const hasServices = async (host: TestHost): Promise<boolean> =>
+  (await host.exec(['nft', 'list', 'map', 'ip', 'kube-proxy', 'service-ips'])).stdout.includes('goto');
 
 const healAll = async (host: TestHost, say: (line: string) => void): Promise<Record<string, number>> => {
   const scheduler = '/etc/kubernetes/manifests/kube-scheduler.yaml';
@@ -36,6 +39,8 @@ const healAll = async (host: TestHost, say: (line: string) => void): Promise<Rec
       `echo 'maxPods: [' >>${kubelet}; systemctl restart kubelet`,
       async () => (await read(host, kubelet)) === kubeletText && (await isActive('kubelet')),
     ],
+    // kube-proxy believes that they are there, and looks again after an hour.
+    ['emptiedServices', 'for map in service-ips service-nodeports; do nft flush map ip kube-proxy $map; done', async () => await hasServices(host)],
     ['corruptedProgram', 'echo x >>/usr/bin/kubectl', async () => (await digest('/usr/bin/kubectl')) === kubectlDigest],
   ];
   const figures: Record<string, number> = {};
@@ -69,6 +74,7 @@ const cutInstalls = async (
         await waitReady(platform, '1.0.0', name);
         await checkCluster([host], kubernetes);
       },
+      words: async () => `${await agentLog(host, 40)}\n${await clusterWords(platform, host, name)}`,
       say: (line) => say(`install ${index + 1} of ${points}: ${line.replace('point 1 of 1: ', '')}`),
     });
     report.points += one.points;

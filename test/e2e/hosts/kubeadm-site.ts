@@ -154,6 +154,20 @@ export const checkCluster = async (hosts: readonly TestHost[], kubernetes: strin
   check(server?.includes(`"gitVersion": "${kubernetes}"`) === true, `the API server runs ${kubernetes}`, server);
 };
 
+const proxyScript = `kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout 10s logs -n kube-system daemonset/kube-proxy --tail 40
+grep -h . /var/log/pods/kube-system_kube-proxy-*/kube-proxy/*.log | tail -80
+nft list table ip kube-proxy | head -120
+ctr --namespace k8s.io task ls; ps -eo pid,lstart,args | grep -E 'kube-(proxy|apiserver)' | cut -c1-200`;
+
+/** What a host and the hub have to say about a cluster that is not as it should be. */
+export const clusterWords = async (platform: Platform, host: TestHost, cluster = siteName): Promise<string> => {
+  const pods = (await kubectl(host, 'get', 'pods,services,endpointslices', '--all-namespaces', '--output', 'wide').catch(() => undefined))?.stdout ?? '';
+  const proxy = (await host.exec(['sh', '-c', proxyScript]).catch(() => undefined))?.stdout ?? '';
+  const events = (await platform.events().catch(() => [])).slice(-15).map(({ host: of, reason, message }) => `${of ?? ''} ${reason}: ${message}`);
+  const view = JSON.stringify(await platform.cluster(cluster).catch(String)).slice(0, 3_000);
+  return `${pods}\nkube-proxy:\n${proxy}\nevents:\n${events.join('\n')}\ncluster: ${view}\nhub: ${platform.log.join('').slice(-2000)}`;
+};
+
 /** Says what was going on when a scenario failed. */
 export const withWords = async <T>(platform: Platform, hosts: () => readonly TestHost[], work: () => Promise<T>): Promise<T> => {
   try {
@@ -161,22 +175,8 @@ export const withWords = async <T>(platform: Platform, hosts: () => readonly Tes
   } catch (error) {
     const logs = await Promise.all(hosts().map(async (host) => `${host.name}: ${await agentLog(host, 25).catch(String)}`));
     const [first] = hosts();
-    const pods =
-      first === undefined ? '' : ((await kubectl(first, 'get', 'pods', '--all-namespaces', '--output', 'wide').catch(() => undefined))?.stdout ?? '');
-    const proxy =
-      first === undefined
-        ? ''
-        : ((await kubectl(first, 'logs', '--namespace', 'kube-system', 'daemonset/kube-proxy', '--tail', '25').catch(() => undefined))?.stdout ?? '');
-    const rules =
-      first === undefined
-        ? ''
-        : (await first.exec(['sh', '-c', 'nft list table ip kube-proxy | grep -A4 -E "30080|nodeport" | head -60']).catch(() => undefined))?.stdout;
-    const events = (await platform.events().catch(() => [])).slice(-15).map(({ host, reason, message }) => `${host ?? ''} ${reason}: ${message}`);
-    const cluster = JSON.stringify(await platform.cluster(siteName).catch(String)).slice(0, 3_000);
-    throw new Error(
-      `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n${logs.join('\n')}\n${pods}\nkube-proxy:\n${proxy}\n${rules ?? ''}\nevents:\n${events.join('\n')}\ncluster: ${cluster}\nhub: ${platform.log.join('').slice(-2000)}`,
-      { cause: error },
-    );
+    const words = first === undefined ? '' : await clusterWords(platform, first);
+    throw new Error(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n${logs.join('\n')}\n${words}`, { cause: error });
   } finally {
     await platform.stop();
   }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '../site.ts';
-import { addEdge, answers, checkCluster, kubectl, openPlatform, release, siteName, waitAlive, waitReady, withWords } from './kubeadm-site.ts';
+import { addEdge, answers, checkCluster, clusterWords, kubectl, openPlatform, release, siteName, waitAlive, waitReady, withWords } from './kubeadm-site.ts';
+import { agentLog } from './platform.ts';
 import { randomOf, tryPowerPoints } from './power-points.ts';
 import { check, secondsSince, type Scenario } from './scenario.ts';
 import type { TestHost } from '../../lab/hosts/host.ts';
@@ -89,6 +90,7 @@ export const kubeadmUpgrade: Scenario = {
             await waitReady(platform, '2.0.0');
             await checkCluster([host], after.version);
           },
+          words: async () => `${await agentLog(host, 40)}\n${await clusterWords(platform, host)}`,
           say: (line) => say(`upgrade, ${line}`),
         });
         const { failures, ...figures } = power;

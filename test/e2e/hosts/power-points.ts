@@ -23,6 +23,8 @@ export interface PowerPoints {
   begin: (index: number) => Promise<void>;
   /** Waits until the change has arrived after all, and checks it. Throws when it does not. */
   settle: (index: number) => Promise<void>;
+  /** What the host has to say when it got stuck. */
+  words?: () => Promise<string>;
   say: (line: string) => void;
 }
 
@@ -38,7 +40,7 @@ export interface PowerReport {
 const stuckMax = 3;
 
 /** Cuts the power at random points of a change, again and again, and counts those after which a person would be needed. */
-export const tryPowerPoints = async ({ host, points, random, spanMs, begin, settle, say }: PowerPoints): Promise<PowerReport> => {
+export const tryPowerPoints = async ({ host, points, random, spanMs, begin, settle, words, say }: PowerPoints): Promise<PowerReport> => {
   const seconds: number[] = [];
   const failures: string[] = [];
   let tried = 0;
@@ -55,7 +57,7 @@ export const tryPowerPoints = async ({ host, points, random, spanMs, begin, sett
       seconds.push(secondsSince(began));
       say(`point ${index + 1} of ${points}: cut ${cutMs} ms after the begin, settled ${seconds.at(-1)} s after power-on`);
     } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
+      const text = `${error instanceof Error ? error.message : String(error)}\n${(await words?.().catch(String)) ?? ''}`;
       failures.push(`point ${index + 1}, cut after ${cutMs} ms: ${text}`);
       say(`point ${index + 1} of ${points}: STUCK, cut ${cutMs} ms after the begin: ${text}`);
     }

@@ -132,13 +132,20 @@ const place = (from: string, to: string): void => {
 
 const networkPrograms = ['nft', 'conntrack', 'xtables-nft-multi'];
 
-/** What kube-proxy calls, with its libraries, out of the hosts' Debian. */
+/** Counts what `placeNetworkPrograms` puts together. */
+const networkRecipe = 2;
+
+/**
+ * What kube-proxy calls, with its libraries, out of the hosts' Debian. Without the names of protocols nft says `6` where it was told `tcp`: a kube-proxy that finds a
+ * table at its start then takes its own entries for others' and empties the maps of Services.
+ */
 const placeNetworkPrograms = async (root: string, folder: string): Promise<void> => {
   const copy = (path: string): void => {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     // Follows links: a library is wanted under the name that the loader asks for.
     copyFileSync(join(root, path), join(folder, path));
   };
+  copy('etc/protocols');
   for (const name of networkPrograms) {
     copy(`usr/sbin/${name}`);
     const said = await outputOf(['chroot', root, 'ldd', `/usr/sbin/${name}`]);
@@ -231,7 +238,12 @@ const sourcesOf = (version: KubernetesVersion): Sources => {
   };
 };
 
-const contentParts = (version: KubernetesVersion): unknown => [recipe, releases[version], Object.values(sourcesOf(version)).map((folder) => basename(folder))];
+const contentParts = (version: KubernetesVersion): unknown => [
+  recipe,
+  networkRecipe,
+  releases[version],
+  Object.values(sourcesOf(version)).map((folder) => basename(folder)),
+];
 
 /** Where a version's content is, or will be. It exists only complete. */
 export const contentFolder = (version: KubernetesVersion): string => cachedFolder(`content-${version}`, contentParts(version));
