@@ -157,6 +157,7 @@ const cloudFor = (options: HubOptions) => {
     table: providerTable,
     httpFor: (tls) => egressHttp(egress, tls),
     addresses,
+    egress: { private: options.egressAllow ?? [] },
     residents: { data: join(options.data, 'resident'), version: hubVersion },
   };
   return { cloud, egress, addresses, setAddresses: (next: HubAddresses): void => void (known = next) };

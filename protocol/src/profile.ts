@@ -82,36 +82,45 @@ const endpointHost = z
   .string()
   .max(253)
   .regex(/^([a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?)*|[0-9a-fA-F:]+)$/, 'must be a host name or an IP address');
-export const clusterSpecSchema = z.strictObject({
-  /** One infrastructure or full profile, then any number of add-on profiles. */
-  profiles: z
-    .array(z.strictObject({ name: nameSchema, version: semverSchema }))
-    .min(1)
-    .max(limits.profilesPerCluster),
-  variables: z.record(z.string().max(64), z.string().max(65_536)).default({}),
-  /** Values of one layer for this cluster only, over those of its profile, as far as the layer is `settable`. */
-  overrides: z.record(nameSchema, z.strictObject({ values: z.string().max(limits.objectBytes) })).optional(),
-  hosts: z.array(nameSchema).max(limits.hostsPerCluster).default([]),
-  /** What is particular about a host. Without it, a host is a control plane. */
-  hostSettings: z
-    .record(
-      nameSchema,
-      z.strictObject({
-        role: z.enum(['control-plane', 'worker']).default('control-plane'),
-        /** Address that the other hosts reach it at; by default the one of its default route. */
-        address: ipAddress.optional(),
-        labels: labelsSchema.default({}),
-        taints: z.array(taintSchema).max(50).default([]),
-      }),
-    )
-    .optional(),
-  /** Where the API server is reached. Without it, each host finds one by a name that the agents resolve. */
-  endpoint: z.strictObject({ kind: z.enum(['vip', 'external']), host: endpointHost, port: z.int().min(1).max(65_535).default(6443) }).optional(),
-  /** Machines or a managed cluster that the hub makes, and an account for it. */
-  infrastructure: infrastructureSchema.optional(),
-  /** When and how fast large content may come to its hosts. */
-  transfer: transferSchema.optional(),
-});
+export const clusterSpecSchema = z
+  .strictObject({
+    /** One infrastructure or full profile, then any number of add-on profiles. */
+    profiles: z.array(z.strictObject({ name: nameSchema, version: semverSchema })).max(limits.profilesPerCluster),
+    variables: z.record(z.string().max(64), z.string().max(65_536)).default({}),
+    /** Values of one layer for this cluster only, over those of its profile, as far as the layer is `settable`. */
+    overrides: z.record(nameSchema, z.strictObject({ values: z.string().max(limits.objectBytes) })).optional(),
+    hosts: z.array(nameSchema).max(limits.hostsPerCluster).default([]),
+    /** What is particular about a host. Without it, a host is a control plane. */
+    hostSettings: z
+      .record(
+        nameSchema,
+        z.strictObject({
+          role: z.enum(['control-plane', 'worker']).default('control-plane'),
+          /** Address that the other hosts reach it at; by default the one of its default route. */
+          address: ipAddress.optional(),
+          labels: labelsSchema.default({}),
+          taints: z.array(taintSchema).max(50).default([]),
+        }),
+      )
+      .optional(),
+    /** Where the API server is reached. Without it, each host finds one by a name that the agents resolve. */
+    endpoint: z.strictObject({ kind: z.enum(['vip', 'external']), host: endpointHost, port: z.int().min(1).max(65_535).default(6443) }).optional(),
+    /** Machines or a managed cluster that the hub makes, and an account for it. */
+    infrastructure: infrastructureSchema.optional(),
+    /** When and how fast large content may come to its hosts. */
+    transfer: transferSchema.optional(),
+  })
+  .superRefine((spec, context) => {
+    const isLookedAt = spec.infrastructure?.environment === 'existing' && spec.infrastructure.placement['mode'] === 'read-only';
+    if (spec.profiles.length === 0 && !isLookedAt)
+      context.addIssue({ code: 'custom', path: ['profiles'], message: 'a cluster has at least one profile; only one that is imported read-only has none' });
+    if (spec.profiles.length > 0 && isLookedAt)
+      context.addIssue({
+        code: 'custom',
+        path: ['profiles'],
+        message: 'a cluster that is imported read-only has no profiles: nothing of it is changed. Use mode: full',
+      });
+  });
 export type ClusterSpec = z.infer<typeof clusterSpecSchema>;
 
 export const clusterDocumentSchema = z.strictObject({

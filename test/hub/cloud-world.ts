@@ -75,6 +75,7 @@ export const createCloudWorld = async (options: { seed?: number; quota?: number 
       cloud: {
         table: { machines: { vsphere: async (deps) => fakeMachineProvider(deps.http) }, managed: {} },
         httpFor: () => mortal(self),
+        egress: { private: 'all' },
         addresses: () => ({ links: ['sim://hub'], content: 'http://hub.test' }),
       },
     });

@@ -1,4 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
+import type { LookupFunction } from 'node:net';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { kubeconfigBytesMax, kubeconfigFolder, parseKubeconfig, type ConnectionSources, type Source } from './kubeconfig.ts';
 
@@ -19,6 +20,8 @@ export interface Connection {
   serverName?: string;
   insecure: boolean;
   token: TokenSource;
+  /** How the server's name becomes an address, for those who may not call every address. */
+  lookup?: LookupFunction;
 }
 
 const unreadable = (what: string, file: string, reason: string): ReturnType<typeof fail> =>

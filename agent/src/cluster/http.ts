@@ -245,7 +245,10 @@ export const transport = (deps: Deps): Transport => {
   const limits = { ...transportLimits, ...deps.limits };
   const closed = new AbortController();
   const isTls = connection.server.startsWith('https:');
-  const newAgent = (options: http.AgentOptions): http.Agent => (isTls ? new https.Agent({ ...options, ...tlsOptions(connection) }) : new http.Agent(options));
+  const newAgent = (given: http.AgentOptions): http.Agent => {
+    const options = { ...given, ...(connection.lookup === undefined ? {} : { lookup: connection.lookup }) };
+    return isTls ? new https.Agent({ ...options, ...tlsOptions(connection) }) : new http.Agent(options);
+  };
   const wire: Wire = {
     connection,
     clock: deps.clock,

@@ -90,7 +90,7 @@ const look = async (
   const atMs = deps.clock.wallMs();
   if (value.kind === 'kubeconfig') {
     const draft = { ...row, id, value } as AccountRow;
-    const access = importedAccess({ secretOf: () => ok(secret) }, draft, row.name);
+    const access = importedAccess({ secretOf: () => ok(secret) }, draft, row.name, deps.egress ?? { private: [] });
     const seen = access.ok ? await lookAt(access.value, deps) : access;
     return seen.ok
       ? { atMs, facts: { identity: `Kubernetes ${seen.value.version}, ${seen.value.nodes} nodes`, missing: [], unchecked: [] } }

@@ -9,7 +9,7 @@ import { afterFailure, again, dropStep, note, noteFailure } from './steps.ts';
 import type { Turn } from './turn.ts';
 
 const accessOf = async ({ deps, row, spec }: Turn): Promise<ReturnType<typeof importedAccess>> =>
-  importedAccess(deps.accounts, await findAccount(deps.store, { tenant: row.tenant, project: row.project }, spec.account), spec.account);
+  importedAccess(deps.accounts, await findAccount(deps.store, { tenant: row.tenant, project: row.project }, spec.account), spec.account, deps.egress);
 
 /** The agent of an imported cluster. The kubeconfig is read at each connect, so that a new one counts. */
 export const keepExisting = async (turn: Turn, residents: Residents | undefined): Promise<void> => {

@@ -125,7 +125,8 @@ const pools = async (turn: ManagedTurn, version: string | undefined): Promise<nu
 /** The agent that looks after its layers, with a token that is renewed in time. */
 export const keepManaged = async (turn: ManagedTurn): Promise<void> => {
   const { provider, scope, residents, deps } = turn;
-  if (residents !== undefined) await ensureResident(turn, residents, () => managedConnection(() => provider.credentials(scope as never), deps.clock));
+  if (residents !== undefined)
+    await ensureResident(turn, residents, () => managedConnection(() => provider.credentials(scope as never), deps.clock, deps.egress));
 };
 
 /** Brings a managed cluster one step on: control plane, its version, then pools one after the other. Answers when to look again. */

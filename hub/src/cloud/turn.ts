@@ -6,6 +6,7 @@ import type { Random } from '../port/random.ts';
 import type { ClusterScope } from '../port/provider.ts';
 import type { Row, Store } from '../port/store.ts';
 import type { ClusterInputs } from '../reconcile/cluster-inputs.ts';
+import type { EgressPolicy } from '../registry/egress.ts';
 import type { HubKeys } from '../trust/keys.ts';
 import type { Accounts } from './accounts.ts';
 import type { InfrastructureValue } from './state.ts';
@@ -21,6 +22,8 @@ export interface CloudDeps {
   /** Tickets of machines are made from it anew whenever they are needed, and lie nowhere. */
   secret: string;
   addresses: () => HubAddresses;
+  /** Which addresses the hub may call. */
+  egress: EgressPolicy;
   log: (text: string) => void;
 }
 

@@ -119,6 +119,11 @@ export const createFleet = (store: Store) => {
               ...(host.message === undefined ? {} : { failure: { kind: 'retry', code: '', element: '', message: host.message } }),
             } satisfies HostStatus),
     }));
+    const { infrastructure } = cluster.spec;
+    if (infrastructure?.environment === 'existing' && cluster.spec.profiles.length === 0 && !cluster.deleting) {
+      Object.assign(cluster, { state: 'ready', message: 'It is looked at, and nothing of it is changed.' });
+      return;
+    }
     Object.assign(cluster, clusterState({ deleting: cluster.deleting, failure: cluster.failure, hosts: facts }));
   };
 

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { Agent as PlainAgent, request as plainRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import { Agent as SecureAgent, request as secureRequest } from 'node:https';
-import { BlockList, isIP } from 'node:net';
+import { BlockList, isIP, type LookupFunction } from 'node:net';
 import type { Readable } from 'node:stream';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { registryLimits } from './limits.ts';
@@ -100,6 +100,20 @@ export const isAllowedAddress = (address: string, policy: EgressPolicy): boolean
   if (holds(metadataList, plain) && !policy.private.includes(plain)) return false;
   return !holds(specialList, plain) || holds(addressList(policy.private), plain);
 };
+
+/** For clients with connections of their own: resolves names to addresses that may be called, at each connect, so that a name cannot lead elsewhere later. */
+export const allowedLookup =
+  (policy: EgressPolicy, resolve: Resolve = systemResolve): LookupFunction =>
+  (hostname, wanted, callback) => {
+    const answer = async (): Promise<void> => {
+      const found = await resolveAllowed(new URL(`https://${hostname}`), policy, resolve);
+      if (!found.ok) return callback(Object.assign(new Error(found.failure.message), { code: 'EACCES' }), '', 4);
+      const [first] = found.value;
+      if (typeof wanted === 'object' && wanted.all === true) callback(null, found.value as never);
+      else callback(null, first?.address ?? '', first?.family ?? 4);
+    };
+    answer().catch((error: unknown) => callback(error instanceof Error ? error : new Error(String(error)), '', 4));
+  };
 
 export const isLoopbackHost = (hostname: string): boolean =>
   hostname === 'localhost' || /^127\.\d+\.\d+\.\d+$/.test(hostname) || hostname === '[::1]' || hostname === '::1';

@@ -1,6 +1,8 @@
 import type { Connection, TokenSource } from '@groundplane/agent/cluster/connection';
 import { parseKubeconfig } from '@groundplane/agent/cluster/kubeconfig';
+import { isIP } from 'node:net';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
+import { allowedLookup, isAllowedAddress, type EgressPolicy } from '../registry/egress.ts';
 import type { Clock } from '../port/clock.ts';
 import type { ClusterCredentials } from '../port/provider.ts';
 
@@ -29,7 +31,7 @@ export const refreshedToken = (ask: () => Promise<Result<ClusterCredentials>>, c
 };
 
 /** The way to a managed cluster's API server. */
-export const managedConnection = async (ask: () => Promise<Result<ClusterCredentials>>, clock: Clock): Promise<Result<Connection>> => {
+export const managedConnection = async (ask: () => Promise<Result<ClusterCredentials>>, clock: Clock, policy: EgressPolicy): Promise<Result<Connection>> => {
   const first = await ask();
   if (!first.ok) return first;
   let waiting: Result<ClusterCredentials> | undefined = first;
@@ -39,14 +41,27 @@ export const managedConnection = async (ask: () => Promise<Result<ClusterCredent
     return next;
   }, clock);
   const { server, ca } = first.value;
-  return ok({ server, insecure: false, token, ...(ca === undefined ? {} : { ca }) });
+  return guarded({ server, insecure: false, token, ...(ca === undefined ? {} : { ca }) }, policy);
+};
+
+/** The hub calls private addresses only where its operator allows them; an API server is no exception. Failures: `egress-refused` (blocked). */
+export const guarded = (connection: Connection, policy: EgressPolicy): Result<Connection> => {
+  const hostname = new URL(connection.server).hostname.replace(/^\[|\]$/g, '');
+  if (isIP(hostname) !== 0 && !isAllowedAddress(hostname, policy))
+    return fail(
+      'blocked',
+      'egress-refused',
+      `server ${hostname}`,
+      'is a private address; the hub calls private addresses only when its operator allows them (--egress-allow CIDR). A gateway or an agent inside the cluster needs no way in',
+    );
+  return ok({ ...connection, lookup: allowedLookup(policy) });
 };
 
 /**
  * A kubeconfig that somebody gave to the hub. What it names on disk would be the hub's own files, and what it would run would run on the hub: both are refused
  *.
  */
-export const givenConnection = (kubeconfig: string, context: string | undefined): Result<Connection> => {
+export const givenConnection = (kubeconfig: string, context: string | undefined, policy: EgressPolicy): Result<Connection> => {
   const parsed = parseKubeconfig(kubeconfig, { folder: '/nonexistent', ...(context === undefined ? {} : { context }) });
   if (!parsed.ok) return parsed;
   const { server, insecure, serverName, ca, clientCertificate, clientKey, token } = parsed.value;
@@ -60,13 +75,16 @@ export const givenConnection = (kubeconfig: string, context: string | undefined)
     );
   const text = (source: typeof ca): string | undefined => (source !== undefined && 'text' in source ? source.text : undefined);
   const [authority, certificate, key, bearer] = [text(ca), text(clientCertificate), text(clientKey), text(token)];
-  return ok({
-    server,
-    insecure,
-    token: { current: () => Promise.resolve(ok(bearer)), forget: () => false },
-    ...(authority === undefined ? {} : { ca: authority }),
-    ...(certificate === undefined ? {} : { clientCertificate: certificate }),
-    ...(key === undefined ? {} : { clientKey: key }),
-    ...(serverName === undefined ? {} : { serverName }),
-  });
+  return guarded(
+    {
+      server,
+      insecure,
+      token: { current: () => Promise.resolve(ok(bearer)), forget: () => false },
+      ...(authority === undefined ? {} : { ca: authority }),
+      ...(certificate === undefined ? {} : { clientCertificate: certificate }),
+      ...(key === undefined ? {} : { clientKey: key }),
+      ...(serverName === undefined ? {} : { serverName }),
+    },
+    policy,
+  );
 };

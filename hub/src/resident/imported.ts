@@ -6,10 +6,16 @@ import type { Accounts } from '../cloud/accounts.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Random } from '../port/random.ts';
 import type { Row } from '../port/store.ts';
+import type { EgressPolicy } from '../registry/egress.ts';
 import { givenConnection } from './access.ts';
 
 /** The way into a cluster that somebody gave a kubeconfig for. */
-export const importedAccess = (accounts: Pick<Accounts, 'secretOf'>, account: Row<'account'> | undefined, name: string): Result<Connection> => {
+export const importedAccess = (
+  accounts: Pick<Accounts, 'secretOf'>,
+  account: Row<'account'> | undefined,
+  name: string,
+  policy: EgressPolicy,
+): Result<Connection> => {
   if (account === undefined)
     return fail('blocked', 'account-missing', `account ${name}`, 'there is no such account. Make it: gp cloud account set NAME --kind kubeconfig');
   if (account.value.kind !== 'kubeconfig')
@@ -17,7 +23,7 @@ export const importedAccess = (accounts: Pick<Accounts, 'secretOf'>, account: Ro
   const secret = accounts.secretOf(account);
   if (!secret.ok) return secret;
   const { kubeconfig } = secret.value as { kubeconfig: string };
-  return givenConnection(kubeconfig, (account.value.settings as { context?: string }).context);
+  return givenConnection(kubeconfig, (account.value.settings as { context?: string }).context, policy);
 };
 
 export interface SeenCluster {
