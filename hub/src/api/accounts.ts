@@ -222,12 +222,12 @@ const providerFor = async (deps: ApiDeps, tenant: string, project: string, name:
 
 export const accountOffers: Handler<'accountOffers'> = async ({ principal, params, body, project }, deps) => {
   const provider = await providerFor(deps, principal.tenant, project, params.name, body.environment);
-  return provider.ok ? provider.value.offers(body.placement as never) : provider;
+  return provider.ok ? provider.value.offers(body.placement) : provider;
 };
 
 export const accountOrphans: Handler<'accountOrphans'> = async ({ principal, params, body, project }, deps) => {
   const provider = await providerFor(deps, principal.tenant, project, params.name, body.environment);
-  const found = provider.ok ? await provider.value.findTagged(body.placement as never) : provider;
+  const found = provider.ok ? await provider.value.findTagged(body.placement) : provider;
   if (!found.ok) return found;
   const items = found.value.filter((item) => deps.fleet.cluster(item.cluster) === undefined);
   return ok({ items: items.slice(0, 5_000), known: found.value.length - items.length });

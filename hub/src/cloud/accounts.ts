@@ -46,7 +46,7 @@ export const createAccounts = (deps: AccountsDeps) => {
     const budget = budgets.get(id) ?? createBudget(clock, budgetOptions);
     budgets.set(id, budget);
     const tls = read.data as { ca?: string; insecure?: boolean };
-    return ok({ settings: read.data, secret: given.data, http: budget.wrap(deps.httpFor(tls)), clock, random } as ProviderDeps<AccountKind>);
+    return ok({ settings: read.data, secret: given.data, http: budget.wrap(deps.httpFor(tls)), clock, random });
   };
 
   const make = async (environment: Environment, given: ProviderDeps<AccountKind>): Promise<unknown> => {

@@ -35,7 +35,7 @@ const network = async (turn: MachineTurn): Promise<number | undefined> => {
     .digest('hex');
   const isKnown = infra.networkOf === digest && deps.clock.monotonicMs() - turn.looked.networkMs < again.driftMs;
   if (isKnown) return undefined;
-  const made = await provider.ensureNetwork(scope as never);
+  const made = await provider.ensureNetwork(scope);
   if (!made.ok) {
     noteFailure(infra, 'network', made.failure, nowMs);
     return afterFailure(made.failure);
@@ -62,7 +62,7 @@ const endpoint = async (turn: MachineTurn, facts: readonly MachineFacts[]): Prom
     infra.networkOf !== undefined &&
     infra.steps.some((step) => step.name === 'endpoint' && step.state === 'done');
   if (isSame) return undefined;
-  const made = await provider.ensureEndpoint(scope as never, servers);
+  const made = await provider.ensureEndpoint(scope, servers);
   if (!made.ok) {
     noteFailure(infra, 'endpoint', made.failure, nowMs);
     return afterFailure(made.failure);
@@ -145,7 +145,7 @@ const makeWanted = async (turn: MachineTurn): Promise<Failure | undefined> => {
       const pool = turn.spec.pools.find((item) => item.name === row.value.pool);
       if (pool === undefined) return void (await saveMachine(turn, row, { phase: 'leaving', sinceMs: turn.nowMs, reason: 'its pool is not wanted any more' }));
       const want = await wantOf(turn, pool, row);
-      const made = want.ok ? await turn.provider.ensureMachine(turn.scope as never, want.value) : want;
+      const made = want.ok ? await turn.provider.ensureMachine(turn.scope, want.value) : want;
       if (!made.ok) {
         first ??= made.failure;
         await saveMachine(turn, row, { message: `${made.failure.element}: ${made.failure.message}`.slice(0, 1_000) });
@@ -237,7 +237,7 @@ const execute = async (turn: MachineTurn, steps: readonly PoolStep[]): Promise<{
       return;
     }
     if (row.value.phase !== 'deleting' && !(await saveMachine(turn, row, { phase: 'deleting', sinceMs: turn.nowMs }))) return;
-    const gone = await turn.provider.deleteMachine(turn.scope as never, row.name);
+    const gone = await turn.provider.deleteMachine(turn.scope, row.name);
     if (!gone.ok) failure ??= gone.failure;
     else if (gone.value.state === 'ready') await forgetMachine(turn, row);
   });
@@ -269,7 +269,7 @@ export const machineTurn = async (turn: MachineTurn): Promise<number> => {
   dropStep(infra, 'account');
   const early = await network(turn);
   if (early !== undefined) return early;
-  const listed = await provider.listMachines(scope as never);
+  const listed = await provider.listMachines(scope);
   if (!listed.ok) {
     noteFailure(infra, 'machines', listed.failure, nowMs);
     return afterFailure(listed.failure);

@@ -39,7 +39,7 @@ const controlPlane = async (turn: ManagedTurn, facts: ManagedClusterFacts, versi
   const { provider, scope, infra, nowMs, spec } = turn;
   const [first] = spec.pools;
   const made = await provider.ensureCluster(
-    scope as never,
+    scope,
     facts.version ?? version,
     first === undefined ? undefined : managedWant(first, infra.scale[first.name], undefined),
   );
@@ -65,7 +65,7 @@ const upgrade = async (turn: ManagedTurn, current: string, wanted: string): Prom
     note(infra, 'upgrade', 'failed', step.why, nowMs);
     return undefined;
   }
-  const asked = await provider.upgrade(scope as never, step.version);
+  const asked = await provider.upgrade(scope, step.version);
   if (!asked.ok) return failed(turn, 'upgrade', asked);
   if (asked.value.state === 'pending') note(infra, 'upgrade', 'doing', asked.value.what, nowMs);
   return asked.value.state === 'pending' ? (asked.value.afterMs ?? again.retryMs) : again.soonMs;
@@ -88,7 +88,7 @@ const notePool = (turn: ManagedTurn, pool: Pool, facts: ManagedPoolFacts | undef
 
 const pools = async (turn: ManagedTurn, version: string | undefined): Promise<number | undefined> => {
   const { provider, scope, spec, infra, nowMs } = turn;
-  const listed = await provider.listPools(scope as never);
+  const listed = await provider.listPools(scope);
   if (!listed.ok) return failed(turn, 'pools', listed);
   const facts = new Map(listed.value.map((pool) => [pool.name, pool]));
   const { ensure, remove } = poolOrder(spec.pools, listed.value);
@@ -103,7 +103,7 @@ const pools = async (turn: ManagedTurn, version: string | undefined): Promise<nu
   for (const name of Object.keys(infra.pools)) if (!spec.pools.some((pool) => pool.name === name)) delete infra.pools[name];
   for (const pool of ensure) {
     if ((facts.get(pool.name)?.differs ?? []).length > 0) continue;
-    const done = await provider.ensurePool(scope as never, managedWant(pool, infra.scale[pool.name], version));
+    const done = await provider.ensurePool(scope, managedWant(pool, infra.scale[pool.name], version));
     if (!done.ok) return failed(turn, 'pools', done);
     if (done.value.state === 'pending') {
       note(infra, 'pools', 'doing', done.value.what, nowMs);
@@ -111,7 +111,7 @@ const pools = async (turn: ManagedTurn, version: string | undefined): Promise<nu
     }
   }
   for (const name of remove) {
-    const gone = await provider.deletePool(scope as never, name);
+    const gone = await provider.deletePool(scope, name);
     if (!gone.ok) return failed(turn, 'pools', gone);
     if (gone.value.state === 'pending') {
       note(infra, 'pools', 'doing', gone.value.what, nowMs);
@@ -125,8 +125,7 @@ const pools = async (turn: ManagedTurn, version: string | undefined): Promise<nu
 /** The agent that looks after its layers, with a token that is renewed in time. */
 export const keepManaged = async (turn: ManagedTurn): Promise<void> => {
   const { provider, scope, residents, deps } = turn;
-  if (residents !== undefined)
-    await ensureResident(turn, residents, () => managedConnection(() => provider.credentials(scope as never), deps.clock, deps.egress));
+  if (residents !== undefined) await ensureResident(turn, residents, () => managedConnection(() => provider.credentials(scope), deps.clock, deps.egress));
 };
 
 /** Brings a managed cluster one step on: control plane, its version, then pools one after the other. Answers when to look again. */
@@ -134,7 +133,7 @@ export const managedTurn = async (turn: ManagedTurn): Promise<number> => {
   dropStep(turn.infra, 'account');
   const version = await wantedVersion(turn);
   if (!version.ok) return failed(turn, 'control-plane', version);
-  const facts = await turn.provider.observe(turn.scope as never);
+  const facts = await turn.provider.observe(turn.scope);
   if (!facts.ok) return failed(turn, 'control-plane', facts);
   const waiting = await controlPlane(turn, facts.value, version.value);
   if (waiting !== undefined) return waiting;

@@ -38,13 +38,12 @@ export interface Turn {
   nowMs: number;
 }
 
-export const scopeOf = (row: Pick<Row<'cluster'>, 'id' | 'name'>, spec: Infrastructure): ClusterScope =>
-  ({
-    id: row.id,
-    name: row.name,
-    placement: placementOf(spec),
-    zones: [...new Set(spec.pools.flatMap((pool) => pool.zones))].toSorted(),
-  }) as ClusterScope;
+export const scopeOf = (row: Pick<Row<'cluster'>, 'id' | 'name'>, spec: Infrastructure): ClusterScope => ({
+  id: row.id,
+  name: row.name,
+  placement: placementOf(spec),
+  zones: [...new Set(spec.pools.flatMap((pool) => pool.zones))].toSorted(),
+});
 
 export const freshInfrastructure = (spec: Infrastructure): InfrastructureValue => ({
   environment: spec.environment,

@@ -10,7 +10,7 @@ export type ProviderTable = {
 
 export const providerTable: ProviderTable = {
   machines: {
-    openstack: async (deps) => (await import('./openstack/provider.ts')).openStack(deps as ProviderDeps<'openstack'>) as Promise<MachineProvider>,
+    openstack: async (deps) => (await import('./openstack/provider.ts')).openStack(deps),
   },
   managed: {},
 };

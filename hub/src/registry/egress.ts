@@ -109,7 +109,7 @@ export const allowedLookup =
       const found = await resolveAllowed(new URL(`https://${hostname}`), policy, resolve);
       if (!found.ok) return callback(Object.assign(new Error(found.failure.message), { code: 'EACCES' }), '', 4);
       const [first] = found.value;
-      if (typeof wanted === 'object' && wanted.all === true) callback(null, found.value as never);
+      if (typeof wanted === 'object' && wanted.all === true) callback(null, found.value);
       else callback(null, first?.address ?? '', first?.family ?? 4);
     };
     answer().catch((error: unknown) => callback(error instanceof Error ? error : new Error(String(error)), '', 4));

@@ -92,7 +92,7 @@ export const machineSuite = (name: string, open: () => Promise<MachineRig>, kill
       const scope = nextScope();
       const refusing = await rig.open(answeringHttp(rig.http, (request) => rig.answers.quota(request)));
       await drive().until('network', () => refusing.ensureNetwork(scope as never));
-      const refused = await refusing.ensureMachine(scope as never, rig.want('life-wrk-1', 'workers', 'g1'));
+      const refused = await refusing.ensureMachine(scope, rig.want('life-wrk-1', 'workers', 'g1'));
       expect(refused).toMatchObject({ ok: false, failure: { kind: 'blocked', code: 'quota-reached' } });
       await endMachines(drive(), provider, scope);
       expect(await rig.inventory()).toEqual([]);
@@ -104,7 +104,7 @@ export const machineSuite = (name: string, open: () => Promise<MachineRig>, kill
       const seen: string[] = [];
       const slow = await rig.open(answeringHttp(rig.http, (request) => ((left -= 1) >= 0 ? rig.answers.throttled(request) : undefined)));
       for (let round = 0; round < 3 && left > 0; round += 1) {
-        const result = await slow.listMachines(scope as never);
+        const result = await slow.listMachines(scope);
         if (!result.ok) seen.push(`${result.failure.kind} ${result.failure.code}`);
       }
       expect([...new Set(seen)]).toEqual(['retry throttled']);

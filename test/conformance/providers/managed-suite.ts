@@ -69,8 +69,8 @@ export const managedSuite = (name: string, open: () => Promise<ManagedRig>, kill
       isSkipped('quota', skip);
       const scope = nextScope();
       const refusing = await rig.open(answeringHttp(rig.http, (request) => rig.answers.quota(request)));
-      let refused = await refusing.ensureCluster(scope as never, rig.versions[0], rig.pool('first', 1));
-      for (let round = 0; round < 100 && refused.ok; round += 1) refused = await refusing.ensureCluster(scope as never, rig.versions[0], rig.pool('first', 1));
+      let refused = await refusing.ensureCluster(scope, rig.versions[0], rig.pool('first', 1));
+      for (let round = 0; round < 100 && refused.ok; round += 1) refused = await refusing.ensureCluster(scope, rig.versions[0], rig.pool('first', 1));
       expect(refused).toMatchObject({ ok: false, failure: { kind: 'blocked', code: 'quota-reached' } });
       await endManaged(drive(), provider, scope);
       expect(await rig.inventory()).toEqual([]);
