@@ -165,6 +165,7 @@ const benchmarks = { enrol, change, idle, agent } as const;
 /** Benchmarks that need no hub and no fleet. */
 const alone: Readonly<Record<string, () => Promise<readonly Figures[]>>> = {
   render: async () => [await (await import('./render.ts')).render()],
+  clouds: async () => [await (await import('./clouds.ts')).clouds(200, 1_000)],
   noop: async () => [await (await import('./noop.ts')).noop()],
   resolve: async () => [await (await import('./resolve.ts')).resolve()],
   delta: async () => [

@@ -37,6 +37,7 @@ export const createCloudWorld = async (options: { seed?: number; quota?: number 
   let core!: Core;
   /** Hosts that do not answer any more. */
   const silent = new Set<string>();
+  const callTimes: number[] = [];
   const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
 
   /** Calls of this life; the chosen one is the last. */
@@ -45,6 +46,7 @@ export const createCloudWorld = async (options: { seed?: number; quota?: number 
     async (request) => {
       if (self.dead) return never();
       self.calls += 1;
+      callTimes.push(clock.monotonicMs());
       if (self.calls === self.dieAt) {
         self.dead = true;
         if (self.after) await cloud.http(request);
@@ -125,15 +127,13 @@ export const createCloudWorld = async (options: { seed?: number; quota?: number 
     },
   ]);
 
-  const apply = async (pools: object[], fields: object = {}): Promise<void> => {
-    const before = await store.get('cluster', tenant, clusterId);
+  const apply = async (pools: object[], fields: object = {}, { id, name } = { id: clusterId, name: 'shop' }): Promise<void> => {
+    const before = await store.get('cluster', tenant, id);
     const spec = clusterSpecSchema.parse({
       profiles: [{ name: 'site', version: '1.0.0' }],
       infrastructure: { environment: 'vsphere', account: 'dc', placement: { datacenter: 'd', vip: '10.0.0.2', boot: 'groundplane' }, pools, ...fields },
     });
-    await store.commit([
-      { op: 'put', kind: 'cluster', ...at, id: clusterId, name: 'shop', value: { labels: {}, spec, deleting: before?.value.deleting ?? false } },
-    ]);
+    await store.commit([{ op: 'put', kind: 'cluster', ...at, id, name, value: { labels: {}, spec, deleting: before?.value.deleting ?? false } }]);
   };
 
   const hostRows = async (): Promise<Row<'host'>[]> => store.list('host', tenant, { project, limit: 10_000 });
@@ -217,6 +217,8 @@ export const createCloudWorld = async (options: { seed?: number; quota?: number 
     store: () => store,
     core: () => core,
     calls: () => life.calls,
+    /** When each call went out, on the virtual clock's monotonic scale. */
+    callTimes,
     /** This life ends at its n-th call, before it goes out or after it was done. */
     dieAt: (call: number, after: boolean): void => {
       life.dieAt = life.calls + call;
@@ -233,8 +235,10 @@ export const createCloudWorld = async (options: { seed?: number; quota?: number 
     cluster: async () => store.get('cluster', tenant, clusterId),
     close: async (): Promise<void> => {
       if (life.dead) await restart();
-      const closing = core.close();
-      await clock.advance(1_000);
+      let isClosed = false;
+      const closing = core.close().then(() => (isClosed = true));
+      // Turns that wait for their account's next call go on in virtual time.
+      while (!isClosed) await clock.advance(1_000);
       await closing;
     },
   };
