@@ -71,7 +71,7 @@ export const readTicketText = (data: string, given: string | undefined): string 
   return existsSync(file) ? readFileSync(file, 'utf8') : '';
 };
 
-const usage = `groundplane-agent --ticket TEXT|@FILE [--data DIR] [--kubeconfig FILE] [--name NAME] [--carrier ws|mqtt] [--local-port N] [--mirror-port N|off] [--neighbour-port N|off] [--root DIR]`;
+const usage = `groundplane-agent --ticket TEXT|@FILE [--data DIR] [--kubeconfig FILE] [--name NAME] [--carrier ws|mqtt] [--local-port N] [--mirror-port N|off] [--neighbour-port N|off] [--root DIR] [--gateway HOST:PORT]…`;
 
 const options = {
   data: { type: 'string', default: process.getuid?.() === 0 ? '/var/lib/groundplane' : '.groundplane-agent' },
@@ -86,6 +86,7 @@ const options = {
   root: { type: 'string', default: '/' },
   sysctl: { type: 'string', default: '/proc/sys' },
   systemctl: { type: 'string', default: 'systemctl' },
+  gateway: { type: 'string', multiple: true },
   help: { type: 'boolean', default: false },
 } as const;
 
@@ -121,7 +122,7 @@ const main = async (): Promise<void> => {
   const host = linuxHost({ root: values.root, sysctlRoot: values.sysctl, systemctl: values.systemctl, info, packages: await findPackages(values.root) });
   const whole = await findOsParts({ root: values.root, systemctl: values.systemctl, store });
   const restart = new AbortController();
-  const late: { blobPort?: number | undefined } = {};
+  const late: { blobPort?: number | undefined; token?: () => string } = {};
   let blobs: DiskBlobs | undefined;
   const architecture = machineArch(process.arch);
   const agent = createAgent({
@@ -130,11 +131,14 @@ const main = async (): Promise<void> => {
     vitals: systemVitals([values.root, values.data]),
     host: {
       ...host,
-      info: () => Promise.resolve({ ...info, addresses: siteAddresses(), ...late }),
+      info: () => Promise.resolve({ ...info, addresses: siteAddresses(), ...(late.blobPort === undefined ? {} : { blobPort: late.blobPort }) }),
     },
     openCluster: openFrom(values.kubeconfig),
     links: wanted.map((url) => linkFor(url, ticket.value.caPem)),
-    content: (token) => httpContent(ticket.value.content, { token, caPem: ticket.value.caPem }),
+    content: (token) => {
+      late.token = token;
+      return httpContent(ticket.value.content, { token, caPem: ticket.value.caPem });
+    },
     kubernetes: meansFor(architecture),
     blobs: (facts) => (blobs = openBlobs(values.data, { ticket: ticket.value, clock: systemClock, facts, otherBase: whole.parts.runningImage?.base })),
     architecture,
@@ -154,10 +158,20 @@ const main = async (): Promise<void> => {
   if (slot !== undefined) forgetSlotNews(slot);
   const around = await openAround({ values, agent, blobs, store, host, architecture, key: key.value, ticket: ticket.value, info });
   late.blobPort = around.blobPort;
+  const gateway = await openGateway(values.gateway ?? [], ticket.value, () => late.token?.() ?? '');
   await runUntilTold(agent, slot, whole, restart.signal);
+  gateway?.close();
   await around.close();
   store.close();
   process.exit(0);
+};
+
+/** Lets the hub call the named servers from here; loaded only where somebody said so. */
+const openGateway = async (allowed: readonly string[], ticket: EnrolmentTicket, token: () => string): Promise<{ close: () => void } | undefined> => {
+  if (allowed.length === 0) return undefined;
+  const { openGatewayDoor } = await import('./gateway/door.ts');
+  const log = (text: string): void => void process.stderr.write(`${text}\n`);
+  return openGatewayDoor({ hub: ticket.content, caPem: ticket.caPem, token, allowed, clock: systemClock, log });
 };
 
 type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values'];

@@ -21,7 +21,11 @@ import { diskStaging } from './content/staging.ts';
 import { createThrottle } from './content/throttle.ts';
 import { createCore, type Core } from './core.ts';
 import { mqttCarrier } from './gateway/mqtt.ts';
+import { fail } from '@groundplane/protocol/failure';
+import type { Way } from './cloud/accounts.ts';
 import { egressHttp } from './cloud/http.ts';
+import { createSiteGateways, type SiteGateways, type Tls } from './gateway/site-gateway.ts';
+import type { Http } from './port/http.ts';
 import type { CloudOptions } from './cloud/open.ts';
 import type { HubAddresses } from './gateway/ticket-line.ts';
 import { providerTable } from './providers/table.ts';
@@ -148,19 +152,34 @@ const webApp = (deps: ApiDeps, core: Core, options: HubOptions): { app: Hono; st
 
 const helmOptions = { workers: 2, timeoutMs: 30_000, idleMs: 60_000, memoryMaxBytes: 512 * 1024 * 1024, clock: systemClock };
 
+const notOpen = () => Promise.resolve(fail('retry', 'cloud-unreachable', 'gateway', 'the hub is starting'));
+
+/** Site gateways on the hub's own server. */
+const openGateways = (core: Core, late: ReturnType<typeof cloudFor>['late'], server: Server): SiteGateways => {
+  const gateways = createSiteGateways({ clock: systemClock, hostByToken: core.gateway.hostByToken });
+  gateways.attach(server);
+  late.through = (gateway, tls) => {
+    const host = gateway === undefined ? undefined : core.fleet.hostByName(gateway.tenant, gateway.project, gateway.name);
+    return gateways.httpThrough(host?.state === 'approved' ? host.id : '', tls);
+  };
+  return gateways;
+};
+
 /** The way out to environments. Where this hub is reached is known once it listens; nothing is asked for before. */
 const cloudFor = (options: HubOptions) => {
   const egress = createEgress({ private: options.egressAllow ?? [] });
   let known: HubAddresses = { links: [], content: '' };
   const addresses = (): HubAddresses => known;
+  // Opened with the server; the core that knows its hosts comes first.
+  const late: { through?: (way: Required<Way>['gateway'], tls: Tls) => Http } = {};
   const cloud: CloudOptions = {
     table: providerTable,
-    httpFor: (tls) => egressHttp(egress, tls),
+    httpFor: ({ gateway, ...tls }) => (gateway === undefined ? egressHttp(egress, tls) : (request) => late.through?.(gateway, tls)(request) ?? notOpen()),
     addresses,
     egress: { private: options.egressAllow ?? [] },
     residents: { data: join(options.data, 'resident'), version: hubVersion },
   };
-  return { cloud, egress, addresses, setAddresses: (next: HubAddresses): void => void (known = next) };
+  return { cloud, egress, addresses, setAddresses: (next: HubAddresses): void => void (known = next), late };
 };
 
 /** What starts a hub: its database, its blobs, its renderer and its core. */
@@ -178,12 +197,13 @@ const openAll = async (options: HubOptions) => {
 
 /** Starts a hub on one folder. Resolves when it listens and answers. */
 export const startHub = async (options: HubOptions) => {
-  const { store, tenant, self, content, helm, egress, addresses, setAddresses, core } = await openAll(options);
+  const { store, tenant, self, content, helm, egress, addresses, setAddresses, late, core } = await openAll(options);
   const collecting = startCollecting({ store, content, fleet: core.fleet, forget: core.bundler.forget, clock: systemClock, log: options.log });
   const auth = createAuth({ store, clock: systemClock, random: systemRandom });
 
   const server = createServer({ requestTimeout: 0, headersTimeout: 15_000, keepAliveTimeout: 65_000 });
   const webSocket = webSocketCarrier(server, core.gateway.accept);
+  const gateways = openGateways(core, late, server);
   const mqtt = await openMqtt(store, tenant, options, core.gateway.accept);
   const port = await listen(server, options);
   const url = options.publicUrl ?? `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`;
@@ -236,6 +256,7 @@ export const startHub = async (options: HubOptions) => {
       await collecting.stop();
       await core.close();
       egress.close();
+      gateways.close();
       await webSocket.close();
       await mqtt?.close();
       await closeServer(server);

@@ -83,7 +83,7 @@ const mayLend = (deps: ApiDeps, tenant: string, secret: unknown): Result<void> =
 const look = async (
   deps: ApiDeps,
   id: string,
-  row: Pick<AccountRow, 'tenant' | 'name'>,
+  row: Pick<AccountRow, 'tenant' | 'name' | 'project'>,
   value: AccountValue,
   secret: unknown,
 ): Promise<AccountValue['checked']> => {
@@ -97,7 +97,7 @@ const look = async (
       : { atMs, failure: seen.failure };
   }
   const environment = accountKinds[value.kind].environments[0];
-  const opened = await deps.accounts.tryOut(id, value.kind, environment, value.settings, secret);
+  const opened = await deps.accounts.tryOut({ ...row, id }, value.kind, environment, value.settings, secret);
   const checked = opened.ok ? await opened.value.check() : opened;
   return checked.ok ? { atMs, facts: checked.value } : { atMs, failure: checked.failure };
 };
@@ -143,7 +143,7 @@ const set = async (deps: ApiDeps, principal: Principal, place: Place, name: stri
     checked: { atMs: 0 },
   };
   if (isChecked) {
-    value.checked = await look(deps, id, { tenant: principal.tenant, name }, value, read.value.secret);
+    value.checked = await look(deps, id, { tenant: principal.tenant, name, project: place.id }, value, read.value.secret);
     const { failure } = value.checked;
     if (failure !== undefined)
       return fail(failure.kind, failure.code, failure.element, `${failure.message}. Nothing was kept; to keep it without a look: --no-validate`);
@@ -217,7 +217,7 @@ const providerFor = async (deps: ApiDeps, tenant: string, project: string, name:
       `is for ${found.value.value.kind}, and ${environment} needs one for ${accountKindOf(environment)}`,
     );
   const secret = deps.accounts.secretOf(found.value);
-  return secret.ok ? deps.accounts.tryOut(found.value.id, found.value.value.kind, environment, found.value.value.settings, secret.value) : secret;
+  return secret.ok ? deps.accounts.tryOut(found.value, found.value.value.kind, environment, found.value.value.settings, secret.value) : secret;
 };
 
 export const accountOffers: Handler<'accountOffers'> = async ({ principal, params, body, project }, deps) => {

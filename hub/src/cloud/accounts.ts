@@ -17,8 +17,17 @@ export interface AccountsDeps {
   random: Random;
   table: ProviderTable;
   /** The way out for an account, before its budget. */
-  httpFor: (tls: { ca?: string | undefined; insecure?: boolean | undefined }) => Http;
+  httpFor: (way: Way) => Http;
 }
+
+/** How an account's calls leave the hub. `gateway`: a host of the project, whose agent makes them. */
+export interface Way {
+  ca?: string | undefined;
+  insecure?: boolean | undefined;
+  gateway?: { tenant: string; project: string; name: string } | undefined;
+}
+
+type Place = Pick<Row<'account'>, 'id' | 'tenant' | 'project'>;
 
 /** Quiet enough for every environment's published limits (the tightest for machines: EC2's 20 a second for one account and region, Nutanix' 10). */
 const budgetOptions = { perSecond: 10, burst: 40 };
@@ -33,7 +42,7 @@ export const createAccounts = (deps: AccountsDeps) => {
   const open = new Map<string, { version: number; provider: Promise<unknown> }>();
   const budgets = new Map<string, Budget>();
 
-  const depsOf = (id: string, kind: AccountKind, settings: unknown, secret: unknown): Result<ProviderDeps<AccountKind>> => {
+  const depsOf = ({ id, tenant, project }: Place, kind: AccountKind, settings: unknown, secret: unknown): Result<ProviderDeps<AccountKind>> => {
     const schemas = accountKinds[kind];
     const [read, given] = [schemas.settings.safeParse(settings), schemas.secret.safeParse(secret)];
     if (!read.success || !given.success)
@@ -45,8 +54,9 @@ export const createAccounts = (deps: AccountsDeps) => {
       );
     const budget = budgets.get(id) ?? createBudget(clock, budgetOptions);
     budgets.set(id, budget);
-    const tls = read.data as { ca?: string; insecure?: boolean };
-    return ok({ settings: read.data, secret: given.data, http: budget.wrap(deps.httpFor(tls)), clock, random });
+    const { ca, insecure, gateway: name } = read.data as { ca?: string; insecure?: boolean; gateway?: string };
+    const way = { ca, insecure, gateway: name === undefined ? undefined : { tenant, project, name } };
+    return ok({ settings: read.data, secret: given.data, http: budget.wrap(deps.httpFor(way)), clock, random });
   };
 
   const make = async (environment: Environment, given: ProviderDeps<AccountKind>): Promise<unknown> => {
@@ -65,7 +75,7 @@ export const createAccounts = (deps: AccountsDeps) => {
     if (known?.version === row.version) return ok(await known.provider);
     const secret = secretOf(row);
     if (!secret.ok) return secret;
-    const given = depsOf(row.id, row.value.kind, row.value.settings, secret.value);
+    const given = depsOf(row, row.value.kind, row.value.settings, secret.value);
     if (!given.ok) return given;
     const made = make(environment, given.value);
     open.set(key, { version: row.version, provider: made });
@@ -94,13 +104,13 @@ export const createAccounts = (deps: AccountsDeps) => {
       (await forCluster(at, environment, name)) as Result<ManagedClusterProvider>,
     /** Before it is kept: whether these credentials work at all. */
     tryOut: async (
-      id: string,
+      place: Place,
       kind: AccountKind,
       environment: Environment,
       settings: unknown,
       secret: unknown,
     ): Promise<Result<MachineProvider | ManagedClusterProvider>> => {
-      const given = depsOf(id, kind, settings, secret);
+      const given = depsOf(place, kind, settings, secret);
       if (!given.ok) return given;
       try {
         const made = await make(environment, given.value);

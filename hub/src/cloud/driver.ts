@@ -143,7 +143,7 @@ export const createCloudDriver = (deps: CloudDeps, residents?: Residents) => {
 
   const kick = (id: string): void => {
     const entry = fleet.cluster(id);
-    if (entry === undefined || entry.spec.infrastructure === undefined || entry.spec.infrastructure.gateway !== undefined) return;
+    if (entry?.spec.infrastructure === undefined) return;
     if (!tasks.has(id))
       tasks.set(id, { tenant: entry.tenant, running: false, isDirty: false, cancel: () => undefined, looked: { networkMs: Number.NEGATIVE_INFINITY } });
     due(id, 0);

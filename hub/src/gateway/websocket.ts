@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { limits } from '@groundplane/protocol/limits';
+import { gatewayPath } from '@groundplane/protocol/site-gateway';
 import { WebSocketServer } from 'ws';
 import type { AcceptPeer, Carrier } from '../port/carrier.ts';
 
@@ -18,6 +19,8 @@ export const webSocketCarrier = (server: Server, accept: AcceptPeer): Carrier =>
   });
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     const path = (request.url ?? '').split('?')[0];
+    // Somebody else's door on the same server.
+    if (path === gatewayPath) return;
     if (path !== linkPath || request.headers.origin !== undefined) {
       socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
       return;

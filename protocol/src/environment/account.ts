@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { nameSchema } from '../ids.ts';
 import type { Environment } from './environments.ts';
 
 /**
@@ -11,7 +12,13 @@ const pem = z
   .string()
   .max(65_536)
   .regex(/-----BEGIN CERTIFICATE-----/, 'must be certificates in PEM');
-const site = { ca: pem.optional(), /** Never for production: any certificate will do. */ insecure: z.boolean().default(false) };
+const site = {
+  ca: pem.optional(),
+  /** Never for production: any certificate will do. */
+  insecure: z.boolean().default(false),
+  /** Name of a host of the project whose agent makes the calls, in a data centre that the hub cannot reach. */
+  gateway: nameSchema.optional(),
+};
 
 const awsSettings = z.strictObject({
   region: text.default('us-east-1'),

@@ -13,8 +13,6 @@ const shape = z.strictObject({
   pools: z.array(poolSchema).max(limits.poolsPerCluster).default([]),
   /** Deleting the cluster is refused until this is taken off. */
   protected: z.boolean().default(false),
-  /** The provider code runs in the agent of this host, inside a data centre that the hub cannot reach. */
-  gateway: nameSchema.optional(),
 });
 
 /**
