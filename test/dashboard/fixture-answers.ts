@@ -7,6 +7,7 @@ import type { ClusterSummaryView, ClusterView, HostSummaryView, PlanView, Profil
 import type { ClusterSpec } from '@groundplane/protocol/profile';
 import type { z } from 'zod';
 import { contentAnswers } from './fixture-content-answers.ts';
+import { cloudAnswers } from './fixture-clouds.ts';
 import { placeAnswers } from './fixture-places.ts';
 import { newId, project, type World } from './fixture-data.ts';
 
@@ -331,4 +332,5 @@ export const answersOf = (fixture: Fixture): Answers => ({
   ...otherAnswers(fixture),
   ...contentAnswers(fixture),
   ...placeAnswers(fixture),
+  ...cloudAnswers(fixture),
 });

@@ -28,6 +28,7 @@ import { usePathParts } from './url-state.ts';
 const ClusterEdit = lazy(() => import('./screens/cluster-edit.tsx'));
 const ProfileEdit = lazy(() => import('./screens/profile-edit.tsx'));
 const ProfileDiff = lazy(() => import('./screens/profile-diff.tsx'));
+const Accounts = lazy(() => import('./screens/accounts.tsx'));
 const Registries = lazy(() => import('./screens/registries.tsx'));
 const Macros = lazy(() => import('./screens/macros.tsx'));
 const Sites = lazy(() => import('./screens/sites.tsx'));
@@ -73,6 +74,7 @@ const Screens = (): ReactElement => {
         <Route path="/p/:project/profiles/:name/:version">
           <ProfileEdit key={`${name}@${version}`} of={{ name, version }} />
         </Route>
+        <Route path="/p/:project/accounts" component={Accounts} />
         <Route path="/p/:project/registries" component={Registries} />
         <Route path="/p/:project/sites" component={Sites} />
         <Route path="/p/:project/sites/:name">

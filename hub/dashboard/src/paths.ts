@@ -27,6 +27,7 @@ export const paths = {
   profileCreate: (project: string) => `/p/${part(project)}/create/profile`,
   profileImport: (project: string) => `/p/${part(project)}/create/profile?open=import`,
   profileDiff: (project: string, name: string, from: string, to: string) => `/p/${part(project)}/profiles/${part(name)}/diff?from=${part(from)}&to=${part(to)}`,
+  accounts: (project: string) => `/p/${part(project)}/accounts`,
   registries: (project: string) => `/p/${part(project)}/registries`,
   macros: (project: string) => `/p/${part(project)}/macros`,
   events: (project: string) => `/p/${part(project)}/events`,

@@ -24,6 +24,7 @@ const places: readonly { name: string; icon: IconName; path: (project: string) =
   { name: 'Sites', icon: 'sites', path: paths.sites, part: 'sites' },
   { name: 'Lobby', icon: 'lobby', path: paths.lobby, part: 'lobby' },
   { name: 'Profiles', icon: 'profiles', path: paths.profiles, part: 'profiles' },
+  { name: 'Cloud accounts', icon: 'cloud', path: paths.accounts, part: 'accounts' },
   { name: 'Registries', icon: 'registry', path: paths.registries, part: 'registries' },
   { name: 'Media', icon: 'media', path: (project) => paths.media(project), part: 'media' },
   { name: 'Macros', icon: 'macro', path: paths.macros, part: 'macros' },

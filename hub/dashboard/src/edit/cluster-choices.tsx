@@ -6,6 +6,7 @@ import { Button } from '../parts/button.tsx';
 import { Card } from '../parts/page.tsx';
 import { Name, Presence, Simulated, Tag } from '../parts/text.tsx';
 import { useScope } from '../scope.ts';
+import { EnvironmentChoices } from './environment-choices.tsx';
 import { addToList, setValue } from './change-document.ts';
 
 interface ChoicesProps {
@@ -132,6 +133,7 @@ const Variables = ({ raw, text, setText }: ChoicesProps): ReactElement | null =>
 /** What there is to choose from, beside the document; a click writes it in and leaves comments as they are. */
 export const Choices = (props: ChoicesProps): ReactElement => (
   <>
+    <EnvironmentChoices {...props} />
     <Profiles {...props} />
     <Variables {...props} />
     <Hosts {...props} />

@@ -26,6 +26,7 @@ import { Generation } from './hosts.tsx';
 
 // Both bring the editor or the YAML library.
 const ClusterValues = lazy(() => import('../cluster/values.tsx'));
+const Infrastructure = lazy(() => import('../cluster/infrastructure.tsx'));
 const ClusterImages = lazy(() => import('../cluster/images.tsx'));
 
 const parts = [
@@ -217,6 +218,11 @@ const Overview = ({ cluster }: { cluster: ClusterView }): ReactElement => {
     <div className="detail-columns">
       <div className="stack">
         <FailureCard cluster={cluster} />
+        {cluster.spec.infrastructure !== undefined && (
+          <Suspense fallback={<Loading what="the infrastructure" />}>
+            <Infrastructure name={cluster.name} />
+          </Suspense>
+        )}
         <Card title="Layers">
           <LayerStack layers={cluster.layers} />
         </Card>

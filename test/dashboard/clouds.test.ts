@@ -1,0 +1,69 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { buildDashboard } from '@groundplane/hub/dashboard/build';
+import { isBrowserRequired, logIn, openBrowser, openPage, whyNoBrowser } from './browser.ts';
+import { startFixture } from './fixture-server.ts';
+
+const reason = isBrowserRequired() ? undefined : whyNoBrowser();
+
+describe.skipIf(reason !== undefined)(`clouds in Chromium${reason === undefined ? '' : `, skipped: ${reason}`}`, () => {
+  let dir: string;
+  let browser: Browser;
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'gp-clouds-'));
+    await buildDashboard(join(dir, 'out'), { compression: 'fast' });
+    browser = await openBrowser();
+  }, 120_000);
+  afterAll(async () => {
+    await browser.close();
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  test('add an account, write a cluster from what the cloud offers, scale and replace its pools', { timeout: 120_000 }, async () => {
+    const server = await startFixture({ hosts: 12, assetsDir: join(dir, 'out') });
+    const { context, page, complaints } = await openPage(browser, server.url);
+    await logIn(page, server.credentials);
+    await page.getByRole('link', { name: 'Cloud accounts' }).click();
+    await page.getByText('lacks permissions').waitFor();
+    await page.getByRole('button', { name: 'Add account' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Add cloud account' });
+    await dialog.getByLabel('Name').fill('second');
+    await dialog.getByLabel('Kind').selectOption('maas');
+    await dialog.getByLabel(/^Settings and secret/).fill('settings: {url: https://maas.example}\nsecret: {type: key, key: "wrong:b:c"}\n');
+    await dialog.getByRole('button', { name: 'Add', exact: true }).click();
+    await dialog.getByText('does not know this access key').waitFor();
+    await dialog.getByLabel(/^Settings and secret/).fill('settings: {url: https://maas.example}\nsecret: {type: key, key: "a:b:c"}\n');
+    await dialog.getByRole('button', { name: 'Add', exact: true }).click();
+    await page.getByRole('heading', { name: 'second' }).waitFor();
+
+    await page.goto('/p/retail/create/cluster');
+    await page.getByRole('heading', { name: 'Environment' }).waitFor();
+    await page.getByLabel('Environment and account').selectOption('aws production');
+    await page.getByRole('button', { name: 'Write into the document' }).click();
+    await page.getByText('Regions (2)').click();
+    await page.getByRole('button', { name: 'Choose Regions eu-central-1' }).click();
+    await page.getByText(/^Sizes, for every pool/).click();
+    await page.getByRole('button', { name: /^Choose Sizes.* m6i\.large/ }).click();
+    const text = await page.locator('.cm-content').innerText();
+    expect(text).toContain('environment: aws');
+    expect(text).toContain('region: eu-central-1');
+    expect(text.match(/size: m6i\.large/g)).toHaveLength(2);
+
+    await page.goto('/p/retail/clusters/store-000');
+    await page.getByText('current limit allows').waitFor();
+    await page.getByRole('button', { name: 'Replace machines of workers' }).click();
+    await page.getByRole('button', { name: 'Replace machines of workers' }).waitFor({ state: 'detached' });
+    const size = page.getByLabel('Machines of workers, 1 to 5');
+    await size.fill('9');
+    await page.getByText('A number from 1 to 5.').waitFor();
+    await size.fill('4');
+    await size.press('Enter');
+    await page.getByText('1 of 4 ready').waitFor();
+    expect(complaints).toEqual([]);
+    await context.close();
+    await server.close();
+  });
+});
