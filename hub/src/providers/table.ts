@@ -11,6 +11,7 @@ export type ProviderTable = {
 export const providerTable: ProviderTable = {
   machines: {
     openstack: async (deps) => (await import('./openstack/provider.ts')).openStack(deps as ProviderDeps<'openstack'>) as Promise<MachineProvider>,
+    vsphere: async (deps) => (await import('./vsphere/provider.ts')).openVsphere(deps as ProviderDeps<'vsphere'>) as Promise<MachineProvider>,
   },
   managed: {},
 };
