@@ -24,7 +24,7 @@ type Deps = Pick<ProviderDeps<'vsphere'>, 'settings' | 'secret' | 'http'>;
 
 const endpointOf = (url: string): string => {
   const trimmed = url.replace(/\/+$/, '');
-  return /\/sdk$/.test(trimmed) ? trimmed : `${trimmed}/sdk`;
+  return trimmed.endsWith('/sdk') ? trimmed : `${trimmed}/sdk`;
 };
 const noFault: Fault = { type: '', words: '', detail: undefined };
 const cookiePattern = /vmware_soap_session=("[^"]*"|[^;,\s]*)/;

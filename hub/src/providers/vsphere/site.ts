@@ -74,7 +74,7 @@ export const find = async (site: Site, branch: Branch, name: string): Promise<Re
   return picked.ok ? ok(picked.value.ref) : picked;
 };
 
-const isCompute = (ref: Ref): boolean => /ComputeResource$/.test(ref.type);
+const isCompute = (ref: Ref): boolean => ref.type.endsWith('ComputeResource');
 
 /** The resource pool that machines go into: the one named, a cluster's own, or the only cluster's own. */
 const choosePool = async (site: Site, name: string | undefined): Promise<Result<Ref>> => {

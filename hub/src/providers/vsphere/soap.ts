@@ -62,7 +62,7 @@ const parser = new XMLParser({
 });
 
 const nodeOf = (value: unknown): Node => {
-  if (typeof value !== 'object' || value === null) return { text: value === undefined || value === null ? '' : String(value), attributes: {}, children: {} };
+  if (typeof value !== 'object' || value === null) return { text: typeof value === 'string' ? value : '', attributes: {}, children: {} };
   const attributes: Record<string, string> = {};
   const children: Record<string, Node[]> = {};
   let text = '';
