@@ -231,6 +231,10 @@ export const startPrism = async ({ stepMs = 10 }: { stepMs?: number } = {}) => {
   return {
     url: `http://127.0.0.1:${port}`,
     port,
+    ids: () => {
+      const first = (kind: string): string => fixed[kind]?.[0]?.extId ?? '';
+      return { cluster: first('clustermgmt/config/clusters'), subnet: first('networking/config/subnets'), image: first('vmm/content/images') };
+    },
     vms: (): Vm[] => {
       settle();
       return [...vms.values()];
