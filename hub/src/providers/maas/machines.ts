@@ -22,7 +22,10 @@ export const ownMachines = async (session: Session, user: string, scope: Pick<Sc
 
 export const listMachines = async (session: Session, user: string, scope: Scope): Promise<Result<MachineFacts[]>> => {
   const found = await ownMachines(session, user, scope);
-  return found.ok ? ok(found.value.filter((machine) => !isUnnamed(machine)).map(factsOf)) : found;
+  if (!found.ok) return found;
+  const named = found.value.filter((machine) => !isUnnamed(machine)).map(factsOf);
+  // The address of the API server moves between control planes; MAAS may have seen it on one.
+  return ok(named.map((facts) => ({ ...facts, addresses: facts.addresses.filter((address) => address !== scope.placement.vip) })));
 };
 
 /** Back to the free ones, with its disks as they are: erasing them takes hours and is the operator's choice. */

@@ -23,9 +23,7 @@ const messageOf = (value: unknown): string => {
   if (!isRecord(value)) return '';
   const { code, message, location, attributePath } = value;
   const where = [location, attributePath].find((item) => typeof item === 'string');
-  return [typeof code === 'string' ? `[${code}]` : '', where === undefined ? '' : `${String(where)}:`, typeof message === 'string' ? message : '']
-    .join(' ')
-    .trim();
+  return [typeof code === 'string' ? `[${code}]` : '', where === undefined ? '' : `${where}:`, typeof message === 'string' ? message : ''].join(' ').trim();
 };
 
 /** `{data: {error: [AppMessage…]}}`, or `{data: {error: {validationErrorMessages: […]}}}` for a request that does not fit its schema. */

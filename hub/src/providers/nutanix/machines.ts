@@ -23,7 +23,7 @@ export const ownVms = async (session: Session, scope: Pick<Scope, 'id'>): Promis
 
 export const listMachines = async (session: Session, scope: Scope): Promise<Result<MachineFacts[]>> => {
   const found = await ownVms(session, scope);
-  return found.ok ? ok(found.value.map(factsOf)) : found;
+  return found.ok ? ok(found.value.map((vm) => factsOf(vm, scope.placement.vip))) : found;
 };
 
 /** Asks with the version of the thing that stands now, and once more when somebody changed it in between (412). */
@@ -105,12 +105,12 @@ export const ensureMachine = async (session: Session, clock: Clock, scope: Scope
     return fail('blocked', 'not-ours', `machine ${want.name}`, `there is a machine ${name} that has no mark of ours in its description. Give it another name`);
   const vm = there === undefined ? await create(session, clock, scope, want, attempts) : ok(there);
   if (!vm.ok) return vm;
-  if (vm.value.powerState === 'ON') return ok(factsOf(vm.value));
+  if (vm.value.powerState === 'ON') return ok(factsOf(vm.value, scope.placement.vip));
   const task = await change(session, vm.value, { method: 'POST', path: `${pathOf(vm.value)}/$actions/power-on` });
   if (!task.ok) return task;
   const state = await session.look(task.value, `start of machine ${want.name}`);
   if (!state.ok) return state;
-  return state.value === 'done' ? ok({ ...factsOf(vm.value), state: 'running' }) : beingMade(want.name, 'is being started');
+  return state.value === 'done' ? ok({ ...factsOf(vm.value, scope.placement.vip), state: 'running' }) : beingMade(want.name, 'is being started');
 };
 
 export const deleteMachine = async (session: Session, scope: Scope, name: string): Promise<Result<Progress<void>>> => {

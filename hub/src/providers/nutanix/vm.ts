@@ -45,7 +45,8 @@ export const isOurs = (scope: Pick<Scope, 'id'>, vm: Vm): boolean => {
 
 const states: Readonly<Record<string, MachineFacts['state']>> = { ON: 'running', OFF: 'stopped', PAUSED: 'stopped' };
 
-export const factsOf = (vm: Vm): MachineFacts => {
+/** `vip`: the address of the API server moves between control planes and is learned from each; it is nobody's own. */
+export const factsOf = (vm: Vm, vip: string): MachineFacts => {
   const marks = marksOf(vm);
   const addresses = (vm.nics ?? []).flatMap((nic) => {
     const info = nic.networkInfo ?? nic.nicNetworkInfo;
@@ -58,7 +59,7 @@ export const factsOf = (vm: Vm): MachineFacts => {
     generation: marks.get(tagKeys.generation) ?? '',
     instance: vm.extId,
     state: states[vm.powerState] ?? 'starting',
-    addresses: [...new Set(addresses)].filter((item) => !item.startsWith('169.254.')),
+    addresses: [...new Set(addresses)].filter((item) => item !== vip && !item.startsWith('169.254.')),
   };
 };
 

@@ -7,6 +7,4 @@ export const vsphereLimits = {
   /** Of somebody else's error text, in a message. */
   wordsLength: 600,
   userDataBytes: 16 * 1_024,
-  /** Depth of folders that a search goes down by its selection, which repeats itself; nothing here recurses. */
-  nameLength: 80,
 } as const;

@@ -6,7 +6,7 @@ import { ensureFolder, findFolder } from './folder.ts';
 import { propertyText, ways, type Found } from './inventory.ts';
 import { vsphereLimits } from './limits.ts';
 import { choose, type Scope, type Site } from './site.ts';
-import { childrenOf, textOf, type Ref } from './soap.ts';
+import { childrenOf, textOf, type Node, type Ref } from './soap.ts';
 import { startTask, type Tasks } from './tasks.ts';
 
 const machineProperties = [
@@ -17,7 +17,6 @@ const machineProperties = [
   'runtime.powerState',
   'runtime.connectionState',
   'guest.net',
-  'guest.ipAddress',
 ];
 
 export interface Machine {
@@ -32,12 +31,20 @@ export interface Machine {
   addresses: readonly string[];
 }
 
-const machineOf = (scope: Pick<Scope, 'id'>, found: Found): Machine => {
+/**
+ * What VMware's tools in the guest report. Interfaces that are no card of the machine (those of containers) have no device, -1; the address of the API server
+ * moves between control planes and is nobody's own.
+ */
+export const addressesOf = (net: Node | undefined, vip: string): string[] => {
+  const cards = childrenOf(net, 'GuestNicInfo').filter((card) => textOf(card, 'deviceConfigId') !== '-1');
+  const all = cards.flatMap((card) => childrenOf(card, 'ipAddress').map((item) => item.text));
+  return [...new Set(all)].filter((address) => address !== vip && !/^(fe80:|127\.|169\.254\.|::1$)/i.test(address));
+};
+
+const machineOf = (scope: Scope, found: Found): Machine => {
   const config = found.properties.get('config.extraConfig');
   const marks = new Map(childrenOf(config, 'OptionValue').map((item): [string, string] => [textOf(item, 'key') ?? '', textOf(item, 'value') ?? '']));
   const mark = marks.get(markKey('cluster'));
-  const cards = childrenOf(found.properties.get('guest.net'), 'GuestNicInfo').flatMap((card) => childrenOf(card, 'ipAddress').map((item) => item.text));
-  const first = propertyText(found, 'guest.ipAddress');
   return {
     ref: found.ref,
     name: propertyText(found, 'name') ?? '',
@@ -46,14 +53,12 @@ const machineOf = (scope: Pick<Scope, 'id'>, found: Found): Machine => {
     power: propertyText(found, 'runtime.powerState') ?? 'poweredOff',
     connection: propertyText(found, 'runtime.connectionState') ?? 'connected',
     size: { cpus: Number(propertyText(found, 'config.hardware.numCPU') ?? 0), memoryMiB: Number(propertyText(found, 'config.hardware.memoryMB') ?? 0) },
-    addresses: [...new Set([...(first === undefined || first === '' ? [] : [first]), ...cards])].filter(
-      (address) => !/^(fe80:|127\.|169\.254\.)/i.test(address),
-    ),
+    addresses: addressesOf(found.properties.get('guest.net'), scope.placement.vip),
   };
 };
 
 /** Everything in the cluster's folder that is a machine. */
-export const machinesIn = async (site: Site, scope: Pick<Scope, 'id'>, folder: Ref): Promise<Result<Machine[]>> => {
+export const machinesIn = async (site: Site, scope: Scope, folder: Ref): Promise<Result<Machine[]>> => {
   const found = await site.inventory.collect(folder, ways.children, { VirtualMachine: machineProperties });
   return found.ok ? ok(found.value.map((item) => machineOf(scope, item))) : found;
 };
