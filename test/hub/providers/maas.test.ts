@@ -1,6 +1,10 @@
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
+import type { HttpRequest } from '@groundplane/hub/port/http';
 import type { MachineProvider } from '@groundplane/hub/port/provider';
+import { openMaas } from '@groundplane/hub/providers/maas/provider';
+import { systemClock } from '@groundplane/hub/system/clock';
+import { systemRandom } from '@groundplane/hub/system/random';
 import { cutHttp } from '../../conformance/providers/cut-http.ts';
 import { maasKey, startMaas, type FakeMaas, type MaasOptions } from '../../counterparts/maas/fake.ts';
 import { openOn, scopeOn, wantOn } from '../../counterparts/maas/rig.ts';
@@ -116,4 +120,25 @@ test('sizes, places and pools that cannot be had are told before anything is all
   const lost = { ...scope, placement: { ...scope.placement, resourcePool: 'nowhere' } };
   expect(await provider.ensureNetwork(lost)).toMatchObject({ ok: false, failure: { code: 'choice-missing', message: expect.stringContaining('kubernetes') } });
   expect(maas.machines().every((machine) => machine.status_name === 'Ready')).toBe(true);
+});
+
+test('calls are signed with PLAINTEXT, and go below /MAAS/api/2.0 whatever the address ends with', async () => {
+  for (const url of ['https://maas.test:5240', 'https://maas.test:5240/MAAS/', 'https://maas.test:5240/MAAS/api/2.0/']) {
+    const seen: HttpRequest[] = [];
+    const provider = await openMaas({
+      settings: { url, insecure: false },
+      secret: { type: 'key', key: 'consumer:token:se"cret&' },
+      http: async (request) => {
+        seen.push(request);
+        return { ok: true, value: { status: 401, headers: {}, body: Buffer.from('Authorization Error') } };
+      },
+      clock: { ...systemClock, wallMs: () => 1_700_000_000_999 },
+      random: systemRandom,
+    });
+    expect(await provider.check()).toMatchObject({ ok: false, failure: { code: 'credentials-refused' } });
+    expect(seen[0]?.url).toBe('https://maas.test:5240/MAAS/api/2.0/users/?op=whoami');
+    expect(seen[0]?.headers['authorization']).toMatch(
+      /^OAuth oauth_version="1.0", oauth_signature_method="PLAINTEXT", oauth_consumer_key="consumer", oauth_token="token", oauth_signature="%26se%22cret%26", oauth_nonce="[0-9a-f]{32}", oauth_timestamp="1700000000"$/,
+    );
+  }
 });

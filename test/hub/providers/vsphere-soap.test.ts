@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
 import { cloneSpecOf, metadataOf } from '@groundplane/hub/providers/vsphere/clone-spec';
 import { failureOfFault, failureOfStatus, faultOfBody } from '@groundplane/hub/providers/vsphere/failures';
-import { inventoryName, plainName } from '@groundplane/hub/providers/vsphere/inventory';
+import { inventoryName, inventoryOf, plainName, ways } from '@groundplane/hub/providers/vsphere/inventory';
 import { addressesOf } from '@groundplane/hub/providers/vsphere/machines';
 import { element, envelope, parseXml, refTo, textOf, typeOf, childOf } from '@groundplane/hub/providers/vsphere/soap';
+import { createSession } from '@groundplane/hub/providers/vsphere/session';
 import type { Choice } from '@groundplane/hub/providers/vsphere/site';
 import { placementSchemas } from '@groundplane/protocol/environment/placement';
 
@@ -43,6 +44,35 @@ test('addresses are those of the machine, not of its containers and not the API 
     `<GuestNicInfo>${addresses.map((item) => `<ipAddress>${item}</ipAddress>`).join('')}<deviceConfigId>${device}</deviceConfigId></GuestNicInfo>`;
   const net = childOf(parse(`<val>${card(4_000, '10.0.0.7', '10.0.0.2', 'fe80::1')}${card(-1, '10.244.0.1')}</val>`), 'val');
   expect(addressesOf(net, '10.0.0.2')).toEqual(['10.0.0.7']);
+});
+
+test('lists are read to their end, page by page', async () => {
+  const body = (method: string, inner: string) => ({
+    ok: true as const,
+    value: {
+      status: 200,
+      headers: {},
+      body: Buffer.from(`<s:Envelope xmlns:s="s"><s:Body><${method}Response>${inner}</${method}Response></s:Body></s:Envelope>`),
+    },
+  });
+  const object = (id: string) => `<objects><obj type="VirtualMachine">${id}</obj><propSet><name>name</name><val>${id}</val></propSet></objects>`;
+  const content = ['rootFolder', 'propertyCollector', 'searchIndex', 'sessionManager'].map((name) => `<${name} type="${name}">${name}</${name}>`).join('');
+  const answers: Record<string, string> = {
+    RetrieveServiceContent: `<returnval>${content}</returnval>`,
+    Login: '<returnval><userName>me</userName></returnval>',
+    RetrievePropertiesEx: `<returnval><token>1</token>${object('vm-1')}${object('vm-2')}</returnval>`,
+    ContinueRetrievePropertiesEx: `<returnval>${object('vm-3')}</returnval>`,
+  };
+  const session = createSession({
+    settings: { url: 'https://vc.test/', insecure: false },
+    secret: { type: 'password', username: 'me', password: 'p' },
+    http: async (request) => {
+      const method = /<soapenv:Body><(\w+) /.exec(String(request.body))?.[1] ?? '';
+      return body(method, answers[method] ?? '');
+    },
+  });
+  const found = await inventoryOf(session).collect({ type: 'Folder', id: 'f' }, ways.children, { VirtualMachine: ['name'] });
+  expect(found.ok ? found.value.map((item) => item.ref.id) : found).toEqual(['vm-1', 'vm-2', 'vm-3']);
 });
 
 const faultAnswer = (type: string, detail = '') =>

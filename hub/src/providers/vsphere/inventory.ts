@@ -88,12 +88,18 @@ export const inventoryOf = (session: Session) => {
     const answer = await session.call('FindByInventoryPath', login.value.content.search, { inventoryPath: path });
     return answer.ok ? ok(refOf(answer.value[0])) : answer;
   };
+  const child = async (folder: Ref, name: string): Promise<Result<Ref | undefined>> => {
+    const login = await session.open();
+    if (!login.ok) return login;
+    const answer = await session.call('FindChild', login.value.content.search, { entity: { ref: folder }, name: inventoryName(name) });
+    return answer.ok ? ok(refOf(answer.value[0])) : answer;
+  };
   const one = async (ref: Ref, paths: readonly string[]): Promise<Result<Found>> => {
     const found = await collect(ref, ways.itself, { [ref.type]: paths });
     if (!found.ok) return found;
     return ok(found.value[0] ?? { ref, properties: new Map() });
   };
-  return { collect, at, one };
+  return { collect, at, child, one };
 };
 export type Inventory = ReturnType<typeof inventoryOf>;
 

@@ -63,6 +63,16 @@ export const machinesIn = async (site: Site, scope: Scope, folder: Ref): Promise
   return found.ok ? ok(found.value.map((item) => machineOf(scope, item))) : found;
 };
 
+/** The one of this name: vCenter lets no two things of a folder have one. Not by the list, since that brings the user data of all of them. */
+const machineNamed = async (site: Site, scope: Scope, folder: Ref, name: string): Promise<Result<Machine | undefined>> => {
+  const found = await site.inventory.child(folder, name);
+  if (!found.ok) return found;
+  if (found.value === undefined) return ok(undefined);
+  if (found.value.type !== 'VirtualMachine') return fail('blocked', 'not-ours', `machine ${name}`, `there is a ${found.value.type} of this name in the folder of cluster ${scope.name}. Move it somewhere else`); // prettier-ignore
+  const read = await site.inventory.one(found.value, machineProperties);
+  return read.ok ? ok(machineOf(scope, read.value)) : read;
+};
+
 const stateOf = (machine: Machine): MachineFacts['state'] => {
   if (machine.ownership === 'unknown') return machine.connection === 'connected' ? 'starting' : 'failed';
   if (/^(orphaned|invalid|inaccessible)$/.test(machine.connection)) return 'failed';
@@ -122,10 +132,9 @@ export const ensureMachine = async (site: Site, scope: Scope, want: MachineWant,
     return fail('fatal', 'cloud-refused', `machine ${want.name}`, `its user data has more than ${vsphereLimits.userDataBytes} bytes`);
   const folder = await ensureFolder(site, scope);
   if (!folder.ok) return folder;
-  const found = await machinesIn(site, scope, folder.value);
+  const found = await machineNamed(site, scope, folder.value, want.name);
   if (!found.ok) return found;
-  // vCenter lets no two machines of a folder have one name.
-  const there = found.value.find((machine) => machine.name === want.name);
+  const there = found.value;
   if (there === undefined) return startClone(site, scope, want, folder.value, tasks);
   if (there.ownership === 'foreign') return notOurs(scope, want.name);
   if (there.ownership === 'unknown')
@@ -158,9 +167,9 @@ export const deleteMachine = async (site: Site, scope: Scope, name: string, task
   const folder = await findFolder(site, scope);
   if (!folder.ok) return folder;
   if (folder.value === undefined) return ready(undefined);
-  const found = await machinesIn(site, scope, folder.value);
+  const found = await machineNamed(site, scope, folder.value, name);
   if (!found.ok) return found;
-  const machine = found.value.find((item) => item.name === name);
+  const machine = found.value;
   if (machine === undefined) return ready(undefined);
   if (machine.ownership === 'foreign') return notOurs(scope, name);
   const removed = await removeMachine(site, machine, tasks);

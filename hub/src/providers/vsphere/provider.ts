@@ -1,4 +1,4 @@
-import type { Result } from '@groundplane/protocol/failure';
+import { ok, type Result } from '@groundplane/protocol/failure';
 import { ready, type MachineProvider, type OpenMachines } from '../../port/provider.ts';
 import { ensureFolder } from './folder.ts';
 import { deleteMachine, ensureMachine, listMachines } from './machines.ts';
@@ -15,9 +15,17 @@ const apiPort = 6_443;
 export const openVsphere: OpenMachines<'vsphere', 'vsphere'> = async (deps) => {
   const session = createSession(deps);
   const tasks = createTasks(session);
+  const sites = new Map<string, Site>();
   const at = async <T>(scope: Scope, act: (site: Site) => Promise<Result<T>>): Promise<Result<T>> => {
-    const site = await siteOf(session, scope.placement);
-    return site.ok ? act(site.value) : site;
+    const key = scope.placement.datacenter;
+    const known = sites.get(key);
+    const site = known === undefined ? await siteOf(session, scope.placement) : ok(known);
+    if (!site.ok) return site;
+    sites.set(key, site.value);
+    const done = await act(site.value);
+    // Whatever failed: it may be that the datacenter is another one by now.
+    if (!done.ok) sites.delete(key);
+    return done;
   };
   return {
     check: (placement) => checkAccount(session, placement),
