@@ -36,6 +36,8 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	// Tasks take a while, as they do; set after the model's own were done.
+	simulator.TaskDelay = simulator.DelayConfig{Delay: 15}
 	model.Service.Listen = &url.URL{Host: "127.0.0.1:0", User: url.UserPassword(os.Getenv("SIMULATOR_USER"), os.Getenv("SIMULATOR_PASSWORD"))}
 	server := model.Service.NewServer()
 	fmt.Println("http://" + server.URL.Host)
