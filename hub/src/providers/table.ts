@@ -11,6 +11,10 @@ export type ProviderTable = {
 export const providerTable: ProviderTable = {
   machines: {
     openstack: async (deps) => (await import('./openstack/provider.ts')).openStack(deps),
+    maas: async (deps) => (await import('./maas/provider.ts')).openMaas(deps as ProviderDeps<'maas'>) as Promise<MachineProvider>,
+    nutanix: async (deps) => (await import('./nutanix/provider.ts')).openNutanix(deps as ProviderDeps<'nutanix'>) as Promise<MachineProvider>,
+    openstack: async (deps) => (await import('./openstack/provider.ts')).openStack(deps as ProviderDeps<'openstack'>) as Promise<MachineProvider>,
+    vsphere: async (deps) => (await import('./vsphere/provider.ts')).openVsphere(deps as ProviderDeps<'vsphere'>) as Promise<MachineProvider>,
   },
   managed: {},
 };

@@ -1,6 +1,14 @@
 import type { Environment } from '@groundplane/protocol/environment/environments';
+import { maasRig } from '../../counterparts/maas/rig.ts';
+import { nutanixRig } from '../../counterparts/nutanix/rig.ts';
 import { openStackRig } from '../../counterparts/openstack/rig.ts';
+import { vsphereRig } from '../../counterparts/vsphere/rig.ts';
 import type { AnyRig } from './kill.ts';
 
 /** The counterpart of each environment, started on demand; throws with the reason where it cannot be had. */
-export const rigs: Partial<Record<Environment, () => Promise<AnyRig>>> = { openstack: openStackRig };
+export const rigs: Partial<Record<Environment, () => Promise<AnyRig>>> = {
+  maas: maasRig,
+  nutanix: nutanixRig,
+  openstack: openStackRig,
+  vsphere: vsphereRig,
+};
