@@ -9,6 +9,8 @@ export type ProviderTable = {
 };
 
 export const providerTable: ProviderTable = {
-  machines: {},
+  machines: {
+    aws: async (deps) => (await import('./aws/provider.ts')).openAws(deps as ProviderDeps<'aws'>) as Promise<MachineProvider>,
+  },
   managed: {},
 };
