@@ -12,5 +12,7 @@ export const providerTable: ProviderTable = {
   machines: {
     aws: async (deps) => (await import('./aws/provider.ts')).openAws(deps as ProviderDeps<'aws'>) as Promise<MachineProvider>,
   },
-  managed: {},
+  managed: {
+    eks: async (deps) => (await import('./eks/provider.ts')).openEks(deps as ProviderDeps<'aws'>) as Promise<ManagedClusterProvider>,
+  },
 };

@@ -1,5 +1,5 @@
 import type { Http, HttpRequest, HttpResponse } from '@groundplane/hub/port/http';
-import { actionOf, errorAnswer, formOf, jsonAnswer, keyIdOf, serviceOf } from './words.ts';
+import { actionOf, errorAnswer, formOf, jsonAnswer, keyIdOf, serviceOf, textOf } from './words.ts';
 
 /**
  * Our model in front of moto, for what moto does not do. Nothing here was seen at AWS; it follows the API references:
@@ -34,7 +34,7 @@ const withTokens = (http: Http): Http => {
 
 const canonical = (request: HttpRequest): HttpResponse | undefined => {
   if (serviceOf(request) !== 'ssm' || actionOf(request) !== 'GetParameter') return undefined;
-  const { Name } = JSON.parse(String(request.body)) as { Name: string };
+  const { Name } = JSON.parse(textOf(request)) as { Name: string };
   if (!Name.startsWith('/aws/service/canonical/ubuntu/')) return undefined;
   return jsonAnswer(200, { Parameter: { Name, Type: 'String', Value: imageOfMoto, Version: 1, DataType: 'aws:ec2:image' } });
 };

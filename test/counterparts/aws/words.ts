@@ -4,7 +4,8 @@ import type { HttpRequest, HttpResponse } from '@groundplane/hub/port/http';
 export const serviceOf = (request: HttpRequest): string => /Credential=[^/]+\/\d+\/[^/]+\/([a-z0-9-]+)\//.exec(request.headers['authorization'] ?? '')?.[1] ?? '';
 export const keyIdOf = (request: HttpRequest): string => /Credential=([^/]+)\//.exec(request.headers['authorization'] ?? '')?.[1] ?? '';
 
-export const formOf = (request: HttpRequest): URLSearchParams => new URLSearchParams(typeof request.body === 'string' ? request.body : Buffer.from(request.body ?? '').toString());
+export const textOf = ({ body }: HttpRequest): string => (typeof body === 'string' ? body : Buffer.from(body ?? '').toString());
+export const formOf = (request: HttpRequest): URLSearchParams => new URLSearchParams(textOf(request));
 export const actionOf = (request: HttpRequest): string => {
   const target = request.headers['x-amz-target'];
   return target === undefined ? (formOf(request).get('Action') ?? '') : (target.split('.').at(-1) ?? '');

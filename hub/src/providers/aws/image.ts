@@ -25,7 +25,7 @@ export const parameterOf = (image: string | undefined, architecture: 'x86_64' | 
   return disk === undefined ? undefined : `/aws/service/canonical/ubuntu/server/${version}/stable/current/${letters}/hvm/${disk}/ami-id`;
 };
 
-const architectureOf = async (cloud: Cloud, size: string): Promise<Result<'x86_64' | 'arm64'>> => {
+export const architectureOf = async (cloud: Cloud, size: string): Promise<Result<'x86_64' | 'arm64'>> => {
   const element = `instance type ${size}`;
   const found = await cloud.call(element, 'ec2:DescribeInstanceTypes', () => cloud.ec2.send(new DescribeInstanceTypesCommand({ InstanceTypes: [size as never] })));
   const unknown = () => fail('blocked', 'choice-missing', element, `${cloud.region} has no such instance type: gp cloud offers`);

@@ -5,7 +5,7 @@ import type { Http } from '../../port/http.ts';
 
 const textOf = (name: string, value: string | null): string => (value === null ? encodeURIComponent(name) : `${encodeURIComponent(name)}=${encodeURIComponent(value)}`);
 
-export const urlOf = (request: Pick<HttpRequest, 'protocol' | 'hostname' | 'port' | 'path' | 'query'>): string => {
+export const urlOf = (request: Pick<HttpRequest, 'protocol' | 'hostname' | 'port' | 'path'> & { query?: HttpRequest['query'] | undefined }): string => {
   const query = Object.entries(request.query ?? {})
     .flatMap(([name, value]) => (Array.isArray(value) ? value.map((item) => textOf(name, item)) : [textOf(name, value)]))
     .join('&');
