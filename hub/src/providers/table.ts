@@ -10,9 +10,9 @@ export type ProviderTable = {
 
 export const providerTable: ProviderTable = {
   machines: {
-    aws: async (deps) => (await import('./aws/provider.ts')).openAws(deps as ProviderDeps<'aws'>) as Promise<MachineProvider>,
+    aws: async (deps) => (await import('./aws/provider.ts')).openAws(deps),
   },
   managed: {
-    eks: async (deps) => (await import('./eks/provider.ts')).openEks(deps as ProviderDeps<'aws'>) as Promise<ManagedClusterProvider>,
+    eks: async (deps) => (await import('./eks/provider.ts')).openEks(deps),
   },
 };

@@ -13,7 +13,7 @@ interface Thing {
   /** What a look shows besides what moto knows. */
   shown: Input;
   /** Happens when the looks are used up. */
-  then?: (() => Promise<unknown>) | undefined;
+  after?: (() => Promise<unknown>) | undefined;
 }
 interface ClusterThing extends Thing {
   pools: Map<string, Thing>;
@@ -34,14 +34,14 @@ const minor = (version: unknown): number => Number(text(version).split('.')[1]);
 const look = async (thing: Thing, done: string): Promise<void> => {
   if (thing.looksLeft > 0) thing.looksLeft -= 1;
   if (thing.looksLeft > 0 || thing.status === done) return;
-  const { then } = thing;
-  thing.then = undefined;
-  await then?.();
+  const { after } = thing;
+  thing.after = undefined;
+  await after?.();
   if (thing.status !== 'GONE' && thing.status !== 'CREATE_FAILED') thing.status = done;
 };
 
-const begin = (thing: Thing, status: string, looks: number, then?: () => Promise<unknown>): void => {
-  Object.assign(thing, { status, looksLeft: looks, then });
+const begin = (thing: Thing, status: string, looks: number, after?: () => Promise<unknown>): void => {
+  Object.assign(thing, { status, looksLeft: looks, after });
 };
 
 export const eksFront = (http: Http, model: EksModel = { looks: 2 }): Http => {
@@ -63,7 +63,8 @@ export const eksFront = (http: Http, model: EksModel = { looks: 2 }): Http => {
   const onCluster = async (request: HttpRequest, call: EksCall, cluster: ClusterThing): Promise<HttpResponse | undefined> => {
     const { name, input } = call;
     const isChange = name === 'UpdateClusterVersion' || name === 'UpdateClusterConfig';
-    if (isChange && cluster.status !== 'ACTIVE') return refuse(request, 409, 'ResourceInUseException', `Cannot ${name} because cluster currently has an update in progress`);
+    if (isChange && cluster.status !== 'ACTIVE')
+      return refuse(request, 409, 'ResourceInUseException', `Cannot ${name} because cluster currently has an update in progress`);
     if (name === 'DescribeCluster') {
       await look(cluster, 'ACTIVE');
       if (cluster.status === 'GONE') return refuse(request, 404, 'ResourceNotFoundException', `No cluster found for name: ${text(input['name'])}.`);
@@ -75,7 +76,12 @@ export const eksFront = (http: Http, model: EksModel = { looks: 2 }): Http => {
     }
     if (name === 'UpdateClusterVersion') {
       if (minor(input['version']) !== minor(cluster.shown['version']) + 1)
-        return refuse(request, 400, 'InvalidParameterException', `Unsupported Kubernetes minor version update from ${text(cluster.shown['version'])} to ${text(input['version'])}`);
+        return refuse(
+          request,
+          400,
+          'InvalidParameterException',
+          `Unsupported Kubernetes minor version update from ${text(cluster.shown['version'])} to ${text(input['version'])}`,
+        );
       begin(cluster, 'UPDATING', model.looks, async () => (cluster.shown['version'] = input['version']));
       return jsonAnswer(200, update);
     }
@@ -108,7 +114,7 @@ export const eksFront = (http: Http, model: EksModel = { looks: 2 }): Http => {
     if (answer.status >= 300) return answer;
     const pool: Thing = { status: 'CREATING', looksLeft: model.looks, shown: { ...shown, version: input['version'] ?? cluster.shown['version'] } };
     if (failure !== undefined)
-      pool.then = async () => {
+      pool.after = async () => {
         pool.status = 'CREATE_FAILED';
         pool.shown['health'] = { issues: [{ ...failure, resourceIds: [] }] };
       };
@@ -175,7 +181,7 @@ export const eksFront = (http: Http, model: EksModel = { looks: 2 }): Http => {
       cluster.addons.set(key, { status: 'CREATING', looksLeft: model.looks, shown: { addonVersion: 'v1.0.0-eksbuild.1', ...shown } });
       return jsonAnswer(200, { addon: { ...shown, status: 'CREATING' } });
     }
-    if (!/Addon$/.test(name)) return undefined;
+    if (!name.endsWith('Addon')) return undefined;
     if (addon === undefined) return refuse(request, 404, 'ResourceNotFoundException', `No addon: ${key} found in cluster`);
     if (name === 'DescribeAddon') {
       await look(addon, 'ACTIVE');

@@ -51,7 +51,16 @@ export const eksRig = async (heard: Set<string> = new Set(), model: EksModel = {
       }),
     }),
     inventory: () => eksInventory(outside),
-    pool: (name, count) => ({ name, size: 'm5.large', count, zones: [], spot: false, labels: { pool: name }, taints: [], update: { maxSurge: 1, maxUnavailable: 0 } }),
+    pool: (name, count) => ({
+      name,
+      size: 'm5.large',
+      count,
+      zones: [],
+      spot: false,
+      labels: { pool: name },
+      taints: [],
+      update: { maxSurge: 1, maxUnavailable: 0 },
+    }),
     deleteBehind: async (scope, nodegroupName) => {
       const at = { clusterName: baseName(scope), nodegroupName };
       await outside.eks.send(new DeleteNodegroupCommand(at));
@@ -66,6 +75,5 @@ export const eksRig = async (heard: Set<string> = new Set(), model: EksModel = {
     },
     close: stop,
   };
-  return rig as unknown as ManagedRig;
+  return rig;
 };
-

@@ -6,6 +6,7 @@ import { actionOf, errorAnswer, formOf, jsonAnswer, keyIdOf, serviceOf, textOf }
  * - tokens of idempotency ("Ensuring idempotency in Amazon EC2 API requests"): the same token with the same parameters gets the first answer again, with others
  *   `IdempotentParameterMismatch`;
  * - keys that are refused;
+ * - dry runs, which moto forgets for some calls and does them: always allowed, nothing done;
  * - Canonical's public parameters, which lead to one of moto's images.
  */
 export const wrongKeyId = 'AKIAWRONGWRONGWRONG0';
@@ -45,9 +46,19 @@ export const motoFront = (http: Http, heard: Set<string> = new Set()): Http => {
   return async (request) => {
     if (keyIdOf(request) === wrongKeyId) {
       const isEc2 = serviceOf(request) === 'ec2';
-      return { ok: true, value: errorAnswer(request, isEc2 ? 401 : 403, isEc2 ? 'AuthFailure' : 'InvalidClientTokenId', 'The security token included in the request is invalid.') };
+      return {
+        ok: true,
+        value: errorAnswer(
+          request,
+          isEc2 ? 401 : 403,
+          isEc2 ? 'AuthFailure' : 'InvalidClientTokenId',
+          'The security token included in the request is invalid.',
+        ),
+      };
     }
     heard.add(`${serviceOf(request)}:${actionOf(request)}`);
+    if (serviceOf(request) === 'ec2' && formOf(request).get('DryRun') === 'true')
+      return { ok: true, value: errorAnswer(request, 412, 'DryRunOperation', 'Request would have succeeded, but DryRun flag is set.') };
     const said = canonical(request);
     return said === undefined ? tokens(request) : { ok: true, value: said };
   };

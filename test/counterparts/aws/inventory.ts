@@ -49,7 +49,9 @@ export const inventoryOf = async ({ ec2, elb, iam }: Cloud): Promise<string[]> =
     ...(groups.SecurityGroups ?? []).filter((item) => item.GroupName !== 'default').map((item): Line => ['security-group', item.GroupId]),
     ...(volumes.Volumes ?? []).map((item): Line => ['volume', item.VolumeId]),
     // moto leaves the interface of a NAT gateway behind, without a tag and without a description.
-    ...(interfaces.NetworkInterfaces ?? []).filter((item) => item.Attachment?.InstanceId !== undefined || (item.TagSet ?? []).length > 0).map((item): Line => ['network-interface', item.NetworkInterfaceId]),
+    ...(interfaces.NetworkInterfaces ?? [])
+      .filter((item) => item.Attachment?.InstanceId !== undefined || (item.TagSet ?? []).length > 0)
+      .map((item): Line => ['network-interface', item.NetworkInterfaceId]),
     ...(balancers.LoadBalancers ?? []).map((item): Line => ['load-balancer', item.LoadBalancerName]),
     ...listeners.flat().map((item): Line => ['listener', item.ListenerArn]),
     ...(targets.TargetGroups ?? []).map((item): Line => ['target-group', item.TargetGroupName]),

@@ -92,5 +92,5 @@ export const awsRig = async (heard: Set<string> = new Set()): Promise<MachineRig
     },
     close: stop,
   };
-  return rig as unknown as MachineRig;
+  return rig;
 };

@@ -1,7 +1,8 @@
 import type { HttpRequest, HttpResponse } from '@groundplane/hub/port/http';
 
 /** Errors in the words and shapes of each service's protocol: EC2's own XML, the query protocol's (ELB, IAM, STS), and JSON (EKS by REST, SSM). */
-export const serviceOf = (request: HttpRequest): string => /Credential=[^/]+\/\d+\/[^/]+\/([a-z0-9-]+)\//.exec(request.headers['authorization'] ?? '')?.[1] ?? '';
+export const serviceOf = (request: HttpRequest): string =>
+  /Credential=[^/]+\/\d+\/[^/]+\/([a-z0-9-]+)\//.exec(request.headers['authorization'] ?? '')?.[1] ?? '';
 export const keyIdOf = (request: HttpRequest): string => /Credential=([^/]+)\//.exec(request.headers['authorization'] ?? '')?.[1] ?? '';
 
 export const textOf = ({ body }: HttpRequest): string => (typeof body === 'string' ? body : Buffer.from(body ?? '').toString());
@@ -17,7 +18,8 @@ const answer = (status: number, type: string, body: string, headers: Record<stri
   body: Buffer.from(body),
 });
 
-export const jsonAnswer = (status: number, body: unknown, headers: Record<string, string> = {}): HttpResponse => answer(status, 'application/json', JSON.stringify(body), headers);
+export const jsonAnswer = (status: number, body: unknown, headers: Record<string, string> = {}): HttpResponse =>
+  answer(status, 'application/json', JSON.stringify(body), headers);
 
 export const errorAnswer = (request: HttpRequest, status: number, code: string, message: string): HttpResponse => {
   const service = serviceOf(request);

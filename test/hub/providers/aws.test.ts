@@ -55,7 +55,9 @@ describe('what AWS says', () => {
 
   test('a status of 500 and above is a failure of AWS, whatever its code', () => expect(told('SomethingNew', 'x', 502)).toBe('retry cloud-failed'));
   test('a profile that IAM has not told everybody yet is waited for', () =>
-    expect(told('InvalidParameterValue', 'Value (x) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name')).toBe('retry cloud-conflict'));
+    expect(told('InvalidParameterValue', 'Value (x) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name')).toBe(
+      'retry cloud-conflict',
+    ));
   test('the missing permission is named: by AWS, or else by the call', () => {
     const words = 'User: arn:aws:iam::1:user/x is not authorized to perform: eks:CreateCluster on resource: y';
     expect(failureOf(thrown('AccessDeniedException', words, 403), 'c', 'eks:Other').failure.message).toContain('may not eks:CreateCluster');
@@ -105,7 +107,13 @@ describe('the plan of a network', () => {
     expect(kinds(planNetwork(scope({ cidr: '10.0.0.0/27' }), { ...nothing, vpcs }))[0]).toContain('has no room for 4 more subnets');
   });
   test('a NAT gateway that failed is taken away and made anew with another token', () => {
-    const subnet = (zone: string, face: 'public' | 'private', index: number) => ({ id: `${face}-${zone}`, vpc: 'v', zone, face, cidr: `10.0.${index * 16}.0/20` });
+    const subnet = (zone: string, face: 'public' | 'private', index: number) => ({
+      id: `${face}-${zone}`,
+      vpc: 'v',
+      zone,
+      face,
+      cidr: `10.0.${index * 16}.0/20`,
+    });
     const subnets = ['a', 'b'].flatMap((zone, index) => [subnet(zone, 'public', index * 2), subnet(zone, 'private', index * 2 + 1)]);
     const base = { ...nothing, vpcs: [{ id: 'v', cidr: '10.0.0.0/16' }], gateways: [{ id: 'g', vpc: 'v' }], subnets };
     const name = `${scope().name.slice(0, 40)}-0123456789-nat-a`;

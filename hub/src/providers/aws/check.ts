@@ -77,7 +77,9 @@ export const checkAccount = async (cloud: Cloud, actions: readonly string[]): Pr
   }
   const unchecked =
     simulated === undefined
-      ? [`${actions.length - tried.length} of ${actions.length} actions: the account may not call iam:SimulatePrincipalPolicy, so only ${tried.length} were tried`]
+      ? [
+          `${actions.length - tried.length} of ${actions.length} actions: the account may not call iam:SimulatePrincipalPolicy, so only ${tried.length} were tried`,
+        ]
       : ['limits to single resources, and what service control policies of the organisation deny'];
   return ok({ identity, missing: [...missing].toSorted(), unchecked });
 };

@@ -90,7 +90,12 @@ const ensureBalancer = async (cloud: Cloud, scope: AwsScope, place: Place, group
     return first === undefined ? fail('retry', 'cloud-failed', element, 'AWS made it and told nothing of it') : ok(first);
   }
   if (balancer.Scheme !== Scheme)
-    return fail('blocked', 'placement-fixed', element, `is ${balancer.Scheme ?? 'unknown'} and cannot become ${Scheme}. Put access back, or make the cluster anew`);
+    return fail(
+      'blocked',
+      'placement-fixed',
+      element,
+      `is ${balancer.Scheme ?? 'unknown'} and cannot become ${Scheme}. Put access back, or make the cluster anew`,
+    );
   const zones = balancer.AvailabilityZones ?? [];
   const missing = subnets.filter((subnet) => !zones.some((zone) => zone.ZoneName === subnet.zone));
   if (missing.length > 0) {
@@ -184,7 +189,9 @@ const ensureListener = async (cloud: Cloud, scope: AwsScope, LoadBalancerArn: st
 /** Exactly these machines stand behind it. Undefined: done; a text: what is still waited for. */
 const ensureTargets = async (cloud: Cloud, scope: AwsScope, TargetGroupArn: string, servers: readonly MachineFacts[]): Promise<Result<string | undefined>> => {
   const element = `target group ${balancerName(scope)}`;
-  const found = await cloud.call(element, 'elasticloadbalancing:DescribeTargetHealth', () => cloud.elb.send(new DescribeTargetHealthCommand({ TargetGroupArn })));
+  const found = await cloud.call(element, 'elasticloadbalancing:DescribeTargetHealth', () =>
+    cloud.elb.send(new DescribeTargetHealthCommand({ TargetGroupArn })),
+  );
   if (!found.ok) return found;
   const there = (found.value.TargetHealthDescriptions ?? []).filter((item) => item.TargetHealth?.State !== 'draining').map((item) => item.Target?.Id ?? '');
   const wanted = servers.map((server) => server.instance);
@@ -224,7 +231,12 @@ export const ensureEndpoint = async (cloud: Cloud, scope: AwsScope, servers: rea
   if (waits.value !== undefined) return pending(waits.value, targetMs);
   const { State, DNSName } = balancer.value;
   if (State?.Code === 'failed')
-    return fail('blocked', 'cloud-refused', `load balancer ${balancerName(scope)}`, `could not be made: ${State.Reason ?? 'AWS gives no reason'}. Delete it to try again`);
+    return fail(
+      'blocked',
+      'cloud-refused',
+      `load balancer ${balancerName(scope)}`,
+      `could not be made: ${State.Reason ?? 'AWS gives no reason'}. Delete it to try again`,
+    );
   if (State?.Code === 'provisioning' || DNSName === undefined) return pending('the load balancer is being made', balancerMs);
   return ready({ kind: 'external', host: DNSName, port: apiPort });
 };

@@ -18,7 +18,8 @@ export const errorOf = (thrown: unknown): AwsError => {
 
 const credentials =
   /^(AuthFailure|InvalidClientTokenId|InvalidAccessKeyId|SignatureDoesNotMatch|InvalidSignatureException|IncompleteSignature(Exception)?|ExpiredToken(Exception)?|UnrecognizedClientException|RequestExpired|MissingAuthenticationToken(Exception)?|NotAuthorizedException|CredentialsProviderError|TokenProviderError|AccountProblem|Blocked)$/;
-const permission = /^(UnauthorizedOperation|AccessDenied(Exception)?|Client\.UnauthorizedOperation|OptInRequired|PendingVerification|UnauthorizedException|Forbidden)$/;
+const permission =
+  /^(UnauthorizedOperation|AccessDenied(Exception)?|Client\.UnauthorizedOperation|OptInRequired|PendingVerification|UnauthorizedException|Forbidden)$/;
 const throttled =
   /^(RequestLimitExceeded|Throttl(ing|ed)(Exception)?|RequestThrottled(Exception)?|TooManyRequests(Exception)?|BandwidthLimitExceeded|PriorRequestNotComplete|SlowDown|EC2ThrottledException|ThrottlingException)$/;
 const quota = /(LimitExceeded|QuotaExceeded|LimitExceededException|QuotaExceededException)$|^TooMany|^MaxSpotInstanceCountExceeded$/;
@@ -55,8 +56,9 @@ export const failureOf = (thrown: unknown, element: string, action: string): { o
   if (quota.test(name)) return fail('blocked', 'quota-reached', element, `a quota of the account is reached (${words}). Ask AWS for more in Service Quotas`);
   if (broken.test(name) || (status !== undefined && status >= 500)) return fail('retry', 'cloud-failed', element, `AWS failed (${words})`);
   if (isMissing(error)) return fail('retry', 'cloud-conflict', element, `is not there, or not everywhere yet (${words})`);
-  const isFreshRole =
-    /Invalid IAM Instance Profile|role .*(could not be assumed|is not authorized|does not exist)|cannot be assumed|trust relationship/i.test(error.message);
+  const isFreshRole = /Invalid IAM Instance Profile|role .*(could not be assumed|is not authorized|does not exist)|cannot be assumed|trust relationship/i.test(
+    error.message,
+  );
   if (conflict.test(name) || isFreshRole) return fail('retry', 'cloud-conflict', element, `something else is at work on it, or depends on it (${words})`);
   if (status === undefined) return fail('retry', 'cloud-failed', element, `the answer of AWS could not be read (${words})`);
   return fail('fatal', 'cloud-refused', element, `AWS refuses: ${words}`);

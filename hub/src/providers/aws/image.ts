@@ -27,7 +27,9 @@ export const parameterOf = (image: string | undefined, architecture: 'x86_64' | 
 
 export const architectureOf = async (cloud: Cloud, size: string): Promise<Result<'x86_64' | 'arm64'>> => {
   const element = `instance type ${size}`;
-  const found = await cloud.call(element, 'ec2:DescribeInstanceTypes', () => cloud.ec2.send(new DescribeInstanceTypesCommand({ InstanceTypes: [size as never] })));
+  const found = await cloud.call(element, 'ec2:DescribeInstanceTypes', () =>
+    cloud.ec2.send(new DescribeInstanceTypesCommand({ InstanceTypes: [size as never] })),
+  );
   const unknown = () => fail('blocked', 'choice-missing', element, `${cloud.region} has no such instance type: gp cloud offers`);
   if (!found.ok) return /InvalidInstanceType|InvalidParameterValue/.test(found.failure.message) ? unknown() : found;
   const [first] = found.value.InstanceTypes ?? [];
@@ -40,9 +42,17 @@ const idOf = async (cloud: Cloud, image: string | undefined, architecture: 'x86_
   const Name = parameterOf(image, architecture);
   const element = `image ${image ?? 'by default'}`;
   if (Name === undefined)
-    return fail('blocked', 'choice-missing', element, `is no AMI (ami-…), no parameter of Systems Manager (/aws/service/…) and none of ubuntu-${ubuntuSeries.join(', ubuntu-')}`);
+    return fail(
+      'blocked',
+      'choice-missing',
+      element,
+      `is no AMI (ami-…), no parameter of Systems Manager (/aws/service/…) and none of ubuntu-${ubuntuSeries.join(', ubuntu-')}`,
+    );
   const found = await cloud.call(element, 'ssm:GetParameter', () => cloud.ssm.send(new GetParameterCommand({ Name })));
-  if (!found.ok) return /ParameterNotFound/.test(found.failure.message) ? fail('blocked', 'choice-missing', element, `there is no parameter ${Name} in ${cloud.region}`) : found;
+  if (!found.ok)
+    return /ParameterNotFound/.test(found.failure.message)
+      ? fail('blocked', 'choice-missing', element, `there is no parameter ${Name} in ${cloud.region}`)
+      : found;
   const id = found.value.Parameter?.Value ?? '';
   return id.startsWith('ami-') ? ok(id) : fail('blocked', 'choice-missing', element, `parameter ${Name} holds ${id.slice(0, 100)}, which is no AMI`);
 };

@@ -28,7 +28,11 @@ export const rolePath = '/groundplane/';
 export const nodeRoleName = (scope: Named): string => `${baseName(scope)}-node`;
 export const clusterRoleName = (scope: Named): string => `${baseName(scope)}-eks`;
 
-export const tagsOf = (scope: Named & { placement: { tags: Readonly<Record<string, string>> } }, name: string, more: Readonly<Record<string, string>> = {}): Tag[] =>
+export const tagsOf = (
+  scope: Named & { placement: { tags: Readonly<Record<string, string>> } },
+  name: string,
+  more: Readonly<Record<string, string>> = {},
+): Tag[] =>
   Object.entries({ ...scope.placement.tags, Name: name, [tagKeys.cluster]: scope.id, [tagKeys.name]: name, ...more }).map(([Key, Value]) => ({ Key, Value }));
 
 export const tagOf = (thing: { Tags?: { Key?: string | undefined; Value?: string | undefined }[] | undefined }, key: string): string | undefined =>

@@ -67,7 +67,9 @@ const executors: Executors = {
       cloud.ec2.send(new AttachInternetGatewayCommand({ InternetGatewayId: gateway, VpcId: vpc })),
     ),
   dropGateway: (cloud, _scope, { gateway }) =>
-    cloud.call(`internet gateway ${gateway}`, 'ec2:DeleteInternetGateway', () => cloud.ec2.send(new DeleteInternetGatewayCommand({ InternetGatewayId: gateway }))),
+    cloud.call(`internet gateway ${gateway}`, 'ec2:DeleteInternetGateway', () =>
+      cloud.ec2.send(new DeleteInternetGatewayCommand({ InternetGatewayId: gateway })),
+    ),
   dropVpc: (cloud, _scope, { vpc }) => cloud.call(`VPC ${vpc}`, 'ec2:DeleteVpc', () => cloud.ec2.send(new DeleteVpcCommand({ VpcId: vpc }))),
   makeSubnet: (cloud, scope, { vpc, zone, cidr, face }) => {
     const role = face === 'public' ? 'kubernetes.io/role/elb' : 'kubernetes.io/role/internal-elb';

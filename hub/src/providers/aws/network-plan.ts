@@ -49,7 +49,9 @@ export const ownVpc = (facts: Pick<NetworkFacts, 'vpcs' | 'subnets'>) => chosen(
 const planSubnets = (scope: AwsScope, facts: NetworkFacts, vpc: string, zones: readonly string[]): NetworkStep[] | string => {
   const there = facts.subnets.filter((subnet) => subnet.vpc === vpc);
   const faces: Face[] = scope.placement.nat === 'none' ? ['public'] : ['public', 'private'];
-  const missing = zones.flatMap((zone) => faces.filter((face) => !there.some((subnet) => subnet.zone === zone && subnet.face === face)).map((face) => ({ zone, face })));
+  const missing = zones.flatMap((zone) =>
+    faces.filter((face) => !there.some((subnet) => subnet.zone === zone && subnet.face === face)).map((face) => ({ zone, face })),
+  );
   const blocks = freeBlocks(scope.placement.cidr, there.map((subnet) => subnet.cidr)); // prettier-ignore
   if (blocks.length < missing.length) return `${scope.placement.cidr} has no room for ${missing.length} more subnets; a larger cidr or fewer zones`;
   return missing.map(({ zone, face }, index): NetworkStep => ({ kind: 'makeSubnet', vpc, zone, face, cidr: blocks[index] ?? '' }));
@@ -59,7 +61,12 @@ const planTable = (facts: NetworkFacts, vpc: string, name: string, target: Netwo
   const table = facts.tables.find((item) => item.name === name);
   if (table === undefined) return [{ kind: 'makeTable', vpc, name }];
   const route: NetworkStep[] = target === undefined || table.defaultTarget !== undefined ? [] : [{ ...target, table: table.id } as NetworkStep];
-  return [...route, ...subnets.filter((subnet) => !table.associations.some((item) => item.subnet === subnet.id)).map((subnet): NetworkStep => ({ kind: 'associate', table: table.id, subnet: subnet.id }))];
+  return [
+    ...route,
+    ...subnets
+      .filter((subnet) => !table.associations.some((item) => item.subnet === subnet.id))
+      .map((subnet): NetworkStep => ({ kind: 'associate', table: table.id, subnet: subnet.id })),
+  ];
 };
 
 const isLive = (nat: { state: string }): boolean => nat.state === 'pending' || nat.state === 'available';
@@ -109,8 +116,10 @@ export const planNetwork = (scope: AwsScope, facts: NetworkFacts, zonesMin = 1):
   if (typeof subnets === 'string') return { kind: 'blocked', why: subnets };
   const gateway = chosen(facts.gateways, (item) => item.vpc === vpc.id);
   const doubles = planDoubles(facts, vpc.id, gateway?.id);
-  if (gateway === undefined) return { kind: 'steps', steps: [...doubles, { kind: 'nameHosts', vpc: vpc.id }, { kind: 'makeGateway' }, ...subnets], waits: undefined };
-  if (gateway.vpc === undefined) return { kind: 'steps', steps: [...doubles, { kind: 'attachGateway', gateway: gateway.id, vpc: vpc.id }, ...subnets], waits: undefined };
+  if (gateway === undefined)
+    return { kind: 'steps', steps: [...doubles, { kind: 'nameHosts', vpc: vpc.id }, { kind: 'makeGateway' }, ...subnets], waits: undefined };
+  if (gateway.vpc === undefined)
+    return { kind: 'steps', steps: [...doubles, { kind: 'attachGateway', gateway: gateway.id, vpc: vpc.id }, ...subnets], waits: undefined };
   if (subnets.length > 0) return { kind: 'steps', steps: [...doubles, ...subnets], waits: undefined };
   const steps = [...doubles, ...planWays(scope, facts, vpc.id, gateway.id, zones)];
   const waiting = facts.nats.find((nat) => nat.state === 'pending');
@@ -123,7 +132,9 @@ export const groupRules = (
   { cidrs, egress, nodes, api }: { cidrs: readonly string[]; egress: readonly string[]; nodes: string; api: string },
 ): { nodes: Rule[]; api: Rule[] } => ({
   nodes: [`all ${nodes}`, `tcp 6443 ${api}`],
-  api: [...new Set([...placement.apiSources, ...cidrs, ...(placement.access === 'public' ? egress.map((ip) => `${ip}/32`) : [])])].map((source) => `tcp 6443 ${source}`),
+  api: [...new Set([...placement.apiSources, ...cidrs, ...(placement.access === 'public' ? egress.map((ip) => `${ip}/32`) : [])])].map(
+    (source) => `tcp 6443 ${source}`,
+  ),
 });
 
 /** The nodes' group is shared with whatever Kubernetes adds to it, the API's is ours alone. */

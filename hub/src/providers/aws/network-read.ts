@@ -147,7 +147,11 @@ const readWays = async (cloud: Cloud, Filters: Filter[]): Promise<Result<Pick<Ne
         .map((item) => ({ id: item.RouteTableAssociationId ?? '', subnet: item.SubnetId ?? '' })),
     })),
     nats: nats.value,
-    addresses: (addresses.value.Addresses ?? []).map((item) => ({ id: item.AllocationId ?? '', name: tagOf(item, tagKeys.name) ?? '', publicIp: item.PublicIp ?? '' })),
+    addresses: (addresses.value.Addresses ?? []).map((item) => ({
+      id: item.AllocationId ?? '',
+      name: tagOf(item, tagKeys.name) ?? '',
+      publicIp: item.PublicIp ?? '',
+    })),
   });
 };
 

@@ -59,13 +59,19 @@ const ensureGroups = async (cloud: Cloud, scope: AwsScope, place: Place): Promis
 };
 
 /** Machines with public addresses reach a public API server from addresses that nobody knows before they run. */
-const isShutOut = (scope: AwsScope): boolean => !isGiven(scope) && scope.placement.nat === 'none' && scope.placement.access === 'public' && !scope.placement.apiSources.includes('0.0.0.0/0');
+const isShutOut = (scope: AwsScope): boolean =>
+  !isGiven(scope) && scope.placement.nat === 'none' && scope.placement.access === 'public' && !scope.placement.apiSources.includes('0.0.0.0/0');
 
 /** Network, groups, and the role of its machines: they can be looked after through Systems Manager, and read images from ECR. */
 export const ensureNetwork = async (cloud: Cloud, scope: AwsScope): Promise<Result<Progress<void>>> => {
   const element = `network of cluster ${scope.name}`;
   if (isShutOut(scope))
-    return fail('blocked', 'choice-missing', element, 'with nat: none its machines have public addresses, which apiSources would shut out. Use access: private, or a NAT gateway');
+    return fail(
+      'blocked',
+      'choice-missing',
+      element,
+      'with nat: none its machines have public addresses, which apiSources would shut out. Use access: private, or a NAT gateway',
+    );
   if (!isGiven(scope)) {
     const own = await ensureOwnNetwork(cloud, scope, 1);
     if (!own.ok || own.value.state === 'pending') return own;
@@ -73,11 +79,20 @@ export const ensureNetwork = async (cloud: Cloud, scope: AwsScope): Promise<Resu
   const place = await findPlace(cloud, scope);
   if (!place.ok) return place;
   if (scope.placement.access === 'public' && !place.value.subnets.some((subnet) => subnet.face === 'public'))
-    return fail('blocked', 'choice-missing', element, 'none of its subnets has a way to an internet gateway, which a public API server needs. Name one, or use access: private');
+    return fail(
+      'blocked',
+      'choice-missing',
+      element,
+      'none of its subnets has a way to an internet gateway, which a public API server needs. Name one, or use access: private',
+    );
   const groups = await ensureGroups(cloud, scope, place.value);
   if (!groups.ok || groups.value.state === 'pending') return groups;
   const name = nodeRoleName(scope);
-  const role = await ensureRole(cloud, scope, { name, service: 'ec2.amazonaws.com', policies: ['AmazonSSMManagedInstanceCore', 'AmazonEC2ContainerRegistryReadOnly'] });
+  const role = await ensureRole(cloud, scope, {
+    name,
+    service: 'ec2.amazonaws.com',
+    policies: ['AmazonSSMManagedInstanceCore', 'AmazonEC2ContainerRegistryReadOnly'],
+  });
   if (!role.ok) return role;
   const profile = await ensureProfile(cloud, scope, name);
   return profile.ok ? ready(undefined) : profile;

@@ -33,7 +33,8 @@ const givenSubnets = async (cloud: Cloud, scope: AwsScope): Promise<Result<Place
     return isUnknown ? fail('blocked', 'choice-missing', element, `one of the subnets ${ids.join(', ')} is not there: gp cloud offers`) : found;
   }
   const lost = ids.find((id) => !found.value.some((item) => item.SubnetId === id));
-  if (lost !== undefined) return fail('blocked', 'choice-missing', element, `subnet ${lost} is not there${vpc === undefined ? '' : `, or not in ${vpc}`}: gp cloud offers`);
+  if (lost !== undefined)
+    return fail('blocked', 'choice-missing', element, `subnet ${lost} is not there${vpc === undefined ? '' : `, or not in ${vpc}`}: gp cloud offers`);
   const vpcs = [...new Set(found.value.map((item) => item.VpcId ?? ''))];
   const [at] = vpcs;
   if (at === undefined) return fail('blocked', 'choice-missing', element, `VPC ${vpc ?? ''} is not there, or has no subnets: gp cloud offers`);
@@ -51,7 +52,8 @@ export const findPlace = async (cloud: Cloud, scope: AwsScope): Promise<Result<P
   if (!found.ok) return found;
   const subnets = found.value.map((item) => subnetOf(item, tagOf(item, faceKey) === 'public' ? 'public' : 'private'));
   const vpc = subnets.toSorted((a, b) => a.vpc.localeCompare(b.vpc))[0]?.vpc;
-  if (vpc === undefined) return fail('retry', 'network-missing', `network of cluster ${scope.name}`, 'its subnets are not there (any more); they are made first');
+  if (vpc === undefined)
+    return fail('retry', 'network-missing', `network of cluster ${scope.name}`, 'its subnets are not there (any more); they are made first');
   return ok(placeOf(vpc, subnets.filter((subnet) => subnet.vpc === vpc))); // prettier-ignore
 };
 

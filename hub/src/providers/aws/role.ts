@@ -72,7 +72,9 @@ export const ensureRole = async (cloud: Cloud, scope: AwsScope, want: RoleWant):
   }
   const has = await attached(cloud, want.name);
   if (!has.ok) return has;
-  for (const PolicyArn of want.policies.map((name) => `arn:${partitionOf(cloud.region)}:iam::aws:policy/${name}`).filter((policy) => !has.value.includes(policy))) {
+  for (const PolicyArn of want.policies
+    .map((name) => `arn:${partitionOf(cloud.region)}:iam::aws:policy/${name}`)
+    .filter((policy) => !has.value.includes(policy))) {
     const put = await cloud.call(element, 'iam:AttachRolePolicy', () => cloud.iam.send(new AttachRolePolicyCommand({ RoleName: want.name, PolicyArn })));
     if (!put.ok) return put;
   }

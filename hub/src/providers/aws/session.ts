@@ -21,7 +21,7 @@ export interface Keys {
 type Deps = Pick<ProviderDeps<'aws'>, 'settings' | 'secret' | 'http' | 'clock'>;
 
 const ownKeys = (secret: AccountSecret<'aws'>): (() => Promise<Keys>) => {
-  if (secret.type === 'identity') return defaultProvider() as () => Promise<Keys>;
+  if (secret.type === 'identity') return defaultProvider();
   const { accessKeyId, secretAccessKey, sessionToken } = secret;
   return async () => ({ accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) });
 };

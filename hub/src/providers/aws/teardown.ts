@@ -61,7 +61,12 @@ const dropInstances = async (cloud: Cloud, scope: Named, round: Round): Promise<
   return inOrder([
     ...(live.length === 0
       ? []
-      : [() => drop(cloud, round, `instance ${live.join(', ')}`, 'ec2:TerminateInstances', () => cloud.ec2.send(new TerminateInstancesCommand({ InstanceIds: live })))]),
+      : [
+          () =>
+            drop(cloud, round, `instance ${live.join(', ')}`, 'ec2:TerminateInstances', () =>
+              cloud.ec2.send(new TerminateInstancesCommand({ InstanceIds: live })),
+            ),
+        ]),
     ...(died.length === 0
       ? []
       : [
@@ -122,7 +127,8 @@ const natsAndAddresses = (cloud: Cloud, facts: Omit<NetworkFacts, 'zones'>, roun
     ...live
       .filter((nat) => nat.state !== 'deleting')
       .map(
-        (nat) => () => drop(cloud, round, `NAT gateway ${nat.id}`, 'ec2:DeleteNatGateway', () => cloud.ec2.send(new DeleteNatGatewayCommand({ NatGatewayId: nat.id }))),
+        (nat) => () =>
+          drop(cloud, round, `NAT gateway ${nat.id}`, 'ec2:DeleteNatGateway', () => cloud.ec2.send(new DeleteNatGatewayCommand({ NatGatewayId: nat.id }))),
       ),
     ...(live.length > 0 ? [] : facts.addresses).map(
       (address) => () =>
@@ -133,7 +139,9 @@ const natsAndAddresses = (cloud: Cloud, facts: Omit<NetworkFacts, 'zones'>, roun
 
 /** Groups name each other in their rules; the rules go first. */
 const dropGroups = (cloud: Cloud, groups: NetworkFacts['groups'], round: Round): Promise<Result<void>> => {
-  const referring = groups.map((group) => ({ id: group.id, rules: group.rules.filter((rule) => rule.includes(' sg-')) })).filter((group) => group.rules.length > 0);
+  const referring = groups
+    .map((group) => ({ id: group.id, rules: group.rules.filter((rule) => rule.includes(' sg-')) }))
+    .filter((group) => group.rules.length > 0);
   return inOrder([
     ...referring.map(
       (group) => () =>
@@ -143,7 +151,9 @@ const dropGroups = (cloud: Cloud, groups: NetworkFacts['groups'], round: Round):
     ),
     ...groups.map(
       (group) => () =>
-        drop(cloud, round, `security group ${group.id}`, 'ec2:DeleteSecurityGroup', () => cloud.ec2.send(new DeleteSecurityGroupCommand({ GroupId: group.id }))),
+        drop(cloud, round, `security group ${group.id}`, 'ec2:DeleteSecurityGroup', () =>
+          cloud.ec2.send(new DeleteSecurityGroupCommand({ GroupId: group.id })),
+        ),
     ),
   ]);
 };
@@ -160,10 +170,14 @@ const dropVpc = (cloud: Cloud, facts: Omit<NetworkFacts, 'zones'>, round: Round)
       ),
     ),
     ...facts.subnets.map(
-      ({ id }) => () => drop(cloud, round, `subnet ${id}`, 'ec2:DeleteSubnet', () => cloud.ec2.send(new DeleteSubnetCommand({ SubnetId: id }))),
+      ({ id }) =>
+        () =>
+          drop(cloud, round, `subnet ${id}`, 'ec2:DeleteSubnet', () => cloud.ec2.send(new DeleteSubnetCommand({ SubnetId: id }))),
     ),
     ...facts.tables.map(
-      ({ id }) => () => drop(cloud, round, `route table ${id}`, 'ec2:DeleteRouteTable', () => cloud.ec2.send(new DeleteRouteTableCommand({ RouteTableId: id }))),
+      ({ id }) =>
+        () =>
+          drop(cloud, round, `route table ${id}`, 'ec2:DeleteRouteTable', () => cloud.ec2.send(new DeleteRouteTableCommand({ RouteTableId: id }))),
     ),
     ...facts.gateways.flatMap(({ id, vpc }) => [
       ...(vpc === undefined
@@ -179,7 +193,11 @@ const dropVpc = (cloud: Cloud, facts: Omit<NetworkFacts, 'zones'>, round: Round)
           cloud.ec2.send(new DeleteInternetGatewayCommand({ InternetGatewayId: id })),
         ),
     ]),
-    ...facts.vpcs.map(({ id }) => () => drop(cloud, round, `VPC ${id}`, 'ec2:DeleteVpc', () => cloud.ec2.send(new DeleteVpcCommand({ VpcId: id })))),
+    ...facts.vpcs.map(
+      ({ id }) =>
+        () =>
+          drop(cloud, round, `VPC ${id}`, 'ec2:DeleteVpc', () => cloud.ec2.send(new DeleteVpcCommand({ VpcId: id }))),
+    ),
   ]);
 
 /** The network with our tag; nothing of a given one carries it. */
@@ -196,7 +214,9 @@ export const dropNetwork = async (cloud: Cloud, scope: Named, round: Round): Pro
 
 export const roundEnd = (round: Round): Result<Progress<void>> => {
   const things = [...new Set(round.left)];
-  return things.length === 0 ? ready(undefined) : pending(`being deleted: ${things.slice(0, 6).join(', ')}${things.length > 6 ? ` and ${things.length - 6} more` : ''}`, soonMs);
+  return things.length === 0
+    ? ready(undefined)
+    : pending(`being deleted: ${things.slice(0, 6).join(', ')}${things.length > 6 ? ` and ${things.length - 6} more` : ''}`, soonMs);
 };
 
 /** One round. Ready only after a round that found nothing. */

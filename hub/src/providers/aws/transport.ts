@@ -3,7 +3,8 @@ import { HttpResponse, type HttpRequest } from '@smithy/protocol-http';
 import { FailureError } from '@groundplane/protocol/failure';
 import type { Http } from '../../port/http.ts';
 
-const textOf = (name: string, value: string | null): string => (value === null ? encodeURIComponent(name) : `${encodeURIComponent(name)}=${encodeURIComponent(value)}`);
+const textOf = (name: string, value: string | null): string =>
+  value === null ? encodeURIComponent(name) : `${encodeURIComponent(name)}=${encodeURIComponent(value)}`;
 
 export const urlOf = (request: Pick<HttpRequest, 'protocol' | 'hostname' | 'port' | 'path'> & { query?: HttpRequest['query'] | undefined }): string => {
   const query = Object.entries(request.query ?? {})

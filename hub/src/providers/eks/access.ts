@@ -19,7 +19,8 @@ import { tagRecord, type EksCloud, type EksScope } from './read.ts';
 type Want = EksScope['placement']['accessEntries'][number];
 
 /** `AmazonEKSViewPolicy` is the short form of EKS' own policies. */
-export const policyArn = (region: string, policy: string): string => (policy.startsWith('arn:') ? policy : `arn:${partitionOf(region)}:eks::aws:cluster-access-policy/${policy}`);
+export const policyArn = (region: string, policy: string): string =>
+  policy.startsWith('arn:') ? policy : `arn:${partitionOf(region)}:eks::aws:cluster-access-policy/${policy}`;
 
 const sameSet = (a: readonly string[], b: readonly string[]): boolean => a.length === b.length && a.every((item) => b.includes(item));
 
@@ -63,7 +64,9 @@ const ensurePolicies = async (cloud: EksCloud, scope: EksScope, want: Want, isEx
     if (!put.ok) return put;
   }
   for (const policy of isExact ? has.filter((item) => !wanted.includes(item)) : []) {
-    const out = await cloud.call(element, 'eks:DisassociateAccessPolicy', () => cloud.eks.send(new DisassociateAccessPolicyCommand({ ...at, policyArn: policy })));
+    const out = await cloud.call(element, 'eks:DisassociateAccessPolicy', () =>
+      cloud.eks.send(new DisassociateAccessPolicyCommand({ ...at, policyArn: policy })),
+    );
     if (!out.ok) return out;
   }
   return ok(undefined);

@@ -13,7 +13,10 @@ export const addonChange = (addon: Addon, want: Want): { addonVersion?: string; 
   const isOtherVersion = want.version !== undefined && addon.addonVersion !== want.version;
   const isOtherConfiguration = want.configuration !== undefined && (addon.configurationValues ?? '') !== want.configuration;
   if (!isOtherVersion && !isOtherConfiguration) return undefined;
-  return { ...(want.version === undefined ? {} : { addonVersion: want.version }), ...(want.configuration === undefined ? {} : { configurationValues: want.configuration }) };
+  return {
+    ...(want.version === undefined ? {} : { addonVersion: want.version }),
+    ...(want.configuration === undefined ? {} : { configurationValues: want.configuration }),
+  };
 };
 
 const read = async (cloud: EksCloud, clusterName: string, addonName: string): Promise<Result<Addon | undefined>> => {

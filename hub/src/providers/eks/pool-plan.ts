@@ -19,7 +19,8 @@ export const scalingOf = (want: ManagedPoolWant, current: number | undefined): S
   return { minSize: want.min, maxSize: Math.max(1, want.max), desiredSize };
 };
 
-export const taintsOf = (want: ManagedPoolWant): EksTaint[] => want.taints.map(({ key, value, effect }) => ({ key, value: value ?? '', effect: effects[effect] }));
+export const taintsOf = (want: ManagedPoolWant): EksTaint[] =>
+  want.taints.map(({ key, value, effect }) => ({ key, value: value ?? '', effect: effects[effect] }));
 
 /** EKS surges by itself; of our two numbers it knows one, from 1 to 100. */
 export const unavailableOf = (want: ManagedPoolWant): number => Math.min(Math.max(1, want.update.maxUnavailable), 100);
@@ -95,6 +96,7 @@ const states: Readonly<Record<string, ManagedPoolFacts['state']>> = {
 export const poolState = (group: Nodegroup): ManagedPoolFacts['state'] => states[group.status ?? ''] ?? 'changing';
 
 /** Of an instance type's architecture; `image` of a pool is one of EKS' own types, `BOTTLEROCKET_x86_64`. */
-export const amiTypeOf = (want: Pick<ManagedPoolWant, 'image'>, isArm: boolean): string => want.image ?? (isArm ? 'AL2023_ARM_64_STANDARD' : 'AL2023_x86_64_STANDARD');
+export const amiTypeOf = (want: Pick<ManagedPoolWant, 'image'>, isArm: boolean): string =>
+  want.image ?? (isArm ? 'AL2023_ARM_64_STANDARD' : 'AL2023_x86_64_STANDARD');
 
 export const isWithinLimits = (pools: number): boolean => pools <= eksLimits.poolsMax;

@@ -38,7 +38,14 @@ const subnetsOf = (place: Place, want: ManagedPoolWant): Result<string[]> => {
 };
 
 /** Names of node groups are unique in their cluster: asked for twice, the second is refused, and no token is needed. */
-const create = async (cloud: EksCloud, scope: EksScope, want: ManagedPoolWant, subnets: string[], role: string, version: string | undefined): Promise<Result<Progress<void>>> => {
+const create = async (
+  cloud: EksCloud,
+  scope: EksScope,
+  want: ManagedPoolWant,
+  subnets: string[],
+  role: string,
+  version: string | undefined,
+): Promise<Result<Progress<void>>> => {
   const element = `pool ${want.name}`;
   const architecture = await architectureOf(cloud, want.size);
   if (!architecture.ok) return architecture;
@@ -74,14 +81,22 @@ const clearFailed = async (cloud: EksCloud, scope: EksScope, group: Nodegroup): 
   if (!gone.ok) return gone;
   const isQuota = /LimitExceeded|quota/i.test(why);
   const message = `EKS could not make it (${why}). It is deleted and tried again`;
-  return isQuota ? fail('blocked', 'quota-reached', `pool ${group.nodegroupName ?? ''}`, message) : fail('retry', 'cloud-failed', `pool ${group.nodegroupName ?? ''}`, message);
+  return isQuota
+    ? fail('blocked', 'quota-reached', `pool ${group.nodegroupName ?? ''}`, message)
+    : fail('retry', 'cloud-failed', `pool ${group.nodegroupName ?? ''}`, message);
 };
 
 const remove = (cloud: EksCloud, scope: EksScope, nodegroupName: string): Promise<Result<unknown>> =>
   cloud.call(`pool ${nodegroupName}`, 'eks:DeleteNodegroup', () => cloud.eks.send(new DeleteNodegroupCommand({ clusterName: baseName(scope), nodegroupName })));
 
 /** One change at a time: what can be set, then the version. */
-const change = async (cloud: EksCloud, scope: EksScope, group: Nodegroup, want: ManagedPoolWant, controlPlane: string | undefined): Promise<Result<Progress<void>>> => {
+const change = async (
+  cloud: EksCloud,
+  scope: EksScope,
+  group: Nodegroup,
+  want: ManagedPoolWant,
+  controlPlane: string | undefined,
+): Promise<Result<Progress<void>>> => {
   const element = `pool ${want.name}`;
   const at = { clusterName: baseName(scope), nodegroupName: want.name };
   const config = configChange(group, want);
@@ -105,8 +120,10 @@ export const ensurePool = async (cloud: EksCloud, scope: EksScope, want: Managed
   if (!group.ok) return group;
   const status = group.value?.status;
   if (group.value !== undefined && status === 'CREATE_FAILED') return clearFailed(cloud, scope, group.value);
-  if (group.value !== undefined && status === 'DELETE_FAILED') return fail('retry', 'cloud-failed', element, `EKS could not delete it (${issuesOf(group.value) ?? 'no reason given'})`);
-  if (group.value !== undefined && status !== 'ACTIVE' && status !== 'DEGRADED') return pending(`pool ${want.name} is ${(status ?? 'changing').toLowerCase()}`, eksLimits.poolMs);
+  if (group.value !== undefined && status === 'DELETE_FAILED')
+    return fail('retry', 'cloud-failed', element, `EKS could not delete it (${issuesOf(group.value) ?? 'no reason given'})`);
+  if (group.value !== undefined && status !== 'ACTIVE' && status !== 'DEGRADED')
+    return pending(`pool ${want.name} is ${(status ?? 'changing').toLowerCase()}`, eksLimits.poolMs);
   const place = group.value === undefined || want.zones.length > 0 ? await findPlace(cloud, scope) : ok(undefined);
   if (!place.ok) return place;
   const subnets = place.value === undefined ? ok(undefined) : subnetsOf(place.value, want);
@@ -117,7 +134,8 @@ export const ensurePool = async (cloud: EksCloud, scope: EksScope, want: Managed
     return create(cloud, scope, want, subnets.value ?? [], role, want.version);
   }
   const differs = differsOf(group.value, want, subnets.value);
-  if (differs.length > 0) return fail('blocked', 'pool-differs', element, `${differs.join(', ')} cannot be changed in place. Add a pool of another name, and take this one out`);
+  if (differs.length > 0)
+    return fail('blocked', 'pool-differs', element, `${differs.join(', ')} cannot be changed in place. Add a pool of another name, and take this one out`);
   return change(cloud, scope, group.value, want, cluster.value.version);
 };
 

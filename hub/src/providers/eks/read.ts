@@ -77,7 +77,9 @@ export const ownPools = async (cloud: EksCloud, scope: Named): Promise<Result<No
 };
 
 /** `Ec2SubnetInvalidConfiguration: …`: why it is not well, in EKS' words. */
-export const issuesOf = (thing: { health?: { issues?: { code?: string | undefined; message?: string | undefined }[] | undefined } | undefined }): string | undefined => {
+export const issuesOf = (thing: {
+  health?: { issues?: { code?: string | undefined; message?: string | undefined }[] | undefined } | undefined;
+}): string | undefined => {
   const issues = (thing.health?.issues ?? []).map((issue) => `${issue.code ?? ''}: ${issue.message ?? ''}`);
   return issues.length === 0 ? undefined : issues.join('; ').slice(0, 1_000);
 };
