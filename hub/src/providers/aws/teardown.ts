@@ -21,7 +21,7 @@ import { ok, type Result } from '@groundplane/protocol/failure';
 import { pending, ready, tagKeys, type Progress } from '../../port/provider.ts';
 import { findBalancer, findTargets } from './endpoint.ts';
 import { readInstances, stateOf } from './machines.ts';
-import { balancerName, nodeRoleName, type Named } from './names.ts';
+import { balancerName, baseName, nodeRoleName, type Named } from './names.ts';
 import type { NetworkFacts } from './network-facts.ts';
 import { ownFilter, pages, permissionsOf, readNetwork } from './network-read.ts';
 import { dropProfile, dropRole, isAbsent } from './role.ts';
@@ -104,13 +104,17 @@ const dropLoose = async (cloud: Cloud, scope: Named, round: Round): Promise<Resu
   if (!volumes.ok) return volumes;
   const interfaces = await pages(cloud, 'network interfaces', 'ec2:DescribeNetworkInterfaces', (NextToken) => cloud.ec2.send(new DescribeNetworkInterfacesCommand({ Filters, NextToken })), (page) => page.NetworkInterfaces); // prettier-ignore
   if (!interfaces.ok) return interfaces;
+  // The VPC CNI of EKS leaves its own behind when nodes go quickly; they carry the name of their cluster.
+  const byPods = [{ Name: 'tag:cluster.k8s.amazonaws.com/name', Values: [baseName(scope)] }, { Name: 'status', Values: ['available'] }]; // prettier-ignore
+  const ofPods = await pages(cloud, 'network interfaces', 'ec2:DescribeNetworkInterfaces', (NextToken) => cloud.ec2.send(new DescribeNetworkInterfacesCommand({ Filters: byPods, NextToken })), (page) => page.NetworkInterfaces); // prettier-ignore
+  if (!ofPods.ok) return ofPods;
   return inOrder([
     ...volumes.value.map(
       ({ VolumeId }) =>
         () =>
           drop(cloud, round, `volume ${VolumeId}`, 'ec2:DeleteVolume', () => cloud.ec2.send(new DeleteVolumeCommand({ VolumeId }))),
     ),
-    ...interfaces.value.map(
+    ...[...interfaces.value, ...ofPods.value].map(
       ({ NetworkInterfaceId }) =>
         () =>
           drop(cloud, round, `network interface ${NetworkInterfaceId}`, 'ec2:DeleteNetworkInterface', () =>

@@ -1,7 +1,8 @@
 import { CreateClusterCommand, UpdateClusterConfigCommand, UpdateClusterVersionCommand, type Cluster, type LogType } from '@aws-sdk/client-eks';
+import { canonicalJson } from '@groundplane/protocol/canonical';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { pending, ready, type ClusterCredentials, type ManagedClusterFacts, type Progress } from '../../port/provider.ts';
-import { baseName, clusterRoleName, nodeRoleName } from '../aws/names.ts';
+import { baseName, clusterRoleName, nodeRoleName, tokenOf } from '../aws/names.ts';
 import { ensureOwnNetwork } from '../aws/network.ts';
 import { findPlace, isGiven, type Place } from '../aws/place.ts';
 import { ensureRole } from '../aws/role.ts';
@@ -84,6 +85,14 @@ const prepare = async (cloud: EksCloud, scope: EksScope): Promise<Result<Progres
   return nodes.ok ? ready({ place: place.value, role: role.value }) : nodes;
 };
 
+const wishOf = (scope: EksScope): string => tokenOf(canonicalJson({ placement: scope.placement, zones: scope.zones }));
+
+/** A cluster that stands costs few calls: what seldom changes by itself is not looked at in every turn. */
+const isSettled = (cloud: EksCloud, scope: EksScope): boolean => {
+  const last = cloud.looked.get(scope.id);
+  return last !== undefined && last.of === wishOf(scope) && cloud.session.deps.clock.monotonicMs() - last.atMs < eksLimits.lookMs;
+};
+
 const configure = async (cloud: EksCloud, scope: EksScope, cluster: Cluster): Promise<Result<Progress<ManagedClusterFacts>>> => {
   const name = baseName(scope);
   const drift = configDrift(cluster, scope);
@@ -92,8 +101,9 @@ const configure = async (cloud: EksCloud, scope: EksScope, cluster: Cluster): Pr
     const set = await cloud.call(`EKS cluster ${name}`, 'eks:UpdateClusterConfig', () => cloud.eks.send(new UpdateClusterConfigCommand(input)));
     return set.ok ? pending(`the control plane is being changed: ${drift}`, eksLimits.clusterMs) : set;
   }
-  const access = await syncAccess(cloud, scope);
+  const access = isSettled(cloud, scope) ? ok(undefined) : await syncAccess(cloud, scope);
   if (!access.ok) return access;
+  if (!isSettled(cloud, scope)) cloud.looked.set(scope.id, { of: wishOf(scope), atMs: cloud.session.deps.clock.monotonicMs() });
   const addons = await syncAddons(cloud, scope);
   if (!addons.ok) return addons;
   const facts = clusterFacts(cluster);
@@ -110,6 +120,7 @@ export const ensureCluster = async (cloud: EksCloud, scope: EksScope, version: s
   if (status === 'DELETING') return fail('retry', 'cloud-conflict', element, 'is being deleted; it can be made again when it is gone');
   if (status === 'FAILED')
     return fail('blocked', 'cloud-refused', element, `EKS could not make it (${(there.value && issuesOf(there.value)) ?? 'no reason given'}). Delete the cluster, and make it again when the reason is gone`); // prettier-ignore
+  if (there.value !== undefined && status === 'ACTIVE' && isSettled(cloud, scope)) return configure(cloud, scope, there.value);
   const parts = await prepare(cloud, scope);
   if (!parts.ok) return parts;
   if (parts.value.state === 'pending') return { ok: true, value: parts.value };

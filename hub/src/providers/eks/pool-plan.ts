@@ -1,6 +1,5 @@
 import type { Nodegroup, Taint as EksTaint } from '@aws-sdk/client-eks';
 import type { ManagedPoolFacts, ManagedPoolWant } from '../../port/provider.ts';
-import { eksLimits } from './limits.ts';
 
 const effects = { NoSchedule: 'NO_SCHEDULE', PreferNoSchedule: 'PREFER_NO_SCHEDULE', NoExecute: 'NO_EXECUTE' } as const;
 
@@ -98,5 +97,3 @@ export const poolState = (group: Nodegroup): ManagedPoolFacts['state'] => states
 /** Of an instance type's architecture; `image` of a pool is one of EKS' own types, `BOTTLEROCKET_x86_64`. */
 export const amiTypeOf = (want: Pick<ManagedPoolWant, 'image'>, isArm: boolean): string =>
   want.image ?? (isArm ? 'AL2023_ARM_64_STANDARD' : 'AL2023_x86_64_STANDARD');
-
-export const isWithinLimits = (pools: number): boolean => pools <= eksLimits.poolsMax;

@@ -9,15 +9,18 @@ import { clientConfig, cloudOf, type Cloud, type Session } from '../aws/session.
 
 export interface EksCloud extends Cloud {
   eks: EKSClient;
+  /** When a cluster was seen as it is wanted, and as what; by its id, monotonic. */
+  looked: Map<string, { of: string; atMs: number }>;
 }
 export type EksScope = ClusterScope<'eks'>;
 
 export const createClients = (session: Session) => {
   const clients = new Map<string, EKSClient>();
+  const looked = new Map<string, { of: string; atMs: number }>();
   return (region: string): EksCloud => {
     const eks = clients.get(region) ?? new EKSClient(clientConfig(session.deps, region, session.keys));
     clients.set(region, eks);
-    return { ...cloudOf(session, region), eks };
+    return { ...cloudOf(session, region), eks, looked };
   };
 };
 

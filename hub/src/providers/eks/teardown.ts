@@ -36,6 +36,7 @@ const dropCluster = async (cloud: EksCloud, scope: EksScope, round: Round): Prom
 /** One round. Ready only after a round that found nothing. */
 export const ensureNothingLeft = async (cloud: EksCloud, scope: EksScope): Promise<Result<Progress<void>>> => {
   const round: Round = { left: [] };
+  cloud.looked.delete(scope.id);
   const cluster = await dropCluster(cloud, scope, round);
   if (!cluster.ok) return cluster;
   // The control plane holds interfaces in the subnets and its role until it is gone.
