@@ -17,4 +17,9 @@ export const providerTable: ProviderTable = {
     vsphere: async (deps) => (await import('./vsphere/provider.ts')).openVsphere(deps as ProviderDeps<'vsphere'>) as Promise<MachineProvider>,
   },
   managed: {},
+    aws: async (deps) => (await import('./aws/provider.ts')).openAws(deps),
+  },
+  managed: {
+    eks: async (deps) => (await import('./eks/provider.ts')).openEks(deps),
+  },
 };

@@ -34,4 +34,7 @@ export const answeringHttp =
     return said === undefined ? http(request) : { ok: true, value: said };
   };
 
-export const isReading = (request: HttpRequest): boolean => request.method === 'GET' || request.method === 'HEAD';
+/** AWS asks by POST too, and says so in its action. */
+const readingAction = /(?:^|&)Action=(?:Describe|Get|List)|\.(?:Describe|Get|List)\w+$/;
+export const isReading = ({ method, headers, body }: HttpRequest): boolean =>
+  method === 'GET' || method === 'HEAD' || readingAction.test(headers['x-amz-target'] ?? (typeof body === 'string' ? body : ''));
