@@ -10,6 +10,7 @@ export type ProviderTable = {
 
 export const providerTable: ProviderTable = {
   machines: {
+    azure: async (deps) => (await import('./azure/provider.ts')).openAzure(deps as ProviderDeps<'azure'>) as Promise<MachineProvider>,
     openstack: async (deps) => (await import('./openstack/provider.ts')).openStack(deps as ProviderDeps<'openstack'>) as Promise<MachineProvider>,
   },
   managed: {},
