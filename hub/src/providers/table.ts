@@ -13,5 +13,7 @@ export const providerTable: ProviderTable = {
     azure: async (deps) => (await import('./azure/provider.ts')).openAzure(deps as ProviderDeps<'azure'>) as Promise<MachineProvider>,
     openstack: async (deps) => (await import('./openstack/provider.ts')).openStack(deps as ProviderDeps<'openstack'>) as Promise<MachineProvider>,
   },
-  managed: {},
+  managed: {
+    aks: async (deps) => (await import('./aks/provider.ts')).openAks(deps as ProviderDeps<'azure'>) as Promise<ManagedClusterProvider>,
+  },
 };

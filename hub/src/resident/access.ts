@@ -38,8 +38,9 @@ export const managedConnection = async (ask: () => Promise<Result<ClusterCredent
     waiting = undefined;
     return next;
   }, clock);
-  const { server, ca } = first.value;
-  return ok({ server, insecure: false, token, ...(ca === undefined ? {} : { ca }) });
+  const { server, ca, clientCertificate, clientKey } = first.value;
+  const certificate = clientCertificate === undefined || clientKey === undefined ? {} : { clientCertificate, clientKey };
+  return ok({ server, insecure: false, token, ...certificate, ...(ca === undefined ? {} : { ca }) });
 };
 
 /**
