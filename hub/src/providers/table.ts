@@ -11,6 +11,7 @@ export type ProviderTable = {
 export const providerTable: ProviderTable = {
   machines: {
     azure: async (deps) => (await import('./azure/provider.ts')).openAzure(deps as ProviderDeps<'azure'>) as Promise<MachineProvider>,
+    google: async (deps) => (await import('./google/provider.ts')).openGoogle(deps as ProviderDeps<'google'>) as Promise<MachineProvider>,
     openstack: async (deps) => (await import('./openstack/provider.ts')).openStack(deps as ProviderDeps<'openstack'>) as Promise<MachineProvider>,
   },
   managed: {

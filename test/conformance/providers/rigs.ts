@@ -1,8 +1,14 @@
 import type { Environment } from '@groundplane/protocol/environment/environments';
 import { aksRig } from '../../counterparts/azure/managed-rig.ts';
 import { azureRig } from '../../counterparts/azure/rig.ts';
+import { googleRig } from '../../counterparts/google/rig.ts';
 import { openStackRig } from '../../counterparts/openstack/rig.ts';
 import type { AnyRig } from './kill.ts';
 
 /** The counterpart of each environment, started on demand; throws with the reason where it cannot be had. */
-export const rigs: Partial<Record<Environment, () => Promise<AnyRig>>> = { aks: () => aksRig(), azure: () => azureRig(), openstack: openStackRig };
+export const rigs: Partial<Record<Environment, () => Promise<AnyRig>>> = {
+  aks: () => aksRig(),
+  azure: () => azureRig(),
+  google: () => googleRig(),
+  openstack: openStackRig,
+};
