@@ -16,5 +16,6 @@ export const providerTable: ProviderTable = {
   },
   managed: {
     aks: async (deps) => (await import('./aks/provider.ts')).openAks(deps as ProviderDeps<'azure'>) as Promise<ManagedClusterProvider>,
+    gke: async (deps) => (await import('./gke/provider.ts')).openGke(deps as ProviderDeps<'google'>) as Promise<ManagedClusterProvider>,
   },
 };

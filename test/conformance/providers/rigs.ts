@@ -1,6 +1,7 @@
 import type { Environment } from '@groundplane/protocol/environment/environments';
 import { aksRig } from '../../counterparts/azure/managed-rig.ts';
 import { azureRig } from '../../counterparts/azure/rig.ts';
+import { gkeRig } from '../../counterparts/google/managed-rig.ts';
 import { googleRig } from '../../counterparts/google/rig.ts';
 import { openStackRig } from '../../counterparts/openstack/rig.ts';
 import type { AnyRig } from './kill.ts';
@@ -9,6 +10,7 @@ import type { AnyRig } from './kill.ts';
 export const rigs: Partial<Record<Environment, () => Promise<AnyRig>>> = {
   aks: () => aksRig(),
   azure: () => azureRig(),
+  gke: () => gkeRig(),
   google: () => googleRig(),
   openstack: openStackRig,
 };

@@ -67,7 +67,7 @@ test('the last pool of the system hands over before it goes; alone it stays', as
   const provider = await rig.open(rig.http);
   const at = rig.scope('clu_00000000000000000001', 'last') as never;
   const until = async (act: () => Promise<{ ok: boolean; value?: { state: string } }>): Promise<void> =>
-    expect.poll(async () => (await act()).value?.state).toBe('ready');
+    expect.poll(async () => (await act()).value?.state, { interval: 1, timeout: 20_000 }).toBe('ready');
   await until(() => provider.ensureCluster(at, '1.34', rig.pool('first', 1)));
   expect(await provider.deletePool(at, 'first')).toMatchObject({ ok: false, failure: { kind: 'blocked', code: 'pool-last' } });
   await until(() => provider.ensurePool(at, rig.pool('second', 1)));

@@ -8,7 +8,7 @@ import { checkAccount, machinePermissions } from './permissions.ts';
 import { createSession } from './session.ts';
 import { ensureNothingLeft, findTagged } from './teardown.ts';
 
-/** Google Compute Engine: plain calls, with Google's own library for the login (ADR 0017). */
+/** Google Compute Engine: plain calls, with Google's own library for the login (ADR 0018). */
 export const openGoogle: OpenMachines<'google', 'google'> = async (deps) => {
   const session = createSession(deps);
   return {
