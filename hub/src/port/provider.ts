@@ -173,7 +173,11 @@ export interface ClusterCredentials {
   server: string;
   /** PEM; undefined: public authorities. */
   ca?: string | undefined;
-  token: string;
+  /** Absent where a client certificate is all there is. */
+  token?: string | undefined;
+  /** PEM; both or neither. */
+  clientCertificate?: string | undefined;
+  clientKey?: string | undefined;
   /** Milliseconds since 1970; undefined: it stays good. */
   expiresAtMs?: number | undefined;
 }

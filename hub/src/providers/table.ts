@@ -13,6 +13,8 @@ export const providerTable: ProviderTable = {
     openstack: async (deps) => (await import('./openstack/provider.ts')).openStack(deps),
     maas: async (deps) => (await import('./maas/provider.ts')).openMaas(deps as ProviderDeps<'maas'>) as Promise<MachineProvider>,
     nutanix: async (deps) => (await import('./nutanix/provider.ts')).openNutanix(deps as ProviderDeps<'nutanix'>) as Promise<MachineProvider>,
+    azure: async (deps) => (await import('./azure/provider.ts')).openAzure(deps as ProviderDeps<'azure'>) as Promise<MachineProvider>,
+    google: async (deps) => (await import('./google/provider.ts')).openGoogle(deps as ProviderDeps<'google'>) as Promise<MachineProvider>,
     openstack: async (deps) => (await import('./openstack/provider.ts')).openStack(deps as ProviderDeps<'openstack'>) as Promise<MachineProvider>,
     vsphere: async (deps) => (await import('./vsphere/provider.ts')).openVsphere(deps as ProviderDeps<'vsphere'>) as Promise<MachineProvider>,
   },
@@ -21,5 +23,8 @@ export const providerTable: ProviderTable = {
   },
   managed: {
     eks: async (deps) => (await import('./eks/provider.ts')).openEks(deps),
+  managed: {
+    aks: async (deps) => (await import('./aks/provider.ts')).openAks(deps as ProviderDeps<'azure'>) as Promise<ManagedClusterProvider>,
+    gke: async (deps) => (await import('./gke/provider.ts')).openGke(deps as ProviderDeps<'google'>) as Promise<ManagedClusterProvider>,
   },
 };

@@ -55,6 +55,9 @@ export const guarded = (connection: Connection, policy: EgressPolicy): Result<Co
       'is a private address; the hub calls private addresses only when its operator allows them (--egress-allow CIDR). A gateway or an agent inside the cluster needs no way in',
     );
   return ok({ ...connection, lookup: allowedLookup(policy) });
+  const { server, ca, clientCertificate, clientKey } = first.value;
+  const certificate = clientCertificate === undefined || clientKey === undefined ? {} : { clientCertificate, clientKey };
+  return ok({ server, insecure: false, token, ...certificate, ...(ca === undefined ? {} : { ca }) });
 };
 
 /**

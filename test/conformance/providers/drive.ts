@@ -15,13 +15,15 @@ export const createDrive = (isCut: () => boolean, pollMs: number) => {
     return result;
   };
   const once = async <T>(what: string, act: () => Promise<Result<T>>): Promise<T> => {
+    let last = '';
     for (let round = 0; round < roundsMax; round += 1) {
       const result = check(await act());
       if (result.ok) return result.value;
+      last = `${result.failure.code} ${result.failure.element}: ${result.failure.message}`;
       if (result.failure.kind !== 'retry') throw new Error(`${what}: ${result.failure.code} ${result.failure.element}: ${result.failure.message}`);
       await sleep(pollMs);
     }
-    throw new Error(`${what}: still failing after ${roundsMax} rounds`);
+    throw new Error(`${what}: still failing after ${roundsMax} rounds: ${last}`);
   };
   const until = async <T>(what: string, act: () => Promise<Result<Progress<T>>>): Promise<T> => {
     for (let round = 0; round < roundsMax; round += 1) {

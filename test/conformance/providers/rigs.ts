@@ -1,6 +1,10 @@
 import type { Environment } from '@groundplane/protocol/environment/environments';
 import { maasRig } from '../../counterparts/maas/rig.ts';
 import { nutanixRig } from '../../counterparts/nutanix/rig.ts';
+import { aksRig } from '../../counterparts/azure/managed-rig.ts';
+import { azureRig } from '../../counterparts/azure/rig.ts';
+import { gkeRig } from '../../counterparts/google/managed-rig.ts';
+import { googleRig } from '../../counterparts/google/rig.ts';
 import { openStackRig } from '../../counterparts/openstack/rig.ts';
 import { vsphereRig } from '../../counterparts/vsphere/rig.ts';
 import type { AnyRig } from './kill.ts';
@@ -18,3 +22,9 @@ import type { AnyRig } from './kill.ts';
 
 /** The counterpart of each environment, started on demand; throws with the reason where it cannot be had. */
 export const rigs: Partial<Record<Environment, () => Promise<AnyRig>>> = { aws: () => awsRig(), eks: () => eksRig() };
+  aks: () => aksRig(),
+  azure: () => azureRig(),
+  gke: () => gkeRig(),
+  google: () => googleRig(),
+  openstack: openStackRig,
+};

@@ -1,0 +1,107 @@
+import { z } from 'zod';
+import type { ManagedPoolWant } from '../../port/provider.ts';
+import { labelName, labelsOf } from '../google/names.ts';
+import { isAutoscaled, poolName, taintsOf, type GkeScope } from './names.ts';
+
+const taintSchema = z.looseObject({ key: z.string(), value: z.string().optional(), effect: z.string() });
+export const poolSchema = z.looseObject({
+  name: z.string(),
+  status: z.string().default('PROVISIONING'),
+  statusMessage: z.string().optional(),
+  version: z.string().optional(),
+  initialNodeCount: z.number().optional(),
+  instanceGroupUrls: z.array(z.string()).default([]),
+  locations: z.array(z.string()).default([]),
+  config: z
+    .looseObject({
+      machineType: z.string().optional(),
+      diskSizeGb: z.number().optional(),
+      spot: z.boolean().optional(),
+      labels: z.record(z.string(), z.string()).default({}),
+      taints: z.array(taintSchema).default([]),
+      resourceLabels: z.record(z.string(), z.string()).default({}),
+    })
+    .default({ labels: {}, taints: [], resourceLabels: {} }),
+  autoscaling: z
+    .looseObject({ enabled: z.boolean().optional(), totalMinNodeCount: z.number().optional(), totalMaxNodeCount: z.number().optional() })
+    .optional(),
+  upgradeSettings: z.looseObject({ maxSurge: z.number().optional(), maxUnavailable: z.number().optional() }).optional(),
+});
+export type NodePool = z.infer<typeof poolSchema>;
+
+/** GKE counts nodes by zone, so that every zone has as many: 4 in 3 zones become 6. */
+export const perZone = (count: number, zones: number): number => Math.ceil(count / Math.max(1, zones));
+
+export const autoscalingOf = (want: ManagedPoolWant): Record<string, unknown> =>
+  isAutoscaled(want) ? { enabled: true, totalMinNodeCount: want.min, totalMaxNodeCount: want.max } : { enabled: false };
+
+/** Blue-green upgrades need twice the nodes; surge is what the port's words mean. */
+export const upgradeSettingsOf = (want: ManagedPoolWant): Record<string, unknown> => ({
+  strategy: 'SURGE',
+  maxSurge: want.update.maxSurge,
+  maxUnavailable: want.update.maxUnavailable,
+});
+
+export const poolBody = (scope: GkeScope, want: ManagedPoolWant, zones: number): Record<string, unknown> => ({
+  name: poolName(want.name),
+  initialNodeCount: perZone(want.count, zones),
+  ...(want.version === undefined ? {} : { version: want.version }),
+  ...(want.zones.length === 0 ? {} : { locations: [...want.zones] }),
+  config: {
+    machineType: want.size,
+    labels: { ...want.labels },
+    taints: taintsOf(want.taints),
+    resourceLabels: labelsOf(scope, { [labelName('pool')]: want.name }),
+    oauthScopes: ['https://www.googleapis.com/auth/cloud-platform'],
+    ...(scope.placement.serviceAccount === undefined ? {} : { serviceAccount: scope.placement.serviceAccount }),
+    ...(want.image === undefined ? {} : { imageType: want.image }),
+    ...(want.diskGiB === undefined ? {} : { diskSizeGb: want.diskGiB }),
+    ...(want.spot ? { spot: true } : {}),
+  },
+  autoscaling: autoscalingOf(want),
+  // Versions are changed by whoever changes the profile. A release channel insists on both.
+  management: { autoRepair: true, autoUpgrade: scope.placement.releaseChannel !== 'UNSPECIFIED' },
+  upgradeSettings: upgradeSettingsOf(want),
+});
+
+const sorted = (items: Iterable<string>): string => [...items].toSorted().join();
+const taintText = ({ key, value = '', effect }: { key: string; value?: string | undefined; effect: string }): string => `${key}=${value}:${effect}`;
+
+/** What of the wanted cannot be changed in place, and differs. */
+export const fixedDifferences = (pool: NodePool, want: ManagedPoolWant): string[] => {
+  const differs: string[] = [];
+  if (pool.config.machineType !== want.size) differs.push('size');
+  if (want.zones.length > 0 && sorted(pool.locations) !== sorted(want.zones)) differs.push('zones');
+  if (want.diskGiB !== undefined && pool.config.diskSizeGb !== want.diskGiB) differs.push('diskGiB');
+  if ((pool.config.spot === true) !== want.spot) differs.push('spot');
+  return differs;
+};
+
+export interface PoolChange {
+  method: 'PUT' | 'POST';
+  /** After the pool's path: `:setSize`. */
+  act: string;
+  body: Record<string, unknown>;
+  what: string;
+}
+
+/** The next of the changes that make a pool as wanted; GKE takes one kind at a time. `count`: nodes there should be now, and are. */
+export const nextChange = (pool: NodePool, want: ManagedPoolWant, isOld: boolean, count: number, zones: number): PoolChange | undefined => {
+  if (isOld) return { method: 'PUT', act: '', body: { nodeVersion: want.version ?? '' }, what: `goes to ${want.version ?? ''}` };
+  const { autoscaling = {}, config, upgradeSettings = {} } = pool;
+  const wanted = autoscalingOf(want);
+  const hasScaling = isAutoscaled(want)
+    ? autoscaling.enabled === true && autoscaling.totalMinNodeCount === want.min && autoscaling.totalMaxNodeCount === want.max
+    : autoscaling.enabled !== true;
+  if (!hasScaling) return { method: 'POST', act: ':setAutoscaling', body: { autoscaling: wanted }, what: 'gets other bounds' };
+  if (!isAutoscaled(want) && count !== perZone(want.count, zones) * zones)
+    return { method: 'POST', act: ':setSize', body: { nodeCount: perZone(want.count, zones) }, what: `goes to ${want.count} nodes` };
+  const labels = sorted(Object.entries(config.labels).map((pair) => pair.join('=')));
+  if (labels !== sorted(Object.entries(want.labels).map((pair) => pair.join('='))))
+    return { method: 'PUT', act: '', body: { labels: { labels: { ...want.labels } } }, what: 'gets other labels' };
+  if (sorted(config.taints.map(taintText)) !== sorted(taintsOf(want.taints).map(taintText)))
+    return { method: 'PUT', act: '', body: { taints: { taints: taintsOf(want.taints) } }, what: 'gets other taints' };
+  if ((upgradeSettings.maxSurge ?? 0) !== want.update.maxSurge || (upgradeSettings.maxUnavailable ?? 0) !== want.update.maxUnavailable)
+    return { method: 'PUT', act: '', body: { upgradeSettings: upgradeSettingsOf(want) }, what: 'gets another surge' };
+  return undefined;
+};

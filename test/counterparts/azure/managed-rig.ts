@@ -1,0 +1,40 @@
+import { openAks } from '@groundplane/hub/providers/aks/provider';
+import { placementSchemas } from '@groundplane/protocol/environment/placement';
+import type { ManagedRig } from '../../conformance/providers/rig.ts';
+import { azureAccount, azureHttp } from './http.ts';
+import { azureCounterpart, azureDeps, inventoryOf, quotaAnswer, throttledAnswer } from './rig.ts';
+
+export const aksRig = async (group: 'own' | 'shared' = 'own'): Promise<ManagedRig> => {
+  const { http, arm } = await azureHttp();
+  const { subscription } = azureAccount;
+  const id = `/subscriptions/${subscription}/resourceGroups/shared`;
+  arm.store.put({ id, name: 'shared', type: 'Microsoft.Resources/resourceGroups', location: 'westeurope', properties: { provisioningState: 'Succeeded' } });
+  const choice = group === 'own' ? {} : { resourceGroup: 'shared' };
+  const rig: ManagedRig<'aks'> = {
+    kind: 'managed',
+    counterpart: azureCounterpart,
+    http,
+    pollMs: 0,
+    versions: ['1.33', '1.34'],
+    open: (through) => openAks(azureDeps(through)),
+    openWrong: (through) => openAks(azureDeps(through, 'wrong')),
+    scope: (cluster, name) => ({ id: cluster, name, zones: [], placement: placementSchemas.aks.parse({ subscription, location: 'westeurope', ...choice }) }),
+    inventory: async () => inventoryOf(arm, new Set([id])),
+    pool: (name, count) => ({
+      name,
+      size: 'Standard_D2s_v5',
+      count,
+      zones: [],
+      spot: false,
+      labels: { tier: name },
+      taints: name === 'second' ? [{ key: 'only', value: 'this', effect: 'NoSchedule' }] : [],
+      update: { maxSurge: 1, maxUnavailable: 0 },
+    }),
+    deleteBehind: async (_scope, pool) => {
+      for (const item of arm.store.resources.values()) if (item.type.endsWith('/agentPools') && item.name === pool) arm.store.drop(item.id);
+    },
+    answers: { throttled: throttledAnswer, quota: quotaAnswer(/\/managedClusters\/[^/?]+\?/) },
+    close: async () => undefined,
+  };
+  return rig;
+};
