@@ -26,4 +26,5 @@ export const dropStep = (infra: InfrastructureValue, name: InfrastructureStep['n
 /** When to look again, in milliseconds. */
 export const again = { soonMs: 3_000, retryMs: 15_000, blockedMs: 60_000, quietMs: 60_000, driftMs: 600_000 } as const;
 
-export const afterFailure = (failure: Failure): number => (failure.kind === 'retry' ? again.retryMs : again.blockedMs);
+export const afterFailure = (failure: Failure): number =>
+  failure.code === 'machine-being-made' ? again.soonMs : failure.kind === 'retry' ? again.retryMs : again.blockedMs;

@@ -40,8 +40,9 @@ export const managedConnection = async (ask: () => Promise<Result<ClusterCredent
     waiting = undefined;
     return next;
   }, clock);
-  const { server, ca } = first.value;
-  return guarded({ server, insecure: false, token, ...(ca === undefined ? {} : { ca }) }, policy);
+  const { server, ca, clientCertificate, clientKey } = first.value;
+  const certificate = clientCertificate === undefined || clientKey === undefined ? {} : { clientCertificate, clientKey };
+  return guarded({ server, insecure: false, token, ...certificate, ...(ca === undefined ? {} : { ca }) }, policy);
 };
 
 /** The hub calls private addresses only where its operator allows them; an API server is no exception. Failures: `egress-refused` (blocked). */
@@ -55,14 +56,11 @@ export const guarded = (connection: Connection, policy: EgressPolicy): Result<Co
       'is a private address; the hub calls private addresses only when its operator allows them (--egress-allow CIDR). A gateway or an agent inside the cluster needs no way in',
     );
   return ok({ ...connection, lookup: allowedLookup(policy) });
-  const { server, ca, clientCertificate, clientKey } = first.value;
-  const certificate = clientCertificate === undefined || clientKey === undefined ? {} : { clientCertificate, clientKey };
-  return ok({ server, insecure: false, token, ...certificate, ...(ca === undefined ? {} : { ca }) });
 };
 
 /**
- * A kubeconfig that somebody gave to the hub. What it names on disk would be the hub's own files, and what it would run would run on the hub: both are refused
- *.
+ * A kubeconfig that somebody gave to the hub. What it names on disk would be the hub's own files, and what it would run would run on the hub: both are
+ * refused.
  */
 export const givenConnection = (kubeconfig: string, context: string | undefined, policy: EgressPolicy): Result<Connection> => {
   const parsed = parseKubeconfig(kubeconfig, { folder: '/nonexistent', ...(context === undefined ? {} : { context }) });

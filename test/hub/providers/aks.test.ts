@@ -76,7 +76,9 @@ test('the last pool of the system hands over before it goes; alone it stays', as
 });
 
 test('a cluster is reached by a client certificate where there is no token', async () => {
-  const connection = await managedConnection(async () => ok({ server: 'https://x', ca: 'ca', clientCertificate: 'c', clientKey: 'k' }), systemClock);
+  const connection = await managedConnection(async () => ok({ server: 'https://x', ca: 'ca', clientCertificate: 'c', clientKey: 'k' }), systemClock, {
+    private: [],
+  });
   expect(connection).toMatchObject({ ok: true, value: { server: 'https://x', ca: 'ca', clientCertificate: 'c', clientKey: 'k' } });
   if (connection.ok) expect(await connection.value.token.current()).toEqual(ok(undefined));
 });
