@@ -102,6 +102,29 @@ describe.skipIf(!isHere)(`vSphere against govmomi's simulator${isHere ? '' : `, 
     await drive.until('end', () => provider.ensureNothingLeft(scope));
   });
 
+  test('what is seen half made, while its clone is under way, is waited for', async () => {
+    const scope = placed();
+    const first = await provider.ensureMachine(scope, want);
+    expect(first).toMatchObject({ ok: false, failure: { kind: 'retry', code: 'machine-being-made' } });
+    // A second hub, that remembers no task.
+    const other = await openVsphere({
+      settings: settingsOf(simulator),
+      secret: secretOf(simulator),
+      http: plainHttp,
+      clock: systemClock,
+      random: systemRandom,
+    });
+    const seenCodes = new Set<string>();
+    for (let round = 0; round < 200; round += 1) {
+      const made = await other.ensureMachine(scope, want);
+      if (made.ok) break;
+      seenCodes.add(`${made.failure.kind} ${made.failure.code}`);
+    }
+    expect([...seenCodes].filter((code) => !['retry machine-being-made', 'retry cloud-conflict'].includes(code))).toEqual([]);
+    expect(await other.listMachines(scope)).toMatchObject({ ok: true, value: [{ name: 'shop-a', state: 'running' }] });
+    await drive.until('end', () => other.ensureNothingLeft(scope));
+  });
+
   test.each([
     [{ datacenter: 'nowhere' }, 'choice-missing', 'DC0'],
     [{ template: 'nothing' }, 'choice-missing', template],

@@ -24,6 +24,7 @@ const again = (name: string): SoapFields => ({ $type: 'SelectionSpec', name });
 /** Ways through the inventory, as the property collector goes them: from an object down, through folders in folders. */
 export const ways = {
   itself: [],
+  recentTasks: [step('TaskManager', 'recentTask')],
   children: [step('Folder', 'childEntity')],
   datastores: [step('Datacenter', 'datastore')],
   networks: [step('Datacenter', 'network')],
@@ -99,7 +100,19 @@ export const inventoryOf = (session: Session) => {
     if (!found.ok) return found;
     return ok(found.value[0] ?? { ref, properties: new Map() });
   };
-  return { collect, at, child, one };
+  /** Whether a clone is under way, of whatever: vCenter keeps its last 200 tasks, those that run among them. */
+  const isCloning = async (): Promise<Result<boolean>> => {
+    const login = await session.open();
+    if (!login.ok) return login;
+    const { tasks } = login.value.content;
+    if (tasks === undefined) return ok(false);
+    const found = await collect(tasks, ways.recentTasks, { Task: ['info.state', 'info.descriptionId'] });
+    if (!found.ok) return found;
+    const isClone = (task: Found): boolean =>
+      /clone/i.test(propertyText(task, 'info.descriptionId') ?? '') && /^(queued|running)$/.test(propertyText(task, 'info.state') ?? '');
+    return ok(found.value.some(isClone));
+  };
+  return { collect, at, child, one, isCloning };
 };
 export type Inventory = ReturnType<typeof inventoryOf>;
 

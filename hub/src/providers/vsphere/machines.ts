@@ -58,19 +58,39 @@ const machineOf = (scope: Scope, found: Found): Machine => {
 };
 
 /** Everything in the cluster's folder that is a machine. */
-export const machinesIn = async (site: Site, scope: Scope, folder: Ref): Promise<Result<Machine[]>> => {
+const machinesIn = async (site: Site, scope: Scope, folder: Ref): Promise<Result<Machine[]>> => {
   const found = await site.inventory.collect(folder, ways.children, { VirtualMachine: machineProperties });
   return found.ok ? ok(found.value.map((item) => machineOf(scope, item))) : found;
 };
 
+/**
+ * A machine that is just being cloned may be seen before its marks are. What is off and has none is somebody else's only when no clone is under way, also not
+ * one that ended between the two looks.
+ */
+const settled = async (site: Site, read: () => Promise<Result<Machine[]>>): Promise<Result<Machine[]>> => {
+  const first = await read();
+  const isDoubtful = (machine: Machine): boolean => machine.ownership === 'foreign' && machine.power === 'poweredOff';
+  if (!first.ok || !first.value.some(isDoubtful)) return first;
+  const cloning = await site.inventory.isCloning();
+  if (!cloning.ok) return cloning;
+  if (!cloning.value) return read();
+  return ok(first.value.map((machine) => (isDoubtful(machine) ? { ...machine, ownership: 'unknown' } : machine)));
+};
+
+/** For whoever deletes: what is there, and certain to be ours or not. */
+export const machinesSettled = (site: Site, scope: Scope, folder: Ref): Promise<Result<Machine[]>> => settled(site, () => machinesIn(site, scope, folder));
+
 /** The one of this name: vCenter lets no two things of a folder have one. Not by the list, since that brings the user data of all of them. */
 const machineNamed = async (site: Site, scope: Scope, folder: Ref, name: string): Promise<Result<Machine | undefined>> => {
-  const found = await site.inventory.child(folder, name);
-  if (!found.ok) return found;
-  if (found.value === undefined) return ok(undefined);
-  if (found.value.type !== 'VirtualMachine') return fail('blocked', 'not-ours', `machine ${name}`, `there is a ${found.value.type} of this name in the folder of cluster ${scope.name}. Move it somewhere else`); // prettier-ignore
-  const read = await site.inventory.one(found.value, machineProperties);
-  return read.ok ? ok(machineOf(scope, read.value)) : read;
+  const found = await settled(site, async () => {
+    const child = await site.inventory.child(folder, name);
+    if (!child.ok) return child;
+    if (child.value === undefined) return ok([]);
+    if (child.value.type !== 'VirtualMachine') return fail('blocked', 'not-ours', `machine ${name}`, `there is a ${child.value.type} of this name in the folder of cluster ${scope.name}. Move it somewhere else`); // prettier-ignore
+    const read = await site.inventory.one(child.value, machineProperties);
+    return read.ok ? ok([machineOf(scope, read.value)]) : read;
+  });
+  return found.ok ? ok(found.value[0]) : found;
 };
 
 const stateOf = (machine: Machine): MachineFacts['state'] => {
@@ -152,8 +172,12 @@ export const ensureMachine = async (site: Site, scope: Scope, want: MachineWant,
   return ok({ ...factsOf(there), state: 'running' });
 };
 
-/** Off, then away with its disks; a round for each. */
+/** Off, then away with its disks; a round for each. What does not say yet whose it is waits: it may be somebody else's. */
 export const removeMachine = async (site: Site, machine: Machine, tasks: Tasks): Promise<Result<string>> => {
+  if (machine.ownership !== 'ours')
+    return machine.connection === 'connected'
+      ? ok(`machine ${machine.name} is still being cloned`)
+      : fail('retry', 'cloud-conflict', `machine ${machine.name}`, `vCenter says that it is ${machine.connection}, and cannot say whose it is`);
   const isOn = machine.power !== 'poweredOff';
   const method = isOn ? 'PowerOffVM_Task' : 'Destroy_Task';
   const task = await startTask(site.session, method, machine.ref, {});

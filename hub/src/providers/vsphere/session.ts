@@ -11,6 +11,7 @@ export interface Content {
   search: Ref;
   sessions: Ref;
   authorization: Ref | undefined;
+  tasks: Ref | undefined;
   about: { name: string; apiVersion: string };
 }
 export interface Login {
@@ -73,7 +74,7 @@ export const createSession = ({ settings, secret, http }: Deps) => {
     if (root === undefined || properties === undefined || search === undefined || sessions === undefined)
       return fail('retry', 'cloud-failed', `vSphere ${settings.url}`, 'its answer names no root folder. Is this the address of a vCenter?');
     const about = { name: textOf(node, 'about', 'fullName') ?? 'vSphere', apiVersion: textOf(node, 'about', 'apiVersion') ?? '' };
-    const content: Content = { root, properties, search, sessions, authorization: need('authorizationManager'), about };
+    const content: Content = { root, properties, search, sessions, authorization: need('authorizationManager'), tasks: need('taskManager'), about };
     const made = await ask('Login', sessions, { userName: secret.username, password: secret.password });
     if (!made.ok) return made;
     current = { content, user: textOf(made.value[0], 'userName') ?? secret.username };

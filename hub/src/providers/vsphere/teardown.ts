@@ -2,7 +2,7 @@ import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { pending, ready, type FoundThing, type Progress } from '../../port/provider.ts';
 import { clusterOfFolder, findFolder } from './folder.ts';
 import { inventoryOf, plainName, propertyText, ways } from './inventory.ts';
-import { machinesIn, removeMachine } from './machines.ts';
+import { machinesSettled, removeMachine } from './machines.ts';
 import type { Session } from './session.ts';
 import type { Scope, Site } from './site.ts';
 import { startTask, type Tasks } from './tasks.ts';
@@ -12,7 +12,7 @@ export const ensureNothingLeft = async (site: Site, scope: Scope, tasks: Tasks):
   const folder = await findFolder(site, scope);
   if (!folder.ok) return folder;
   if (folder.value === undefined) return ready(undefined);
-  const machines = await machinesIn(site, scope, folder.value);
+  const machines = await machinesSettled(site, scope, folder.value);
   if (!machines.ok) return machines;
   let words = '';
   for (const machine of machines.value.filter((item) => item.ownership !== 'foreign')) {
