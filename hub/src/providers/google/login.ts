@@ -44,7 +44,7 @@ class DoorTransport extends Gaxios {
       ...options,
       retry: false,
       retryConfig: { retry: 0, noResponseRetries: 0 },
-      fetchImplementation: (url, init) => this.#fetch(String(url), init as GaxiosOptionsPrepared),
+      fetchImplementation: (target, init) => this.#fetch(target instanceof Request ? target.url : target.toString(), init as GaxiosOptionsPrepared),
     });
   }
 
