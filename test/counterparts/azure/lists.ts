@@ -55,7 +55,8 @@ export const listed = (store: Store, path: string, filter: string | null): Resou
   if (/^\/subscriptions\/[^/]+\/resourcegroups$/i.test(path)) return all.filter(isGroup);
   if (/^\/subscriptions\/[^/]+\/resources$/i.test(path)) {
     // Parts of a resource are not among them.
-    return all.filter((resource) => !isGroup(resource) && resource.id.split('/').length === 9).map(({ id, name, type, location, tags }) => ({ id, name, type, ...(location === undefined ? {} : { location }), ...(tags === undefined ? {} : { tags }) }) as unknown as Resource); // prettier-ignore
+    const byTag = filter !== null;
+    return all.filter((resource) => !isGroup(resource) && resource.id.split('/').length === 9).map(({ id, name, type, location, tags }) => ({ id, name, type, ...(location === undefined ? {} : { location }), ...(tags === undefined || byTag ? {} : { tags }) }) as unknown as Resource); // prettier-ignore
   }
   const inSubscription = /^\/subscriptions\/([^/]+)\/providers\/(Microsoft\.[^/]+\/[^/]+)$/i.exec(path);
   if (inSubscription !== null) return all.filter((resource) => resource.type.toLowerCase() === inSubscription[2]?.toLowerCase());

@@ -78,6 +78,8 @@ const answer = (store: Store, method: string, url: URL, body: string): unknown =
 export const googleHttp = (): { http: Http; store: Store } => {
   const store = createStore();
   furnish(store);
+  // Reading the protos takes a while; not within somebody's first call.
+  loadRoutes();
   const http: Http = async ({ method, url, headers, body }) => {
     const at = new URL(url);
     const text = body === undefined ? '' : Buffer.from(body as Uint8Array).toString('utf8');

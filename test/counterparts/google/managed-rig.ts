@@ -36,11 +36,11 @@ export const gkeRig = async (location: string = googleAccount.zone): Promise<Man
     answers: {
       throttled: throttledAnswer,
       quota: (request) =>
-        request.method === 'POST' && /\/clusters$/.test(request.url)
+        request.method === 'POST' && request.url.endsWith('/clusters')
           ? said(403, 'PERMISSION_DENIED', "Insufficient regional quota to satisfy request: resource \"CPUS\": request requires '6.0' and is short '2.0'. project has a quota of '24.0' with '4.0' available.") // prettier-ignore
           : undefined,
     },
     close: async () => undefined,
   };
-  return rig as unknown as ManagedRig;
+  return rig;
 };

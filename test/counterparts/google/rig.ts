@@ -72,5 +72,5 @@ export const googleRig = async (access: 'public' | 'private' = 'public'): Promis
     },
     close: async () => undefined,
   };
-  return rig as unknown as MachineRig;
+  return rig;
 };

@@ -60,6 +60,7 @@ test('keys that would send tokens elsewhere, run programs or read the disk of th
     { ...federation, credential_source: { file: '/etc/shadow' } },
     { ...federation, credential_source: { file: '/var/run/secrets/../../../etc/shadow' } },
     { ...federation, credential_source: { executable: { command: 'id' } } },
+    { ...federation, credential_source: { environment_id: 'aws1', region_url: 'http://169.254.169.254/' } },
     { ...federation, type: 'authorized_user' },
   ];
   for (const key of wrong) expect(readKey(JSON.stringify(key))).toMatchObject({ ok: false, failure: { kind: 'blocked', code: 'credentials-refused' } });
@@ -142,4 +143,38 @@ test('a GKE pool is changed one kind at a time, and left alone when it is as wan
   expect(fixedDifferences(pool, { ...want, size: 'e2-medium', spot: true, zones: ['a'] })).toEqual(['size', 'zones', 'spot']);
   expect(isVersion('1.34.1-gke.1', '1.34')).toBe(true);
   expect(isVersion('1.34.10-gke.1', '1.34.1')).toBe(false);
+});
+
+test('workload identity federation goes through the same door: subject token, exchange, impersonation', async () => {
+  const asked: string[] = [];
+  const json = (body: unknown) => ({
+    ok: true as const,
+    value: { status: 200, headers: { 'content-type': 'application/json' }, body: Buffer.from(JSON.stringify(body)) },
+  });
+  const account = 'https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/g@p.iam.gserviceaccount.com:generateAccessToken';
+  const key = {
+    ...federation,
+    credential_source: { url: 'https://idp.example/token', format: { type: 'json', subject_token_field_name: 'jwt' } },
+    service_account_impersonation_url: account,
+  };
+  const provider = await openGoogle(
+    googleDeps(async ({ url, headers, body }) => {
+      asked.push(url.split('?')[0] ?? '');
+      if (url === 'https://idp.example/token') return json({ jwt: 'subject' });
+      if (url.startsWith('https://sts.googleapis.com/')) {
+        expect(new URLSearchParams(body as string).get('subject_token')).toBe('subject');
+        return json({ access_token: 'federated', issued_token_type: 'urn:ietf:params:oauth:token-type:access_token', token_type: 'Bearer', expires_in: 3_600 });
+      }
+      if (url === account) return json({ accessToken: 'impersonated', expireTime: '2099-01-01T00:00:00Z' });
+      expect(headers['authorization']).toBe('Bearer impersonated');
+      return json({ items: [] });
+    }, JSON.stringify(key)),
+  );
+  expect(await provider.offers({ project: 'shop-1' })).toMatchObject({ ok: true, value: { regions: [] } });
+  expect(asked).toEqual([
+    'https://idp.example/token',
+    'https://sts.googleapis.com/v1/token',
+    account,
+    'https://compute.googleapis.com/compute/v1/projects/shop-1/regions',
+  ]);
 });

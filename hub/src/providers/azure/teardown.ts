@@ -54,12 +54,15 @@ export const ensureNothingLeft = async (cloud: Cloud, scope: VmScope): Promise<R
   return ready(undefined);
 };
 
-/** Everything in the subscription with a tag of ours, of whichever cluster. ARM's list of everything lags behind by seconds, sometimes by minutes. */
+/**
+ * Everything in the subscription with a tag of ours, of whichever cluster. ARM's list of everything lags behind by seconds, sometimes by minutes. It is not
+ * asked for by tag: what it lists by tag it may list without its tags (reference of Resources - List).
+ */
 export const findTagged = async (cloud: Clients): Promise<Result<FoundThing[]>> => {
   const filter = `tagName eq '${clusterTag}'`;
   const groups = await collect('Azure resource groups', () => cloud.resources.resourceGroups.list({ filter }));
   if (!groups.ok) return groups;
-  const things = await collect('Azure resources', () => cloud.resources.resources.list({ filter }));
+  const things = await collect('Azure resources', () => cloud.resources.resources.list());
   if (!things.ok) return things;
   const all = [...groups.value.map((item) => ({ ...item, type: 'resource group' })), ...things.value];
   return ok(

@@ -1,5 +1,5 @@
 import { Gaxios, type GaxiosOptionsPrepared, type GaxiosResponse } from 'gaxios';
-import { Compute, ExternalAccountClient, JWT, type AuthClient, type ExternalAccountClientOptions } from 'google-auth-library';
+import { Compute, IdentityPoolClient, JWT, type AuthClient, type IdentityPoolClientOptions } from 'google-auth-library';
 import { z } from 'zod';
 import { fail, FailureError, ok, type Failure, type Result } from '@groundplane/protocol/failure';
 import type { Http, HttpResponse } from '../../port/http.ts';
@@ -44,7 +44,7 @@ class DoorTransport extends Gaxios {
       ...options,
       retry: false,
       retryConfig: { retry: 0, noResponseRetries: 0 },
-      fetchImplementation: (url, init) => this.#fetch(String(url), init as GaxiosOptionsPrepared),
+      fetchImplementation: (target, init) => this.#fetch(target instanceof Request ? target.url : target.toString(), init as GaxiosOptionsPrepared),
     });
   }
 
@@ -59,6 +59,14 @@ class DoorTransport extends Gaxios {
     this.#record.answer = answer.value;
     const { status, headers: given, body: bytes } = answer.value;
     return new Response([204, 304].includes(status) ? null : new Uint8Array(bytes), { status, headers: given });
+  }
+}
+
+/** The library exchanges tokens by a transport of its own, which would pass the door by. */
+class FederatedClient extends IdentityPoolClient {
+  constructor(options: IdentityPoolClientOptions) {
+    super(options);
+    Object.assign(this.stsCredential, { transporter: this.transporter });
   }
 }
 
@@ -90,7 +98,10 @@ const keySchema = z.discriminatedUnion('type', [
           .regex(/^\/(var\/)?run\/secrets\/(?!.*\.\.)/, 'may only lie under /var/run/secrets')
           .optional(),
       })
-      .refine((source) => !('executable' in source) && !('certificate' in source), 'may not run programs or use certificates of the hub'),
+      .refine(
+        (source) => !['executable', 'certificate', 'environment_id'].some((key) => key in source),
+        'may be a file or an address only: no programs, no certificates, no AWS',
+      ),
   }),
 ]);
 export type GoogleKey = z.infer<typeof keySchema>;
@@ -122,8 +133,7 @@ const clientOf = ({ secret, http }: ProviderDeps<'google'>, record: Record): Res
   const transporter = new DoorTransport(http, record) as never;
   const { value } = key;
   if (value.type === 'service_account') return ok(new JWT({ email: value.client_email, key: value.private_key, scopes: [scope], transporter }));
-  const client = ExternalAccountClient.fromJSON({ ...value, scopes: [scope], transporter } as unknown as ExternalAccountClientOptions);
-  return client === null ? fail('blocked', 'credentials-refused', element, 'the key is of no kind that the library knows') : ok(client);
+  return ok(new FederatedClient({ ...value, scopes: [scope], transporter } as unknown as IdentityPoolClientOptions));
 };
 
 /** OAuth's own refusals are a word; every other one of Google's is an object with reasons. */
