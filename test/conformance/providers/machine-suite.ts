@@ -7,8 +7,15 @@ import { endMachines, growMachines } from './machine-life.ts';
 import type { MachineRig } from './rig.ts';
 
 /** What every machine provider holds, against its counterpart. `killPoints`: how many cuts; all of them in `npm run conformance`. */
-export const machineSuite = (name: string, open: () => Promise<MachineRig>, killPoints = 8): void => {
-  describe(`machine provider ${name}`, () => {
+export const machineSuite = (
+  name: string,
+  open: () => Promise<MachineRig>,
+  killPoints = 8,
+  options: { isLifeOnly?: boolean; timeoutMs?: number } = {},
+): void => {
+  // Real services are slow: theirs is one life and a few cuts, and everything else in npm run conformance.
+  const more: typeof test | undefined = options.isLifeOnly === true ? undefined : test;
+  describe(`machine provider ${name}`, { timeout: options.timeoutMs ?? 60_000 }, () => {
     let rig: MachineRig;
     let provider: MachineProvider;
     let count = 0;
@@ -40,7 +47,7 @@ export const machineSuite = (name: string, open: () => Promise<MachineRig>, kill
       expect((await drive().once('tagged', () => provider.findTagged(scope.placement as never))).filter((item) => item.cluster === scope.id)).toEqual([]);
     });
 
-    test('everything twice is as everything once', async () => {
+    more?.('everything twice is as everything once', async () => {
       const scope = nextScope();
       await growMachines(rig, drive(), provider, scope);
       const once = await rig.inventory();
@@ -52,7 +59,7 @@ export const machineSuite = (name: string, open: () => Promise<MachineRig>, kill
       expect(await rig.inventory()).toEqual([]);
     });
 
-    test('scales up and down; two clusters do not see each other', async () => {
+    more?.('scales up and down; two clusters do not see each other', async () => {
       const [one, other] = [nextScope(), nextScope()];
       await growMachines(rig, drive(), provider, one);
       await growMachines(rig, drive(), provider, other);
@@ -70,7 +77,7 @@ export const machineSuite = (name: string, open: () => Promise<MachineRig>, kill
       expect(await rig.inventory()).toEqual([]);
     });
 
-    test('a machine that somebody else deleted is not listed, and can be made again', async () => {
+    more?.('a machine that somebody else deleted is not listed, and can be made again', async () => {
       const scope = nextScope();
       await growMachines(rig, drive(), provider, scope);
       await rig.deleteBehind(scope, 'life-wrk-2');
@@ -87,7 +94,7 @@ export const machineSuite = (name: string, open: () => Promise<MachineRig>, kill
       expect(await rig.inventory()).toEqual([]);
     });
 
-    test('a quota is told as one, and nothing is left behind', async ({ skip }) => {
+    more?.('a quota is told as one, and nothing is left behind', async ({ skip }) => {
       isSkipped('quota', skip);
       const scope = nextScope();
       const refusing = await rig.open(answeringHttp(rig.http, (request) => rig.answers.quota(request)));
@@ -98,7 +105,7 @@ export const machineSuite = (name: string, open: () => Promise<MachineRig>, kill
       expect(await rig.inventory()).toEqual([]);
     });
 
-    test('throttled calls are told with the time to wait, and go on afterwards', async () => {
+    more?.('throttled calls are told with the time to wait, and go on afterwards', async () => {
       const scope = nextScope();
       let left = 3;
       const seen: string[] = [];
@@ -114,7 +121,7 @@ export const machineSuite = (name: string, open: () => Promise<MachineRig>, kill
       expect(await rig.inventory()).toEqual([]);
     });
 
-    test('wrong credentials are told as such', async ({ skip }) => {
+    more?.('wrong credentials are told as such', async ({ skip }) => {
       isSkipped('wrong credentials', skip);
       if (rig.openWrong === undefined) throw new Error('the rig neither refuses credentials nor says why not');
       const wrong = await rig.openWrong(rig.http);
@@ -122,7 +129,7 @@ export const machineSuite = (name: string, open: () => Promise<MachineRig>, kill
       expect(await drive().once('check', () => provider.check())).toMatchObject({ identity: expect.stringMatching(/./) });
     });
 
-    test('what was made just now may not be readable yet', async ({ skip }) => {
+    more?.('what was made just now may not be readable yet', async ({ skip }) => {
       isSkipped('eventual consistency', skip);
       const { notYet } = rig.answers;
       if (notYet === undefined) throw new Error('the rig neither knows late reads nor says why not');
@@ -148,7 +155,7 @@ export const machineSuite = (name: string, open: () => Promise<MachineRig>, kill
       expect(await rig.inventory()).toEqual([]);
     });
 
-    test('offers say what there is to choose from', async () => {
+    more?.('offers say what there is to choose from', async () => {
       const offers = await drive().once('offers', () => provider.offers(nextScope().placement as never));
       expect(offers.images.length + offers.sizes.length + Object.keys(offers.other ?? {}).length).toBeGreaterThan(0);
     });

@@ -11,7 +11,7 @@ const isHere = existsSync(folder) && readdirSync(folder).some((name) => name.sta
 
 // The services come from PyPI and take 600 MB: for whoever asks for them, or has them here already.
 if (isHere || isRequired('openstack')) {
-  machineSuite("OpenStack's own services", openStackRig, 2);
+  machineSuite("OpenStack's own services", openStackRig, 2, { isLifeOnly: true, timeoutMs: 900_000 });
 } else {
   describe("machine provider OpenStack's own services", () => {
     test.skip('skipped: not installed here; npm run conformance -- providers openstack installs them (600 MB from PyPI)', () => expect(isHere).toBe(true));

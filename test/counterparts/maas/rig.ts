@@ -50,7 +50,7 @@ export const maasRig = async (): Promise<MachineRig> => {
       maas
         .machines()
         .filter((machine) => machine.status_name !== 'Ready' && machine.status_name !== 'Releasing')
-        .map((machine) => `machine ${machine.system_id} ${machine.status_name} ${machine.owner_data['groundplane-name'] ?? 'without a name'}`),
+        .map((machine) => `machine ${machine.system_id} ${machine.owner_data['groundplane-name'] ?? 'without a name'}`),
     want: wantOn,
     deleteBehind: async (scope, name) => {
       const machine = maas.machines().find((item) => item.agent_name === scope.id && item.owner_data['groundplane-name'] === name);
