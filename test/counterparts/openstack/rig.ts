@@ -16,7 +16,7 @@ const http: Http = async ({ method, url, headers, body }) => {
 
 const text = (status: number, body: unknown, headers: Record<string, string> = {}) => ({ status, headers, body: Buffer.from(JSON.stringify(body)) });
 
-/** Words of nova 34.0.0 for a full quota, taken from a run of it. */
+/** A full quota in the shape of nova's answers; the words are ours, not captured from a run. */
 const quotaAnswer = text(403, { forbidden: { code: 403, message: 'Quota exceeded for instances: Requested 1, but already used 10 of 10 instances' } });
 
 export const settingsOf = (cloud: OpenStack): AccountSettings<'openstack'> => ({
