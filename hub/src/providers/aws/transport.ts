@@ -20,9 +20,11 @@ export const transportOf = (http: Http) => ({
   handle: async (request: HttpRequest): Promise<{ response: HttpResponse }> => {
     const { body } = request as { body?: unknown };
     if (body !== undefined && typeof body !== 'string' && !(body instanceof Uint8Array)) throw new TypeError('AWS: the body of a request is a stream');
+    // The SDK's own kind of bytes acts as a text too, and complains when somebody takes it for one.
+    const plain = body instanceof Uint8Array ? new Uint8Array(body.buffer, body.byteOffset, body.byteLength) : body;
     // The door sets the length by itself.
     const { host: _host, 'content-length': _length, ...headers } = request.headers;
-    const answer = await http({ method: request.method, url: urlOf(request), headers, body });
+    const answer = await http({ method: request.method, url: urlOf(request), headers, body: plain });
     if (!answer.ok) throw new FailureError(answer.failure);
     const { status, headers: answered, body: bytes } = answer.value;
     return { response: new HttpResponse({ statusCode: status, headers: answered, body: Readable.from([bytes]) }) };
