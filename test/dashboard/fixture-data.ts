@@ -1,4 +1,3 @@
-import { infrastructureSchema } from '@groundplane/protocol/environment/infrastructure';
 import { digestOf, type Digest } from '@groundplane/protocol/digest';
 import type { ClusterView, EventView, HostView, ProfileView, TicketView } from '@groundplane/protocol/api/views';
 import { profileSpecSchema } from '@groundplane/protocol/profile';
@@ -7,6 +6,7 @@ import type { LayerKind } from '@groundplane/protocol/layer';
 import type { Output } from '@groundplane/protocol/api/client';
 import type { ArtifactView, RegistryView } from '@groundplane/protocol/api/registries';
 import { macrosOf, makeArtifacts, makeRegistries, shopSpec } from './fixture-content.ts';
+import { madeByTheHub } from './fixture-infrastructure.ts';
 
 export const project = 'retail';
 const minute = 60_000;
@@ -387,14 +387,7 @@ export const makeWorld = (options: WorldOptions, atMs: number): World => {
     );
   });
   const [made] = world.clusters.values();
-  if (made !== undefined)
-    made.spec.infrastructure = infrastructureSchema.parse({
-      environment: 'aws',
-      account: 'production',
-      placement: { region: 'eu-central-1' },
-      pools: [{ name: 'servers', role: 'control-plane', count: 3, size: 'm6i.large' }],
-      protected: true,
-    });
+  if (made !== undefined) made.spec.infrastructure = madeByTheHub;
   for (const profile of makeProfiles(atMs)) world.profiles.set(`${profile.name}@${profile.version}`, profile);
   world.tickets.set('batch-november', makeTicket(atMs));
   world.tickets.set('listed', { ...makeTicket(atMs), id: idOf('tic', 2), name: 'listed', serials: 40, serialsToCome: 12 });

@@ -104,6 +104,13 @@ const pools = async (turn: ManagedTurn, version: string | undefined): Promise<nu
   for (const pool of ensure) {
     if ((facts.get(pool.name)?.differs ?? []).length > 0) continue;
     const done = await provider.ensurePool(scope, managedWant(pool, infra.scale[pool.name], version));
+    if (!done.ok && done.failure.code === 'pool-differs') {
+      // It needs a person; the other pools need not wait for them.
+      const text = `${done.failure.element}: ${done.failure.message}`.slice(0, 1_000);
+      notePool(turn, pool, facts.get(pool.name), [text]);
+      waits.push(text);
+      continue;
+    }
     if (!done.ok) return failed(turn, 'pools', done);
     if (done.value.state === 'pending') {
       note(infra, 'pools', 'doing', done.value.what, nowMs);

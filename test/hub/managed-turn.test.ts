@@ -1,0 +1,123 @@
+import { describe, expect, test } from 'vitest';
+import { managedTurn, type ManagedTurn } from '@groundplane/hub/cloud/managed-turn';
+import { freshInfrastructure, scopeOf, type CloudDeps } from '@groundplane/hub/cloud/turn';
+import { nextVersion } from '@groundplane/hub/plan/managed';
+import { pending, ready, type ManagedClusterFacts, type ManagedClusterProvider, type ManagedPoolFacts } from '@groundplane/hub/port/provider';
+import type { Row } from '@groundplane/hub/port/store';
+import { fail, ok } from '@groundplane/protocol/failure';
+import { infrastructureSchema, type Infrastructure } from '@groundplane/protocol/environment/infrastructure';
+
+/** A managed service in memory: what is asked for takes one more look. */
+const service = () => {
+  let cluster: ManagedClusterFacts = { state: 'absent' };
+  const pools = new Map<string, ManagedPoolFacts & { size: string }>();
+  const asked: string[] = [];
+  const provider: ManagedClusterProvider = {
+    check: async () => ok({ identity: 'x', missing: [], unchecked: [] }),
+    offers: async () => ok({ regions: [], zones: [], sizes: [], images: [], networks: [] }),
+    findTagged: async () => ok([]),
+    ensureNothingLeft: async () => ready(undefined),
+    observe: async () => ok(cluster),
+    ensureCluster: async (_scope, version) => {
+      if (cluster.state !== 'absent') return ready(cluster);
+      asked.push(`cluster ${version}`);
+      cluster = { state: 'ready', version, server: 'https://x' };
+      return pending('is being made', 5);
+    },
+    upgrade: async (_scope, version) => {
+      asked.push(`upgrade ${version}`);
+      cluster = { ...cluster, version };
+      return pending('goes up', 5);
+    },
+    listPools: async () => ok([...pools.values()]),
+    ensurePool: async (_scope, want) => {
+      const there = pools.get(want.name);
+      if (there !== undefined && there.size !== want.size) return fail('blocked', 'pool-differs', `pool ${want.name}`, 'its size cannot be changed in place');
+      if (there?.count === want.count && there.version === want.version) return ready(undefined);
+      asked.push(`pool ${want.name} ${want.count} ${want.version}`);
+      pools.set(want.name, { name: want.name, state: 'ready', count: want.count, version: want.version, differs: [], size: want.size });
+      return pending('is being changed', 5);
+    },
+    deletePool: async (_scope, name) => {
+      if (!pools.delete(name)) return ready(undefined);
+      asked.push(`no pool ${name}`);
+      return pending('goes', 5);
+    },
+    credentials: async () => ok({ server: 'https://x', token: 't' }),
+  };
+  return { provider, asked };
+};
+
+const specWith = (...pools: object[]): Infrastructure => infrastructureSchema.parse({ environment: 'eks', account: 'a', placement: { region: 'r' }, pools });
+
+const world = () => {
+  const { provider, asked } = service();
+  const row = { kind: 'cluster', tenant: 't', project: 'p', id: 'clu_1', name: 'shop' } as Row<'cluster'>;
+  let infra = freshInfrastructure(specWith());
+  /** Turns until nothing is asked for any more; answers what was. */
+  const settle = async (spec: Infrastructure, version: string): Promise<string[]> => {
+    asked.length = 0;
+    const inputs = { ofRow: async () => ok({ profiles: [{ spec: { layers: [{ kubernetes: { distribution: 'eks', version } }] } }] }) };
+    for (let round = 0; round < 40; round += 1) {
+      const turn: ManagedTurn = {
+        deps: { inputs } as unknown as CloudDeps,
+        row,
+        spec,
+        infra,
+        scope: scopeOf(row, spec),
+        nowMs: 1,
+        provider,
+        residents: undefined,
+      };
+      if ((await managedTurn(turn)) === 60_000) break;
+      infra = turn.infra;
+    }
+    return [...asked];
+  };
+  return { settle, infra: () => infra };
+};
+
+describe('managed clusters', () => {
+  test('are made, scaled, upgraded one minor at a time with pools behind, and lose a pool last', async () => {
+    const { settle, infra } = world();
+    const [first, second] = [
+      { name: 'first', count: 1, size: 's' },
+      { name: 'second', count: 2, size: 's' },
+    ];
+    expect(await settle(specWith(first), '1.33')).toEqual(['cluster 1.33', 'pool first 1 1.33']);
+    expect(await settle(specWith({ ...first, count: 3 }, second), '1.33')).toEqual(['pool second 2 1.33', 'pool first 3 1.33']);
+    expect(await settle(specWith({ ...first, count: 3 }, second), '1.35')).toEqual(['upgrade 1.34', 'upgrade 1.35', 'pool first 3 1.35', 'pool second 2 1.35']);
+    expect(await settle(specWith({ ...first, count: 3 }), '1.35')).toEqual(['no pool second']);
+    expect(await settle(specWith({ ...first, count: 3 }), '1.35')).toEqual([]);
+    expect(infra().steps.map((step) => [step.name, step.state])).toEqual([
+      ['control-plane', 'done'],
+      ['pools', 'done'],
+    ]);
+  });
+
+  test('never go down; a pool that cannot be changed in place holds up no other', async () => {
+    const { settle, infra } = world();
+    await settle(specWith({ name: 'first', count: 1, size: 's' }), '1.34');
+    expect(await settle(specWith({ name: 'first', count: 1, size: 'l' }, { name: 'second', count: 1, size: 's' }), '1.33')).toEqual(['pool second 1 1.34']);
+    expect(infra().steps).toContainEqual(
+      expect.objectContaining({ name: 'upgrade', state: 'failed', message: expect.stringContaining('no environment goes back') }),
+    );
+    expect(infra().steps).toContainEqual(
+      expect.objectContaining({ name: 'pools', state: 'waiting', message: expect.stringContaining('cannot be changed in place') }),
+    );
+  });
+
+  test('versions: exact ones are met exactly, short ones by any patch', () => {
+    const table = [
+      ['1.34', '1.34', { kind: 'stay' }],
+      ['1.34.1-gke.5', '1.34', { kind: 'stay' }],
+      ['1.34.1-gke.5', '1.34.1', { kind: 'stay' }],
+      ['v1.34.1', '1.34.2', { kind: 'go', version: '1.34.2' }],
+      ['1.33', '1.34', { kind: 'go', version: '1.34' }],
+      ['1.32', '1.34.1', { kind: 'go', version: '1.33' }],
+      ['1.35', '1.34', { kind: 'blocked' }],
+      ['what', '1.34', { kind: 'blocked' }],
+    ] as const;
+    for (const [has, wants, step] of table) expect(nextVersion(has, wants), `${has} → ${wants}`).toMatchObject(step);
+  });
+});
