@@ -1,9 +1,10 @@
 import type { AccountView, InfrastructureView } from '@groundplane/protocol/api/cloud-views';
 import { missing, no, pageOf, yes, type Answers, type Fixture } from './fixture-answers.ts';
+import { madeByTheHub } from './fixture-infrastructure.ts';
 import { hostile, newId, project } from './fixture-data.ts';
 
 /** Made by the hub in a cloud; its page shows what it is made of. */
-export const cloudCluster = 'store-000';
+const cloudCluster = 'store-000';
 
 const accountsOf = (fixture: Fixture): Map<string, AccountView> => {
   const atMs = fixture.nowMs();
@@ -114,6 +115,8 @@ const infrastructureOf = (fixture: Fixture): InfrastructureView => {
 /** Accounts and infrastructure, as the hub answers about them. */
 export const cloudAnswers = (fixture: Fixture): Answers => {
   const accounts = accountsOf(fixture);
+  const made = fixture.world.clusters.get(cloudCluster);
+  if (made !== undefined) made.spec.infrastructure = madeByTheHub;
   let infrastructure = infrastructureOf(fixture);
   const changePool = (name: string, fields: Partial<InfrastructureView['pools'][number]>): InfrastructureView => {
     infrastructure = { ...infrastructure, pools: infrastructure.pools.map((pool) => (pool.name === name ? { ...pool, ...fields } : pool)) };

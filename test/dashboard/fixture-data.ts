@@ -6,7 +6,6 @@ import type { LayerKind } from '@groundplane/protocol/layer';
 import type { Output } from '@groundplane/protocol/api/client';
 import type { ArtifactView, RegistryView } from '@groundplane/protocol/api/registries';
 import { macrosOf, makeArtifacts, makeRegistries, shopSpec } from './fixture-content.ts';
-import { madeByTheHub } from './fixture-infrastructure.ts';
 
 export const project = 'retail';
 const minute = 60_000;
@@ -386,8 +385,6 @@ export const makeWorld = (options: WorldOptions, atMs: number): World => {
       ),
     );
   });
-  const [made] = world.clusters.values();
-  if (made !== undefined) made.spec.infrastructure = madeByTheHub;
   for (const profile of makeProfiles(atMs)) world.profiles.set(`${profile.name}@${profile.version}`, profile);
   world.tickets.set('batch-november', makeTicket(atMs));
   world.tickets.set('listed', { ...makeTicket(atMs), id: idOf('tic', 2), name: 'listed', serials: 40, serialsToCome: 12 });
