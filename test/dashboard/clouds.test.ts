@@ -62,7 +62,8 @@ describe.skipIf(reason !== undefined)(`clouds in Chromium${reason === undefined 
     await size.fill('4');
     await size.press('Enter');
     await page.getByText('1 of 4 ready').waitFor();
-    expect(complaints).toEqual([]);
+    // The browser notes the refused account by itself.
+    expect(complaints.filter((text) => !text.includes('409 (Conflict)'))).toEqual([]);
     await context.close();
     await server.close();
   });
