@@ -54,8 +54,8 @@ describe.skipIf(reason !== undefined)(`clouds in Chromium${reason === undefined 
 
     await page.goto('/p/retail/clusters/store-000');
     await page.getByText('current limit allows').waitFor();
-    await page.getByRole('button', { name: 'Replace machines of workers' }).click();
-    await page.getByRole('button', { name: 'Replace machines of workers' }).waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Replace them: machines of workers' }).click();
+    await page.getByRole('button', { name: 'Replace them: machines of workers' }).waitFor({ state: 'detached' });
     const size = page.getByLabel('Machines of workers, 1 to 5');
     await size.fill('9');
     await page.getByText('A number from 1 to 5.').waitFor();

@@ -248,13 +248,14 @@ export const diskBlobs = (deps: DiskBlobsDeps): DiskBlobs => {
       }
     },
     keep: async (digests) => {
-      const isKept = (digest: string): boolean =>
-        digests.has(digest) || running.has(digest) || clock.monotonicMs() - (arrivals.get(digest) ?? bornMs) < blobLimits.graceMs;
+      const isKept = (digest: string, sinceMs = bornMs): boolean =>
+        digests.has(digest) || running.has(digest) || clock.monotonicMs() - (arrivals.get(digest) ?? sinceMs) < blobLimits.graceMs;
       for (const prefix of await readdir(join(folder, 'sha256')).catch(() => []))
         for (const name of await readdir(join(folder, 'sha256', prefix)).catch(() => []))
           if (!isKept(`sha256:${name}`)) await rm(join(folder, 'sha256', prefix, name), { force: true }).catch(() => undefined);
       for (const name of await readdir(join(folder, 'partial')).catch(() => []))
-        if (!isKept(`sha256:${name.slice(0, 64)}`)) await rm(join(folder, 'partial', name), { force: true }).catch(() => undefined);
+        // What is half here was asked for in this life, or nobody asks for it any more.
+        if (!isKept(`sha256:${name.slice(0, 64)}`, Number.NEGATIVE_INFINITY)) await rm(join(folder, 'partial', name), { force: true }).catch(() => undefined);
     },
   };
 };

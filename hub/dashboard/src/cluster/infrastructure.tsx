@@ -76,7 +76,7 @@ const PoolRow = ({ cluster, pool }: { cluster: string; pool: PoolView }): ReactE
             kind="primary"
             onClick={() => repave.mutate(pool.name)}
             why={whyNot('cluster.apply') ?? (repave.isPending ? 'It is on its way.' : undefined)}
-            label={`Replace machines of ${pool.name}`}
+            label={`Replace them: machines of ${pool.name}`}
           >
             Replace them
           </Button>
