@@ -58,6 +58,8 @@ const failureOf = (error: unknown): Result<never> => {
 export const unpackMedium = async (body: Readable, folder: string, onBytes: (bytes: number) => void, bounds: Bounds): Promise<Result<void>> => {
   const tar = extract();
   const { promise, resolve, reject } = Promise.withResolvers<void>();
+  // It may fail before anybody waits for it, while the folder is being made; that would end the process.
+  promise.catch(() => undefined);
   let [bytes, entries] = [0, 0];
   // By events, since leaving its iterator in the middle of a file waits for an end that never comes.
   tar.on('entry', (header, entry, next) => {
