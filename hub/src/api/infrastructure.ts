@@ -24,8 +24,11 @@ const regionOf = (spec: Infrastructure): string => {
 };
 
 const machinesOf = async (deps: ApiDeps, row: Row<'cluster'>): Promise<Row<'machine'>[]> => {
-  const rows = await deps.store.list('machine', row.tenant, { project: row.project, limit: 100_000 });
-  return rows.filter((machine) => machine.value.cluster === row.id && machine.value.pool !== residentPool);
+  const rows = await Promise.all(deps.fleet.machinesOf(row.id).map((id) => deps.store.get('machine', row.tenant, id)));
+  return rows
+    .filter((machine) => machine !== undefined)
+    .filter((machine) => machine.value.pool !== residentPool)
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 };
 
 const machineView = (deps: ApiDeps, machine: Row<'machine'>, generation: string | undefined): InfrastructureView['machines'][number] => {

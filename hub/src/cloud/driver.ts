@@ -33,14 +33,13 @@ const hasResident = (rows: readonly Row<'machine'>[]): boolean => rows.some((row
 export const createCloudDriver = (deps: CloudDeps, residents?: Residents) => {
   const { store, fleet, clock, log } = deps;
   const tasks = new Map<string, Task>();
-  const machines = new Map<string, Set<string>>();
   const ready: string[] = [];
   let running = 0;
   let stopped = false;
   const idle = new Set<() => void>();
 
   const rowsOf = async (tenant: string, cluster: string): Promise<Row<'machine'>[]> => {
-    const rows = await Promise.all([...(machines.get(cluster) ?? [])].map((id) => store.get('machine', tenant, id)));
+    const rows = await Promise.all(fleet.machinesOf(cluster).map((id) => store.get('machine', tenant, id)));
     return rows.filter((row) => row !== undefined);
   };
 
@@ -149,19 +148,11 @@ export const createCloudDriver = (deps: CloudDeps, residents?: Residents) => {
     due(id, 0);
   };
 
-  const noteMachine = (row: Row<'machine'>, isThere: boolean): void => {
-    const known = machines.get(row.value.cluster) ?? new Set<string>();
-    if (isThere) known.add(row.id);
-    else known.delete(row.id);
-    machines.set(row.value.cluster, known);
-  };
-
   const onChange = (changes: readonly Change[]): void => {
     for (const change of changes) {
       if (change.op === 'event') continue;
       const { row } = change;
-      if (row.kind === 'machine') noteMachine(row, change.op === 'put');
-      else if (row.kind === 'cluster' && change.op === 'put') kick(row.id);
+      if (row.kind === 'cluster' && change.op === 'put') kick(row.id);
       else if (row.kind === 'host' && row.value.machine !== undefined) kick(fleet.clusterOf(row.id)?.id ?? '');
       else if (row.kind === 'account')
         for (const cluster of fleet.clusters()) if (cluster.spec.infrastructure?.account === row.name && cluster.tenant === row.tenant) kick(cluster.id);
@@ -170,7 +161,6 @@ export const createCloudDriver = (deps: CloudDeps, residents?: Residents) => {
 
   return {
     start: async (): Promise<void> => {
-      for await (const row of store.scan('machine')) noteMachine(row, true);
       store.onChange(onChange);
       for (const cluster of fleet.clusters()) kick(cluster.id);
     },

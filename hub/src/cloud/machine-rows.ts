@@ -87,16 +87,19 @@ export const saveMachine = async (turn: Turn, machine: Row<'machine'>, fields: P
   return done.ok;
 };
 
-/** A machine is gone: its ticket goes with it, and the host that ran on it is nobody any more. */
-export const forgetMachine = async (turn: Turn, machine: Row<'machine'>): Promise<void> => {
-  const { deps, row } = turn;
+/** What goes with a machine: its ticket, and the host that ran on it, which is nobody any more. */
+export const machineGone = ({ deps, row: { tenant } }: Pick<Turn, 'deps' | 'row'>, machine: Row<'machine'>): Write[] => {
   const host = deps.fleet.hostOfMachine(machine.id);
-  await deps.store.commit([
-    { op: 'delete', kind: 'machine', tenant: row.tenant, id: machine.id },
-    { op: 'delete', kind: 'ticket', tenant: row.tenant, id: machine.value.ticket },
-    ...(host === undefined
-      ? []
-      : (['host', 'desired', 'observed', 'presence'] as const).map((kind): Write => ({ op: 'delete', kind, tenant: row.tenant, id: host.id }))),
+  return [
+    { op: 'delete', kind: 'machine', tenant, id: machine.id },
+    { op: 'delete', kind: 'ticket', tenant, id: machine.value.ticket },
+    ...(host === undefined ? [] : (['host', 'desired', 'observed', 'presence'] as const).map((kind): Write => ({ op: 'delete', kind, tenant, id: host.id }))),
+  ];
+};
+
+export const forgetMachine = async (turn: Turn, machine: Row<'machine'>): Promise<void> => {
+  await turn.deps.store.commit([
+    ...machineGone(turn, machine),
     event(turn, 'normal', 'MachineGone', `machine ${machine.name} is gone: ${machine.value.reason}`),
   ]);
 };

@@ -1,7 +1,8 @@
 import { isClear } from '../plan/members.ts';
 import type { HostEntry } from '../fleet/index.ts';
 import type { MachineProvider, ManagedClusterProvider } from '../port/provider.ts';
-import type { Row, Write } from '../port/store.ts';
+import type { Row } from '../port/store.ts';
+import { machineGone } from './machine-rows.ts';
 import { afterFailure, again, note, noteFailure } from './steps.ts';
 import { event, type Turn } from './turn.ts';
 
@@ -37,16 +38,8 @@ const areLayersGone = (turn: Turn, rows: readonly Row<'machine'>[]): boolean => 
 const forget = async (turn: Turn, rows: readonly Row<'machine'>[], message: string): Promise<void> => {
   const { deps, row } = turn;
   const { tenant } = row;
-  const gone: Write[] = rows.flatMap((machine): Write[] => {
-    const host = deps.fleet.hostOfMachine(machine.id);
-    return [
-      { op: 'delete', kind: 'machine', tenant, id: machine.id },
-      { op: 'delete', kind: 'ticket', tenant, id: machine.value.ticket },
-      ...(host === undefined ? [] : (['host', 'desired', 'observed', 'presence'] as const).map((kind): Write => ({ op: 'delete', kind, tenant, id: host.id }))),
-    ];
-  });
   await deps.store.commit([
-    ...gone,
+    ...rows.flatMap((machine) => machineGone(turn, machine)),
     { op: 'delete', kind: 'infrastructure', tenant, id: row.id },
     { op: 'delete', kind: 'cluster', tenant, id: row.id },
     event(turn, 'normal', 'ClusterDeleted', message),

@@ -329,6 +329,8 @@ export const createFleet = (store: Store) => {
     cluster: (id: string): ClusterEntry | undefined => clusters.get(id),
     /** With the hosts on machines of ours. */
     specOf: (row: Row<'cluster'>): ClusterSpec => clusters.get(row.id)?.spec ?? row.value.spec,
+    /** Row ids of a cluster's machines. */
+    machinesOf: (cluster: string): string[] => [...(machines.get(cluster)?.keys() ?? [])],
     hostOfMachine: (machine: string): HostEntry | undefined => byMachine.get(machine),
     clusters: (): IterableIterator<ClusterEntry> => clusters.values(),
     clusterOf: (host: string): ClusterEntry | undefined => clusters.get(clusterOfHost.get(host) ?? ''),
