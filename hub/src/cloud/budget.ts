@@ -19,7 +19,8 @@ export const retryAfterMs = (headers: Readonly<Record<string, string>>, nowMs: n
   return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs);
 };
 
-const isThrottled = (response: HttpResponse): boolean => response.status === 429 || (response.status === 503 && response.headers['retry-after'] !== undefined);
+export const isThrottled = (response: HttpResponse): boolean =>
+  response.status === 429 || (response.status === 503 && response.headers['retry-after'] !== undefined);
 
 /**
  * One account's share of its environment's API: calls wait for their turn in the order in which they came, and all of them wait as long as the environment

@@ -1,5 +1,6 @@
 import { fail, FailureError, type Failure } from '@groundplane/protocol/failure';
 import { azureLimits } from './limits.ts';
+import { cleanWords } from '../words.ts';
 
 type Failed = { ok: false; failure: Failure };
 
@@ -13,11 +14,7 @@ interface Refusal {
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 const textOf = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
 
-const clean = (text: string): string =>
-  text
-    .replaceAll(/[\s\p{Cc}]+/gu, ' ')
-    .trim()
-    .slice(0, azureLimits.wordsLength);
+const clean = cleanWords(azureLimits.wordsLength);
 
 /** Of the error that the SDKs throw (`RestError`), or of the one that a resource keeps after a failed operation. */
 export const refusalOf = (error: unknown): Refusal => {

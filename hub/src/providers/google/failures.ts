@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { fail, type Failure } from '@groundplane/protocol/failure';
 import type { HttpResponse } from '../../port/http.ts';
 import { googleLimits } from './limits.ts';
+import { cleanWords } from '../words.ts';
 
 type Failed = { ok: false; failure: Failure };
 
@@ -21,11 +22,7 @@ const errorSchema = z.object({
   }),
 });
 
-const clean = (text: string): string =>
-  text
-    .replaceAll(/[\s\p{Cc}]+/gu, ' ')
-    .trim()
-    .slice(0, googleLimits.wordsLength);
+const clean = cleanWords(googleLimits.wordsLength);
 
 const parse = (text: string): unknown => {
   try {

@@ -1,12 +1,10 @@
 import { fail, ok, type Failure, type Result } from '@groundplane/protocol/failure';
 import type { HttpResponse } from '../../port/http.ts';
+import { throttledBy } from '../throttled.ts';
 import { maasLimits } from './limits.ts';
+import { cleanWords } from '../words.ts';
 
-const clean = (text: string): string =>
-  text
-    .replaceAll(/[\s\p{Cc}]+/gu, ' ')
-    .trim()
-    .slice(0, maasLimits.wordsLength);
+const clean = cleanWords(maasLimits.wordsLength);
 
 /** MAAS answers with a sentence, or with the fields of a form and what is wrong with each: `{"zone": ["No such zone: 'x'."]}`. */
 export const wordsOf = (body: Buffer): string => {
@@ -27,13 +25,12 @@ export const wordsOf = (body: Buffer): string => {
 };
 
 export const failureOf = (asked: string, response: HttpResponse): { ok: false; failure: Failure } => {
-  const { status, headers } = response;
+  const { status } = response;
   const element = `MAAS ${asked}`;
   const words = wordsOf(response.body);
   const said = words === '' ? `it answered ${status}` : `${words} (${status})`;
-  const wait = headers['retry-after'];
-  const asksToWait = wait === undefined ? '' : `; asked to wait ${clean(wait).slice(0, 40)} s`;
-  if (status === 429 || (status === 503 && wait !== undefined)) return fail('retry', 'throttled', element, `too many requests${asksToWait}`);
+  const throttled = throttledBy(response, element);
+  if (throttled !== undefined) return throttled;
   if (status === 401)
     return fail('blocked', 'credentials-refused', element, `${said}. Make a new key (MAAS: user preferences, API keys), and put it into the account. A wrong clock on either side has the same answer`); // prettier-ignore
   if (status === 403) return fail('blocked', 'permission-missing', element, `${said}. The user needs the role "user" and, with roles in use, the permission to deploy in the resource pool`); // prettier-ignore

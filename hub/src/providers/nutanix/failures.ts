@@ -1,14 +1,12 @@
 import { fail, ok, type Failure, type Result } from '@groundplane/protocol/failure';
 import type { HttpResponse } from '../../port/http.ts';
+import { throttledBy } from '../throttled.ts';
 import { nutanixLimits } from './limits.ts';
+import { cleanWords } from '../words.ts';
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const clean = (text: string): string =>
-  text
-    .replaceAll(/[\s\p{Cc}]+/gu, ' ')
-    .trim()
-    .slice(0, nutanixLimits.wordsLength);
+const clean = cleanWords(nutanixLimits.wordsLength);
 
 const parse = (body: Buffer): unknown => {
   try {
@@ -44,13 +42,12 @@ const isQuota = (words: string): boolean => /quota|maximum (number|limit)|licens
 const isCapacity = (words: string): boolean => /insufficient|not enough|no host|no available|out of (memory|space)/i.test(words);
 
 export const failureOf = (asked: string, response: HttpResponse): { ok: false; failure: Failure } => {
-  const { status, headers } = response;
+  const { status } = response;
   const element = `Nutanix ${asked}`;
   const words = wordsOf(response.body);
   const said = words === '' ? `it answered ${status}` : `${words} (${status})`;
-  const wait = headers['retry-after'];
-  const asksToWait = wait === undefined ? '' : `; asked to wait ${clean(wait).slice(0, 40)} s`;
-  if (status === 429 || (status === 503 && wait !== undefined)) return fail('retry', 'throttled', element, `too many requests${asksToWait}`);
+  const throttled = throttledBy(response, element);
+  if (throttled !== undefined) return throttled;
   if (status === 401) return fail('blocked', 'credentials-refused', element, `${said}. Check user and password, or the API key, of the account`);
   if (isQuota(words) && status >= 400 && status < 500)
     return fail('blocked', 'quota-reached', element, `${said}. Raise the quota of the project, or free some`);

@@ -1,6 +1,7 @@
 import { fail, ok, type Failure, type Result } from '@groundplane/protocol/failure';
 import type { HttpResponse } from '../../port/http.ts';
 import { openStackLimits } from './limits.ts';
+import { cleanWords } from '../words.ts';
 
 /** What was asked of which service, for messages: `compute POST /servers`. */
 export interface Asked {
@@ -19,11 +20,7 @@ const parse = (body: Buffer): unknown => {
   }
 };
 
-const clean = (text: string): string =>
-  text
-    .replaceAll(/[\s\p{Cc}]+/gu, ' ')
-    .trim()
-    .slice(0, openStackLimits.wordsLength);
+const clean = cleanWords(openStackLimits.wordsLength);
 
 /**
  * The service's own words. Each wraps them in its way: nova `{forbidden: {message}}`, neutron `{NeutronError: {type, message}}`, keystone

@@ -1,7 +1,9 @@
 import { fail, type Failure } from '@groundplane/protocol/failure';
 import type { HttpResponse } from '../../port/http.ts';
+import { throttledBy } from '../throttled.ts';
 import { vsphereLimits } from './limits.ts';
 import { childOf, parseXml, textOf, typeOf, type Node } from './soap.ts';
+import { cleanWords } from '../words.ts';
 
 /** What vSphere says when it refuses: the type of its fault, its words, and the fault itself. */
 export interface Fault {
@@ -10,11 +12,7 @@ export interface Fault {
   detail: Node | undefined;
 }
 
-const clean = (text: string): string =>
-  text
-    .replaceAll(/[\s\p{Cc}]+/gu, ' ')
-    .trim()
-    .slice(0, vsphereLimits.wordsLength);
+const clean = cleanWords(vsphereLimits.wordsLength);
 
 /** Of a refused call: `<Fault><faultstring/><detail><NoPermissionFault xsi:type="NoPermission">…`. */
 export const faultOfBody = (body: Node | undefined): Fault | undefined => {
@@ -61,11 +59,10 @@ export const failureOfFault = (fault: Fault, element: string): { ok: false; fail
 
 /** Of an answer that is no SOAP: a proxy's, or a vCenter's whose services are just starting. */
 export const failureOfStatus = (response: HttpResponse, element: string): { ok: false; failure: Failure } => {
-  const { status, headers, body } = response;
+  const { status, body } = response;
   const words = clean(body.toString('utf8', 0, 4_096).replaceAll(/<[^>]*>/g, ' ')).slice(0, 200);
-  const wait = headers['retry-after'];
-  const asked = wait === undefined ? '' : `; asked to wait ${clean(wait).slice(0, 40)} s`;
-  if (status === 429 || (status === 503 && wait !== undefined)) return fail('retry', 'throttled', element, `too many requests${asked}`);
+  const throttled = throttledBy(response, element);
+  if (throttled !== undefined) return throttled;
   if (status === 401) return fail('blocked', 'credentials-refused', element, `${words} (${status})`);
   if (status === 403) return fail('blocked', 'permission-missing', element, `${words} (${status}); a proxy in between?`);
   if (status >= 500) return fail('retry', 'cloud-failed', element, `it answered ${status}: ${words}`);
