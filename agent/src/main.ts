@@ -28,6 +28,7 @@ import type { Link } from './port/link.ts';
 import type { AgentStore } from './port/store.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { systemClock } from './system/clock.ts';
+import { collectGarbage } from './system/collect.ts';
 import { bootId, hostAddress, serialNumber, siteAddresses, systemInfo } from './system/info.ts';
 import { linuxHost } from './system/linux.ts';
 import { homeOf, machineArch, systemSlots } from './system/slot-install.ts';
@@ -243,6 +244,8 @@ const runUntilTold = async (agent: Agent, slot: Slot | undefined, whole: WholeMa
   const life = { clock: systemClock, hasContact: () => ['online', 'lobby'].includes(agent.session.state().state), signal: stop.signal };
   if (slot !== undefined) void watchHealth(slot, life);
   whole.watch(life);
+  // When the first session has been made, or given up.
+  systemClock.after(20_000, collectGarbage);
   await agent.run(stop.signal);
   notifier.close();
 };
