@@ -92,6 +92,7 @@ export const killEverywhere = async (
     }
     const left = await rig.inventory();
     report.leaks.push(...left.map((line) => `${point}: ${line}`));
+    if (left.length === 0 && index % 10 === 9) await rig.forgetPast?.();
     onPoint(report, points.length);
     // What is left would be counted again at every later point.
     if (left.length > 0 || report.stuck.length > 5) break;
