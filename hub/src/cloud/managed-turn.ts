@@ -1,8 +1,9 @@
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
+import type { ManagedEnvironment } from '@groundplane/protocol/environment/environments';
 import type { Pool } from '@groundplane/protocol/environment/pool';
 import { isAutoscaled, managedWant, nextVersion, poolOrder } from '../plan/managed.ts';
 import type { ManagedClusterFacts, ManagedClusterProvider, ManagedPoolFacts } from '../port/provider.ts';
-import { managedConnection } from '../resident/access.ts';
+import { managedConnection, type AskCredentials } from '../resident/access.ts';
 import { ensureResident } from '../resident/ensure.ts';
 import type { Residents } from '../resident/residents.ts';
 import { afterFailure, again, dropStep, note, noteFailure } from './steps.ts';
@@ -131,8 +132,14 @@ const pools = async (turn: ManagedTurn, version: string | undefined): Promise<nu
 
 /** The agent that looks after its layers, with a token that is renewed in time. */
 export const keepManaged = async (turn: ManagedTurn): Promise<void> => {
-  const { provider, scope, residents, deps } = turn;
-  if (residents !== undefined) await ensureResident(turn, residents, () => managedConnection(() => provider.credentials(scope), deps.clock, deps.egress));
+  const { row, spec, scope, residents, deps } = turn;
+  if (residents === undefined) return;
+  // The account as it is then: somebody may have given it other keys.
+  const ask: AskCredentials = async (refused) => {
+    const provider = await deps.accounts.managed({ tenant: row.tenant, project: row.project }, spec.environment as ManagedEnvironment, spec.account);
+    return provider.ok ? provider.value.credentials(scope, refused) : provider;
+  };
+  await ensureResident(turn, residents, () => managedConnection(ask, deps.clock, deps.egress));
 };
 
 /** Brings a managed cluster one step on: control plane, its version, then pools one after the other. Answers when to look again. */
