@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ClusterView } from '@groundplane/protocol/api/views';
@@ -10,6 +11,7 @@ import { missingForMoto } from '../counterparts/aws/start.ts';
 import { makeAdminCertificate, missingForCertificates } from '../counterparts/client-certificate.ts';
 import { startTokenReviews, type ControlPlane, type TokenReviews } from '../counterparts/control-plane.ts';
 import { aksCloud, eksCloud, gkeCloud, type ManagedCloud } from '../counterparts/managed-clouds.ts';
+import { fail } from '@groundplane/protocol/failure';
 import { openHub, value, type HubWorld } from '../hub/world.ts';
 import { startLight, type LightCluster } from '../lab/light.ts';
 import { isRequired, missingForLab } from '../lab/prerequisite.ts';
@@ -240,6 +242,11 @@ describe.skipIf(cannot).each(ways)(`a managed cluster of $title${cannot ? ` (mis
 
   test.runIf(age !== undefined)("a token that is refused before its end is forgotten, also by the cloud's own client", { timeout: 120_000 }, async () => {
     for (const token of tokens()) revoked.add(token);
+    // The API server takes one for ten seconds without asking.
+    await until('refusals', async () => {
+      const entered = await Promise.all([...revoked].map((token) => light.kubectl(['--token', token, 'get', '--raw', '/version'])));
+      return entered.every((answer) => !answer.ok) ? true : undefined;
+    });
     await change('1.2.0', 'yellow');
     expect(tokens().filter((token) => !revoked.has(token)).length).toBeGreaterThan(0);
   });
@@ -260,10 +267,87 @@ describe.skipIf(cannot).each(ways)(`a managed cluster of $title${cannot ? ` (mis
     expect(await cloud.inventory()).not.toEqual([]);
     value(await hub.admin.call('deleteCluster', { params: { ...project, name }, query: {} }));
     await gone(name);
-    expect(await names('namespaces')).not.toContain('namespace/paint');
+    await expect.poll(() => names('namespaces'), { timeout: 30_000 }).not.toContain('namespace/paint');
     expect(await names('-A', 'configmap,secret,deployment,role,rolebinding,serviceaccount', '-l', 'groundplane.dev/managed=true')).toEqual([]);
     expect(await cloud.inventory()).toEqual([]);
     expect(value(await hub.admin.call('listHosts', { params: project, query: {} })).items).toEqual([]);
     expect(hub.log).toEqual([]);
   }, 120_000);
+});
+
+/** Takes every connection, and never says a word. */
+const startSilent = async () => {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+  });
+  const listening = Promise.withResolvers<void>();
+  server.listen(0, '127.0.0.1', () => listening.resolve());
+  await listening.promise;
+  return {
+    url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    heard: (): number => sockets.size,
+    close: (): void => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
+};
+
+describe.skipIf(cannot)(`clusters that nobody can reach${cannot ? ` (missing: ${missing.join('; ')})` : ''}`, () => {
+  test('hold up no other: made, changed and deleted beside a silent API server, a certificate of somebody else, and a cloud that never answers', async () => {
+    const silent = await startSilent();
+    const stuck = Promise.withResolvers<void>();
+    const planes: Record<string, ControlPlane> = { silent: { ...plane, server: silent.url }, untrusted: { ...plane, ca: plane.admin?.certificate ?? '' } };
+    cloud = await gkeCloud((name) => planes[name.split('-')[0] ?? ''] ?? plane, 3_599);
+    const other = await aksCloud(() => plane, 'local', 3_599);
+    let stuckCalls = 0;
+    hub = await hubOver(() => async (request) => {
+      if (!/azure|microsoft/.test(request.url)) return cloud.http(request);
+      stuckCalls += 1;
+      await stuck.promise;
+      return fail('retry', 'cloud-unreachable', request.url, 'no answer');
+    });
+    try {
+      await setAccount(cloud);
+      value(await hub.admin.call('setAccount', { params: { ...project, name: 'aks' }, query: { validate: 'false' }, body: other.account }));
+      await applyProfile('gke', '1.0.0', profileOf('gke', '1.33', 'other', 'red'));
+      await applyProfile('aks', '1.0.0', profileOf('aks', '1.33', 'other', 'red'));
+      for (const name of ['silent', 'untrusted']) await applyCluster(name, 'gke', '1.0.0', cloud);
+      for (const name of ['stuck-1', 'stuck-2']) await applyCluster(name, 'aks', '1.0.0', other);
+      await until('the others are at work', async () => {
+        await kick();
+        const phases = await Promise.all(['silent', 'untrusted'].map(async (name) => (await clusterOf(name)).hosts[0]?.online));
+        return silent.heard() > 0 && stuckCalls > 0 && phases.every((online) => online === true) ? true : undefined;
+      });
+      const begunMs = performance.now();
+      await applyProfile('good', '1.0.0', profileOf('gke', '1.33', 'paint', 'red'));
+      await applyCluster('good', 'good', '1.0.0', cloud);
+      await reach('good ready', 'good', isAt('good', '1.0.0'), 30_000);
+      expect(await color('paint')).toBe('red');
+      await applyProfile('good', '1.1.0', profileOf('gke', '1.33', 'paint', 'blue'));
+      await applyCluster('good', 'good', '1.1.0', cloud);
+      await reach('good changed', 'good', isAt('good', '1.1.0'), 30_000);
+      expect(await color('paint')).toBe('blue');
+      value(await hub.admin.call('deleteCluster', { params: { ...project, name: 'good' }, query: {} }));
+      await gone('good');
+      // A silent one is given up after thirty seconds; nobody waited for that.
+      expect(performance.now() - begunMs).toBeLessThan(30_000);
+      await reach('the certificate is told', 'untrusted', (view) => view.state === 'blocked' && /certificate/.test(view.message), 30_000);
+      await reach('the silence is told', 'silent', (view) => view.state === 'blocked' && /did not answer/.test(view.message), 60_000);
+      // Their layers cannot be taken off, and by force nobody waits for it.
+      for (const name of ['silent', 'untrusted']) {
+        value(await hub.admin.call('deleteCluster', { params: { ...project, name }, query: { force: 'true' } }));
+        await gone(name);
+      }
+      expect(await cloud.inventory()).toEqual([]);
+      expect(hub.log).toEqual([]);
+    } finally {
+      stuck.resolve();
+      await hub.close();
+      silent.close();
+      await cloud.close();
+    }
+  }, 200_000);
 });

@@ -37,6 +37,17 @@ const refuseMissing = (store: Store, resource: Resource): void => {
   }
 };
 
+/** A machine joins a scale set that is Flexible, in one of its zones or in none (reference of Virtual Machines - Create Or Update; the words are ours). */
+const refuseWrongSet = (store: Store, machine: Resource): void => {
+  const id = (machine.properties['virtualMachineScaleSet'] as { id: string } | undefined)?.id;
+  const set = id === undefined ? undefined : store.get(id);
+  if (set === undefined) return;
+  const zonesOf = (thing: Resource): string[] => (thing['zones'] as string[] | undefined) ?? [];
+  if (set.properties['orchestrationMode'] !== 'Flexible') throw new Refused(400, 'InvalidParameter', `Virtual machine scale set ${set.id} is not of orchestration mode Flexible.`); // prettier-ignore
+  if (zonesOf(machine).some((zone) => !zonesOf(set).includes(zone)) || (zonesOf(set).length > 0 && zonesOf(machine).length === 0))
+    throw new Refused(400, 'BadRequest', `The zones of virtual machine ${machine.id} are not those of virtual machine scale set ${set.id}.`);
+};
+
 let nextAddress = 3;
 const address = (net: string): string => {
   nextAddress += 1;
@@ -82,6 +93,7 @@ export const putResource = (store: Store, resource: Resource, before: Resource |
   plugIn(resource, 'frontendIPConfigurations');
   if (resource.type === 'Microsoft.Compute/virtualMachines') {
     if (before !== undefined) resource.properties['vmId'] = before.properties['vmId'];
+    refuseWrongSet(store, resource);
     bootMachine(store, resource);
   }
   store.put(resource);
