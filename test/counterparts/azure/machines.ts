@@ -16,7 +16,11 @@ export interface Part {
 }
 export const partsOf = (resource: Resource, kind: string): Part[] => (resource.properties[kind] as Part[] | undefined) ?? [];
 
-const calls: Readonly<Record<string, number>> = { 'Microsoft.Compute/virtualMachines': 4, 'Microsoft.Network/networkInterfaces': 0 };
+const calls: Readonly<Record<string, number>> = {
+  'Microsoft.Compute/virtualMachines': 4,
+  'Microsoft.Compute/virtualMachineScaleSets': 0,
+  'Microsoft.Network/networkInterfaces': 0,
+};
 export const callsFor = (type: string): number => calls[type] ?? 2;
 
 const idsIn = (resource: Resource): string[] =>
