@@ -264,8 +264,17 @@ describe.skipIf(cannot).each(ways)(`a managed cluster of $title${cannot ? ` (mis
   }, 120_000);
 
   test('its deletion takes the objects and everything in the cloud', async () => {
-    expect(await cloud.inventory()).not.toEqual([]);
+    // A load balancer on its way out, whose controller is not done with it.
+    const service = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'front', namespace: 'default', finalizers: ['example.dev/balancer'] }, spec: { type: 'LoadBalancer', ports: [{ port: 80 }] } }; // prettier-ignore
+    value(await light.kubectl(['apply', '-f', '-'], JSON.stringify(service)));
+    value(await light.kubectl(['delete', 'service', 'front', '--wait=false']));
     value(await hub.admin.call('deleteCluster', { params: { ...project, name }, query: {} }));
+    await reach('waits for the load balancer', name, async () => {
+      const { steps } = value(await hub.admin.call('getInfrastructure', { params: { ...project, name } }));
+      return steps.some((step) => step.name === 'layers' && step.state === 'doing' && step.message.includes('Service default/front'));
+    });
+    expect(await cloud.inventory()).not.toEqual([]);
+    value(await light.kubectl(['patch', 'service', 'front', '--type=merge', '-p', '{"metadata":{"finalizers":null}}']));
     await gone(name);
     await expect.poll(() => names('namespaces'), { timeout: 30_000 }).not.toContain('namespace/paint');
     expect(await names('-A', 'configmap,secret,deployment,role,rolebinding,serviceaccount', '-l', 'groundplane.dev/managed=true')).toEqual([]);
