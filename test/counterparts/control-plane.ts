@@ -37,17 +37,18 @@ export const startTokenReviews = async () => {
     }
     return { error: 'no cloud knows this token' };
   };
+  const answer = async (token: string): Promise<string> => {
+    const reviewed = await review(token).catch((error: unknown) => ({ error: String(error) }));
+    said.push({ token, reviewed });
+    const status = 'error' in reviewed ? { authenticated: false, error: reviewed.error } : { authenticated: true, user: reviewed };
+    return JSON.stringify({ apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', status });
+  };
   const server = createServer((request, response) => {
     const parts: Buffer[] = [];
     request.on('data', (part: Buffer) => void parts.push(part));
-    request.on('end', async () => {
+    request.on('end', () => {
       const { spec } = JSON.parse(Buffer.concat(parts).toString()) as TokenReview;
-      const token = spec?.token ?? '';
-      const reviewed = await review(token).catch((error: unknown) => ({ error: String(error) }));
-      said.push({ token, reviewed });
-      const status = 'error' in reviewed ? { authenticated: false, error: reviewed.error } : { authenticated: true, user: reviewed };
-      response.setHeader('content-type', 'application/json');
-      response.end(JSON.stringify({ apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', status }));
+      void answer(spec?.token ?? '').then((text) => response.setHeader('content-type', 'application/json').end(text));
     });
   });
   const listening = Promise.withResolvers<void>();

@@ -232,7 +232,7 @@ describe.skipIf(cannot).each(ways)(`a managed cluster of $title${cannot ? ` (mis
     const before = new Set(tokens());
     age?.();
     await until('the end of its tokens', async () => {
-      const reviewed = await Promise.all([...before].map((token) => cloud.review?.(token)));
+      const reviewed = await Promise.all([...before].map(async (token) => await cloud.review?.(token)));
       return reviewed.every((item) => item !== undefined && 'error' in item) ? true : undefined;
     });
     await change('1.1.0', 'green');

@@ -5,8 +5,7 @@ import { azureHttp } from '../../counterparts/azure/http.ts';
 import { azureDeps, azureRig } from '../../counterparts/azure/rig.ts';
 import { openAzure } from '@groundplane/hub/providers/azure/provider';
 
-const scopeOf = async (scaleSets: boolean): Promise<ClusterScope<'azure'>> =>
-  (await azureRig('own', scaleSets)).scope('clu_00000000000000000001', 'shop') as ClusterScope<'azure'>;
+const scopeOf = async (scaleSets: boolean): Promise<ClusterScope<'azure'>> => (await azureRig('own', scaleSets)).scope('clu_00000000000000000001', 'shop');
 
 test('workers stand in a set, control planes and static places do not, and nobody without scaleSets', async () => {
   const [yes, no] = [await scopeOf(true), await scopeOf(false)];
