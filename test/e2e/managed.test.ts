@@ -41,17 +41,24 @@ let cloud: ManagedCloud;
 /** Tokens that the API server does not take any more. */
 const revoked = new Set<string>();
 
+const started = async (opened: Promise<HubWorld>): Promise<HubWorld> => {
+  const world = await opened;
+  await world.core.cloud.start();
+  return world;
+};
 const hubOver = (http: () => Http): Promise<HubWorld> =>
-  openHub({
-    clock,
-    cloud: (data) => ({
-      table: providerTable,
-      httpFor: () => (request) => http()(request),
-      addresses: () => ({ links: ['ws://hub.test/link'], content: 'http://hub.test' }),
-      egress: { private: ['127.0.0.0/8'] },
-      residents: { data: join(data, 'resident'), version: 'test' },
+  started(
+    openHub({
+      clock,
+      cloud: (data) => ({
+        table: providerTable,
+        httpFor: () => (request) => http()(request),
+        addresses: () => ({ links: ['ws://hub.test/link'], content: 'http://hub.test' }),
+        egress: { private: ['127.0.0.0/8'] },
+        residents: { data: join(data, 'resident'), version: 'test' },
+      }),
     }),
-  });
+  );
 
 const names = async (...args: string[]): Promise<string[]> => {
   const result = await light.kubectl(['get', ...args, '-o', 'name']);
@@ -143,14 +150,14 @@ beforeAll(async () => {
   reviews.add((token) => (revoked.has(token) ? { error: 'revoked' } : undefined));
   reviews.add((token) => cloud.review?.(token));
   const { authority, ...admin } = makeAdminCertificate(folder);
-  const started = await startLight({
+  const lab = await startLight({
     dir: join(folder, 'kubernetes'),
     controllers: true,
     kwokNodes: 1,
     admits: { tokenReview: reviews.url, clientCa: authority },
   });
-  if (!started.ok) throw new Error(started.failure.message);
-  light = started.value;
+  if (!lab.ok) throw new Error(lab.failure.message);
+  light = lab.value;
   plane = { server: light.server, ca: light.caPem, admin };
 }, 2_400_000);
 
@@ -252,7 +259,7 @@ describe.skipIf(cannot).each(ways)(`a managed cluster of $title${cannot ? ` (mis
   });
 
   test('a new version of the profile changes the control plane and the objects, also after the hub was started anew', async () => {
-    hub = await hub.restart();
+    hub = await started(hub.restart());
     await applyProfile(profile, '2.0.0', profileOf(cloud.environment, cloud.versions[1], 'paint', 'blue'));
     await applyCluster(name, profile, '2.0.0', cloud);
     await reach('2.0.0 ready', name, isAt(profile, '2.0.0'));

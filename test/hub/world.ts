@@ -67,8 +67,8 @@ export interface HubWorldOptions {
   egress?: ApiDeps['egress'];
   blobBytesMax?: number;
   throttle?: Throttle;
-  /** Environments that it makes clusters in. */
-  cloud?: (folder: string) => CloudOptions;
+  /** Environments that it makes clusters in; whoever gives them starts the driver. A function: by its folder. */
+  cloud?: CloudOptions | ((folder: string) => CloudOptions);
 }
 
 const newId = (kind: Parameters<typeof makeId>[0]): string => makeId(kind, (length) => systemRandom.bytes(length));
@@ -107,9 +107,8 @@ export const openHub = async (options: HubWorldOptions = {}): Promise<HubWorld> 
     clock,
     random: systemRandom,
     log: (text) => log.push(text),
-    ...(options.cloud === undefined ? {} : { cloud: options.cloud(folder) }),
+    ...(options.cloud === undefined ? {} : { cloud: typeof options.cloud === 'function' ? options.cloud(folder) : options.cloud }),
   });
-  await core.cloud.start();
   const auth = createAuth({ store, clock, random: systemRandom });
   const deps: ApiDeps = {
     store,
