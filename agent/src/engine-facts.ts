@@ -19,8 +19,13 @@ import { writes, type DesiredRecord, type State } from './store/state.ts';
 /** How to reach the Kubernetes of a bundle. */
 export type OpenCluster = (spec: { kubeconfigPath: string | undefined }) => Promise<Result<Cluster>>;
 
+/** A server that does not answer may have moved, or have another certificate: how to reach it is read again, at most this often. */
+const reopenMs = 60_000;
+
 interface Opened {
   key: string;
+  /** Monotonic. */
+  atMs: number;
   cluster: Cluster;
   view: ObjectView;
 }
@@ -76,7 +81,7 @@ export const createFactFinder = (deps: {
     close();
     const cluster = await deps.openCluster({ kubeconfigPath: key === '' ? undefined : key });
     if (!cluster.ok) return cluster;
-    opened = { key, cluster: cluster.value, view: createObjectView(cluster.value, state, deps.onChange) };
+    opened = { key, atMs: deps.clock.monotonicMs(), cluster: cluster.value, view: createObjectView(cluster.value, state, deps.onChange) };
     // Needed again when everything is torn down and no bundle says where Kubernetes is.
     if (state.kv<string>('kubeconfigPath') !== key) state.commit([writes.kv('kubeconfigPath', key)]);
     return ok(opened);
@@ -107,7 +112,7 @@ export const createFactFinder = (deps: {
     if (!connection.ok) return { ...none, kubernetes: { state: 'unreachable', failure: connection.failure } };
     const version = await connection.value.cluster.version();
     // A node's certificate is renewed under our feet: another try reads the file again.
-    if (!version.ok && managed !== undefined) close();
+    if (!version.ok && (managed !== undefined || deps.clock.monotonicMs() - connection.value.atMs >= reopenMs)) close();
     if (!version.ok) return { ...none, kubernetes: { state: 'unreachable', failure: version.failure } };
     const objects = await connection.value.view.observe(layers.filter((layer) => layer.kind !== 'os'));
     if (!objects.ok) return { ...none, kubernetes: { state: 'unreachable', failure: objects.failure } };

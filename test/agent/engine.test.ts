@@ -251,6 +251,21 @@ describe('surroundings that fail', () => {
     expect(rig.phase()).toBe('converged');
   });
 
+  test('how to reach a server that stays away is looked up again, since it may have moved; not more often than once a minute', async () => {
+    rig.offer(1, [web('v1')]);
+    await rig.clock.advance(180_000);
+    expect([rig.phase(), rig.world.opened]).toEqual(['converged', 1]);
+    rig.cluster.pause();
+    await rig.clock.advance(20 * 60_000);
+    expect(rig.world.opened).toBeGreaterThan(5);
+    expect(rig.world.opened).toBeLessThanOrEqual(21);
+    rig.cluster.resume();
+    await rig.clock.advance(180_000);
+    const { opened } = rig.world;
+    await rig.clock.advance(3_600_000);
+    expect([rig.phase(), rig.world.opened]).toEqual(['converged', opened]);
+  });
+
   test('a missing kubeconfig is blocked with what to do, and goes on when it is there', async () => {
     rig.world.open = { kind: 'blocked', code: 'kubeconfig-missing', element: 'Kubernetes', message: 'nobody says where the kubeconfig is' };
     rig.offer(1, [web('v1')]);

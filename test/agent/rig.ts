@@ -90,7 +90,7 @@ export const startRig = (options: { store?: FakeAgentStore; largeGate?: (digest:
   const cluster = fakeCluster({ clock });
   cluster.controllers({ readyMs: 1_000 });
   const outbox = createOutbox(store);
-  const world = { open: undefined as Failure | undefined, content: true, fetched: 0 };
+  const world = { open: undefined as Failure | undefined, content: true, fetched: 0, opened: 0 };
   const large = fakeBlobs(blobs, options.largeGate === undefined ? {} : { gate: options.largeGate });
   const engine = createEngine({
     store,
@@ -102,7 +102,10 @@ export const startRig = (options: { store?: FakeAgentStore; largeGate?: (digest:
     outbox,
     random: seededRandom('engine'),
     onNews: () => undefined,
-    openCluster: () => Promise.resolve(world.open === undefined ? ok(cluster) : { ok: false as const, failure: world.open }),
+    openCluster: () => {
+      world.opened += 1;
+      return Promise.resolve(world.open === undefined ? ok(cluster) : { ok: false as const, failure: world.open });
+    },
     content: {
       fetch: (digest) => {
         world.fetched += 1;

@@ -17,6 +17,7 @@ import { registryLimits } from '@groundplane/hub/registry/limits';
 import { createBlobCipher } from '@groundplane/hub/trust/blob-cipher';
 import { diskStaging } from '@groundplane/hub/content/staging';
 import { mountRegistry } from '@groundplane/hub/registry/serve';
+import type { CloudOptions } from '@groundplane/hub/cloud/open';
 import { createCore, type Core } from '@groundplane/hub/core';
 import type { Clock } from '@groundplane/hub/port/clock';
 import type { ContentStore } from '@groundplane/hub/port/content';
@@ -66,6 +67,8 @@ export interface HubWorldOptions {
   egress?: ApiDeps['egress'];
   blobBytesMax?: number;
   throttle?: Throttle;
+  /** Environments that it makes clusters in; whoever gives them starts the driver. A function: by its folder. */
+  cloud?: CloudOptions | ((folder: string) => CloudOptions);
 }
 
 const newId = (kind: Parameters<typeof makeId>[0]): string => makeId(kind, (length) => systemRandom.bytes(length));
@@ -104,6 +107,7 @@ export const openHub = async (options: HubWorldOptions = {}): Promise<HubWorld> 
     clock,
     random: systemRandom,
     log: (text) => log.push(text),
+    ...(options.cloud === undefined ? {} : { cloud: typeof options.cloud === 'function' ? options.cloud(folder) : options.cloud }),
   });
   const auth = createAuth({ store, clock, random: systemRandom });
   const deps: ApiDeps = {

@@ -18,6 +18,8 @@ export interface LightOptions {
   controllers?: boolean;
   /** Fake Ready nodes (only with controllers); default 3. */
   kwokNodes?: number;
+  /** Who else may come in, as in a cluster of a cloud: whom this address knows by a token (TokenReview), and whom this authority signed (PEM). */
+  admits?: { tokenReview: string; clientCa?: string };
   /** Stops the lab. */
   signal?: AbortSignal;
   progress?: (line: string) => void;
@@ -72,6 +74,7 @@ interface Setup {
   peerPort: number;
   apiPort: number;
   controllers: boolean;
+  admission: string[];
 }
 
 const etcdArgs = ({ dir, etcdPort, peerPort }: Setup): string[] => {
@@ -82,7 +85,7 @@ const etcdArgs = ({ dir, etcdPort, peerPort }: Setup): string[] => {
   return ['--name', 'lab', '--data-dir', join(dir, 'etcd'), '--unsafe-no-fsync', '--log-level', 'warn', ...urls, '--initial-cluster', `lab=${peer}`];
 };
 
-const apiServerArgs = ({ dir, etcdPort, apiPort, serviceAccountKey, tokenFile, controllers }: Setup): string[] => [
+const apiServerArgs = ({ dir, etcdPort, apiPort, serviceAccountKey, tokenFile, controllers, admission }: Setup): string[] => [
   'kube-apiserver',
   `--etcd-servers=http://127.0.0.1:${etcdPort}`,
   `--secure-port=${apiPort}`,
@@ -100,7 +103,22 @@ const apiServerArgs = ({ dir, etcdPort, apiPort, serviceAccountKey, tokenFile, c
   '--allow-privileged',
   '--endpoint-reconciler-type=none',
   '--profiling=false',
+  ...admission,
 ];
+
+/** Flags for those who come in by what the lab does not know itself. A review is asked for again after a second; the API server keeps a good one for ten anyway. */
+const writeAdmission = async (dir: string, admits: LightOptions['admits']): Promise<string[]> => {
+  if (admits === undefined) return [];
+  const [config, clientCa] = [join(dir, 'token-review.kubeconfig'), join(dir, 'client-ca.crt')];
+  await writeFile(config, kubeconfigText(admits.tokenReview, '', 'api-server', ''), { mode: 0o600 });
+  if (admits.clientCa !== undefined) await writeFile(clientCa, admits.clientCa);
+  return [
+    `--authentication-token-webhook-config-file=${config}`,
+    '--authentication-token-webhook-version=v1',
+    '--authentication-token-webhook-cache-ttl=1s',
+    ...(admits.clientCa === undefined ? [] : [`--client-ca-file=${clientCa}`]),
+  ];
+};
 
 /** Settles to whether the API server says it is ready, with its certificate verified. */
 const isReady = async (apiPort: number, caPem: string, token: string): Promise<boolean> =>
@@ -209,8 +227,12 @@ const prepare = async (options: LightOptions): Promise<Result<Omit<Setup, 'etcdP
   const dir = resolve(options.dir);
   await mkdir(dir, { recursive: true });
   const tokens = await ensureTokens(dir);
-  const [tokenFile, serviceAccountKey] = await Promise.all([writeTokenFile(dir, tokens), ensureServiceAccountKey(dir)]);
-  return ok({ dir, binaries: binaries.value, tokens, tokenFile, serviceAccountKey, controllers: options.controllers === true });
+  const [tokenFile, serviceAccountKey, admission] = await Promise.all([
+    writeTokenFile(dir, tokens),
+    ensureServiceAccountKey(dir),
+    writeAdmission(dir, options.admits),
+  ]);
+  return ok({ dir, binaries: binaries.value, tokens, tokenFile, serviceAccountKey, controllers: options.controllers === true, admission });
 };
 
 /** Nodes and role bindings; then waits until nodes are Ready and the default service account exists. */

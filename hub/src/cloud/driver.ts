@@ -6,7 +6,7 @@ import type { Residents } from '../resident/residents.ts';
 import { residentPool } from '../resident/ensure.ts';
 import { existingTurn, keepExisting } from './existing-turn.ts';
 import { machineTurn } from './machine-turn.ts';
-import { keepManaged, managedTurn } from './managed-turn.ts';
+import { keepManaged, leavingOf, managedTurn } from './managed-turn.ts';
 import { afterFailure, again, noteFailure } from './steps.ts';
 import { teardown } from './teardown.ts';
 import { freshInfrastructure, saveInfrastructure, scopeOf, type CloudDeps, type Turn } from './turn.ts';
@@ -79,8 +79,9 @@ export const createCloudDriver = (deps: CloudDeps, residents?: Residents) => {
       if (!provider.ok) return withoutAccount(turn, provider, rows);
       const managed = { ...turn, provider: provider.value, residents };
       if (!row.value.deleting) return managedTurn(managed);
-      if (hasResident(rows)) await keepManaged(managed);
-      return teardown(turn, provider.value, rows);
+      if (!hasResident(rows)) return teardown(turn, provider.value, rows);
+      await keepManaged(managed);
+      return teardown(turn, provider.value, rows, () => leavingOf(managed));
     }
     if (!row.value.deleting) return existingTurn(turn, residents, rows);
     if (hasResident(rows)) await keepExisting(turn, residents);

@@ -1,9 +1,11 @@
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
+import type { ManagedEnvironment } from '@groundplane/protocol/environment/environments';
 import type { Pool } from '@groundplane/protocol/environment/pool';
 import { isAutoscaled, managedWant, nextVersion, poolOrder } from '../plan/managed.ts';
 import type { ManagedClusterFacts, ManagedClusterProvider, ManagedPoolFacts } from '../port/provider.ts';
-import { managedConnection } from '../resident/access.ts';
+import { managedConnection, type AskCredentials } from '../resident/access.ts';
 import { ensureResident } from '../resident/ensure.ts';
+import { leavingThings } from '../resident/leaving.ts';
 import type { Residents } from '../resident/residents.ts';
 import { afterFailure, again, dropStep, note, noteFailure } from './steps.ts';
 import type { InfrastructureStep } from './state.ts';
@@ -129,10 +131,29 @@ const pools = async (turn: ManagedTurn, version: string | undefined): Promise<nu
   return undefined;
 };
 
+/** Of the account as it is then: somebody may have given it other keys. */
+const credentialsOf =
+  ({ row, spec, scope, deps }: Pick<ManagedTurn, 'row' | 'spec' | 'scope' | 'deps'>): AskCredentials =>
+  async (refused) => {
+    const provider = await deps.accounts.managed({ tenant: row.tenant, project: row.project }, spec.environment as ManagedEnvironment, spec.account);
+    return provider.ok ? provider.value.credentials(scope, refused) : provider;
+  };
+
 /** The agent that looks after its layers, with a token that is renewed in time. */
 export const keepManaged = async (turn: ManagedTurn): Promise<void> => {
-  const { provider, scope, residents, deps } = turn;
-  if (residents !== undefined) await ensureResident(turn, residents, () => managedConnection(() => provider.credentials(scope), deps.clock, deps.egress));
+  const { residents, deps } = turn;
+  if (residents === undefined) return;
+  const ask = credentialsOf(turn);
+  await ensureResident(turn, residents, () => managedConnection(ask, deps.clock, deps.egress));
+};
+
+/** What its layers made in the cloud and are giving back just now. One that cannot be asked may be doing so. */
+export const leavingOf = async (turn: ManagedTurn): Promise<string[]> => {
+  const { deps } = turn;
+  const connection = await managedConnection(credentialsOf(turn), deps.clock, deps.egress);
+  const found = connection.ok ? await leavingThings(connection.value, deps) : connection;
+  if (found.ok) return found.value;
+  return ['api-unreachable', 'cloud-unreachable', 'throttled'].includes(found.failure.code) ? [`whatever it has: ${found.failure.message}`] : [];
 };
 
 /** Brings a managed cluster one step on: control plane, its version, then pools one after the other. Answers when to look again. */

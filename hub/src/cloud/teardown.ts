@@ -15,22 +15,31 @@ const hostsOf = (turn: Turn, rows: readonly Row<'machine'>[]): HostEntry[] => {
   return [...new Set([...named, ...rows.map((row) => fleet.hostOfMachine(row.id))])].filter((host) => host !== undefined);
 };
 
+/** What the layers made in the cloud and are giving back: nothing of a cluster that cannot be asked from here. */
+export type Leaving = () => Promise<string[]>;
+const namedMax = 5;
+
 /** Layers first, so that what they made in the cloud (load balancers, volumes) goes too. True when nothing has to be waited for. */
-const areLayersGone = (turn: Turn, rows: readonly Row<'machine'>[]): boolean => {
+const areLayersGone = async (turn: Turn, rows: readonly Row<'machine'>[], leaving: Leaving): Promise<boolean> => {
   const { infra, nowMs, row } = turn;
   const waiting = hostsOf(turn, rows).filter((host) => !isClear(host));
-  const since = infra.steps.find((step) => step.name === 'layers' && step.state === 'doing')?.sinceMs ?? nowMs;
-  if (waiting.length === 0 || row.value.forced === true || nowMs - since > layersMs) {
-    note(
-      infra,
-      'layers',
-      'done',
-      waiting.length === 0 ? 'are gone' : `were left on ${waiting.map((host) => host.name).join(', ')}, which do not answer`,
-      nowMs,
-    );
+  const before = infra.steps.find((step) => step.name === 'layers');
+  const isOver = row.value.forced === true || nowMs - (before?.state === 'doing' ? before.sinceMs : nowMs) > layersMs;
+  // Once they are gone nobody asks again: the API server goes with the cluster.
+  const left = waiting.length > 0 || isOver || before?.state === 'done' ? [] : await leaving();
+  if (isOver || waiting.length + left.length === 0) {
+    const names = waiting.map((host) => host.name).join(', ');
+    note(infra, 'layers', 'done', waiting.length === 0 ? 'are gone' : `were left on ${names}, which do not answer`, nowMs);
     return true;
   }
-  note(infra, 'layers', 'doing', `are being taken off ${waiting.length} hosts`, nowMs);
+  const things = `${left.slice(0, namedMax).join(', ')}${left.length > namedMax ? `, and ${left.length - namedMax} more` : ''}`;
+  note(
+    infra,
+    'layers',
+    'doing',
+    waiting.length > 0 ? `are being taken off ${waiting.length} hosts` : `give back to the cloud: ${things}`.slice(0, 1_000),
+    nowMs,
+  );
   return false;
 };
 
@@ -51,9 +60,10 @@ export const teardown = async (
   turn: Turn,
   provider: MachineProvider | ManagedClusterProvider | undefined,
   rows: readonly Row<'machine'>[],
+  leaving: Leaving = async () => [],
 ): Promise<number | undefined> => {
   const { infra, nowMs, row, scope } = turn;
-  if (!areLayersGone(turn, rows)) return again.soonMs;
+  if (!(await areLayersGone(turn, rows, leaving))) return again.soonMs;
   if (provider === undefined) {
     await forget(turn, rows, `cluster ${row.name} is forgotten`);
     return undefined;

@@ -192,7 +192,8 @@ export interface ManagedClusterProvider<E extends ManagedEnvironment = ManagedEn
   /** Makes it, or changes what can be changed in place; one change at a time, `pending` while one is under way. */
   ensurePool(scope: ClusterScope<E>, want: ManagedPoolWant): Promise<Result<Progress<void>>>;
   deletePool(scope: ClusterScope<E>, name: string): Promise<Result<Progress<void>>>;
-  credentials(scope: ClusterScope<E>): Promise<Result<ClusterCredentials>>;
+  /** `refused`: a token of before that the API server did not take, whatever its time; what is kept of it is not given again. */
+  credentials(scope: ClusterScope<E>, refused?: string): Promise<Result<ClusterCredentials>>;
 }
 
 export interface ProviderDeps<K extends AccountKind> {

@@ -6,42 +6,61 @@ import { allowedLookup, isAllowedAddress, type EgressPolicy } from '../registry/
 import type { Clock } from '../port/clock.ts';
 import type { ClusterCredentials } from '../port/provider.ts';
 
-/** New ones are asked for this long before the old ones end; EKS' last 14 minutes. */
+/** New ones are asked for this long before the old ones end; for those of a short life, in its last quarter. */
 const marginMs = 120_000;
+/** What the server refuses so soon after it was made is kept: another one would fare no better, and the environment would be asked at every call. */
+const quietMs = 10_000;
+
+/** `refused`: a token of before that the API server did not take. */
+export type AskCredentials = (refused?: string) => Promise<Result<ClusterCredentials>>;
+
+interface Known {
+  credentials: ClusterCredentials;
+  /** Monotonic. */
+  atMs: number;
+  /** Wall clock, as the end that the environment tells; undefined: it stays good. */
+  renewAtMs: number | undefined;
+}
 
 /** A token that is asked for anew before it ends, and when the server refuses it. Those who ask at the same moment share one request. */
-export const refreshedToken = (ask: () => Promise<Result<ClusterCredentials>>, clock: Clock): TokenSource => {
-  let known: ClusterCredentials | undefined;
+export const refreshedToken = (ask: AskCredentials, clock: Clock, first?: ClusterCredentials): TokenSource => {
+  const note = (credentials: ClusterCredentials): Known => {
+    const leftMs = credentials.expiresAtMs === undefined ? undefined : credentials.expiresAtMs - clock.wallMs();
+    return { credentials, atMs: clock.monotonicMs(), renewAtMs: leftMs === undefined ? undefined : leftMs - Math.min(marginMs, leftMs / 4) + clock.wallMs() };
+  };
+  let known = first === undefined ? undefined : note(first);
+  let refused: string | undefined;
   let asking: Promise<Result<ClusterCredentials>> | undefined;
-  const isGood = (): boolean => known !== undefined && (known.expiresAtMs === undefined || known.expiresAtMs - marginMs > clock.wallMs());
+  const asked = async (): Promise<Result<ClusterCredentials>> => {
+    const answer = await ask(refused);
+    if (answer.ok) [known, refused] = [note(answer.value), undefined];
+    return answer;
+  };
   return {
     current: async () => {
-      if (isGood()) return ok(known?.token);
-      asking ??= ask().finally(() => (asking = undefined));
-      const asked = await asking;
-      if (!asked.ok) return asked;
-      known = asked.value;
-      return ok(known.token);
+      if (known !== undefined && (known.renewAtMs === undefined || known.renewAtMs > clock.wallMs())) return ok(known.credentials.token);
+      asking ??= asked().finally(() => (asking = undefined));
+      const answer = await asking;
+      return answer.ok ? ok(answer.value.token) : answer;
     },
+    // Calls that were refused together come here one after the other: the first one has a new token made, the others get that one.
     forget: () => {
-      known = undefined;
+      if (known !== undefined && clock.monotonicMs() - known.atMs >= quietMs) {
+        refused = known.credentials.token;
+        known = undefined;
+      }
       return true;
     },
   };
 };
 
-/** The way to a managed cluster's API server. */
-export const managedConnection = async (ask: () => Promise<Result<ClusterCredentials>>, clock: Clock, policy: EgressPolicy): Promise<Result<Connection>> => {
+/** The way to a managed cluster's API server. Where it is and who it is, is as of now; only the token is renewed. */
+export const managedConnection = async (ask: AskCredentials, clock: Clock, policy: EgressPolicy): Promise<Result<Connection>> => {
   const first = await ask();
   if (!first.ok) return first;
-  let waiting: Result<ClusterCredentials> | undefined = first;
-  const token = refreshedToken(async () => {
-    const next = waiting ?? (await ask());
-    waiting = undefined;
-    return next;
-  }, clock);
   const { server, ca, clientCertificate, clientKey } = first.value;
   const certificate = clientCertificate === undefined || clientKey === undefined ? {} : { clientCertificate, clientKey };
+  const token = refreshedToken(ask, clock, first.value);
   return guarded({ server, insecure: false, token, ...certificate, ...(ca === undefined ? {} : { ca }) }, policy);
 };
 

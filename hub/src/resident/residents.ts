@@ -53,11 +53,13 @@ const keyFile = (folder: string, seed: Buffer): string => {
  * server that does not answer holds up its own cluster only. See ADR 0016.
  */
 export const createResidents = (deps: ResidentDeps) => {
-  const running = new Map<string, { stop: AbortController; done: Promise<void> }>();
+  const running = new Map<string, { wanted: Wanted; stop: AbortController; done: Promise<void> }>();
   const folderOf = (cluster: string): string => join(deps.data, cluster);
 
   const start = (wanted: Wanted): void => {
-    if (running.has(wanted.cluster)) return;
+    const known = running.get(wanted.cluster);
+    // Its account or placement may be another one by now: the next time it connects, it goes the new way.
+    if (known !== undefined) return void (known.wanted = wanted);
     const folder = folderOf(wanted.cluster);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const key = loadDeviceKey(keyFile(folder, wanted.seed));
@@ -78,7 +80,7 @@ export const createResidents = (deps: ResidentDeps) => {
         simulated: false,
       }),
       openCluster: async () => {
-        const connection = await wanted.connect();
+        const connection = await (running.get(wanted.cluster)?.wanted ?? wanted).connect();
         return connection.ok
           ? ok(kubernetesCluster({ connection: connection.value, clock: deps.clock, random: deps.random, userAgent: 'groundplane-agent' }))
           : connection;
@@ -101,7 +103,7 @@ export const createResidents = (deps: ResidentDeps) => {
         store.close();
         running.delete(wanted.cluster);
       });
-    running.set(wanted.cluster, { stop, done });
+    running.set(wanted.cluster, { wanted, stop, done });
   };
 
   const stopOne = async (cluster: string): Promise<void> => {

@@ -15,7 +15,8 @@ import type { AnyRig } from './kill.ts';
 export const rigs: Partial<Record<Environment, () => Promise<AnyRig>>> = {
   aws: () => awsRig(),
   eks: () => eksRig(),
-  azure: () => azureRig(),
+  // With everything that this provider can make.
+  azure: () => azureRig('shared', true),
   aks: () => aksRig(),
   google: () => googleRig(),
   gke: () => gkeRig(),

@@ -1,4 +1,5 @@
 import type { Http, HttpRequest, HttpResponse } from '@groundplane/hub/port/http';
+import type { ControlPlaneOf } from '../control-plane.ts';
 import { eksCallOf, type EksCall } from './eks-routes.ts';
 import { errorAnswer, jsonAnswer, serviceOf } from './words.ts';
 
@@ -15,16 +16,23 @@ interface Thing {
   /** Happens when the looks are used up. */
   after?: (() => Promise<unknown>) | undefined;
 }
+export interface AccessEntry {
+  shown: Input;
+  policies: Set<string>;
+}
 interface ClusterThing extends Thing {
   pools: Map<string, Thing>;
   addons: Map<string, Thing>;
-  entries: Map<string, { shown: Input; policies: Set<string> }>;
+  entries: Map<string, AccessEntry>;
 }
 export interface EksModel {
   /** Looks until something is made, changed or gone. */
   looks: number;
   /** What the next node group fails with, in EKS' words. */
   failNextPool?: { code: string; message: string } | undefined;
+  controlPlane?: ControlPlaneOf;
+  /** Set by the front: who may enter a cluster, by principal. */
+  entriesOf?: (cluster: string) => ReadonlyMap<string, AccessEntry>;
 }
 
 const supported = ['1.33', '1.34', '1.35'];
@@ -46,6 +54,7 @@ const begin = (thing: Thing, status: string, looks: number, after?: () => Promis
 
 export const eksFront = (http: Http, model: EksModel = { looks: 2 }): Http => {
   const clusters = new Map<string, ClusterThing>();
+  model.entriesOf = (name) => clusters.get(name)?.entries ?? new Map();
   const refuse = (request: HttpRequest, status: number, code: string, message: string) => errorAnswer(request, status, code, message);
   const update = { update: { id: 'u-1', status: 'InProgress' } };
 
@@ -60,6 +69,13 @@ export const eksFront = (http: Http, model: EksModel = { looks: 2 }): Http => {
     return patch === undefined ? answer.value : jsonAnswer(200, patch(JSON.parse(answer.value.body.toString()) as Input));
   };
 
+  /** What moto says of its address, unless there is a real one; nothing before it is made. */
+  const apiServerOf = (name: string, cluster: ClusterThing): Input => {
+    if (cluster.status === 'CREATING') return { endpoint: undefined, certificateAuthority: undefined };
+    const real = model.controlPlane?.(name);
+    return real === undefined ? {} : { endpoint: real.server, certificateAuthority: { data: Buffer.from(real.ca).toString('base64') } };
+  };
+
   const onCluster = async (request: HttpRequest, call: EksCall, cluster: ClusterThing): Promise<HttpResponse | undefined> => {
     const { name, input } = call;
     const isChange = name === 'UpdateClusterVersion' || name === 'UpdateClusterConfig';
@@ -70,8 +86,7 @@ export const eksFront = (http: Http, model: EksModel = { looks: 2 }): Http => {
       if (cluster.status === 'GONE') return refuse(request, 404, 'ResourceNotFoundException', `No cluster found for name: ${text(input['name'])}.`);
       return pass(request, (body) => {
         const has = body['cluster'] as Input;
-        const isMade = cluster.status !== 'CREATING';
-        return { cluster: { ...has, ...cluster.shown, status: cluster.status, ...(isMade ? {} : { endpoint: undefined, certificateAuthority: undefined }) } };
+        return { cluster: { ...has, ...cluster.shown, status: cluster.status, ...apiServerOf(text(input['name']), cluster) } };
       });
     }
     if (name === 'UpdateClusterVersion') {
@@ -222,7 +237,7 @@ export const eksFront = (http: Http, model: EksModel = { looks: 2 }): Http => {
     const answer = await pass(request, (body) => ({ cluster: { ...(body['cluster'] as Input), status: 'CREATING', endpoint: undefined } }));
     if (answer.status >= 300) return answer;
     const { resourcesVpcConfig, logging, version } = input;
-    const maker: [string, ClusterThing['entries'] extends Map<string, infer V> ? V : never] = [
+    const maker: [string, AccessEntry] = [
       'arn:aws:sts::123456789012:user/moto',
       { shown: { principalArn: 'arn:aws:sts::123456789012:user/moto', kubernetesGroups: [] }, policies: new Set(['arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy']) }, // prettier-ignore
     ];

@@ -14,7 +14,7 @@ import { depsOf, region, throttledAnswer, forgetPast } from './rig.ts';
 import { motoVersion, startMoto } from './start.ts';
 import { errorAnswer, serviceOf } from './words.ts';
 
-const eksInventory = async (cloud: EksCloud): Promise<string[]> => {
+export const eksInventory = async (cloud: EksCloud): Promise<string[]> => {
   const { clusters = [] } = await cloud.eks.send(new ListClustersCommand({}));
   const lines = await Promise.all(
     clusters.map(async (clusterName) => {

@@ -1,7 +1,9 @@
-import { adminKubeconfig, deleteCluster, deletePool, putCluster, putPool, showCluster } from './containers.ts';
+import { deleteCluster, deletePool, putCluster, putPool, showCluster } from './containers.ts';
+import { kubeconfigOf } from './kubeconfig.ts';
 import { loadOperations, type Operation } from './descriptions.ts';
 import { fixedAnswer, listed } from './lists.ts';
 import { deleteResource, partsOf, putResource, type Part } from './machines.ts';
+import type { ControlPlaneOf } from '../control-plane.ts';
 import { complaints } from './shape.ts';
 import { createStore, Refused, type Resource, type Store } from './store.ts';
 
@@ -124,8 +126,8 @@ const read = (store: Store, url: URL, path: string, template: string): ArmAnswer
 const act = (store: Store, path: string): ArmAnswer => {
   const cluster = store.get(path.replace(/\/[^/]+$/, ''));
   if (cluster === undefined) throw notFound(path);
-  const kubeconfigs = [{ name: 'clusterAdmin', value: Buffer.from(adminKubeconfig(cluster)).toString('base64') }];
-  if (/listCluster(Admin|User)Credential$/i.test(path)) return { status: 200, body: { kubeconfigs } };
+  const kind = /listCluster(Admin|User)Credential$/i.exec(path)?.[1];
+  if (kind !== undefined) return { status: 200, body: { kubeconfigs: [kubeconfigOf(store, cluster, kind === 'Admin' ? 'admin' : 'user')] } };
   throw new Refused(501, 'NotImplemented', `this counterpart does not know ${path}`);
 };
 
@@ -137,9 +139,9 @@ const checkAnswer = (operation: Operation, answer: ArmAnswer): void => {
   if (wrong.length > 0) throw new Error(`the counterpart's answer to ${operation.name} is wrong: ${wrong.slice(0, 5).join('; ')}`);
 };
 
-export const createArm = async () => {
+export const createArm = async (controlPlane: ControlPlaneOf) => {
   const operations = await loadOperations();
-  const store = createStore();
+  const store = createStore(controlPlane);
   const used = new Set<string>();
   const answer = ({ method, url, body }: ArmRequest): ArmAnswer => {
     store.tick();

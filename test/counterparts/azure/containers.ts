@@ -82,6 +82,8 @@ export const putCluster = (store: Store, cluster: Resource, before: Resource | u
   if (minor(wanted) < minor(running)) throw new Refused(400, 'OperationNotAllowed', `Downgrading cluster from ${running} to ${wanted} is not allowed.`);
   const fqdn = `${cluster.name}.hcp.${cluster.location}.azmk8s.io`;
   Object.assign(cluster.properties, { currentKubernetesVersion: running, fqdn, nodeResourceGroup: nodeGroupId(cluster).split('/').at(-1) });
+  if (store.policy.disableLocalAccounts)
+    Object.assign(cluster.properties, { disableLocalAccounts: true, aadProfile: { managed: true, enableAzureRBAC: true } });
   cluster['identity'] = { ...(cluster['identity'] as object), principalId: '00000000-0000-0000-0000-00000000000a' };
   store.put(cluster);
   takeProfiles(store, cluster, before === undefined);
@@ -129,19 +131,4 @@ export const deletePool = (store: Store, pool: Resource): void => {
   if (pool.properties['mode'] === 'System' && others.length === 0)
     throw new Refused(400, 'CannotDeleteLastSystemPool', `There has to be at least one system node pool: ${pool.name} is the last.`);
   store.work(pool, 'Deleting', callsToChange, () => store.drop(pool.id));
-};
-
-/** What an operator gets by `az aks get-credentials --admin`: a certificate and, beside it, a token. */
-export const adminKubeconfig = (cluster: Resource): string => {
-  const base64 = (text: string): string => Buffer.from(text).toString('base64');
-  const server = `https://${String(cluster.properties['fqdn'])}:443`;
-  return [
-    'apiVersion: v1',
-    'kind: Config',
-    `clusters: [{name: c, cluster: {server: "${server}", certificate-authority-data: ${base64('-----BEGIN CERTIFICATE-----\nca\n')}}}]`,
-    `users: [{name: u, user: {client-certificate-data: ${base64('-----BEGIN CERTIFICATE-----\nclient\n')}, client-key-data: ${base64('-----BEGIN PRIVATE KEY-----\nkey\n')}, token: 0a1b}}]`,
-    'contexts: [{name: x, context: {cluster: c, user: u}}]',
-    'current-context: x',
-    '',
-  ].join('\n');
 };

@@ -16,7 +16,11 @@ export interface Part {
 }
 export const partsOf = (resource: Resource, kind: string): Part[] => (resource.properties[kind] as Part[] | undefined) ?? [];
 
-const calls: Readonly<Record<string, number>> = { 'Microsoft.Compute/virtualMachines': 4, 'Microsoft.Network/networkInterfaces': 0 };
+const calls: Readonly<Record<string, number>> = {
+  'Microsoft.Compute/virtualMachines': 4,
+  'Microsoft.Compute/virtualMachineScaleSets': 0,
+  'Microsoft.Network/networkInterfaces': 0,
+};
 export const callsFor = (type: string): number => calls[type] ?? 2;
 
 const idsIn = (resource: Resource): string[] =>
@@ -35,6 +39,17 @@ const refuseMissing = (store: Store, resource: Resource): void => {
     if (store.isBusy(whole) && /networkInterfaces|natGateways|publicIPAddresses/i.test(whole))
       throw new Refused(409, 'ReferencedResourceNotProvisioned', `Cannot proceed with operation because resource ${whole} used by resource ${resource.id} is not in Succeeded state.`); // prettier-ignore
   }
+};
+
+/** A machine joins a scale set that is Flexible, in one of its zones or in none (reference of Virtual Machines - Create Or Update; the words are ours). */
+const refuseWrongSet = (store: Store, machine: Resource): void => {
+  const id = (machine.properties['virtualMachineScaleSet'] as { id: string } | undefined)?.id;
+  const set = id === undefined ? undefined : store.get(id);
+  if (set === undefined) return;
+  const zonesOf = (thing: Resource): string[] => (thing['zones'] as string[] | undefined) ?? [];
+  if (set.properties['orchestrationMode'] !== 'Flexible') throw new Refused(400, 'InvalidParameter', `Virtual machine scale set ${set.id} is not of orchestration mode Flexible.`); // prettier-ignore
+  if (zonesOf(machine).some((zone) => !zonesOf(set).includes(zone)) || (zonesOf(set).length > 0 && zonesOf(machine).length === 0))
+    throw new Refused(400, 'BadRequest', `The zones of virtual machine ${machine.id} are not those of virtual machine scale set ${set.id}.`);
 };
 
 let nextAddress = 3;
@@ -82,6 +97,7 @@ export const putResource = (store: Store, resource: Resource, before: Resource |
   plugIn(resource, 'frontendIPConfigurations');
   if (resource.type === 'Microsoft.Compute/virtualMachines') {
     if (before !== undefined) resource.properties['vmId'] = before.properties['vmId'];
+    refuseWrongSet(store, resource);
     bootMachine(store, resource);
   }
   store.put(resource);

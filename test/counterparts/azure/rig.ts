@@ -48,7 +48,7 @@ export const inventoryOf = (arm: Arm, before: ReadonlySet<string>): string[] =>
 const sharedGroup = 'shared';
 
 /** `group: shared`: the placement names a resource group that other things live in, too. */
-export const azureRig = async (group: 'own' | 'shared' = 'own'): Promise<MachineRig> => {
+export const azureRig = async (group: 'own' | 'shared' = 'own', scaleSets = false): Promise<MachineRig> => {
   const { http, arm } = await azureHttp();
   const { subscription } = azureAccount;
   const id = `/subscriptions/${subscription}/resourceGroups/${sharedGroup}`;
@@ -64,7 +64,12 @@ export const azureRig = async (group: 'own' | 'shared' = 'own'): Promise<Machine
     pollMs: 0,
     open: (through) => openAzure(azureDeps(through)),
     openWrong: (through) => openAzure(azureDeps(through, 'wrong')),
-    scope: (cluster, name) => ({ id: cluster, name, zones: [], placement: placementSchemas.azure.parse({ subscription, location: 'westeurope', ...choice }) }),
+    scope: (cluster, name) => ({
+      id: cluster,
+      name,
+      zones: [],
+      placement: placementSchemas.azure.parse({ subscription, location: 'westeurope', scaleSets, ...choice }),
+    }),
     inventory: async () => inventoryOf(arm, before),
     want: (name, pool, generation) => ({
       name,

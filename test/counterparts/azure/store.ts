@@ -1,3 +1,5 @@
+import type { ControlPlaneOf } from '../control-plane.ts';
+
 /** One resource, as it goes over the wire. */
 export interface Resource {
   id: string;
@@ -29,7 +31,7 @@ export class Refused extends Error {
  * Resources by their ids in lower case, and what is at work on them. Time goes by with calls: work that takes three ends before the third call after it. That
  * is our model; nothing in it is known about Azure's real times.
  */
-export const createStore = () => {
+export const createStore = (controlPlane: ControlPlaneOf) => {
   const resources = new Map<string, Resource>();
   const works = new Map<string, Work>();
   let now = 0;
@@ -44,6 +46,9 @@ export const createStore = () => {
   };
   const stateOf = (resource: Resource): string => String(resource.properties['provisioningState']);
   return {
+    controlPlane,
+    /** What the subscription's policy makes of every cluster: one without local accounts is entered by Entra only. */
+    policy: { disableLocalAccounts: false },
     resources,
     tick,
     get: (id: string): Resource | undefined => resources.get(id.toLowerCase()),

@@ -98,11 +98,10 @@ const create = (store: Store, path: string, body: Thing): Thing => {
     'CREATE_CLUSTER',
     at,
     () => {
-      Object.assign(cluster, {
-        status: 'RUNNING',
-        endpoint: '34.9.0.1',
-        masterAuth: { clusterCaCertificate: Buffer.from('-----BEGIN CERTIFICATE-----\nca\n').toString('base64') },
-      });
+      // Of a real one the endpoint is an address without a port.
+      const { server, ca } = store.controlPlane(cluster.name) ?? { server: 'https://34.9.0.1', ca: '-----BEGIN CERTIFICATE-----\nca\n' };
+      const masterAuth = { clusterCaCertificate: Buffer.from(ca).toString('base64') };
+      Object.assign(cluster, { status: 'RUNNING', endpoint: new URL(server).host, masterAuth });
       for (const [, pool] of poolsOf(store, at)) pool['status'] = 'RUNNING';
     },
     callsToMake,

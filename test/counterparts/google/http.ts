@@ -1,11 +1,14 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, verify } from 'node:crypto';
 import type { Http } from '@groundplane/hub/port/http';
+import { systemClock } from '@groundplane/hub/system/clock';
+import type { ControlPlaneOf, ReviewToken } from '../control-plane.ts';
+import { createTokens, type Tokens } from '../issued-tokens.ts';
 import { answerCompute, linkOf } from './compute.ts';
 import { answerContainer } from './container.ts';
 import { complaints, loadRoutes } from './descriptions.ts';
 import { createStore, Refused, type Store } from './store.ts';
 
-const { privateKey } = generateKeyPairSync('rsa', {
+const { privateKey, publicKey } = generateKeyPairSync('rsa', {
   modulusLength: 2048,
   privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
   publicKeyEncoding: { type: 'spki', format: 'pem' },
@@ -16,7 +19,6 @@ export const googleAccount = {
   zone: 'europe-west1-b',
   email: 'groundplane@shop-1.iam.gserviceaccount.com',
 } as const;
-const token = 'token-of-the-counterpart';
 
 /** A key file as `gcloud iam service-accounts keys create` writes it. */
 export const keyFile = (email: string = googleAccount.email): string =>
@@ -37,13 +39,33 @@ export const refusal = (status: number, reason: string, message: string) => ({
   },
 });
 
-/** Google's own answer to an assertion, as far as its subject goes (RFC 7523). */
-const login = (body: string) => {
-  const assertion = new URLSearchParams(body).get('assertion') ?? '';
-  const claims = JSON.parse(Buffer.from(assertion.split('.')[1] ?? '', 'base64url').toString() || '{}') as { iss?: string };
-  if (claims.iss !== googleAccount.email) return json(400, { error: 'invalid_grant', error_description: 'Invalid grant: account not found' });
-  return json(200, { access_token: token, expires_in: 3_599, token_type: 'Bearer' });
+const partOf = (text: string | undefined): Record<string, unknown> =>
+  JSON.parse(Buffer.from(text ?? '', 'base64url').toString() || '{}') as Record<string, unknown>;
+
+/** Google's own answer to an assertion (RFC 7523): signed by the account's key, made out to the login, not over, and by an account that is there. */
+const login = (tokens: Tokens, body: string) => {
+  const [head, claimed, signature] = (new URLSearchParams(body).get('assertion') ?? '').split('.');
+  const claims = partOf(claimed);
+  const refused = (text: string) => json(400, { error: 'invalid_grant', error_description: text });
+  if (claims['iss'] !== googleAccount.email) return refused('Invalid grant: account not found');
+  if (partOf(head)['alg'] !== 'RS256' || !verify('RSA-SHA256', Buffer.from(`${head}.${claimed}`), publicKey, Buffer.from(signature ?? '', 'base64url')))
+    return refused('Invalid JWT Signature.');
+  if (claims['aud'] !== 'https://oauth2.googleapis.com/token') return refused('Invalid JWT: Failed audience check.');
+  if (!(Number(claims['exp']) * 1_000 > systemClock.wallMs())) return refused('Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe.'); // prettier-ignore
+  const access_token = tokens.issue(googleAccount.email, String(claims['scope']));
+  return json(200, { access_token, expires_in: tokens.state.lifeSeconds, token_type: 'Bearer' });
 };
+
+/** What GKE's API server says about a token: the account's, for all of Google Cloud; what it may do there comes from IAM, here everything. */
+const reviewWith =
+  (tokens: Tokens): ReviewToken =>
+  (token) => {
+    if (!tokens.isOurs(token)) return undefined;
+    const known = tokens.look(token);
+    if (known === undefined) return { error: 'the token is not valid (any more)' };
+    if (!known.for.split(' ').includes('https://www.googleapis.com/auth/cloud-platform')) return { error: 'the token has not the scope that GKE needs' };
+    return { username: known.to, groups: ['system:masters'] };
+  };
 
 /** What a project has before anybody makes anything. */
 const furnish = (store: Store): void => {
@@ -75,16 +97,18 @@ const answer = (store: Store, method: string, url: URL, body: string): unknown =
 };
 
 /** All of Google's doors in this process: no socket, no certificate. */
-export const googleHttp = (): { http: Http; store: Store } => {
-  const store = createStore();
+export const googleHttp = (controlPlane: ControlPlaneOf = () => undefined): { http: Http; store: Store; tokens: Tokens; review: ReviewToken } => {
+  const store = createStore(controlPlane);
+  const tokens = createTokens('ya29.');
   furnish(store);
   // Reading the protos takes a while; not within somebody's first call.
   loadRoutes();
   const http: Http = async ({ method, url, headers, body }) => {
     const at = new URL(url);
     const text = body === undefined ? '' : Buffer.from(body as Uint8Array).toString('utf8');
-    if (at.hostname === 'oauth2.googleapis.com') return login(text);
-    if (headers['authorization'] !== `Bearer ${token}`) return json(401, refusal(401, 'authError', 'Request had invalid authentication credentials.'));
+    if (at.hostname === 'oauth2.googleapis.com') return login(tokens, text);
+    if (tokens.look((headers['authorization'] ?? '').replace(/^Bearer /, '')) === undefined)
+      return json(401, refusal(401, 'authError', 'Request had invalid authentication credentials.'));
     // No client here has this method; its shape is the one of Google's reference.
     if (at.hostname === 'cloudresourcemanager.googleapis.com') return json(200, { permissions: (JSON.parse(text) as { permissions: string[] }).permissions });
     try {
@@ -94,5 +118,5 @@ export const googleHttp = (): { http: Http; store: Store } => {
       return json(error.status, refusal(error.status, error.reason, error.message));
     }
   };
-  return { http, store };
+  return { http, store, tokens, review: reviewWith(tokens) };
 };

@@ -1,3 +1,5 @@
+import type { ControlPlaneOf } from '../control-plane.ts';
+
 /** One thing of Google's, by its path under `/compute/v1` or `/v1`. */
 export type Thing = Record<string, unknown> & { name: string };
 
@@ -19,7 +21,7 @@ interface Operation {
 }
 
 /** Time goes by with calls: an operation that takes three is done before the third call after it. That is our model. */
-export const createStore = () => {
+export const createStore = (controlPlane: ControlPlaneOf) => {
   const things = new Map<string, Thing>();
   const operations = new Map<string, Operation>();
   let now = 0;
@@ -27,6 +29,7 @@ export const createStore = () => {
   return {
     things,
     operations,
+    controlPlane,
     tick: (): void => {
       now += 1;
       for (const operation of operations.values())

@@ -5,7 +5,7 @@ import type { ClusterCredentials } from '../../port/provider.ts';
 import { baseName, groupOf } from '../azure/names.ts';
 import type { Cloud } from '../azure/network.ts';
 import { call, type Session } from '../azure/session.ts';
-import { elementOf, factsOf, findCluster, type AksScope } from './cluster.ts';
+import { elementOf, findCluster, type AksScope } from './cluster.ts';
 
 /** The application that Microsoft runs as AKS' API server in Entra: tokens for clusters are made out to it. */
 const aksServerApp = '6dae42f8-4368-4678-94ff-3960e28e3630';
@@ -39,16 +39,17 @@ const readKubeconfig = async (cloud: Cloud, scope: AksScope, kind: 'admin' | 'us
 };
 
 /** By the cluster's local account, as `az aks get-credentials --admin` does; where those are off, by a token of Entra. */
-export const credentials = async (session: Session, cloud: Cloud, scope: AksScope): Promise<Result<ClusterCredentials>> => {
+export const credentials = async (session: Session, cloud: Cloud, scope: AksScope, refused?: string): Promise<Result<ClusterCredentials>> => {
   const cluster = await findCluster(cloud, scope);
   if (!cluster.ok) return cluster;
   if (cluster.value === undefined) return fail('retry', 'cluster-missing', elementOf(scope), 'it is not there (any more)');
   const isEntra = cluster.value.disableLocalAccounts === true;
   const config = await readKubeconfig(cloud, scope, isEntra ? 'user' : 'admin');
   if (!config.ok) return config;
-  const { server: given, 'certificate-authority-data': ca } = config.value.clusters[0]?.cluster ?? { server: '' };
-  const server = factsOf(cluster.value).server ?? given;
+  // The address that AKS gives to whoever comes: of a private cluster the private one.
+  const { server, 'certificate-authority-data': ca } = config.value.clusters[0]?.cluster ?? { server: '' };
   if (isEntra) {
+    if (refused !== undefined) session.forget();
     const token = await session.token(`${aksServerApp}/.default`);
     return token.ok ? ok({ server, ca, token: token.value.token, expiresAtMs: token.value.expiresOnTimestamp }) : token;
   }

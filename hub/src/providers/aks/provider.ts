@@ -51,7 +51,7 @@ export const openAks: OpenManaged<'aks', 'azure'> = async (deps) => {
     listPools: (scope) => at(scope.placement, (cloud) => listPools(cloud, scope)),
     ensurePool: (scope, want) => at(scope.placement, (cloud) => ensurePool(cloud, scope, want)),
     deletePool: (scope, name) => at(scope.placement, (cloud) => deletePool(cloud, scope, name)),
-    credentials: (scope) => at(scope.placement, (cloud) => credentials(session, cloud, scope)),
+    credentials: (scope, refused) => at(scope.placement, (cloud) => credentials(session, cloud, scope, refused)),
     ensureNothingLeft: (scope) => at(scope.placement, (cloud) => ensureNothingLeft(cloud, scope)),
   } satisfies ManagedClusterProvider<'aks'>;
 };

@@ -36,9 +36,9 @@ export const clientConfig = ({ settings, http }: Deps, region: string, keys: () 
 });
 
 /** Keys of the role that is assumed with the account's own, renewed in time. Two that need them at once ask once. */
-const roleKeys = (deps: Deps, own: () => Promise<Keys>): (() => Promise<Keys>) => {
+const roleKeys = (deps: Deps, own: () => Promise<Keys>): { keys: () => Promise<Keys>; forget: () => void } => {
   const { roleArn, externalId, region } = deps.settings;
-  if (roleArn === undefined) return own;
+  if (roleArn === undefined) return { keys: own, forget: () => undefined };
   const sts = new STSClient(clientConfig(deps, region, own));
   let kept: { keys: Keys; untilMs: number } | undefined;
   let asking: Promise<Keys> | undefined;
@@ -52,10 +52,13 @@ const roleKeys = (deps: Deps, own: () => Promise<Keys>): (() => Promise<Keys>) =
     kept = { keys, untilMs };
     return keys;
   };
-  return async () => {
-    if (kept !== undefined && kept.untilMs - deps.clock.wallMs() > awsLimits.renewMs) return kept.keys;
-    asking ??= ask().finally(() => (asking = undefined));
-    return asking;
+  return {
+    keys: async () => {
+      if (kept !== undefined && kept.untilMs - deps.clock.wallMs() > awsLimits.renewMs) return kept.keys;
+      asking ??= ask().finally(() => (asking = undefined));
+      return asking;
+    },
+    forget: () => void (kept = undefined),
   };
 };
 
@@ -69,7 +72,7 @@ interface Clients {
 
 /** One account: its keys, its clients by region, and its patience. */
 export const createSession = (deps: Deps) => {
-  const keys = roleKeys(deps, ownKeys(deps.secret));
+  const { keys, forget: forgetKeys } = roleKeys(deps, ownKeys(deps.secret));
   const regions = new Map<string, Clients>();
   /** What this life made a moment ago and may not be listed yet: asked for again, it would be there twice. */
   const fresh = new Map<string, number>();
@@ -115,6 +118,8 @@ export const createSession = (deps: Deps) => {
   return {
     deps,
     keys,
+    /** Keys of a role that were revoked before their time. */
+    forgetKeys,
     clients,
     call,
     noteFresh: (key: string): void => {

@@ -51,8 +51,15 @@ export const cardBody = (cloud: Cloud, scope: VmScope, want: MachineWant): Netwo
   };
 };
 
+interface Parts {
+  image: ImageReference;
+  /** Ids. */
+  card: string;
+  set: string | undefined;
+}
+
 /** Its disk and its card go with it. */
-export const machineBody = (scope: VmScope, want: MachineWant, image: ImageReference, cardId: string, random: Random): VirtualMachine => {
+export const machineBody = (scope: VmScope, want: MachineWant, { image, card, set }: Parts, random: Random): VirtualMachine => {
   const name = machineName(scope, want.name);
   const keys = scope.placement.sshKeys.length > 0 ? scope.placement.sshKeys : [keyOfNobody(random)];
   const tags = tagsOf(scope, { [tagName('name')]: want.name, [tagName('pool')]: want.pool, [tagName('generation')]: want.generation });
@@ -60,6 +67,7 @@ export const machineBody = (scope: VmScope, want: MachineWant, image: ImageRefer
     location: scope.placement.location,
     tags,
     ...(want.zone === undefined ? {} : { zones: [want.zone] }),
+    ...(set === undefined ? {} : { virtualMachineScaleSet: { id: set } }),
     hardwareProfile: { vmSize: want.size },
     storageProfile: {
       imageReference: image,
@@ -80,7 +88,7 @@ export const machineBody = (scope: VmScope, want: MachineWant, image: ImageRefer
         ssh: { publicKeys: keys.map((keyData) => ({ path: `/home/${adminUser}/.ssh/authorized_keys`, keyData })) },
       },
     },
-    networkProfile: { networkInterfaces: [{ id: cardId, primary: true, deleteOption: 'Delete' }] },
+    networkProfile: { networkInterfaces: [{ id: card, primary: true, deleteOption: 'Delete' }] },
     ...(want.spot ? { priority: 'Spot', evictionPolicy: 'Delete', billingProfile: { maxPrice: -1 } } : {}),
   };
 };

@@ -8,6 +8,7 @@ import { azureLimits, azureWaits } from './limits.ts';
 import { cardBody, imageOf, machineBody } from './machine-body.ts';
 import { groupOf, idOf, isOurs, machineName, notOurs, tagName, type VmScope } from './names.ts';
 import type { Cloud } from './network.ts';
+import { ensureSet, isInSet, removeEmptySets } from './scale-sets.ts';
 import { collect, find, submit } from './session.ts';
 
 /** Whether it runs is not in a list (it would cost one call for each machine): one that was stopped by hand shows when its agent falls silent. */
@@ -80,9 +81,12 @@ export const ensureMachine = async (cloud: Cloud, scope: VmScope, want: MachineW
     if (stateOf(found.value) === 'going') return fail('retry', 'cloud-conflict', element, 'one of this name is still being deleted');
     return ok(factsOf(found.value, []));
   }
+  const set = isInSet(scope, want) ? await ensureSet(cloud, scope, want) : ok(undefined);
+  if (!set.ok) return set;
   const card = await ensureCard(cloud, scope, want);
   if (!card.ok) return card;
-  const sent = await submit(element, () => machines.createOrUpdate(group, name, machineBody(scope, want, image.value, card.value, random)));
+  const parts = { image: image.value, card: card.value, set: set.value };
+  const sent = await submit(element, () => machines.createOrUpdate(group, name, machineBody(scope, want, parts, random)));
   if (!sent.ok) return sent;
   const { pool, generation, zone } = want;
   return ok({
@@ -130,5 +134,6 @@ export const deleteMachine = async (cloud: Cloud, scope: VmScope, name: string):
     }
     return pending(`machine ${name} is being deleted`, azureWaits.machine);
   }
-  return ready(undefined);
+  const sets = await removeEmptySets(cloud, scope);
+  return sets.ok ? ready(undefined) : sets;
 };

@@ -11,6 +11,7 @@ export const machineActions: readonly string[] = [
   'Microsoft.Resources/subscriptions/resources/read',
   'Microsoft.Resources/subscriptions/providers/read',
   ...both('Microsoft.Compute/virtualMachines'),
+  ...both('Microsoft.Compute/virtualMachineScaleSets'),
   ...both('Microsoft.Compute/disks'),
   'Microsoft.Compute/skus/read',
   ...both('Microsoft.Network/networkSecurityGroups'),

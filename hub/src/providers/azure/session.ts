@@ -82,9 +82,10 @@ const credentialOf = ({ settings, secret, http }: ProviderDeps<'azure'>): Result
 };
 
 /** MSAL keeps a refusal to itself and repeats it without asking; how long to wait is the account's budget to decide, so a new client asks again. */
-const forgetful = (make: () => Result<Credential>): Credential => {
+const forgetful = (make: () => Result<Credential>): Credential & { forget: () => void } => {
   let current: Credential | undefined;
   return {
+    forget: () => void (current = undefined),
     getToken: async (scopes) => {
       if (current === undefined) {
         const made = make();
@@ -169,6 +170,8 @@ export const createSession = (deps: ProviderDeps<'azure'>) => {
   return {
     settings: deps.settings,
     token,
+    /** A token was refused before its end, and MSAL keeps it to that. */
+    forget: credential.forget,
     clients: (subscription: string | undefined = deps.settings.subscription): Result<Clients & { subscription: string }> => {
       if (subscription === undefined)
         return fail('blocked', 'choice-missing', 'Azure subscription', 'neither the placement nor the account names one. Add it: gp cloud account');

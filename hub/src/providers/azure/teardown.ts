@@ -24,6 +24,11 @@ const kindsOf = ({ compute, network }: Cloud, group: string): Kind[] => [
     list: () => compute.virtualMachines.list(group),
     remove: (name) => compute.virtualMachines.delete(group, name, { forceDeletion: true }),
   },
+  {
+    what: 'scale sets',
+    list: () => compute.virtualMachineScaleSets.list(group),
+    remove: (name) => compute.virtualMachineScaleSets.delete(group, name),
+  },
   { what: 'load balancers', list: () => network.loadBalancers.list(group), remove: (name) => network.loadBalancers.delete(group, name) },
   { what: 'network interfaces', list: () => network.networkInterfaces.list(group), remove: (name) => network.networkInterfaces.delete(group, name) },
   { what: 'disks', list: () => compute.disks.listByResourceGroup(group), remove: (name) => compute.disks.delete(group, name) },

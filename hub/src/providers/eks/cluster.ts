@@ -149,8 +149,9 @@ export const upgrade = async (cloud: EksCloud, scope: EksScope, version: string)
   return asked.ok ? pending(`the control plane is being upgraded to ${target}`, eksLimits.clusterMs) : asked;
 };
 
-/** A token of fourteen minutes, made here without asking anybody. */
-export const credentials = async (cloud: EksCloud, scope: EksScope): Promise<Result<ClusterCredentials>> => {
+/** A token of fourteen minutes, made here without asking anybody. Keys of a role whose token was refused may have been revoked: new ones are asked for. */
+export const credentials = async (cloud: EksCloud, scope: EksScope, refused?: string): Promise<Result<ClusterCredentials>> => {
+  if (refused !== undefined) cloud.session.forgetKeys();
   const name = baseName(scope);
   const found = await readCluster(cloud, scope);
   if (!found.ok) return found;

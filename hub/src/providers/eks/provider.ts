@@ -22,7 +22,7 @@ export const openEks: OpenManaged<'eks', 'aws'> = async (deps) => {
     listPools: (scope) => listPools(at(scope.placement), scope),
     ensurePool: (scope, want) => ensurePool(at(scope.placement), scope, want),
     deletePool: (scope, name) => deletePool(at(scope.placement), scope, name),
-    credentials: (scope) => credentials(at(scope.placement), scope),
+    credentials: (scope, refused) => credentials(at(scope.placement), scope, refused),
     ensureNothingLeft: (scope) => ensureNothingLeft(at(scope.placement), scope),
   } satisfies ManagedClusterProvider<'eks'>;
 };

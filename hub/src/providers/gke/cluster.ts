@@ -151,7 +151,8 @@ export const upgrade = async (session: Session, scope: GkeScope, version: string
 };
 
 /** A token of this account; GKE takes it as it is, and gives it the rights of its roles. */
-export const credentials = async (session: Session, scope: GkeScope): Promise<Result<ClusterCredentials>> => {
+export const credentials = async (session: Session, scope: GkeScope, refused?: string): Promise<Result<ClusterCredentials>> => {
+  if (refused !== undefined) session.forget(refused);
   const found = await findCluster(session, scope);
   if (!found.ok) return found;
   const { server } = factsOf(found.value);

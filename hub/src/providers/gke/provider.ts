@@ -58,7 +58,7 @@ export const openGke: OpenManaged<'gke', 'google'> = async (deps) => {
     listPools: (scope) => listPools(session, scope),
     ensurePool: (scope, want) => ensurePool(session, scope, want),
     deletePool: (scope, name) => deletePool(session, scope, name),
-    credentials: (scope) => credentials(session, scope),
+    credentials: (scope, refused) => credentials(session, scope, refused),
     ensureNothingLeft: (scope) => ensureNothingLeft(session, scope),
   } satisfies ManagedClusterProvider<'gke'>;
 };

@@ -6,7 +6,7 @@ export const googleLimits = {
   listPages: 60,
   /** Of an error's words that are passed on. */
   wordsLength: 600,
-  /** A token is renewed this long before it ends. */
+  /** A token is renewed this long before it ends; one of a short life, in its last quarter. */
   tokenRenewMs: 300_000,
   /** `testIamPermissions` takes no more at once. */
   permissionsAtOnce: 100,

@@ -149,7 +149,7 @@ const refusedOf = (error: unknown, { failure, answer }: Record): Result<never> =
 
 /** One token for all calls, renewed before it ends. However many wait for it: one login. */
 export const createLogin = (deps: ProviderDeps<'google'>) => {
-  let current: Token | undefined;
+  let current: (Token & { renewAtMs: number }) | undefined;
   let asking: Promise<Result<Token>> | undefined;
   const logIn = async (): Promise<Result<Token>> => {
     const record: Record = {};
@@ -158,7 +158,10 @@ export const createLogin = (deps: ProviderDeps<'google'>) => {
       if (!client.ok) return client;
       const { token } = await client.value.getAccessToken();
       if (token === null || token === undefined) return fail('blocked', 'credentials-refused', element, 'no token was given');
-      current = { token, expiresAtMs: client.value.credentials.expiry_date ?? deps.clock.wallMs() + googleLimits.tokenRenewMs };
+      const expiresAtMs = client.value.credentials.expiry_date ?? deps.clock.wallMs() + googleLimits.tokenRenewMs;
+      // Those of a workload's identity may live for minutes only: not every call shall log in.
+      const marginMs = Math.min(googleLimits.tokenRenewMs, (expiresAtMs - deps.clock.wallMs()) / 4);
+      current = { token, expiresAtMs, renewAtMs: expiresAtMs - marginMs };
       return ok(current);
     } catch (error) {
       return refusedOf(error, record);
@@ -166,7 +169,7 @@ export const createLogin = (deps: ProviderDeps<'google'>) => {
   };
   return {
     token: async (): Promise<Result<Token>> => {
-      if (current !== undefined && current.expiresAtMs - googleLimits.tokenRenewMs > deps.clock.wallMs()) return ok(current);
+      if (current !== undefined && current.renewAtMs > deps.clock.wallMs()) return ok(current);
       asking ??= logIn().finally(() => void (asking = undefined));
       return asking;
     },

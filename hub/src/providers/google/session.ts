@@ -133,7 +133,7 @@ export const createSession = (deps: ProviderDeps<'google'>) => {
     return operationFailure(`Google ${thing}`, error.errors ?? [{ message: error.message }]);
   };
 
-  return { call, read, find, listPages, start, outcome, token: login.token, settings, identity: (): string => identityOf(deps) };
+  return { call, read, find, listPages, start, outcome, token: login.token, forget: login.forget, settings, identity: (): string => identityOf(deps) };
 };
 export type Session = ReturnType<typeof createSession>;
 

@@ -1,0 +1,37 @@
+import { systemClock } from '@groundplane/hub/system/clock';
+
+interface Issued {
+  /** Whom it was given to. */
+  to: string;
+  /** What it is for: a scope or an audience. */
+  for: string;
+  untilMs: number;
+}
+
+/** Bearer tokens of a cloud's login: each its own, with an end, and revocable. */
+export const createTokens = (prefix: string) => {
+  const issued = new Map<string, Issued>();
+  let count = 0;
+  const state = {
+    /** How long the next ones live. */
+    lifeSeconds: 3_599,
+  };
+  return {
+    state,
+    issue: (to: string, purpose: string): string => {
+      count += 1;
+      const token = `${prefix}${count}`;
+      issued.set(token, { to, for: purpose, untilMs: systemClock.wallMs() + state.lifeSeconds * 1_000 });
+      return token;
+    },
+    /** Undefined: never issued, ended or revoked. */
+    look: (token: string): Issued | undefined => {
+      const known = issued.get(token);
+      return known !== undefined && known.untilMs > systemClock.wallMs() ? known : undefined;
+    },
+    isOurs: (token: string): boolean => token.startsWith(prefix),
+    /** All that were given so far. */
+    revoke: (): void => issued.clear(),
+  };
+};
+export type Tokens = ReturnType<typeof createTokens>;
