@@ -94,6 +94,10 @@ const infrastructureOf = (fixture: Fixture): InfrastructureView => {
         max: 5,
         needsApproval: true,
         waits: ['pool workers: 1 machines would be replaced, and nobody has approved it'],
+        parts: [
+          { name: text ?? 'workers', count: 2, state: 'ready', differs: ['size', 'zones'], version: '1.34' },
+          { name: 'workers-2', count: 1, state: 'making', differs: [], message: text ?? 'Scaling up' },
+        ],
       },
     ],
     machines: [

@@ -75,6 +75,7 @@ const view = async (deps: ApiDeps, row: Row<'cluster'>): Promise<Result<Infrastr
       ...(pool.max === undefined ? {} : { max: pool.max }),
       ...(state?.version === undefined ? {} : { version: state.version }),
       ...(state?.message === undefined ? {} : { message: state.message }),
+      ...(state?.parts === undefined ? {} : { parts: state.parts }),
       ...(cost === undefined ? {} : { cost }),
     };
   });

@@ -1,16 +1,15 @@
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
-import type { Pool } from '@groundplane/protocol/environment/pool';
-import { isAutoscaled, managedWant, nextVersion, poolOrder } from '../plan/managed.ts';
-import type { ManagedClusterFacts, ManagedClusterProvider, ManagedPoolFacts } from '../port/provider.ts';
+import { managedWant } from '../plan/managed-pools.ts';
+import { nextVersion } from '../plan/managed.ts';
+import type { ManagedClusterFacts } from '../port/provider.ts';
 import { managedConnection } from '../resident/access.ts';
 import { ensureResident } from '../resident/ensure.ts';
 import type { Residents } from '../resident/residents.ts';
+import { managedPools, type PoolsTurn } from './managed-pools.ts';
 import { afterFailure, again, dropStep, note, noteFailure } from './steps.ts';
 import type { InfrastructureStep } from './state.ts';
-import type { Turn } from './turn.ts';
 
-export interface ManagedTurn extends Turn {
-  provider: ManagedClusterProvider;
+export interface ManagedTurn extends PoolsTurn {
   residents: Residents | undefined;
 }
 
@@ -71,64 +70,6 @@ const upgrade = async (turn: ManagedTurn, current: string, wanted: string): Prom
   return asked.value.state === 'pending' ? (asked.value.afterMs ?? again.retryMs) : again.soonMs;
 };
 
-const notePool = (turn: ManagedTurn, pool: Pool, facts: ManagedPoolFacts | undefined, waits: string[]): void => {
-  const wanted = isAutoscaled(pool) ? (facts?.count ?? pool.count) : managedWant(pool, turn.infra.scale[pool.name], undefined).count;
-  turn.infra.pools[pool.name] = {
-    wanted,
-    total: facts?.count ?? 0,
-    ready: facts?.state === 'ready' ? facts.count : 0,
-    outdated: 0,
-    generation: '',
-    needsApproval: false,
-    waits,
-    ...(facts?.version === undefined ? {} : { version: facts.version }),
-    ...(facts?.message === undefined ? {} : { message: facts.message }),
-  };
-};
-
-const pools = async (turn: ManagedTurn, version: string | undefined): Promise<number | undefined> => {
-  const { provider, scope, spec, infra, nowMs } = turn;
-  const listed = await provider.listPools(scope);
-  if (!listed.ok) return failed(turn, 'pools', listed);
-  const facts = new Map(listed.value.map((pool) => [pool.name, pool]));
-  const { ensure, remove } = poolOrder(spec.pools, listed.value);
-  const waits: string[] = [];
-  for (const pool of spec.pools) {
-    const differs = facts.get(pool.name)?.differs ?? [];
-    const own =
-      differs.length === 0 ? [] : [`pool ${pool.name}: ${differs.join(', ')} cannot be changed in place. Add a pool of another name, and take this one out`];
-    notePool(turn, pool, facts.get(pool.name), own);
-    waits.push(...own);
-  }
-  for (const name of Object.keys(infra.pools)) if (!spec.pools.some((pool) => pool.name === name)) delete infra.pools[name];
-  for (const pool of ensure) {
-    if ((facts.get(pool.name)?.differs ?? []).length > 0) continue;
-    const done = await provider.ensurePool(scope, managedWant(pool, infra.scale[pool.name], version));
-    if (!done.ok && done.failure.code === 'pool-differs') {
-      // It needs a person; the other pools need not wait for them.
-      const text = `${done.failure.element}: ${done.failure.message}`.slice(0, 1_000);
-      notePool(turn, pool, facts.get(pool.name), [text]);
-      waits.push(text);
-      continue;
-    }
-    if (!done.ok) return failed(turn, 'pools', done);
-    if (done.value.state === 'pending') {
-      note(infra, 'pools', 'doing', done.value.what, nowMs);
-      return done.value.afterMs ?? again.retryMs;
-    }
-  }
-  for (const name of remove) {
-    const gone = await provider.deletePool(scope, name);
-    if (!gone.ok) return failed(turn, 'pools', gone);
-    if (gone.value.state === 'pending') {
-      note(infra, 'pools', 'doing', gone.value.what, nowMs);
-      return gone.value.afterMs ?? again.retryMs;
-    }
-  }
-  note(infra, 'pools', waits.length === 0 ? 'done' : 'waiting', waits.length === 0 ? `${spec.pools.length} as wanted` : waits.join('; '), nowMs);
-  return undefined;
-};
-
 /** The agent that looks after its layers, with a token that is renewed in time. */
 export const keepManaged = async (turn: ManagedTurn): Promise<void> => {
   const { provider, scope, residents, deps } = turn;
@@ -148,5 +89,5 @@ export const managedTurn = async (turn: ManagedTurn): Promise<number> => {
   const current = turn.infra.version;
   const upgrading = current === undefined ? undefined : await upgrade(turn, current, version.value);
   if (upgrading !== undefined) return upgrading;
-  return (await pools(turn, current)) ?? again.quietMs;
+  return (await managedPools(turn, current)) ?? again.quietMs;
 };

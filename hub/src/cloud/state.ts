@@ -2,7 +2,7 @@ import type { AccountKind } from '@groundplane/protocol/environment/account';
 import type { Environment } from '@groundplane/protocol/environment/environments';
 import type { Pool } from '@groundplane/protocol/environment/pool';
 import type { Failure } from '@groundplane/protocol/failure';
-import type { AccountFacts, Endpoint, MachineFacts } from '../port/provider.ts';
+import type { AccountFacts, Endpoint, MachineFacts, ManagedPoolFacts } from '../port/provider.ts';
 
 /** A cloud account. Of a project, or of the whole tenant where the row's project is empty. */
 export interface AccountValue {
@@ -22,6 +22,17 @@ export interface InfrastructureStep {
   sinceMs: number;
 }
 
+/** One of the pools that an environment has for a pool of the document: two while the one replaces the other. */
+export interface PoolPart {
+  name: string;
+  count: number;
+  state: ManagedPoolFacts['state'];
+  /** What of it cannot be changed in place, and differs. */
+  differs: string[];
+  version?: string | undefined;
+  message?: string | undefined;
+}
+
 export interface PoolState {
   wanted: number;
   total: number;
@@ -33,6 +44,8 @@ export interface PoolState {
   waits: string[];
   version?: string | undefined;
   message?: string | undefined;
+  /** Of managed clusters, when there are others than the one of its name. */
+  parts?: PoolPart[] | undefined;
 }
 
 /** What the hub knows of the infrastructure of a cluster; its row has the cluster's id and name. */

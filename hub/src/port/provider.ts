@@ -133,7 +133,10 @@ export interface MachineProvider<E extends MachineEnvironment = MachineEnvironme
 }
 
 export interface ManagedPoolWant {
+  /** Of this generation of the pool: the pool's own name, or that of a successor, `workers-2`. A tag (`tagKeys.name`) where the API's alphabet does not have it. */
   name: string;
+  /** Of the cluster's document; a tag (`tagKeys.pool`). */
+  pool: string;
   size: string;
   count: number;
   min?: number | undefined;
@@ -150,13 +153,16 @@ export interface ManagedPoolWant {
 }
 
 export interface ManagedPoolFacts {
+  /** As it was asked for. */
   name: string;
+  /** Of the cluster's document. Where the tag is missing: its own name. */
+  pool: string;
   state: 'making' | 'ready' | 'changing' | 'failed' | 'going';
   /** Nodes wanted now (an autoscaler may have changed it). */
   count: number;
   version?: string | undefined;
   message?: string | undefined;
-  /** What of the wanted cannot be changed in place, and differs: `size`, `zones`, `diskGiB`, … It needs a new pool. */
+  /** What of the wanted cannot be changed in place, and differs: `size`, `zones`, `diskGiB`, … It needs a new pool. Empty where nothing is wanted of it. */
   differs: readonly string[];
 }
 
@@ -188,9 +194,11 @@ export interface ManagedClusterProvider<E extends ManagedEnvironment = ManagedEn
   ensureCluster(scope: ClusterScope<E>, version: string, first: ManagedPoolWant | undefined): Promise<Result<Progress<ManagedClusterFacts>>>;
   /** Control plane only, one minor at a time; the caller asks for each step, pools follow by `ensurePool`. */
   upgrade(scope: ClusterScope<E>, version: string): Promise<Result<Progress<void>>>;
-  listPools(scope: ClusterScope<E>): Promise<Result<ManagedPoolFacts[]>>;
-  /** Makes it, or changes what can be changed in place; one change at a time, `pending` while one is under way. */
+  /** Pools with our tag, and those without it that have the name of one that is wanted. `wants`: one for each pool of the document, to be compared with. */
+  listPools(scope: ClusterScope<E>, wants: readonly ManagedPoolWant[]): Promise<Result<ManagedPoolFacts[]>>;
+  /** Makes it, or changes what can be changed in place and leaves the rest (`differs`); one change at a time, `pending` while one is under way. */
   ensurePool(scope: ClusterScope<E>, want: ManagedPoolWant): Promise<Result<Progress<void>>>;
+  /** With its nodes, which the environment drains itself, each in its own way (README of the provider). */
   deletePool(scope: ClusterScope<E>, name: string): Promise<Result<Progress<void>>>;
   credentials(scope: ClusterScope<E>): Promise<Result<ClusterCredentials>>;
 }

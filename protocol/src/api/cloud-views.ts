@@ -82,6 +82,16 @@ const machineView = z.object({
   outdated: z.boolean(),
 });
 
+const poolPartView = z.object({
+  name: z.string(),
+  count: z.int(),
+  state: z.enum(['making', 'ready', 'changing', 'failed', 'going']),
+  /** What of it cannot be changed in place, and differs from what is wanted; it goes. */
+  differs: z.array(z.string()),
+  version: z.string().optional(),
+  message: z.string().optional(),
+});
+
 export const infrastructureView = z.object({
   environment: z.enum(environmentNames),
   account: z.string(),
@@ -105,6 +115,8 @@ export const infrastructureView = z.object({
       waits: z.array(z.string()),
       version: z.string().optional(),
       message: z.string().optional(),
+      /** Of managed clusters: the environment's own pools for it, while one replaces another or bears another name. */
+      parts: z.array(poolPartView).optional(),
       cost: costView.optional(),
     }),
   ),

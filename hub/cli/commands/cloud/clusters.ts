@@ -34,6 +34,12 @@ const machineColumns = [
   { title: 'NOTE', value: (item: InfrastructureView['machines'][number]) => item.message ?? '' },
 ];
 
+/** `workers: workers-2, 3 nodes, making` and what of the old one differs. */
+const partLine = (pool: string, part: NonNullable<InfrastructureView['pools'][number]['parts']>[number]): string => {
+  const differs = part.differs.length === 0 ? '' : `, is replaced: other ${part.differs.join(', ')}`;
+  return `${pool}: ${part.name}, ${part.count} nodes, ${part.state}${differs}${part.message === undefined ? '' : `: ${part.message}`}`;
+};
+
 const text = (name: string, view: InfrastructureView): string => {
   const options = { isWide: false, paint: (_: unknown, said: string) => said };
   const steps = view.steps.map((step) => `  ${marks[step.state]} ${step.name}: ${step.message}`);
@@ -45,6 +51,7 @@ const text = (name: string, view: InfrastructureView): string => {
     ...waits,
     '',
     table(view.pools, poolColumns, options).trimEnd(),
+    ...view.pools.flatMap((pool) => (pool.parts ?? []).map((part) => `  ${partLine(pool.name, part)}`)),
     ...(view.machines.length === 0 ? [] : ['', table(view.machines, machineColumns, options).trimEnd()]),
     '',
   ].join('\n');

@@ -56,6 +56,9 @@ const usePoolChange = (cluster: string) => {
   return { scale, repave };
 };
 
+type PartState = NonNullable<PoolView['parts']>[number]['state'];
+const partTones: Readonly<Record<PartState, Tone>> = { ready: 'good', making: 'busy', changing: 'busy', going: 'idle', failed: 'bad' };
+
 const PoolRow = ({ cluster, pool }: { cluster: string; pool: PoolView }): ReactElement => {
   const { whyNot } = useScope();
   const { scale, repave } = usePoolChange(cluster);
@@ -90,6 +93,22 @@ const PoolRow = ({ cluster, pool }: { cluster: string; pool: PoolView }): ReactE
           check={(text) => (/^\d{1,4}$/.test(text) && Number(text) >= min && Number(text) <= max ? undefined : `A number from ${min} to ${max}.`)}
           commit={(text) => scale.mutate({ pool: pool.name, count: Number(text) })}
         />
+      )}
+      {pool.parts !== undefined && (
+        <ul className="plain" aria-label={`Pools of the environment for ${pool.name}`}>
+          {pool.parts.map((part) => (
+            <li key={part.name} className="row">
+              <Name text={part.name} />
+              <Badge tone={partTones[part.state]} text={`${part.count} nodes, ${part.state}`} />
+              {part.differs.length > 0 && <span className="quiet">is replaced: other {part.differs.join(', ')}</span>}
+              {part.message !== undefined && (
+                <span className="quiet">
+                  <bdi>{part.message}</bdi>
+                </span>
+              )}
+            </li>
+          ))}
+        </ul>
       )}
       {pool.waits.map((text) => (
         <p key={text} className="quiet">

@@ -19,7 +19,7 @@ export const openEks: OpenManaged<'eks', 'aws'> = async (deps) => {
     observe: (scope) => observe(at(scope.placement), scope),
     ensureCluster: (scope, version) => ensureCluster(at(scope.placement), scope, version),
     upgrade: (scope, version) => upgrade(at(scope.placement), scope, version),
-    listPools: (scope) => listPools(at(scope.placement), scope),
+    listPools: (scope, wants) => listPools(at(scope.placement), scope, wants),
     ensurePool: (scope, want) => ensurePool(at(scope.placement), scope, want),
     deletePool: (scope, name) => deletePool(at(scope.placement), scope, name),
     credentials: (scope) => credentials(at(scope.placement), scope),
