@@ -16,10 +16,11 @@ import { eksLimits } from './limits.ts';
 import { amiTypeOf, configChange, differsOf, poolState, scalingOf, taintsOf, unavailableOf, versionChange, minorVersion } from './pool-plan.ts';
 import { issuesOf, ownPools, readCluster, readPool, tagRecord, type EksCloud, type EksScope } from './read.ts';
 
-/** Undefined: the network has no subnet there, which is told when a pool is made. */
+/** A zone without a subnet is met by none; why, is told when the successor is asked for. */
 const wantedSubnets = (place: Place | undefined, want: ManagedPoolWant): string[] | undefined => {
-  const found = place === undefined ? undefined : subnetsOf(place, want);
-  return found?.ok === true ? found.value : undefined;
+  if (place === undefined) return undefined;
+  const found = subnetsOf(place, want);
+  return found.ok ? found.value : [];
 };
 
 /** Subnets are looked up only where a pool names its zones. */
