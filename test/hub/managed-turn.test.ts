@@ -56,7 +56,10 @@ const specWith = (...pools: object[]): Infrastructure => infrastructureSchema.pa
 const world = () => {
   const { provider, asked, pools, refused } = service();
   const events: string[] = [];
-  const store = { commit: async (writes: { event?: { reason: string } }[]) => (events.push(...writes.flatMap((write) => write.event?.reason ?? [])), ok(1)) };
+  const store = {
+    get: async () => undefined,
+    commit: async (writes: { event?: { reason: string } }[]) => (events.push(...writes.flatMap((write) => write.event?.reason ?? [])), ok(1)),
+  };
   const row = { kind: 'cluster', tenant: 't', project: 'p', id: 'clu_1', name: 'shop' } as Row<'cluster'>;
   let infra = freshInfrastructure(specWith());
   /** Turns until nothing is asked for any more; answers what was. */

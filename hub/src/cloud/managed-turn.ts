@@ -8,6 +8,7 @@ import type { Residents } from '../resident/residents.ts';
 import { managedPools, type PoolsTurn } from './managed-pools.ts';
 import { afterFailure, again, dropStep, note, noteFailure } from './steps.ts';
 import type { InfrastructureStep } from './state.ts';
+import { noteSupport } from './support.ts';
 
 export interface ManagedTurn extends PoolsTurn {
   residents: Residents | undefined;
@@ -86,6 +87,7 @@ export const managedTurn = async (turn: ManagedTurn): Promise<number> => {
   const waiting = await controlPlane(turn, facts.value, version.value);
   if (waiting !== undefined) return waiting;
   await keepManaged(turn);
+  if (turn.infra.version !== undefined) await noteSupport(turn, turn.infra.version);
   const current = turn.infra.version;
   const upgrading = current === undefined ? undefined : await upgrade(turn, current, version.value);
   if (upgrading !== undefined) return upgrading;

@@ -33,6 +33,20 @@ export interface PoolPart {
   message?: string | undefined;
 }
 
+/** What a name of the catalogue stands for in a pool. It stays until its spec changes, or somebody takes a newer one. */
+export interface PoolImage {
+  name: string;
+  /** Of the pool's machines; an image is for one kind of processor. */
+  size: string;
+  exact: string;
+  title?: string | undefined;
+  /** There is a newer one of this name. */
+  newer?: string | undefined;
+  /** It was taken as the newer one, and machines with the one before are of an older generation. */
+  isChosen?: boolean | undefined;
+  lookedMs: number;
+}
+
 export interface PoolState {
   wanted: number;
   total: number;
@@ -62,6 +76,12 @@ export interface InfrastructureValue {
   approved: Record<string, string>;
   /** By pool: the size that an autoscaler or a person set, within its bounds. */
   scale: Record<string, number>;
+  /** By pool: what its image is now. */
+  images?: Record<string, PoolImage> | undefined;
+  /** By pool: the newer image that somebody took. */
+  approvedImages?: Record<string, string> | undefined;
+  /** Until when the Kubernetes version of a managed cluster has standard support. */
+  support?: { version: string; ends?: string | undefined; notice?: string | undefined; lookedMs: number } | undefined;
   /** Managed clusters. */
   version?: string | undefined;
   server?: string | undefined;
@@ -82,6 +102,8 @@ export interface MachineValue {
   madeAtMs?: number | undefined;
   reason: string;
   ticket: string;
+  /** What it was made from, exactly, where its pool's image is a name of the catalogue. */
+  image?: string | undefined;
   instance?: string | undefined;
   state?: MachineFacts['state'] | undefined;
   addresses?: string[] | undefined;

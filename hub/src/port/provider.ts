@@ -110,6 +110,21 @@ export interface FoundThing {
   name?: string | undefined;
 }
 
+/** An operating system image of the catalogue, as this environment names it for each processor; with `:latest`, a family or a pattern, the newest of it. */
+export interface ImageChoice {
+  /** In the catalogue: `debian-13`. */
+  name: string;
+  amd64?: string | undefined;
+  arm64?: string | undefined;
+}
+
+/** One image and no other, for as long as the environment keeps it. */
+export interface ExactImage {
+  /** What `MachineWant.image` takes: `ami-…`, `Debian:debian-13:13-gen2:0.20251117.2299`, an id. */
+  exact: string;
+  title?: string | undefined;
+}
+
 interface Provider<E extends Environment> {
   /** Whether the credentials work, and what they lack. */
   check(placement?: Placement<E>): Promise<Result<AccountFacts>>;
@@ -128,6 +143,8 @@ export interface MachineProvider<E extends MachineEnvironment = MachineEnvironme
   /** Makes the machine unless one of this name is there. */
   ensureMachine(scope: ClusterScope<E>, want: MachineWant): Promise<Result<MachineFacts>>;
   listMachines(scope: ClusterScope<E>): Promise<Result<MachineFacts[]>>;
+  /** The newest image that a choice means for machines of this size. Absent: the environment keeps its images new under one name, so that the name is all there is. */
+  resolveImage?(scope: ClusterScope<E>, size: string, choice: ImageChoice): Promise<Result<ExactImage>>;
   /** With its disks and addresses. Ready when it is gone, and for one that never was. */
   deleteMachine(scope: ClusterScope<E>, name: string): Promise<Result<Progress<void>>>;
 }
@@ -201,6 +218,8 @@ export interface ManagedClusterProvider<E extends ManagedEnvironment = ManagedEn
   /** With its nodes, which the environment drains itself, each in its own way (README of the provider). */
   deletePool(scope: ClusterScope<E>, name: string): Promise<Result<Progress<void>>>;
   credentials(scope: ClusterScope<E>): Promise<Result<ClusterCredentials>>;
+  /** Versions of Kubernetes with the end of their standard support, where the environment tells that. */
+  versions?(placement: Partial<Placement<E>>): Promise<Result<NonNullable<Offers['versions']>>>;
 }
 
 export interface ProviderDeps<K extends AccountKind> {

@@ -89,6 +89,15 @@ describe.skipIf(!isRunning)(`AWS EC2 against moto${isRunning ? '' : ` (skipped: 
     expect(await rig.inventory()).toEqual([]);
   });
 
+  test('an image by its owner and name is the newest one of the processor that the size has', async () => {
+    const at = scope('images');
+    const owned = '099720109477:ubuntu/images/hvm-ssd/ubuntu-*';
+    const found = await provider.resolveImage?.(at, 'm5.large', { name: 'ubuntu', amd64: owned });
+    expect(found).toMatchObject({ ok: true, value: { exact: expect.stringMatching(/^ami-/) } });
+    expect(await provider.resolveImage?.(at, 'm5.large', { name: 'ubuntu', amd64: '099720109477:nothing-*' })).toMatchObject({ ok: false, failure: { code: 'choice-missing' } }); // prettier-ignore
+    expect(await provider.resolveImage?.(at, 'm6g.large', { name: 'ubuntu', amd64: owned })).toMatchObject({ ok: false, failure: { code: 'choice-missing' } });
+  });
+
   test('a role of our name that somebody else made is neither taken nor deleted', async () => {
     const at = scope('foreign');
     await cloud.iam.send(

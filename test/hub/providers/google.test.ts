@@ -176,6 +176,23 @@ test('a count is of the whole pool: fewer nodes than zones use fewer zones, othe
   expect(nextChange({ ...six, locations: ['x'] }, of(2), false, 2, zones)).toBeUndefined();
 });
 
+test('a family means its newest image, of the processor that the size has', async () => {
+  const { http } = googleHttp();
+  const provider = await openGoogle(googleDeps(http));
+  const scope = (await googleRig()).scope('clu_1', 'shop') as never;
+  const family = (name: string): string => `projects/debian-cloud/global/images/family/${name}`;
+  const choice = { name: 'debian-13', amd64: family('debian-13'), arm64: family('debian-13-arm64') };
+  const exact = async (size: string, given = choice) => provider.resolveImage?.(scope, size, given);
+  expect(await exact('n2-standard-2')).toMatchObject({ ok: true, value: { exact: 'projects/debian-cloud/global/images/debian-13-v20260410' } });
+  expect(await exact('c4a-standard-4')).toMatchObject({ ok: true, value: { exact: 'projects/debian-cloud/global/images/debian-13-arm64-v20260410' } });
+  expect(await exact('n2-standard-2', { ...choice, amd64: 'projects/p/global/images/mine' })).toMatchObject({
+    ok: true,
+    value: { exact: 'projects/p/global/images/mine' },
+  });
+  expect(await exact('n2-standard-2', { ...choice, amd64: family('nothing') })).toMatchObject({ ok: false, failure: { code: 'choice-missing' } });
+  expect(await provider.resolveImage?.(scope, 't2a-standard-1', { name: 'x', amd64: 'y' })).toMatchObject({ ok: false, failure: { code: 'choice-missing', message: expect.stringContaining('arm64') } }); // prettier-ignore
+});
+
 test('workload identity federation goes through the same door: subject token, exchange, impersonation', async () => {
   const asked: string[] = [];
   const json = (body: unknown) => ({

@@ -74,6 +74,15 @@ const PoolRow = ({ cluster, pool }: { cluster: string; pool: PoolView }): ReactE
         <Badge tone={pool.ready === pool.wanted && pool.total === pool.wanted ? 'good' : 'busy'} text={`${pool.ready} of ${pool.wanted} ready`} />
         {pool.version !== undefined && <span className="quiet">{pool.version}</span>}
         {pool.outdated > 0 && <Badge tone="warn" text={`${pool.outdated} of an older generation`} />}
+        {!pool.needsApproval && pool.image?.newer !== undefined && (
+          <Button
+            onClick={() => repave.mutate(pool.name)}
+            why={whyNot('cluster.apply') ?? (repave.isPending ? 'It is on its way.' : undefined)}
+            label={`Take the newer image: machines of ${pool.name}`}
+          >
+            Take the newer image
+          </Button>
+        )}
         {pool.needsApproval && (
           <Button
             kind="primary"
@@ -109,6 +118,16 @@ const PoolRow = ({ cluster, pool }: { cluster: string; pool: PoolView }): ReactE
             </li>
           ))}
         </ul>
+      )}
+      {pool.image !== undefined && (
+        <p className="quiet">
+          <bdi>{pool.image.name}</bdi> is <bdi>{pool.image.exact}</bdi>
+          {pool.image.newer !== undefined && (
+            <>
+              ; a newer one is there: <bdi>{pool.image.newer}</bdi>
+            </>
+          )}
+        </p>
       )}
       {pool.waits.map((text) => (
         <p key={text} className="quiet">
@@ -175,6 +194,11 @@ const Shown = ({ cluster, view }: { cluster: string; view: InfrastructureView })
   <>
     <Card title={`Infrastructure in ${environments[view.environment].title}`}>
       <Steps view={view} />
+      {view.notices.map((text) => (
+        <p key={text} role="note">
+          <Badge tone="warn" text="soon" /> <bdi>{text}</bdi>
+        </p>
+      ))}
       <Facts
         rows={[
           ['Account', <Name key="a" text={view.account} />],
