@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { getInfrastructure, repavePool } from '@groundplane/hub/api/infrastructure';
+import { getCatalogue, getInfrastructure, repavePool, setCatalogue } from '@groundplane/hub/api/infrastructure';
 import { clusterId, createCloudWorld, poolsOf, project, tenant, type CloudWorld } from './cloud-world.ts';
 
 let world: CloudWorld;
@@ -113,6 +113,21 @@ describe('clusters of machines', () => {
     await world.run(180);
     expect(images()).toEqual(['debian-13-2', 'debian-13-2']);
     expect((await world.infrastructure())?.pools['workers']).toMatchObject({ needsApproval: false, outdated: 0, ready: 2 });
+  });
+
+  test("a tenant's catalogue stands for the built-in one from the next look on", async () => {
+    world = await createCloudWorld();
+    const deps = { store: world.store() } as never;
+    const ask = (body?: object) => ({ principal: { tenant }, params: {}, body }) as never;
+    expect(await getCatalogue(ask(), deps)).toMatchObject({ ok: true, value: { isBuiltIn: true } });
+    const ours = { source: 'ours', images: { golden: { title: 'Ours', environments: { vsphere: { '*': 'golden-2026' } } } }, kubernetes: {} };
+    expect(await setCatalogue(ask(ours), deps)).toMatchObject({ ok: true, value: { ...ours, isBuiltIn: false } });
+    expect(await getCatalogue(ask(), deps)).toMatchObject({ ok: true, value: { ...ours, isBuiltIn: false } });
+    await world.apply(poolsOf(workers(1, { image: 'golden' }), { name: 'plain', count: 1, size: 'small', image: 'debian-13' }));
+    await world.run(40);
+    expect(world.cloud.log).toContain('GET /images/golden-2026');
+    // What the catalogue does not have any more is the environment's own name.
+    expect(world.cloud.instances().find((item) => item.pool === 'plain')?.image).toBe('debian-13');
   });
 
   test('a machine that was deleted, failed or fell silent is made anew', async () => {

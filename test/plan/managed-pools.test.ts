@@ -134,6 +134,19 @@ describe('pools of managed clusters', () => {
     expect(planned.remove).toEqual(['gone-2']);
   });
 
+  test('one that was made for this very wish fits, however the environment writes it', () => {
+    const planned = (generation: string) =>
+      planManagedPools({
+        pools: [poolOf()],
+        listed: [facts({ name: 'workers-2', generation, differs: ['image'] })],
+        scale: {},
+        approved: {},
+        generationOf: () => 'new',
+      }).pools[0];
+    expect(planned('new')).toMatchObject({ there: [{ differs: [] }], plan: { steps: [{ name: 'workers-2', replaces: [] }], counts: { outdated: 0 } } });
+    expect(planned('old')?.plan.steps).toMatchObject([{ name: 'workers', replaces: ['workers-2'] }]);
+  });
+
   test('the size that somebody set counts within its bounds only', () => {
     expect(managedWant(poolOf({ min: 1, max: 5 }), 9, undefined)).toMatchObject({ name: 'workers', pool: 'workers', count: 5 });
     expect(managedWant(poolOf(), 9, '1.34')).toMatchObject({ count: 3, version: '1.34' });

@@ -57,7 +57,9 @@ const take = async (turn: PoolsTurn, { pool, there }: ManagedPools, step: Manage
     await tell(turn, 'normal', 'PoolRemoved', `pool ${pool.name}: ${step.name} goes: ${step.reason}`);
   const want = managedWant(pool, infra.scale[pool.name], version);
   const done =
-    step.kind === 'ensure' ? await provider.ensurePool(scope, { ...want, name: step.name, count: step.count }) : await provider.deletePool(scope, step.name);
+    step.kind === 'ensure'
+      ? await provider.ensurePool(scope, { ...want, name: step.name, count: step.count, generation: generationOf(turn, pool) })
+      : await provider.deletePool(scope, step.name);
   if (!done.ok) return { kind: 'failed', failure: done.failure };
   return done.value.state === 'ready' ? { kind: 'ready' } : { kind: 'pending', what: done.value.what, afterMs: done.value.afterMs ?? again.retryMs };
 };

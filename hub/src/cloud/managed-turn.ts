@@ -5,6 +5,7 @@ import type { ManagedClusterFacts } from '../port/provider.ts';
 import { managedConnection } from '../resident/access.ts';
 import { ensureResident } from '../resident/ensure.ts';
 import type { Residents } from '../resident/residents.ts';
+import { generationOf } from './machine-rows.ts';
 import { managedPools, type PoolsTurn } from './managed-pools.ts';
 import { afterFailure, again, dropStep, note, noteFailure } from './steps.ts';
 import type { InfrastructureStep } from './state.ts';
@@ -41,7 +42,7 @@ const controlPlane = async (turn: ManagedTurn, facts: ManagedClusterFacts, versi
   const made = await provider.ensureCluster(
     scope,
     facts.version ?? version,
-    first === undefined ? undefined : managedWant(first, infra.scale[first.name], undefined),
+    first === undefined ? undefined : { ...managedWant(first, infra.scale[first.name], undefined), generation: generationOf(turn, first) },
   );
   if (!made.ok) return failed(turn, 'control-plane', made);
   if (made.value.state === 'pending') {

@@ -160,9 +160,11 @@ export interface ManagedPoolsInput {
 export const planManagedPools = ({ pools, listed, scale, approved, generationOf }: ManagedPoolsInput): { pools: ManagedPools[]; remove: string[] } => {
   const names = new Set(pools.map((pool) => pool.name));
   const planned = pools.map((pool): ManagedPools => {
-    const there = listed.filter((item) => item.pool === pool.name);
+    const generation = generationOf(pool);
+    // Otherwise an environment that writes a value in its own way would get one successor after the other.
+    const there = listed.filter((item) => item.pool === pool.name).map((item) => (item.generation === generation ? { ...item, differs: [] } : item));
     const taken = new Set([...listed.map((item) => item.name), ...[...names].filter((name) => name !== pool.name)]);
-    const input = { pool, scale: scale[pool.name], generation: generationOf(pool), approved: approved[pool.name], there, taken };
+    const input = { pool, scale: scale[pool.name], generation, approved: approved[pool.name], there, taken };
     return { pool, there, plan: planManagedPool(input) };
   });
   const isNew = (item: ManagedPools): boolean => item.there.length === 0;

@@ -154,6 +154,8 @@ export interface ManagedPoolWant {
   name: string;
   /** Of the cluster's document; a tag (`tagKeys.pool`). */
   pool: string;
+  /** Digest of what it is made from; a tag (`tagKeys.generation`). */
+  generation?: string | undefined;
   size: string;
   count: number;
   min?: number | undefined;
@@ -174,6 +176,8 @@ export interface ManagedPoolFacts {
   name: string;
   /** Of the cluster's document. Where the tag is missing: its own name. */
   pool: string;
+  /** It was made from exactly this. What of it differs all the same is how the environment writes it, and another pool would differ as well. */
+  generation?: string | undefined;
   state: 'making' | 'ready' | 'changing' | 'failed' | 'going';
   /** Nodes wanted now (an autoscaler may have changed it). */
   count: number;

@@ -77,13 +77,15 @@ export const managedSuite = (name: string, open: () => Promise<ManagedRig>, kill
       const [facts] = await drive().once('pools', () => provider.listPools(at, [want]));
       expect(facts).toMatchObject({ name: 'first', pool: 'first' });
       expect(facts?.differs).toEqual(expect.arrayContaining(['size', 'spot', 'diskGiB']));
-      await drive().until('successor', () => provider.ensurePool(at, { ...rig.pool('first', 1), name: 'first-2', size: rig.otherSize }));
+      await drive().until('successor', () => provider.ensurePool(at, { ...rig.pool('first', 1), name: 'first-2', size: rig.otherSize, generation: 'abc123' }));
       expect(
         (await drive().once('pools', () => provider.listPools(at, [rig.pool('first', 1)]))).map((pool) => [pool.name, pool.pool, pool.differs]).toSorted(),
       ).toEqual([
         ['first', 'first', []],
         ['first-2', 'first', ['size']],
       ]);
+      const listed = await drive().once('pools', () => provider.listPools(at, [rig.pool('first', 1)]));
+      expect(listed.find((pool) => pool.name === 'first-2')?.generation).toBe('abc123');
       expect(await settle(old)).toEqual([expect.objectContaining({ name: 'first', pool: 'first', state: 'ready' })]);
       await endManaged(drive(), provider, scope);
       expect(await rig.inventory()).toEqual([]);

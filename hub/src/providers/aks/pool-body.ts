@@ -36,7 +36,11 @@ export const poolBody = (want: ManagedPoolWant, { version, subnet, mode, scope }
   mode,
   vmSize: want.size,
   osType: 'Linux',
-  tags: tagsOf(scope, { [tagName('pool')]: want.pool, [tagName('name')]: want.name }),
+  tags: tagsOf(scope, {
+    [tagName('pool')]: want.pool,
+    [tagName('name')]: want.name,
+    ...(want.generation === undefined ? {} : { [tagName('generation')]: want.generation }),
+  }),
   ...(want.image === undefined ? {} : { osSKU: want.image }),
   ...(want.diskGiB === undefined ? {} : { osDiskSizeGB: want.diskGiB }),
   ...(want.zones.length === 0 ? {} : { availabilityZones: [...want.zones] }),

@@ -27,6 +27,7 @@ const factsOf = (pool: AgentPool, wants: readonly ManagedPoolWant[]): ManagedPoo
   return {
     name: nameOf(pool),
     pool: poolOf(pool),
+    generation: pool.tags?.[tagName('generation')],
     state: stateOf(pool),
     count: pool.count ?? 0,
     version: pool.currentOrchestratorVersion ?? pool.orchestratorVersion,

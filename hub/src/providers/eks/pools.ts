@@ -37,6 +37,7 @@ export const listPools = async (cloud: EksCloud, scope: EksScope, wants: readonl
       return {
         name,
         pool,
+        generation: group.tags?.[tagKeys.generation],
         state: poolState(group),
         count: group.scalingConfig?.desiredSize ?? 0,
         version: group.version,
@@ -82,7 +83,7 @@ const create = async (
         labels: { ...want.labels },
         taints: taintsOf(want),
         ...(version === undefined ? {} : { version: minorVersion(version) }),
-        tags: tagRecord(scope, want.name, { [tagKeys.pool]: want.pool }),
+        tags: tagRecord(scope, want.name, { [tagKeys.pool]: want.pool, ...(want.generation === undefined ? {} : { [tagKeys.generation]: want.generation }) }),
       }),
     ),
   );

@@ -71,7 +71,11 @@ export const poolBody = (scope: GkeScope, want: ManagedPoolWant, zones: readonly
     machineType: want.size,
     labels: { ...want.labels },
     taints: taintsOf(want.taints),
-    resourceLabels: labelsOf(scope, { [labelName('pool')]: want.pool, [labelName('name')]: want.name }),
+    resourceLabels: labelsOf(scope, {
+      [labelName('pool')]: want.pool,
+      [labelName('name')]: want.name,
+      ...(want.generation === undefined ? {} : { [labelName('generation')]: want.generation }),
+    }),
     oauthScopes: ['https://www.googleapis.com/auth/cloud-platform'],
     ...(scope.placement.serviceAccount === undefined ? {} : { serviceAccount: scope.placement.serviceAccount }),
     ...(want.image === undefined ? {} : { imageType: want.image }),

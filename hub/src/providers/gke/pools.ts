@@ -41,6 +41,9 @@ const isOurs = (scope: GkeScope, pool: NodePool): boolean => pool.config.resourc
 
 const factsOf = (pool: NodePool, count: number, want: ManagedPoolWant | undefined, zones: readonly string[]): ManagedPoolFacts => {
   const more = want === undefined ? undefined : roundingNote(want, zones);
+  const differs = want === undefined ? [] : fixedDifferences(pool, want);
+  // Zones are added in place, so that what it was made from says nothing of them.
+  const generation = differs.includes('zones') ? undefined : pool.config.resourceLabels[labelName('generation')];
   const words = [pool.statusMessage, more].filter((text) => text !== undefined).join('; ');
   return {
     name: nameOf(pool),
@@ -48,7 +51,8 @@ const factsOf = (pool: NodePool, count: number, want: ManagedPoolWant | undefine
     state: stateOf(pool),
     count,
     version: pool.version,
-    differs: want === undefined ? [] : fixedDifferences(pool, want),
+    differs,
+    ...(generation === undefined ? {} : { generation }),
     ...(words === '' ? {} : { message: words }),
   };
 };
