@@ -72,6 +72,11 @@ export const clouds = (program: Command, act: Act): void => {
     .description('the price list that costs are estimated with; with a file: replace it')
     .argument('[file]', 'YAML or JSON: source, and prices by environment, region and size')
     .action((file: string | undefined) => act(async (context) => (await commands()).prices(context, file)));
+  cloud
+    .command('catalogue')
+    .description('operating system images by name, and ends of support of Kubernetes; with a file: replace it (-o yaml prints one)')
+    .argument('[file]', 'YAML or JSON: source, images, kubernetes')
+    .action((file: string | undefined) => act(async (context) => (await commands()).catalogue(context, file)));
   const pool = program.command('pool').description('machine pools of a cluster');
   pool
     .command('scale')
@@ -82,7 +87,7 @@ export const clouds = (program: Command, act: Act): void => {
     .action((name: string, poolName: string, count: number) => act(async (context) => (await commands()).scalePool(context, name, poolName, count)));
   pool
     .command('repave')
-    .description('approve that machines of an older generation are replaced')
+    .description('approve that machines of an older generation are replaced, or take a newer image')
     .argument('<cluster>')
     .argument('<pool>')
     .action((name: string, poolName: string) => act(async (context) => (await commands()).repavePool(context, name, poolName)));

@@ -23,6 +23,8 @@ export const limits = {
   poolsPerCluster: 20,
   /** Azure's node pools have no longer names than this. */
   poolNameChars: 12,
+  /** Operating system images of a tenant's catalogue. */
+  catalogueEntries: 200,
   /** What one host needs to join a cluster, sealed and as text. */
   invitationChars: 4_096,
   profilesPerCluster: 20,

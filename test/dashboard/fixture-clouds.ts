@@ -58,6 +58,7 @@ const infrastructureOf = (fixture: Fixture): InfrastructureView => {
   return {
     environment: 'aws',
     account: 'production',
+    notices: [text ?? 'Kubernetes 1.34 has standard support until 2026-12-02, 30 more days.'],
     steps: [
       { name: 'network', state: 'done', message: 'stands', sinceMs: atMs - 900_000 },
       { name: 'endpoint', state: 'done', message: 'api.elb.example:6443', sinceMs: atMs - 800_000 },
@@ -80,6 +81,7 @@ const infrastructureOf = (fixture: Fixture): InfrastructureView => {
         outdated: 0,
         needsApproval: false,
         waits: [],
+        image: { name: 'debian-13', exact: text ?? 'ami-0abc', newer: text ?? 'ami-0def' },
         cost: { perHour: 0.288, unknown: [] },
       },
       {
@@ -94,6 +96,10 @@ const infrastructureOf = (fixture: Fixture): InfrastructureView => {
         max: 5,
         needsApproval: true,
         waits: ['pool workers: 1 machines would be replaced, and nobody has approved it'],
+        parts: [
+          { name: text ?? 'workers', count: 2, state: 'ready', differs: ['size', 'zones'], version: '1.34' },
+          { name: 'workers-2', count: 1, state: 'making', differs: [], message: text ?? 'Scaling up' },
+        ],
       },
     ],
     machines: [

@@ -8,6 +8,7 @@ interface FakeInstance {
   generation: string;
   zone: string;
   userData: string;
+  image?: string | undefined;
   state: 'starting' | 'running' | 'failed';
   /** Looks at it until it runs. */
   looksLeft: number;
@@ -20,6 +21,7 @@ export const fakeCloud = (options: { quota?: number } = {}) => {
   const instances = new Map<string, FakeInstance>();
   const log: string[] = [];
   let made = 0;
+  let newestImage = 'debian-13-1';
   const answer = (status: number, body: unknown): HttpResponse => ({ status, headers: {}, body: Buffer.from(JSON.stringify(body)) });
 
   const listed = (cluster: string | undefined): FakeInstance[] =>
@@ -50,6 +52,7 @@ export const fakeCloud = (options: { quota?: number } = {}) => {
     const [, what, id] = url.pathname.split('/');
     const cluster = url.searchParams.get('cluster') ?? undefined;
     if (what === 'instances') return onInstances(request, cluster, id);
+    if (what === 'images') return answer(200, { exact: newestImage });
     if (what === 'tagged')
       return answer(
         200,
@@ -86,6 +89,8 @@ export const fakeCloud = (options: { quota?: number } = {}) => {
       for (const item of instances.values()) if (item.cluster === cluster && item.name === name) item.state = 'failed';
     },
     setQuota: (quota: number | undefined): void => void (options.quota = quota ?? Number.POSITIVE_INFINITY),
+    /** A newer image of whatever is asked for. */
+    publish: (image: string): void => void (newestImage = image),
     log,
   };
 };

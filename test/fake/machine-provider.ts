@@ -72,9 +72,13 @@ export const fakeMachineProvider = (http: Http, authorization = 'right'): Machin
       if (!before.ok) return before;
       const there = before.value.find((machine) => machine.name === want.name);
       if (there !== undefined) return ok(there);
-      const { name, pool, generation, userData, zone = 'a' } = want;
-      const made = await call<{ id: string }>('POST', 'instances', { cluster: scope.id, name, pool, generation, userData, zone });
+      const { name, pool, generation, userData, image, zone = 'a' } = want;
+      const made = await call<{ id: string }>('POST', 'instances', { cluster: scope.id, name, pool, generation, userData, image, zone });
       return made.ok ? ok({ name, pool, generation, instance: made.value.body.id, state: 'starting', zone, addresses: [] }) : made;
+    },
+    resolveImage: async (_scope, _size, choice) => {
+      const found = await call<{ exact: string }>('GET', `images/${choice.amd64 ?? ''}`);
+      return found.ok ? ok(found.value.body) : found;
     },
     listMachines: list,
     deleteMachine: async (scope, name) => {

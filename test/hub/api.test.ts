@@ -88,6 +88,7 @@ const bodies: Partial<Record<RouteName, unknown>> = {
   accountOrphans: { environment: 'maas' },
   scalePool: { count: 1 },
   setPrices: { source: 's', prices: {} },
+  setCatalogue: { source: 's', images: {}, kubernetes: {} },
   createApiKey: { name: 'new', role: 'Viewer' },
 };
 const queries: Partial<Record<RouteName, string>> = {

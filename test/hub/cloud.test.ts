@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { clusterId, createCloudWorld, poolsOf, tenant, type CloudWorld } from './cloud-world.ts';
+import { getCatalogue, getInfrastructure, repavePool, setCatalogue } from '@groundplane/hub/api/infrastructure';
+import { clusterId, createCloudWorld, poolsOf, project, tenant, type CloudWorld } from './cloud-world.ts';
 
 let world: CloudWorld;
 afterEach(async () => {
@@ -83,6 +84,50 @@ describe('clusters of machines', () => {
     expect(now.filter((id) => before.includes(id))).toHaveLength(1);
     expect(now).toHaveLength(4);
     expect(fewest).toBeGreaterThanOrEqual(3);
+  });
+
+  test('an image by its name of the catalogue: one and the same for all, and a newer one when somebody takes it', async () => {
+    world = await createCloudWorld();
+    const named = (count: number) => workers(count, { image: 'debian-13', update: { approval: 'manual' } });
+    const images = (): (string | undefined)[] => world.cloud.instances().flatMap((item) => (item.pool === 'workers' ? [item.image] : []));
+    await world.apply(poolsOf(named(1)));
+    await world.run(40);
+    world.cloud.publish('debian-13-2');
+    await world.apply(poolsOf(named(2)));
+    await world.run(40);
+    expect(images()).toEqual(['debian-13-1', 'debian-13-1']);
+    expect((await world.machineRows()).find((row) => row.value.pool === 'workers')?.value.image).toBe('debian-13-1');
+    const deps = { store: world.store(), fleet: world.core().fleet, driver: world.core().cloud.driver } as never;
+    const ask = { principal: { tenant }, params: { name: 'shop', pool: 'workers' }, project } as never;
+    expect(await repavePool(ask, deps)).toMatchObject({ ok: false, failure: { code: 'nothing-to-approve' } });
+    await world.clock.advance(6 * 3_600_000);
+    await world.run(60);
+    expect(images()).toEqual(['debian-13-1', 'debian-13-1']);
+    const shown = await getInfrastructure(ask, deps);
+    expect(shown.ok ? shown.value.pools.find((pool) => pool.name === 'workers') : undefined).toMatchObject({
+      needsApproval: false,
+      outdated: 0,
+      image: { name: 'debian-13', exact: 'debian-13-1', newer: 'debian-13-2' },
+    });
+    expect(await repavePool(ask, deps)).toMatchObject({ ok: true });
+    await world.run(180);
+    expect(images()).toEqual(['debian-13-2', 'debian-13-2']);
+    expect((await world.infrastructure())?.pools['workers']).toMatchObject({ needsApproval: false, outdated: 0, ready: 2 });
+  });
+
+  test("a tenant's catalogue stands for the built-in one from the next look on", async () => {
+    world = await createCloudWorld();
+    const deps = { store: world.store() } as never;
+    const ask = (body?: object) => ({ principal: { tenant }, params: {}, body }) as never;
+    expect(await getCatalogue(ask(), deps)).toMatchObject({ ok: true, value: { isBuiltIn: true } });
+    const ours = { source: 'ours', images: { golden: { title: 'Ours', environments: { vsphere: { '*': 'golden-2026' } } } }, kubernetes: {} };
+    expect(await setCatalogue(ask(ours), deps)).toMatchObject({ ok: true, value: { ...ours, isBuiltIn: false } });
+    expect(await getCatalogue(ask(), deps)).toMatchObject({ ok: true, value: { ...ours, isBuiltIn: false } });
+    await world.apply(poolsOf(workers(1, { image: 'golden' }), { name: 'plain', count: 1, size: 'small', image: 'debian-13' }));
+    await world.run(40);
+    expect(world.cloud.log).toContain('GET /images/golden-2026');
+    // What the catalogue does not have any more is the environment's own name.
+    expect(world.cloud.instances().find((item) => item.pool === 'plain')?.image).toBe('debian-13');
   });
 
   test('a machine that was deleted, failed or fell silent is made anew', async () => {

@@ -10,7 +10,9 @@ import { infrastructureSchema, type Infrastructure } from '@groundplane/protocol
 /** A managed service in memory: what is asked for takes one more look. */
 const service = () => {
   let cluster: ManagedClusterFacts = { state: 'absent' };
-  const pools = new Map<string, ManagedPoolFacts & { size: string }>();
+  const pools = new Map<string, Omit<ManagedPoolFacts, 'differs'> & { size: string }>();
+  /** Sizes that are not to be had. */
+  const refused = new Set<string>();
   const asked: string[] = [];
   const provider: ManagedClusterProvider = {
     check: async () => ok({ identity: 'x', missing: [], unchecked: [] }),
@@ -29,13 +31,14 @@ const service = () => {
       cluster = { ...cluster, version };
       return pending('goes up', 5);
     },
-    listPools: async () => ok([...pools.values()]),
+    listPools: async (_scope, wants) =>
+      ok([...pools.values()].map((item) => ({ ...item, differs: wants.some((want) => want.pool === item.pool && want.size !== item.size) ? ['size'] : [] }))),
     ensurePool: async (_scope, want) => {
       const there = pools.get(want.name);
-      if (there !== undefined && there.size !== want.size) return fail('blocked', 'pool-differs', `pool ${want.name}`, 'its size cannot be changed in place');
+      if (there === undefined && refused.has(want.size)) return fail('blocked', 'quota-reached', `pool ${want.name}`, `you may have no more ${want.size}`);
       if (there?.count === want.count && there.version === want.version) return ready(undefined);
       asked.push(`pool ${want.name} ${want.count} ${want.version}`);
-      pools.set(want.name, { name: want.name, state: 'ready', count: want.count, version: want.version, differs: [], size: want.size });
+      pools.set(want.name, { name: want.name, pool: want.pool, state: 'ready', count: want.count, version: want.version, size: there?.size ?? want.size });
       return pending('is being changed', 5);
     },
     deletePool: async (_scope, name) => {
@@ -45,13 +48,18 @@ const service = () => {
     },
     credentials: async () => ok({ server: 'https://x', token: 't' }),
   };
-  return { provider, asked };
+  return { provider, asked, pools, refused };
 };
 
 const specWith = (...pools: object[]): Infrastructure => infrastructureSchema.parse({ environment: 'eks', account: 'a', placement: { region: 'r' }, pools });
 
 const world = () => {
-  const { provider, asked } = service();
+  const { provider, asked, pools, refused } = service();
+  const events: string[] = [];
+  const store = {
+    get: async () => undefined,
+    commit: async (writes: { event?: { reason: string } }[]) => (events.push(...writes.flatMap((write) => write.event?.reason ?? [])), ok(1)),
+  };
   const row = { kind: 'cluster', tenant: 't', project: 'p', id: 'clu_1', name: 'shop' } as Row<'cluster'>;
   let infra = freshInfrastructure(specWith());
   /** Turns until nothing is asked for any more; answers what was. */
@@ -60,7 +68,7 @@ const world = () => {
     const inputs = { ofRow: async () => ok({ profiles: [{ spec: { layers: [{ kubernetes: { distribution: 'eks', version } }] } }] }) };
     for (let round = 0; round < 40; round += 1) {
       const turn: ManagedTurn = {
-        deps: { inputs } as unknown as CloudDeps,
+        deps: { inputs, store, clock: { wallMs: () => 1 } } as unknown as CloudDeps,
         row,
         spec,
         infra,
@@ -74,7 +82,7 @@ const world = () => {
     }
     return [...asked];
   };
-  return { settle, infra: () => infra };
+  return { settle, infra: () => infra, pools, refused, events };
 };
 
 describe('managed clusters', () => {
@@ -95,16 +103,60 @@ describe('managed clusters', () => {
     ]);
   });
 
-  test('never go down; a pool that cannot be changed in place holds up no other', async () => {
-    const { settle, infra } = world();
+  test('a pool that cannot be changed in place is replaced, one at a time', async () => {
+    const { settle, infra, pools, events } = world();
+    const [first, second] = [
+      { name: 'first', count: 2, size: 's' },
+      { name: 'second', count: 1, size: 's' },
+    ];
+    await settle(specWith(first, second), '1.34');
+    const larger = specWith({ ...first, size: 'l' }, { ...second, size: 'l' });
+    expect(await settle(larger, '1.34')).toEqual(['pool first-2 2 1.34', 'no pool first', 'pool second-2 1 1.34', 'no pool second']);
+    expect(events).toEqual(['PoolReplaced', 'PoolRemoved', 'PoolReplaced', 'PoolRemoved']);
+    expect(infra().pools['first']).toMatchObject({ wanted: 2, total: 2, ready: 2, outdated: 0, waits: [], parts: [{ name: 'first-2', differs: [] }] });
+    expect(await settle(larger, '1.35')).toEqual(['upgrade 1.35', 'pool first-2 2 1.35', 'pool second-2 1 1.35']);
+    // The name is free again.
+    expect(await settle(specWith({ ...first, size: 'l' }, second), '1.35')).toEqual(['pool second 1 1.35', 'no pool second-2']);
+    expect([...pools.keys()].toSorted()).toEqual(['first-2', 'second']);
+  });
+
+  test('an upgrade in the middle of a replacement: the successor goes up, the old one just goes', async () => {
+    const { settle, pools } = world();
+    const first = { name: 'first', count: 2, size: 's' };
+    await settle(specWith(first), '1.34');
+    pools.set('first-2', { name: 'first-2', pool: 'first', state: 'ready', count: 2, version: '1.34', size: 'l' });
+    expect(await settle(specWith({ ...first, size: 'l' }), '1.35')).toEqual(['upgrade 1.35', 'pool first-2 2 1.35', 'no pool first']);
+  });
+
+  test('a replacement waits for approval, and for a quota; the old pool stays and follows what it can', async () => {
+    const { settle, infra, refused } = world();
+    const first = { name: 'first', count: 2, size: 's', update: { approval: 'manual' } };
+    const second = { name: 'second', count: 1, size: 's' };
+    await settle(specWith(first, second), '1.34');
+    const larger = specWith({ ...first, size: 'l', count: 3 }, { ...second, count: 2 });
+    expect(await settle(larger, '1.34')).toEqual(['pool first 3 1.34', 'pool second 2 1.34']);
+    const state = infra().pools['first'];
+    expect(state).toMatchObject({ needsApproval: true, outdated: 3, waits: [expect.stringContaining('gp pool repave')] });
+    infra().approved = { first: state?.generation ?? '' };
+    refused.add('l');
+    expect(await settle(larger, '1.34')).toEqual([]);
+    expect(infra().pools['first']).toMatchObject({ needsApproval: false, ready: 3, waits: [expect.stringContaining('you may have no more l')] });
+    expect(infra().steps).toContainEqual(
+      expect.objectContaining({ name: 'pools', state: 'failed', message: expect.stringContaining('you may have no more l') }),
+    );
+    refused.clear();
+    expect(await settle(larger, '1.34')).toEqual(['pool first-2 3 1.34', 'no pool first']);
+  });
+
+  test('never go down; a pool that cannot be made holds up no other', async () => {
+    const { settle, infra, refused } = world();
     await settle(specWith({ name: 'first', count: 1, size: 's' }), '1.34');
+    refused.add('l');
     expect(await settle(specWith({ name: 'first', count: 1, size: 'l' }, { name: 'second', count: 1, size: 's' }), '1.33')).toEqual(['pool second 1 1.34']);
     expect(infra().steps).toContainEqual(
       expect.objectContaining({ name: 'upgrade', state: 'failed', message: expect.stringContaining('no environment goes back') }),
     );
-    expect(infra().steps).toContainEqual(
-      expect.objectContaining({ name: 'pools', state: 'waiting', message: expect.stringContaining('cannot be changed in place') }),
-    );
+    expect(infra().pools['first']?.waits).toEqual([expect.stringContaining('you may have no more l')]);
   });
 
   test('versions: exact ones are met exactly, short ones by any patch', () => {

@@ -1,7 +1,10 @@
 import type { InfrastructureView } from '@groundplane/protocol/api/cloud-views';
-import { placementOf, type Infrastructure } from '@groundplane/protocol/environment/infrastructure';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { builtInPrices } from '../cloud/prices.ts';
+import { catalogueKey, catalogueOf } from '../cloud/catalogue.ts';
+import { generationOf } from '../cloud/machine-rows.ts';
+import { scopeOf } from '../cloud/turn.ts';
+import { regionOf } from '../plan/catalogue.ts';
 import { poolCost, sumCosts, type Prices } from '../plan/cost.ts';
 import type { Row } from '../port/store.ts';
 import { residentPool } from '../resident/ensure.ts';
@@ -18,11 +21,6 @@ const pricesOf = async (deps: ApiDeps, tenant: string): Promise<{ source: string
     : { ...(JSON.parse(row.value.value) as { source: string; prices: Prices }), isBuiltIn: false };
 };
 
-const regionOf = (spec: Infrastructure): string => {
-  const placement = placementOf(spec) as { region?: string; location?: string };
-  return placement.region ?? placement.location ?? '*';
-};
-
 const machinesOf = async (deps: ApiDeps, row: Row<'cluster'>): Promise<Row<'machine'>[]> => {
   const rows = await Promise.all(deps.fleet.machinesOf(row.id).map((id) => deps.store.get('machine', row.tenant, id)));
   return rows
@@ -32,7 +30,7 @@ const machinesOf = async (deps: ApiDeps, row: Row<'cluster'>): Promise<Row<'mach
 };
 
 const machineView = (deps: ApiDeps, machine: Row<'machine'>, generation: string | undefined): InfrastructureView['machines'][number] => {
-  const { pool, phase, sinceMs, size, zone, instance, state, health, message, reason, addresses } = machine.value;
+  const { pool, phase, sinceMs, size, zone, instance, state, health, message, reason, addresses, image } = machine.value;
   const host = deps.fleet.hostOfMachine(machine.id)?.name;
   return {
     name: machine.name,
@@ -45,6 +43,7 @@ const machineView = (deps: ApiDeps, machine: Row<'machine'>, generation: string 
     outdated: generation !== undefined && machine.value.generation !== generation,
     ...(zone === undefined ? {} : { zone }),
     ...(instance === undefined ? {} : { instance }),
+    ...(image === undefined ? {} : { image }),
     ...(state === undefined ? {} : { state }),
     ...(health === undefined ? {} : { health }),
     ...(message === undefined || message === '' ? {} : { message }),
@@ -60,6 +59,7 @@ const view = async (deps: ApiDeps, row: Row<'cluster'>): Promise<Result<Infrastr
   const region = regionOf(spec);
   const pools = spec.pools.map((pool): InfrastructureView['pools'][number] => {
     const state = infra?.pools[pool.name];
+    const image = infra?.images?.[pool.name];
     const cost = poolCost(prices, spec.environment, region, { size: pool.size, count: state?.wanted ?? pool.count });
     return {
       name: pool.name,
@@ -75,6 +75,8 @@ const view = async (deps: ApiDeps, row: Row<'cluster'>): Promise<Result<Infrastr
       ...(pool.max === undefined ? {} : { max: pool.max }),
       ...(state?.version === undefined ? {} : { version: state.version }),
       ...(state?.message === undefined ? {} : { message: state.message }),
+      ...(image === undefined ? {} : { image: { name: image.name, exact: image.exact, ...(image.newer === undefined ? {} : { newer: image.newer }) } }),
+      ...(state?.parts === undefined ? {} : { parts: state.parts }),
       ...(cost === undefined ? {} : { cost }),
     };
   });
@@ -87,6 +89,7 @@ const view = async (deps: ApiDeps, row: Row<'cluster'>): Promise<Result<Infrastr
     pools,
     machines: (await machinesOf(deps, row)).map((machine) => machineView(deps, machine, infra?.pools[machine.value.pool]?.generation)),
     protected: spec.protected,
+    notices: infra?.support?.notice === undefined ? [] : [infra.support.notice],
     ...(infra?.endpoint === undefined ? {} : { endpoint: infra.endpoint }),
     ...(infra?.server === undefined ? {} : { server: infra.server }),
     ...(infra?.version === undefined ? {} : { version: infra.version }),
@@ -137,14 +140,30 @@ export const scalePool: Handler<'scalePool'> = async ({ principal, params, body,
   return done.ok ? view(deps, row) : done;
 };
 
+/** The newer image, and the generation that comes with it: nobody has to say it twice where a pool asks for approval. */
+const takeImage = (row: Row<'cluster'>, value: Row<'infrastructure'>['value'], name: string): Row<'infrastructure'>['value'] => {
+  const spec = row.value.spec.infrastructure;
+  const pool = spec?.pools.find((item) => item.name === name);
+  const image = value.images?.[name];
+  if (spec === undefined || pool === undefined || image?.newer === undefined) return value;
+  const images = { ...value.images, [name]: { ...image, exact: image.newer, isChosen: true } };
+  const generation = generationOf({ spec, scope: scopeOf(row, spec), infra: { images } }, pool);
+  return { ...value, approvedImages: { ...value.approvedImages, [name]: image.newer }, approved: { ...value.approved, [name]: generation } };
+};
+
 export const repavePool: Handler<'repavePool'> = async ({ principal, params, project }, deps) => {
   const found = await findCluster(deps, principal.tenant, project, params.name);
   if (!found.ok) return found;
   const { row } = found.value;
-  const state = (await deps.store.get('infrastructure', row.tenant, row.id))?.value.pools[params.pool];
-  if (state === undefined) return notFound(`pool ${params.pool}`, `See: gp cloud show ${params.name}`);
-  if (!state.needsApproval) return fail('blocked', 'nothing-to-approve', `pool ${params.pool}`, 'nothing waits for approval');
-  const done = await change(deps, row, (value) => ({ ...value, approved: { ...value.approved, [params.pool]: state.generation } }));
+  const infra = (await deps.store.get('infrastructure', row.tenant, row.id))?.value;
+  const state = infra?.pools[params.pool];
+  if (infra === undefined || state === undefined) return notFound(`pool ${params.pool}`, `See: gp cloud show ${params.name}`);
+  const image = infra.images?.[params.pool];
+  if (!state.needsApproval && image?.newer === undefined)
+    return fail('blocked', 'nothing-to-approve', `pool ${params.pool}`, 'nothing waits for approval, and there is no newer image');
+  const done = await change(deps, row, (value) =>
+    state.needsApproval ? { ...value, approved: { ...value.approved, [params.pool]: state.generation } } : takeImage(row, value, params.pool),
+  );
   return done.ok ? view(deps, row) : done;
 };
 
@@ -155,5 +174,14 @@ export const setPrices: Handler<'setPrices'> = async ({ principal, body }, deps)
   const done = await deps.store.commit([
     { op: 'put', kind: 'setting', tenant: principal.tenant, id, project: '', name: id, value: { value: JSON.stringify(body) } },
   ]);
+  return done.ok ? ok({ ...body, isBuiltIn: false }) : done;
+};
+
+export const getCatalogue: Handler<'getCatalogue'> = async ({ principal }, deps) => ok(await catalogueOf(deps.store, principal.tenant));
+
+export const setCatalogue: Handler<'setCatalogue'> = async ({ principal, body }, deps) => {
+  const { tenant } = principal;
+  const id = catalogueKey(tenant);
+  const done = await deps.store.commit([{ op: 'put', kind: 'setting', tenant, id, project: '', name: id, value: { value: JSON.stringify(body) } }]);
   return done.ok ? ok({ ...body, isBuiltIn: false }) : done;
 };

@@ -23,11 +23,26 @@ export const bootMac = (keyHash: string, digest: string): string =>
   createHmac('sha256', Buffer.from(keyHash, 'hex')).update(`groundplane boot 1\n${digest}`).digest('base64url');
 
 /** What a machine is made from; when it changes, the machine is of an older generation. Labels and taints are not part of it: the agent changes them in place. */
-export const generationOf = (turn: Pick<Turn, 'spec' | 'scope'>, pool: Pool): string => {
+export const generationOf = (turn: Pick<Turn, 'spec' | 'scope'> & { infra: Pick<Turn['infra'], 'images'> }, pool: Pool): string => {
   const { size, image, diskGiB, spot, role, zones } = pool;
   const { boot } = turn.scope.placement as { boot?: string };
+  const { isChosen = false, exact } = turn.infra.images?.[pool.name] ?? {};
+  // The first image that a name was found to mean is no reason to replace what was made before; one that somebody took is.
+  const taken = isChosen && exact !== undefined ? { exact } : {};
   return createHash('sha256')
-    .update(canonicalJson({ size, image: image ?? null, diskGiB: diskGiB ?? null, spot, role, zones, boot: boot ?? null, environment: turn.spec.environment }))
+    .update(
+      canonicalJson({
+        ...taken,
+        size,
+        image: image ?? null,
+        diskGiB: diskGiB ?? null,
+        spot,
+        role,
+        zones,
+        boot: boot ?? null,
+        environment: turn.spec.environment,
+      }),
+    )
     .digest('hex')
     .slice(0, 16);
 };
@@ -124,7 +139,7 @@ export const wantOf = async (turn: Turn, pool: Pool, machine: Row<'machine'>): P
     pool: pool.name,
     role: pool.role,
     size: pool.size,
-    image: pool.image,
+    image: turn.infra.images?.[pool.name]?.exact ?? pool.image,
     diskGiB: pool.diskGiB,
     zone: machine.value.zone,
     spot: pool.spot,

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson } from '@groundplane/protocol/canonical';
 import type { Pool } from '@groundplane/protocol/environment/pool';
-import type { Failure } from '@groundplane/protocol/failure';
+import type { Failure, Result } from '@groundplane/protocol/failure';
 import { isClear } from '../plan/members.ts';
 import { machineHealth } from '../plan/machine-health.ts';
 import { planPool, planRemovedPool, type PlannedMachine, type PoolPlan, type PoolStep } from '../plan/pools.ts';
-import type { MachineFacts, MachineProvider } from '../port/provider.ts';
+import type { MachineFacts, MachineProvider, MachineWant } from '../port/provider.ts';
 import type { Row } from '../port/store.ts';
+import { pinImages } from './images.ts';
 import { forgetMachine, generationOf, noteMachine, saveMachine, wantOf } from './machine-rows.ts';
 import { afterFailure, again, dropStep, note, noteFailure } from './steps.ts';
 import { event, saveInfrastructure, type Turn } from './turn.ts';
@@ -21,6 +22,8 @@ export interface MachineTurn extends Turn {
   rows: Row<'machine'>[];
   /** When the network and the address were looked at last, by the hub's monotonic clock; drift of them is looked for now and then. */
   looked: { networkMs: number };
+  /** By pool: why it is not known what its machines are made from. */
+  unresolved?: ReadonlyMap<string, Failure>;
 }
 
 const inParts = async <T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> => {
@@ -144,7 +147,8 @@ const makeWanted = async (turn: MachineTurn): Promise<Failure | undefined> => {
     async (row) => {
       const pool = turn.spec.pools.find((item) => item.name === row.value.pool);
       if (pool === undefined) return void (await saveMachine(turn, row, { phase: 'leaving', sinceMs: turn.nowMs, reason: 'its pool is not wanted any more' }));
-      const want = await wantOf(turn, pool, row);
+      const unresolved = turn.unresolved?.get(pool.name);
+      const want: Result<MachineWant> = unresolved === undefined ? await wantOf(turn, pool, row) : { ok: false, failure: unresolved };
       const made = want.ok ? await turn.provider.ensureMachine(turn.scope, want.value) : want;
       if (!made.ok) {
         first ??= made.failure;
@@ -160,6 +164,7 @@ const makeWanted = async (turn: MachineTurn): Promise<Failure | undefined> => {
         state,
         addresses: [...addresses],
         ...(zone === undefined ? {} : { zone }),
+        ...(turn.infra.images?.[pool.name] === undefined ? {} : { image: turn.infra.images[pool.name]?.exact }),
         message: undefined,
       });
     },
@@ -282,6 +287,7 @@ export const machineTurn = async (turn: MachineTurn): Promise<number> => {
   await saveInfrastructure(turn);
   await noteMachines(turn, facts);
   turn.rows = await refreshed(turn);
+  turn.unresolved = await pinImages(turn);
   const { steps } = planAll(turn, facts);
   const { failure, isBusy } = await execute(turn, steps);
   const counts = Object.values(infra.pools);

@@ -1,18 +1,19 @@
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import type { ManagedEnvironment } from '@groundplane/protocol/environment/environments';
-import type { Pool } from '@groundplane/protocol/environment/pool';
-import { isAutoscaled, managedWant, nextVersion, poolOrder } from '../plan/managed.ts';
-import type { ManagedClusterFacts, ManagedClusterProvider, ManagedPoolFacts } from '../port/provider.ts';
+import { managedWant } from '../plan/managed-pools.ts';
+import { nextVersion } from '../plan/managed.ts';
+import type { ManagedClusterFacts } from '../port/provider.ts';
 import { managedConnection, type AskCredentials } from '../resident/access.ts';
 import { ensureResident } from '../resident/ensure.ts';
 import { leavingThings } from '../resident/leaving.ts';
 import type { Residents } from '../resident/residents.ts';
+import { generationOf } from './machine-rows.ts';
+import { managedPools, type PoolsTurn } from './managed-pools.ts';
 import { afterFailure, again, dropStep, note, noteFailure } from './steps.ts';
 import type { InfrastructureStep } from './state.ts';
-import type { Turn } from './turn.ts';
+import { noteSupport } from './support.ts';
 
-export interface ManagedTurn extends Turn {
-  provider: ManagedClusterProvider;
+export interface ManagedTurn extends PoolsTurn {
   residents: Residents | undefined;
 }
 
@@ -43,7 +44,7 @@ const controlPlane = async (turn: ManagedTurn, facts: ManagedClusterFacts, versi
   const made = await provider.ensureCluster(
     scope,
     facts.version ?? version,
-    first === undefined ? undefined : managedWant(first, infra.scale[first.name], undefined),
+    first === undefined ? undefined : { ...managedWant(first, infra.scale[first.name], undefined), generation: generationOf(turn, first) },
   );
   if (!made.ok) return failed(turn, 'control-plane', made);
   if (made.value.state === 'pending') {
@@ -71,64 +72,6 @@ const upgrade = async (turn: ManagedTurn, current: string, wanted: string): Prom
   if (!asked.ok) return failed(turn, 'upgrade', asked);
   if (asked.value.state === 'pending') note(infra, 'upgrade', 'doing', asked.value.what, nowMs);
   return asked.value.state === 'pending' ? (asked.value.afterMs ?? again.retryMs) : again.soonMs;
-};
-
-const notePool = (turn: ManagedTurn, pool: Pool, facts: ManagedPoolFacts | undefined, waits: string[]): void => {
-  const wanted = isAutoscaled(pool) ? (facts?.count ?? pool.count) : managedWant(pool, turn.infra.scale[pool.name], undefined).count;
-  turn.infra.pools[pool.name] = {
-    wanted,
-    total: facts?.count ?? 0,
-    ready: facts?.state === 'ready' ? facts.count : 0,
-    outdated: 0,
-    generation: '',
-    needsApproval: false,
-    waits,
-    ...(facts?.version === undefined ? {} : { version: facts.version }),
-    ...(facts?.message === undefined ? {} : { message: facts.message }),
-  };
-};
-
-const pools = async (turn: ManagedTurn, version: string | undefined): Promise<number | undefined> => {
-  const { provider, scope, spec, infra, nowMs } = turn;
-  const listed = await provider.listPools(scope);
-  if (!listed.ok) return failed(turn, 'pools', listed);
-  const facts = new Map(listed.value.map((pool) => [pool.name, pool]));
-  const { ensure, remove } = poolOrder(spec.pools, listed.value);
-  const waits: string[] = [];
-  for (const pool of spec.pools) {
-    const differs = facts.get(pool.name)?.differs ?? [];
-    const own =
-      differs.length === 0 ? [] : [`pool ${pool.name}: ${differs.join(', ')} cannot be changed in place. Add a pool of another name, and take this one out`];
-    notePool(turn, pool, facts.get(pool.name), own);
-    waits.push(...own);
-  }
-  for (const name of Object.keys(infra.pools)) if (!spec.pools.some((pool) => pool.name === name)) delete infra.pools[name];
-  for (const pool of ensure) {
-    if ((facts.get(pool.name)?.differs ?? []).length > 0) continue;
-    const done = await provider.ensurePool(scope, managedWant(pool, infra.scale[pool.name], version));
-    if (!done.ok && done.failure.code === 'pool-differs') {
-      // It needs a person; the other pools need not wait for them.
-      const text = `${done.failure.element}: ${done.failure.message}`.slice(0, 1_000);
-      notePool(turn, pool, facts.get(pool.name), [text]);
-      waits.push(text);
-      continue;
-    }
-    if (!done.ok) return failed(turn, 'pools', done);
-    if (done.value.state === 'pending') {
-      note(infra, 'pools', 'doing', done.value.what, nowMs);
-      return done.value.afterMs ?? again.retryMs;
-    }
-  }
-  for (const name of remove) {
-    const gone = await provider.deletePool(scope, name);
-    if (!gone.ok) return failed(turn, 'pools', gone);
-    if (gone.value.state === 'pending') {
-      note(infra, 'pools', 'doing', gone.value.what, nowMs);
-      return gone.value.afterMs ?? again.retryMs;
-    }
-  }
-  note(infra, 'pools', waits.length === 0 ? 'done' : 'waiting', waits.length === 0 ? `${spec.pools.length} as wanted` : waits.join('; '), nowMs);
-  return undefined;
 };
 
 /** Of the account as it is then: somebody may have given it other keys. */
@@ -166,8 +109,9 @@ export const managedTurn = async (turn: ManagedTurn): Promise<number> => {
   const waiting = await controlPlane(turn, facts.value, version.value);
   if (waiting !== undefined) return waiting;
   await keepManaged(turn);
+  if (turn.infra.version !== undefined) await noteSupport(turn, turn.infra.version);
   const current = turn.infra.version;
   const upgrading = current === undefined ? undefined : await upgrade(turn, current, version.value);
   if (upgrading !== undefined) return upgrading;
-  return (await pools(turn, current)) ?? again.quietMs;
+  return (await managedPools(turn, current)) ?? again.quietMs;
 };

@@ -2,7 +2,7 @@ import type { AccountKind } from '@groundplane/protocol/environment/account';
 import type { Environment } from '@groundplane/protocol/environment/environments';
 import type { Pool } from '@groundplane/protocol/environment/pool';
 import type { Failure } from '@groundplane/protocol/failure';
-import type { AccountFacts, Endpoint, MachineFacts } from '../port/provider.ts';
+import type { AccountFacts, Endpoint, MachineFacts, ManagedPoolFacts } from '../port/provider.ts';
 
 /** A cloud account. Of a project, or of the whole tenant where the row's project is empty. */
 export interface AccountValue {
@@ -22,6 +22,31 @@ export interface InfrastructureStep {
   sinceMs: number;
 }
 
+/** One of the pools that an environment has for a pool of the document: two while the one replaces the other. */
+export interface PoolPart {
+  name: string;
+  count: number;
+  state: ManagedPoolFacts['state'];
+  /** What of it cannot be changed in place, and differs. */
+  differs: string[];
+  version?: string | undefined;
+  message?: string | undefined;
+}
+
+/** What a name of the catalogue stands for in a pool. It stays until its spec changes, or somebody takes a newer one. */
+export interface PoolImage {
+  name: string;
+  /** Of the pool's machines; an image is for one kind of processor. */
+  size: string;
+  exact: string;
+  title?: string | undefined;
+  /** There is a newer one of this name. */
+  newer?: string | undefined;
+  /** It was taken as the newer one, and machines with the one before are of an older generation. */
+  isChosen?: boolean | undefined;
+  lookedMs: number;
+}
+
 export interface PoolState {
   wanted: number;
   total: number;
@@ -33,6 +58,8 @@ export interface PoolState {
   waits: string[];
   version?: string | undefined;
   message?: string | undefined;
+  /** Of managed clusters, when there are others than the one of its name. */
+  parts?: PoolPart[] | undefined;
 }
 
 /** What the hub knows of the infrastructure of a cluster; its row has the cluster's id and name. */
@@ -49,6 +76,12 @@ export interface InfrastructureValue {
   approved: Record<string, string>;
   /** By pool: the size that an autoscaler or a person set, within its bounds. */
   scale: Record<string, number>;
+  /** By pool: what its image is now. */
+  images?: Record<string, PoolImage> | undefined;
+  /** By pool: the newer image that somebody took. */
+  approvedImages?: Record<string, string> | undefined;
+  /** Until when the Kubernetes version of a managed cluster has standard support. */
+  support?: { version: string; ends?: string | undefined; notice?: string | undefined; lookedMs: number } | undefined;
   /** Managed clusters. */
   version?: string | undefined;
   server?: string | undefined;
@@ -69,6 +102,8 @@ export interface MachineValue {
   madeAtMs?: number | undefined;
   reason: string;
   ticket: string;
+  /** What it was made from, exactly, where its pool's image is a name of the catalogue. */
+  image?: string | undefined;
   instance?: string | undefined;
   state?: MachineFacts['state'] | undefined;
   addresses?: string[] | undefined;

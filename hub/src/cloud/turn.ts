@@ -58,7 +58,8 @@ export const freshInfrastructure = (spec: Infrastructure): InfrastructureValue =
 export const saveInfrastructure = async ({ deps, row, infra }: Pick<Turn, 'deps' | 'row' | 'infra'>): Promise<boolean> => {
   const before = await deps.store.get('infrastructure', row.tenant, row.id);
   // What people ask for in the meantime is theirs to write.
-  const value: InfrastructureValue = before === undefined ? infra : { ...infra, approved: before.value.approved, scale: before.value.scale };
+  const value: InfrastructureValue =
+    before === undefined ? infra : { ...infra, approved: before.value.approved, approvedImages: before.value.approvedImages, scale: before.value.scale };
   if (before !== undefined && JSON.stringify(before.value) === JSON.stringify(value)) return true;
   const done = await deps.store.commit([
     {

@@ -1,6 +1,4 @@
 import { minorOf } from '@groundplane/protocol/distribution/spec';
-import type { Pool } from '@groundplane/protocol/environment/pool';
-import type { ManagedPoolFacts, ManagedPoolWant } from '../port/provider.ts';
 
 export type VersionStep = { kind: 'stay' } | { kind: 'go'; version: string } | { kind: 'blocked'; why: string };
 
@@ -21,35 +19,4 @@ export const nextVersion = (current: string, wanted: string): VersionStep => {
   return !isExact || plain(current) === plain(wanted) || plain(current).startsWith(`${plain(wanted)}-`)
     ? { kind: 'stay' }
     : { kind: 'go', version: plain(wanted) };
-};
-
-/** What a pool of a managed cluster should be. Its nodes follow the control plane, never before it. */
-export const managedWant = (pool: Pool, scale: number | undefined, version: string | undefined): ManagedPoolWant => ({
-  name: pool.name,
-  size: pool.size,
-  count: scale === undefined || pool.min === undefined || pool.max === undefined ? pool.count : Math.min(pool.max, Math.max(pool.min, scale)),
-  min: pool.min,
-  max: pool.max,
-  zones: pool.zones,
-  diskGiB: pool.diskGiB,
-  image: pool.image,
-  spot: pool.spot,
-  labels: pool.labels,
-  taints: pool.taints,
-  update: pool.update,
-  ...(version === undefined ? {} : { version }),
-});
-
-/** Whether an environment scales this pool by itself, so that its number of nodes is not ours. */
-export const isAutoscaled = (pool: Pool): boolean => pool.min !== undefined && pool.max !== undefined && pool.min < pool.max;
-
-/** One pool changes at a time, so that workloads have somewhere to go; new ones come before old ones are changed or go. */
-export const poolOrder = (wanted: readonly Pool[], there: readonly ManagedPoolFacts[]): { ensure: Pool[]; remove: string[] } => {
-  const known = new Map(there.map((pool) => [pool.name, pool]));
-  const active = wanted.filter((pool) => !pool.paused);
-  const names = new Set(wanted.map((pool) => pool.name));
-  return {
-    ensure: [...active.filter((pool) => !known.has(pool.name)), ...active.filter((pool) => known.has(pool.name))],
-    remove: there.filter((pool) => !names.has(pool.name)).map((pool) => pool.name),
-  };
 };

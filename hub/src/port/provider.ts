@@ -110,6 +110,21 @@ export interface FoundThing {
   name?: string | undefined;
 }
 
+/** An operating system image of the catalogue, as this environment names it for each processor; with `:latest`, a family or a pattern, the newest of it. */
+export interface ImageChoice {
+  /** In the catalogue: `debian-13`. */
+  name: string;
+  amd64?: string | undefined;
+  arm64?: string | undefined;
+}
+
+/** One image and no other, for as long as the environment keeps it. */
+export interface ExactImage {
+  /** What `MachineWant.image` takes: `ami-…`, `Debian:debian-13:13-gen2:0.20251117.2299`, an id. */
+  exact: string;
+  title?: string | undefined;
+}
+
 interface Provider<E extends Environment> {
   /** Whether the credentials work, and what they lack. */
   check(placement?: Placement<E>): Promise<Result<AccountFacts>>;
@@ -128,12 +143,19 @@ export interface MachineProvider<E extends MachineEnvironment = MachineEnvironme
   /** Makes the machine unless one of this name is there. */
   ensureMachine(scope: ClusterScope<E>, want: MachineWant): Promise<Result<MachineFacts>>;
   listMachines(scope: ClusterScope<E>): Promise<Result<MachineFacts[]>>;
+  /** The newest image that a choice means for machines of this size. Absent: the environment keeps its images new under one name, so that the name is all there is. */
+  resolveImage?(scope: ClusterScope<E>, size: string, choice: ImageChoice): Promise<Result<ExactImage>>;
   /** With its disks and addresses. Ready when it is gone, and for one that never was. */
   deleteMachine(scope: ClusterScope<E>, name: string): Promise<Result<Progress<void>>>;
 }
 
 export interface ManagedPoolWant {
+  /** Of this generation of the pool: the pool's own name, or that of a successor, `workers-2`. A tag (`tagKeys.name`) where the API's alphabet does not have it. */
   name: string;
+  /** Of the cluster's document; a tag (`tagKeys.pool`). */
+  pool: string;
+  /** Digest of what it is made from; a tag (`tagKeys.generation`). */
+  generation?: string | undefined;
   size: string;
   count: number;
   min?: number | undefined;
@@ -150,13 +172,18 @@ export interface ManagedPoolWant {
 }
 
 export interface ManagedPoolFacts {
+  /** As it was asked for. */
   name: string;
+  /** Of the cluster's document. Where the tag is missing: its own name. */
+  pool: string;
+  /** It was made from exactly this. What of it differs all the same is how the environment writes it, and another pool would differ as well. */
+  generation?: string | undefined;
   state: 'making' | 'ready' | 'changing' | 'failed' | 'going';
   /** Nodes wanted now (an autoscaler may have changed it). */
   count: number;
   version?: string | undefined;
   message?: string | undefined;
-  /** What of the wanted cannot be changed in place, and differs: `size`, `zones`, `diskGiB`, … It needs a new pool. */
+  /** What of the wanted cannot be changed in place, and differs: `size`, `zones`, `diskGiB`, … It needs a new pool. Empty where nothing is wanted of it. */
   differs: readonly string[];
 }
 
@@ -188,12 +215,16 @@ export interface ManagedClusterProvider<E extends ManagedEnvironment = ManagedEn
   ensureCluster(scope: ClusterScope<E>, version: string, first: ManagedPoolWant | undefined): Promise<Result<Progress<ManagedClusterFacts>>>;
   /** Control plane only, one minor at a time; the caller asks for each step, pools follow by `ensurePool`. */
   upgrade(scope: ClusterScope<E>, version: string): Promise<Result<Progress<void>>>;
-  listPools(scope: ClusterScope<E>): Promise<Result<ManagedPoolFacts[]>>;
-  /** Makes it, or changes what can be changed in place; one change at a time, `pending` while one is under way. */
+  /** Pools with our tag, and those without it that have the name of one that is wanted. `wants`: one for each pool of the document, to be compared with. */
+  listPools(scope: ClusterScope<E>, wants: readonly ManagedPoolWant[]): Promise<Result<ManagedPoolFacts[]>>;
+  /** Makes it, or changes what can be changed in place and leaves the rest (`differs`); one change at a time, `pending` while one is under way. */
   ensurePool(scope: ClusterScope<E>, want: ManagedPoolWant): Promise<Result<Progress<void>>>;
+  /** With its nodes, which the environment drains itself, each in its own way (README of the provider). */
   deletePool(scope: ClusterScope<E>, name: string): Promise<Result<Progress<void>>>;
   /** `refused`: a token of before that the API server did not take, whatever its time; what is kept of it is not given again. */
   credentials(scope: ClusterScope<E>, refused?: string): Promise<Result<ClusterCredentials>>;
+  /** Versions of Kubernetes with the end of their standard support, where the environment tells that. */
+  versions?(placement: Partial<Placement<E>>): Promise<Result<NonNullable<Offers['versions']>>>;
 }
 
 export interface ProviderDeps<K extends AccountKind> {

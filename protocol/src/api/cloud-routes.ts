@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { catalogueSchema } from '../environment/catalogue.ts';
 import { nameSchema } from '../ids.ts';
 import * as cloud from './cloud-views.ts';
 import { can, page, project, route, type Route } from './route.ts';
@@ -88,4 +89,8 @@ export const cloudRoutes = {
   ),
   getPrices: route('GET', '/prices', can('account.get', 'tenant'), 'The price list that costs are estimated with', { response: cloud.pricesView }),
   setPrices: route('PUT', '/prices', can('account.set', 'tenant'), 'Replace the price list', { body: cloud.pricesBody, response: cloud.pricesView }),
+  getCatalogue: route('GET', '/catalogue', can('account.get', 'tenant'), 'Operating system images by name, and ends of support of Kubernetes', {
+    response: cloud.catalogueView,
+  }),
+  setCatalogue: route('PUT', '/catalogue', can('account.set', 'tenant'), 'Replace the catalogue', { body: catalogueSchema, response: cloud.catalogueView }),
 } satisfies Record<string, Route>;

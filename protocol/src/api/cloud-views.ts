@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { accountKindNames } from '../environment/account.ts';
+import { catalogueSchema } from '../environment/catalogue.ts';
 import { environmentNames } from '../environment/environments.ts';
 import { failureSchema } from '../failure.ts';
 import { nameSchema } from '../ids.ts';
@@ -78,8 +79,20 @@ const machineView = z.object({
   addresses: z.array(z.string()),
   /** Name of the host that runs on it. */
   host: z.string().optional(),
+  /** What it was made from, exactly, where its pool names an image of the catalogue. */
+  image: z.string().optional(),
   /** It is of an older generation than its pool. */
   outdated: z.boolean(),
+});
+
+const poolPartView = z.object({
+  name: z.string(),
+  count: z.int(),
+  state: z.enum(['making', 'ready', 'changing', 'failed', 'going']),
+  /** What of it cannot be changed in place, and differs from what is wanted; it goes. */
+  differs: z.array(z.string()),
+  version: z.string().optional(),
+  message: z.string().optional(),
 });
 
 export const infrastructureView = z.object({
@@ -105,12 +118,18 @@ export const infrastructureView = z.object({
       waits: z.array(z.string()),
       version: z.string().optional(),
       message: z.string().optional(),
+      /** Of managed clusters: the environment's own pools for it, while one replaces another or bears another name. */
+      parts: z.array(poolPartView).optional(),
+      /** What its name of the catalogue stands for; `newer`: there is one that nobody has taken yet (gp pool repave). */
+      image: z.object({ name: z.string(), exact: z.string(), newer: z.string().optional() }).optional(),
       cost: costView.optional(),
     }),
   ),
   machines: z.array(machineView),
   cost: costView.optional(),
   protected: z.boolean(),
+  /** What somebody should know in time: support that ends. */
+  notices: z.array(z.string()),
 });
 export type InfrastructureView = z.infer<typeof infrastructureView>;
 
@@ -121,5 +140,6 @@ export const pricesBody = z.strictObject({
   source: z.string().max(256),
   prices: z.partialRecord(z.enum(environmentNames), z.record(z.string().max(64), z.record(z.string().max(128), z.number().min(0).max(100_000)))),
 });
+export const catalogueView = catalogueSchema.extend({ isBuiltIn: z.boolean() });
 export const pricesView = pricesBody.extend({ isBuiltIn: z.boolean() });
 export const poolName = z.object({ name: nameSchema, pool: nameSchema });

@@ -1,24 +1,61 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { managedWant, planManagedPools, type ManagedPoolStep } from '@groundplane/hub/plan/managed-pools';
 import type { ClusterScope, ManagedClusterProvider, ManagedPoolFacts } from '@groundplane/hub/port/provider';
+import { poolSchema, type Pool } from '@groundplane/protocol/environment/pool';
 import type { Drive } from './drive.ts';
 import type { ManagedRig } from './rig.ts';
 
-/** A cluster with two pools: one grows, both are upgraded, the second one goes. */
+/** More rounds than a replacement with all its steps needs. */
+const roundsMax = 100;
+
+export const poolOf = (rig: ManagedRig, name: string, count: number, fields: Partial<Pool> = {}): Pool => {
+  const { size, zones, labels, taints, spot, update } = rig.pool(name, count);
+  return poolSchema.parse({ name, count, size, zones, labels, taints, spot, update, ...fields });
+};
+
+/** What the hub does with the pools of a cluster, look by look, until nothing is left to do. Each step is waited for, as the environment allows one at a time. */
+export const settlePools = async (
+  rig: ManagedRig,
+  drive: Drive,
+  provider: ManagedClusterProvider,
+  scope: ClusterScope,
+  pools: readonly Pool[],
+  version: string | undefined,
+): Promise<ManagedPoolFacts[]> => {
+  const at = scope as never;
+  const wants = pools.map((pool) => managedWant(pool, undefined, version));
+  const act = async (pool: Pool, step: ManagedPoolStep): Promise<void> => {
+    const want = managedWant(pool, undefined, version);
+    if (step.kind === 'ensure') await drive.until(`pool ${step.name}`, () => provider.ensurePool(at, { ...want, name: step.name, count: step.count }));
+    else await drive.until(`pool ${step.name} gone`, () => provider.deletePool(at, step.name));
+  };
+  for (let round = 0; round < roundsMax; round += 1) {
+    const listed = await drive.once('pools', () => provider.listPools(at, wants));
+    const planned = planManagedPools({ pools, listed, scale: {}, approved: {}, generationOf: () => '' });
+    for (const { pool, plan } of planned.pools) for (const step of plan.steps) await act(pool, step);
+    for (const name of planned.remove) await drive.until(`pool ${name} gone`, () => provider.deletePool(at, name));
+    if (listed.length === pools.length && listed.every((item) => item.state === 'ready' && item.differs.length === 0)) return listed;
+    await sleep(rig.pollMs);
+  }
+  throw new Error(`pools are not as wanted after ${roundsMax} looks`);
+};
+
+/** A cluster with two pools: one grows, both are upgraded, the second one goes, and the first is replaced, since its size cannot be changed. */
 export const growManaged = async (rig: ManagedRig, drive: Drive, provider: ManagedClusterProvider, scope: ClusterScope): Promise<ManagedPoolFacts[]> => {
   const at = scope as never;
   const [older, newer] = rig.versions;
-  const first = rig.pool('first', 1);
+  const settle = (pools: readonly Pool[], version?: string): Promise<ManagedPoolFacts[]> => settlePools(rig, drive, provider, scope, pools, version);
   const seen = await drive.once('observe', () => provider.observe(at));
   const isNewer = seen.version?.startsWith(newer) === true;
-  await drive.until('cluster', () => provider.ensureCluster(at, isNewer ? newer : older, first));
+  await drive.until('cluster', () => provider.ensureCluster(at, isNewer ? newer : older, rig.pool('first', 1)));
   if (!isNewer) {
-    await drive.until('first pool', () => provider.ensurePool(at, first));
-    await drive.until('second pool', () => provider.ensurePool(at, rig.pool('second', 1)));
-    await drive.until('first pool, larger', () => provider.ensurePool(at, rig.pool('first', 2)));
+    await settle([poolOf(rig, 'first', 1), poolOf(rig, 'second', 1)]);
+    await settle([poolOf(rig, 'first', 2), poolOf(rig, 'second', 1)]);
     await drive.until('upgrade', () => provider.upgrade(at, newer));
+    await settle([poolOf(rig, 'first', 2)], newer);
   }
-  await drive.until('first pool, upgraded', () => provider.ensurePool(at, { ...rig.pool('first', 2), version: newer }));
-  await drive.until('second pool gone', () => provider.deletePool(at, 'second'));
-  return drive.once('pools', () => provider.listPools(at));
+  await settle([poolOf(rig, 'first', 2, { size: rig.otherSize })], newer);
+  return drive.once('pools', () => provider.listPools(at, [{ ...rig.pool('first', 2), size: rig.otherSize }]));
 };
 
 export const endManaged = async (drive: Drive, provider: ManagedClusterProvider, scope: ClusterScope): Promise<void> => {

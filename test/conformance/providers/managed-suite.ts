@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ClusterScope, ManagedClusterProvider } from '@groundplane/hub/port/provider';
+import type { Pool } from '@groundplane/protocol/environment/pool';
 import { answeringHttp } from './cut-http.ts';
 import { createDrive } from './drive.ts';
 import { killEverywhere } from './kill.ts';
-import { endManaged, growManaged } from './managed-life.ts';
+import { endManaged, growManaged, poolOf, settlePools } from './managed-life.ts';
 import type { ManagedRig } from './rig.ts';
 
 /** What every provider of managed clusters holds, against its counterpart. */
@@ -25,11 +26,11 @@ export const managedSuite = (name: string, open: () => Promise<ManagedRig>, kill
     }, 600_000);
     afterAll(async () => rig?.close());
 
-    test('creates, scales, upgrades and deletes; nothing is left', async () => {
+    test('creates, scales, upgrades, replaces and deletes; nothing is left', async () => {
       const scope = nextScope();
       expect(await drive().once('observe', () => provider.observe(scope as never))).toMatchObject({ state: 'absent' });
       const pools = await growManaged(rig, drive(), provider, scope);
-      expect(pools).toEqual([expect.objectContaining({ name: 'first', count: 2, state: 'ready', differs: [] })]);
+      expect(pools).toEqual([expect.objectContaining({ name: 'first-2', pool: 'first', count: 2, state: 'ready', differs: [] })]);
       const facts = await drive().once('observe', () => provider.observe(scope as never));
       expect(facts).toMatchObject({ state: 'ready', server: expect.stringMatching(/^https:/) });
       expect(facts.version?.startsWith(rig.versions[1])).toBe(true);
@@ -54,13 +55,38 @@ export const managedSuite = (name: string, open: () => Promise<ManagedRig>, kill
     test('a pool that somebody else deleted is not listed, and can be made again', async () => {
       const scope = nextScope();
       await growManaged(rig, drive(), provider, scope);
-      await rig.deleteBehind(scope, 'first');
+      await rig.deleteBehind(scope, 'first-2');
       await expect
         .poll(async () =>
-          (await drive().once('pools', () => provider.listPools(scope as never))).filter((pool) => pool.state !== 'going').map((pool) => pool.name),
+          (await drive().once('pools', () => provider.listPools(scope as never, []))).filter((pool) => pool.state !== 'going').map((pool) => pool.name),
         )
         .toEqual([]);
       await drive().until('pool', () => provider.ensurePool(scope as never, rig.pool('first', 1)));
+      await endManaged(drive(), provider, scope);
+      expect(await rig.inventory()).toEqual([]);
+    });
+
+    test('what cannot be changed in place is told for each pool; a successor that is not wanted any more goes, and the old one stays', async () => {
+      const scope = nextScope();
+      const at = scope as never;
+      const settle = (pool: Pool) => settlePools(rig, drive(), provider, scope, [pool], undefined);
+      const old = poolOf(rig, 'first', 1);
+      await drive().until('cluster', () => provider.ensureCluster(at, rig.versions[0], rig.pool('first', 1)));
+      await settle(old);
+      const want = { ...rig.pool('first', 1), size: rig.otherSize, spot: true, diskGiB: 77 };
+      const [facts] = await drive().once('pools', () => provider.listPools(at, [want]));
+      expect(facts).toMatchObject({ name: 'first', pool: 'first' });
+      expect(facts?.differs).toEqual(expect.arrayContaining(['size', 'spot', 'diskGiB']));
+      await drive().until('successor', () => provider.ensurePool(at, { ...rig.pool('first', 1), name: 'first-2', size: rig.otherSize, generation: 'abc123' }));
+      expect(
+        (await drive().once('pools', () => provider.listPools(at, [rig.pool('first', 1)]))).map((pool) => [pool.name, pool.pool, pool.differs]).toSorted(),
+      ).toEqual([
+        ['first', 'first', []],
+        ['first-2', 'first', ['size']],
+      ]);
+      const listed = await drive().once('pools', () => provider.listPools(at, [rig.pool('first', 1)]));
+      expect(listed.find((pool) => pool.name === 'first-2')?.generation).toBe('abc123');
+      expect(await settle(old)).toEqual([expect.objectContaining({ name: 'first', pool: 'first', state: 'ready' })]);
       await endManaged(drive(), provider, scope);
       expect(await rig.inventory()).toEqual([]);
     });

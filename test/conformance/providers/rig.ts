@@ -45,5 +45,9 @@ export interface ManagedRig<E extends ManagedEnvironment = ManagedEnvironment> e
   /** Two minors, the older first. */
   versions: readonly [string, string];
   pool(name: string, count: number): ManagedPoolWant;
+  /** Puts a pool into the cluster past the provider, without our tags; where somebody could. */
+  strangerIn?(scope: ClusterScope<E>, pool: string): void;
+  /** Of nodes: what a pool cannot change in place anywhere. */
+  otherSize: string;
   deleteBehind(scope: ClusterScope<E>, pool: string): Promise<void>;
 }

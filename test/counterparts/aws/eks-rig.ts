@@ -51,8 +51,10 @@ export const eksRig = async (heard: Set<string> = new Set(), model: EksModel = {
       }),
     }),
     inventory: () => eksInventory(outside),
+    otherSize: 'm5.xlarge',
     pool: (name, count) => ({
       name,
+      pool: name,
       size: 'm5.large',
       count,
       zones: [],

@@ -28,6 +28,11 @@ const fixed: readonly [RegExp, unknown][] = [
     },
   ],
   [
+    /\/publishers\/Debian\/artifacttypes\/vmimage\/offers\/debian-13\/skus\/13-gen2\/versions$/i,
+    // By name, which is not by age.
+    ['0.20250814.2204', '0.20251117.2299', '0.20250911.2232'].map((name) => ({ name, location: 'westeurope', id: `/Versions/${name}` })),
+  ],
+  [
     /\/locations\/[^/]+\/kubernetesVersions$/i,
     {
       values: Object.entries(kubernetesVersions).map(([version, patches]) => ({

@@ -1,3 +1,4 @@
+import { poolName } from '@groundplane/hub/providers/aks/pool-body';
 import { openAks } from '@groundplane/hub/providers/aks/provider';
 import { placementSchemas } from '@groundplane/protocol/environment/placement';
 import type { ManagedRig } from '../../conformance/providers/rig.ts';
@@ -20,8 +21,16 @@ export const aksRig = async (group: 'own' | 'shared' = 'own'): Promise<ManagedRi
     openWrong: (through) => openAks(azureDeps(through, 'wrong')),
     scope: (cluster, name) => ({ id: cluster, name, zones: [], placement: placementSchemas.aks.parse({ subscription, location: 'westeurope', ...choice }) }),
     inventory: async () => inventoryOf(arm, new Set([id])),
+    strangerIn: (_scope, name) => {
+      const first = [...arm.store.resources.values()].find((item) => item.type.endsWith('/agentPools'));
+      if (first === undefined) return;
+      const { tags: _tags, ...properties } = first.properties;
+      arm.store.put({ ...first, id: first.id.replace(/[^/]+$/, name), name, properties });
+    },
+    otherSize: 'Standard_D4s_v5',
     pool: (name, count) => ({
       name,
+      pool: name,
       size: 'Standard_D2s_v5',
       count,
       zones: [],
@@ -31,7 +40,7 @@ export const aksRig = async (group: 'own' | 'shared' = 'own'): Promise<ManagedRi
       update: { maxSurge: 1, maxUnavailable: 0 },
     }),
     deleteBehind: async (_scope, pool) => {
-      for (const item of arm.store.resources.values()) if (item.type.endsWith('/agentPools') && item.name === pool) arm.store.drop(item.id);
+      for (const item of arm.store.resources.values()) if (item.type.endsWith('/agentPools') && item.name === poolName(pool)) arm.store.drop(item.id);
     },
     answers: { throttled: throttledAnswer, quota: quotaAnswer(/\/managedClusters\/[^/?]+\?/) },
     close: async () => undefined,

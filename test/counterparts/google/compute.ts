@@ -134,6 +134,11 @@ export const answerCompute = (store: Store, route: Route, path: string, query: U
   if (route.method === 'AggregatedList') return aggregated(store, path, query.get('filter'));
   if (route.method === 'List') return { kind: 'compute#list', id: path.slice(1), items: filtered(under(store, path), query.get('filter')).map(shown) };
   if (['ListInstances', 'AddInstances', 'RemoveInstances'].includes(route.method)) return members(store, path, route, body);
+  if (route.method === 'GetFromFamily') {
+    const family = path.split('/').at(-1) ?? '';
+    if (!/^(debian-1[23]|ubuntu-2[24]04-lts)/.test(family)) throw notFound(path);
+    return { kind: 'compute#image', id: '1', name: `${family}-v20260410`, family, status: 'READY' };
+  }
   const thing = store.things.get(path);
   if (thing === undefined) throw notFound(path);
   if (route.method === 'Get') return shown(thing);

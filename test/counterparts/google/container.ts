@@ -40,6 +40,24 @@ const zonesOf = (path: string): string[] => {
 const groupsOf = (store: Store, pool: Thing): Thing[] =>
   ((pool['instanceGroupUrls'] ?? []) as string[]).flatMap((url) => store.things.get(/\/projects\/.+$/.exec(url)?.[0] ?? '') ?? []);
 
+const groupIn = (store: Store, cluster: string, pool: string, zone: string, targetSize: unknown): string => {
+  const name = `gke-${cluster.split('/').at(-1)}-${pool}-grp`.slice(0, 60);
+  const at = `${cluster.split('/').slice(0, 3).join('/')}/zones/${zone}/instanceGroupManagers/${name}`;
+  store.things.set(at, { name, id: store.nextId(), selfLink: linkOf(at), targetSize });
+  return linkOf(at);
+};
+
+/** Nodes are made in zones that are added, and are gone with those that are taken out. */
+const moveTo = (store: Store, cluster: string, pool: Thing, zones: readonly string[]): void => {
+  const [first] = groupsOf(store, pool);
+  const has = (pool['instanceGroupUrls'] ?? []) as string[];
+  const kept = has.filter((url) => zones.some((zone) => url.includes(`/zones/${zone}/`)));
+  for (const url of has) if (!kept.includes(url)) store.things.delete(/\/projects\/.+$/.exec(url)?.[0] ?? '');
+  const added = zones.filter((zone) => !has.some((url) => url.includes(`/zones/${zone}/`)));
+  pool['instanceGroupUrls'] = [...kept, ...added.map((zone) => groupIn(store, cluster, pool.name, zone, first?.['targetSize'] ?? 0))];
+  pool['locations'] = [...zones];
+};
+
 const addPool = (store: Store, cluster: string, body: Thing, calls: number): void => {
   const path = `${cluster}/nodePools/${body.name}`;
   if (store.things.has(path)) throw new Refused(409, 'ALREADY_EXISTS', `Already exists: ${path.slice(1)}.`);
@@ -48,13 +66,7 @@ const addPool = (store: Store, cluster: string, body: Thing, calls: number): voi
   if (minor(version) > minor(running))
     throw new Refused(400, 'INVALID_ARGUMENT', `Node version "${version}" must not be newer than the master's, ${String(running)}.`);
   const locations = (body['locations'] as string[] | undefined) ?? zonesOf(cluster);
-  const project = cluster.split('/').slice(0, 3).join('/');
-  const urls = locations.map((zone) => {
-    const name = `gke-${cluster.split('/').at(-1)}-${body.name}-grp`.slice(0, 60);
-    const at = `${project}/zones/${zone}/instanceGroupManagers/${name}`;
-    store.things.set(at, { name, id: store.nextId(), selfLink: linkOf(at), targetSize: body['initialNodeCount'] });
-    return linkOf(at);
-  });
+  const urls = locations.map((zone) => groupIn(store, cluster, body.name, zone, body['initialNodeCount']));
   store.things.set(path, {
     ...body,
     version,
@@ -133,6 +145,7 @@ const changePool = (store: Store, path: string, route: Route, body: Record<strin
     pool['status'] = 'RUNNING';
     if (route.method === 'SetNodePoolSize') for (const group of groupsOf(store, pool)) group['targetSize'] = body['nodeCount'];
     if (route.method === 'SetNodePoolAutoscaling') pool['autoscaling'] = body['autoscaling'];
+    if (body['locations'] !== undefined) moveTo(store, clusterPathOf(at), pool, body['locations'] as string[]);
     if (body['nodeVersion'] !== undefined) pool['version'] = exact(body['nodeVersion']);
     if (body['labels'] !== undefined) config['labels'] = (body['labels'] as { labels: unknown }).labels;
     if (body['taints'] !== undefined) config['taints'] = (body['taints'] as { taints: unknown }).taints;

@@ -74,6 +74,7 @@ const computeServices = [
   'ZoneOperations',
   'Regions',
   'MachineTypes',
+  'Images',
   'HealthChecks',
   'BackendServices',
 ] as const;

@@ -8,8 +8,6 @@ export const gkeRig = async (location: string = googleAccount.zone): Promise<Man
   const { http, store } = googleHttp();
   const before = new Set(store.things.keys());
   const { project } = googleAccount;
-  // A regional pool has as many nodes in each of its zones.
-  const zones = location === googleAccount.zone ? [] : [googleAccount.zone];
   const rig: ManagedRig<'gke'> = {
     kind: 'managed',
     counterpart: googleCounterpart,
@@ -20,11 +18,13 @@ export const gkeRig = async (location: string = googleAccount.zone): Promise<Man
     openWrong: (through) => openGke(googleDeps(through, keyFile('stranger@shop-1.iam.gserviceaccount.com'))),
     scope: (id, name) => ({ id, name, zones: [], placement: placementSchemas.gke.parse({ project, location }) }),
     inventory: async () => inventoryOf(store, before),
+    otherSize: 'n2-standard-4',
     pool: (name, count) => ({
       name,
+      pool: name,
       size: 'n2-standard-2',
       count,
-      zones,
+      zones: [],
       spot: false,
       labels: { tier: name },
       taints: name === 'second' ? [{ key: 'only', value: 'this', effect: 'NoSchedule' }] : [],

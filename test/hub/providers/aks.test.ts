@@ -9,6 +9,7 @@ import { azureAccount } from '../../counterparts/azure/http.ts';
 import { aksRig } from '../../counterparts/azure/managed-rig.ts';
 
 const want: ManagedPoolWant = {
+  pool: 'p',
   name: 'web',
   size: 'Standard_D2s_v5',
   count: 2,
@@ -62,6 +63,31 @@ test('what cannot change is named', () => {
   expect(fixedDifferences(made(want), { ...want, size: 'standard_d2s_v5' })).toEqual([]);
 });
 
+test("a successor carries its pool's name in a tag; what somebody else put into the cluster is not seen, and no name is taken over", async () => {
+  const rig = await aksRig();
+  const provider = await rig.open(rig.http);
+  const at = rig.scope('clu_00000000000000000002', 'names') as never;
+  const until = async (act: () => Promise<{ ok: boolean; value?: { state: string } }>): Promise<void> =>
+    expect.poll(async () => (await act()).value?.state, { interval: 1, timeout: 20_000 }).toBe('ready');
+  const first = rig.pool('first', 1);
+  await until(() => provider.ensureCluster(at, '1.34', first));
+  await until(() => provider.ensurePool(at, { ...first, name: 'first-2', size: rig.otherSize }));
+  const wants = [first];
+  expect(await provider.listPools(at, wants)).toMatchObject({
+    ok: true,
+    value: [
+      { name: 'first', pool: 'first', differs: [] },
+      { name: 'first-2', pool: 'first', differs: ['size'] },
+    ],
+  });
+  // The name that AKS has for the successor, as somebody's pool.
+  const taken = { ...rig.pool(poolName('first-2'), 1) };
+  expect(await provider.ensurePool(at, taken)).toMatchObject({ ok: false, failure: { kind: 'blocked', code: 'not-ours' } });
+  rig.strangerIn?.(at, 'theirs');
+  expect(await provider.listPools(at, wants)).toMatchObject({ ok: true, value: [{ name: 'first' }, { name: 'first-2' }] });
+  expect(await provider.listPools(at, [...wants, rig.pool('theirs', 1)])).toMatchObject({ ok: true, value: [{}, {}, { name: 'theirs', pool: 'theirs' }] });
+});
+
 test('the last pool of the system hands over before it goes; alone it stays', async () => {
   const rig = await aksRig();
   const provider = await rig.open(rig.http);
@@ -72,7 +98,7 @@ test('the last pool of the system hands over before it goes; alone it stays', as
   expect(await provider.deletePool(at, 'first')).toMatchObject({ ok: false, failure: { kind: 'blocked', code: 'pool-last' } });
   await until(() => provider.ensurePool(at, rig.pool('second', 1)));
   await until(() => provider.deletePool(at, 'first'));
-  expect(await provider.listPools(at)).toMatchObject({ ok: true, value: [{ name: 'second', state: 'ready' }] });
+  expect(await provider.listPools(at, [])).toMatchObject({ ok: true, value: [{ name: 'second', state: 'ready' }] });
 });
 
 test('a cluster is reached by a client certificate where there is no token', async () => {

@@ -89,6 +89,15 @@ describe.skipIf(!isRunning)(`AWS EC2 against moto${isRunning ? '' : ` (skipped: 
     expect(await rig.inventory()).toEqual([]);
   });
 
+  test('an image by its owner and name is the newest one of the processor that the size has', async () => {
+    const at = scope('images');
+    const owned = '099720109477:ubuntu/images/hvm-ssd/ubuntu-*';
+    const found = await provider.resolveImage?.(at, 'm5.large', { name: 'ubuntu', amd64: owned });
+    expect(found).toMatchObject({ ok: true, value: { exact: expect.stringMatching(/^ami-/) } });
+    expect(await provider.resolveImage?.(at, 'm5.large', { name: 'ubuntu', amd64: '099720109477:nothing-*' })).toMatchObject({ ok: false, failure: { code: 'choice-missing' } }); // prettier-ignore
+    expect(await provider.resolveImage?.(at, 'm6g.large', { name: 'ubuntu', amd64: owned })).toMatchObject({ ok: false, failure: { code: 'choice-missing' } });
+  });
+
   test('a role of our name that somebody else made is neither taken nor deleted', async () => {
     const at = scope('foreign');
     await cloud.iam.send(
@@ -158,7 +167,7 @@ describe.skipIf(!isRunning)(`EKS against moto${isRunning ? '' : ` (skipped: ${mi
     zones: ['us-east-1a', 'us-east-1b'],
     placement: placementSchemas.eks.parse({ region, ...placement }),
   });
-  const pool = (change = {}) => ({ name: 'one', size: 'm5.large', count: 1, zones: [], spot: false, labels: {}, taints: [], update: { maxSurge: 1, maxUnavailable: 1 }, ...change }); // prettier-ignore
+  const pool = (change = {}) => ({ name: 'one', pool: 'one', size: 'm5.large', count: 1, zones: [], spot: false, labels: {}, taints: [], update: { maxSurge: 1, maxUnavailable: 1 }, ...change }); // prettier-ignore
 
   beforeAll(async () => {
     const started = await startMoto();
@@ -198,10 +207,13 @@ describe.skipIf(!isRunning)(`EKS against moto${isRunning ? '' : ` (skipped: ${mi
     for (let round = 0; round < 20 && told.ok; round += 1) told = await provider.ensurePool(scope(), pool());
     expect(told).toMatchObject({ ok: false, failure: { kind: 'retry', message: expect.stringContaining('no free addresses') } });
     await drive.until('pool', () => provider.ensurePool(scope(), pool()));
-    expect(await drive.once('pools', () => provider.listPools(scope()))).toEqual([expect.objectContaining({ name: 'one', state: 'ready', version: '1.34' })]);
+    expect(await drive.once('pools', () => provider.listPools(scope(), []))).toEqual([
+      expect.objectContaining({ name: 'one', state: 'ready', version: '1.34' }),
+    ]);
     const changed = pool({ labels: { a: 'b' }, taints: [{ key: 'k', effect: 'NoSchedule' }], min: 1, max: 4 });
     await drive.until('pool, changed', () => provider.ensurePool(scope(), changed));
-    expect(await provider.ensurePool(scope(), pool({ size: 'c5.large' }))).toMatchObject({ ok: false, failure: { kind: 'blocked', code: 'pool-differs' } });
+    const other = pool({ size: 'c5.large', zones: ['us-east-1a'] });
+    expect(await provider.listPools(scope(), [other])).toMatchObject({ ok: true, value: [{ name: 'one', pool: 'one', differs: ['size', 'zones'] }] });
   });
 
   test('two minors at once are refused with the words of EKS', async () => {

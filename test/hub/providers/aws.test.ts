@@ -190,7 +190,7 @@ describe('machines', () => {
 });
 
 describe('node groups', () => {
-  const want: ManagedPoolWant = { name: 'p', size: 'm5.large', count: 2, zones: [], spot: false, labels: { a: '1' }, taints: [{ key: 'k', effect: 'NoSchedule' }], update: { maxSurge: 1, maxUnavailable: 0 } }; // prettier-ignore
+  const want: ManagedPoolWant = { name: 'p', pool: 'p', size: 'm5.large', count: 2, zones: [], spot: false, labels: { a: '1' }, taints: [{ key: 'k', effect: 'NoSchedule' }], update: { maxSurge: 1, maxUnavailable: 0 } }; // prettier-ignore
   const group: Nodegroup = {
     instanceTypes: ['m5.large'],
     capacityType: 'ON_DEMAND',

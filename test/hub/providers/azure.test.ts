@@ -5,7 +5,9 @@ import { failureOf } from '@groundplane/hub/providers/azure/failures';
 import { imageOf, keyOfNobody } from '@groundplane/hub/providers/azure/machine-body';
 import { baseName, machineName } from '@groundplane/hub/providers/azure/names';
 import { machineActions, managedActions, missingActions } from '@groundplane/hub/providers/azure/permissions';
+import type { MachineProvider } from '@groundplane/hub/port/provider';
 import { systemRandom } from '@groundplane/hub/system/random';
+import { azureRig } from '../../counterparts/azure/rig.ts';
 
 const refused = (statusCode: number, code: string, message: string) => Object.assign(new Error(message), { statusCode, details: { error: { code, message } } });
 
@@ -85,4 +87,20 @@ test('the roles beside the READMEs grant what the code asks for', () => {
     (JSON.parse(readFileSync(new URL(`../../../hub/src/providers/${provider}/role.json`, import.meta.url), 'utf8')) as { Actions: string[] }).Actions;
   expect(actionsOf('azure')).toEqual(machineActions);
   expect(actionsOf('aks')).toEqual(managedActions);
+});
+
+test('the newest version of the marketplace is meant, by its numbers and for the processor that the size has', async () => {
+  const rig = await azureRig();
+  const provider = await rig.open(rig.http);
+  const scope = rig.scope('clu_00000000000000000001', 'shop') as never;
+  const choice = {
+    name: 'debian-13',
+    amd64: 'Debian:debian-13:13-gen2:latest',
+    arm64: '/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/images/arm',
+  };
+  const exact = async (size: string) => (provider as unknown as MachineProvider<'azure'>).resolveImage?.(scope, size, choice);
+  expect(await exact('Standard_D2s_v5')).toEqual({ ok: true, value: { exact: 'Debian:debian-13:13-gen2:0.20251117.2299' } });
+  for (const size of ['Standard_D2ps_v5', 'Standard_D16plds_v6', 'Standard_E4-2pds_v6'])
+    expect(await exact(size), size).toEqual({ ok: true, value: { exact: choice.arm64 } });
+  expect(await exact('Standard_NP10s')).toMatchObject({ value: { exact: expect.stringContaining('gen2') } });
 });

@@ -5,7 +5,7 @@ import { readKey } from '@groundplane/hub/providers/google/login';
 import { baseName, machineName } from '@groundplane/hub/providers/google/names';
 import { machinePermissions, managedPermissions } from '@groundplane/hub/providers/google/permissions';
 import { clusterName, isVersion } from '@groundplane/hub/providers/gke/names';
-import { fixedDifferences, nextChange, perZone, poolSchema } from '@groundplane/hub/providers/gke/pool-body';
+import { fixedDifferences, nextChange, roundingNote, spread, poolSchema } from '@groundplane/hub/providers/gke/pool-body';
 import { openGoogle } from '@groundplane/hub/providers/google/provider';
 import type { ManagedPoolWant } from '@groundplane/hub/port/provider';
 import { googleHttp, keyFile } from '../../counterparts/google/http.ts';
@@ -113,6 +113,7 @@ test('a token that was refused is asked for once more', async () => {
 });
 
 const want: ManagedPoolWant = {
+  pool: 'p',
   name: 'web',
   size: 'n2-standard-2',
   count: 4,
@@ -126,23 +127,70 @@ const pool = poolSchema.parse({
   name: 'web',
   status: 'RUNNING',
   version: '1.34.1-gke.1',
+  locations: ['a', 'b', 'c'],
   config: { machineType: 'n2-standard-2', labels: { tier: 'web' }, taints: [{ key: 'only', effect: 'NO_SCHEDULE' }] },
   upgradeSettings: { maxSurge: 1 },
 });
 
 test('a GKE pool is changed one kind at a time, and left alone when it is as wanted', () => {
-  expect(perZone(4, 3)).toBe(2);
-  expect(nextChange(pool, want, false, 6, 3)).toBeUndefined();
-  expect(nextChange(pool, want, false, 3, 3)).toMatchObject({ act: ':setSize', body: { nodeCount: 2 } });
-  expect(nextChange(pool, { ...want, min: 1, max: 9 }, false, 3, 3)).toMatchObject({
+  const zones = ['a', 'b', 'c'];
+  expect(nextChange(pool, want, false, 6, zones)).toBeUndefined();
+  expect(nextChange(pool, want, false, 3, zones)).toMatchObject({ act: ':setSize', body: { nodeCount: 2 } });
+  expect(nextChange(pool, { ...want, min: 1, max: 9 }, false, 3, zones)).toMatchObject({
     act: ':setAutoscaling',
     body: { autoscaling: { totalMinNodeCount: 1, totalMaxNodeCount: 9 } },
   });
-  expect(nextChange(pool, { ...want, version: '1.35' }, true, 6, 3)).toMatchObject({ method: 'PUT', body: { nodeVersion: '1.35' } });
-  expect(nextChange(pool, { ...want, taints: [] }, false, 6, 3)).toMatchObject({ body: { taints: { taints: [] } } });
+  expect(nextChange(pool, { ...want, version: '1.35' }, true, 6, zones)).toMatchObject({ method: 'PUT', body: { nodeVersion: '1.35' } });
+  expect(nextChange(pool, { ...want, taints: [] }, false, 6, zones)).toMatchObject({ body: { taints: { taints: [] } } });
   expect(fixedDifferences(pool, { ...want, size: 'e2-medium', spot: true, zones: ['a'] })).toEqual(['size', 'zones', 'spot']);
+  expect(fixedDifferences(pool, { ...want, zones: ['a', 'b', 'c', 'd'] })).toEqual([]);
   expect(isVersion('1.34.1-gke.1', '1.34')).toBe(true);
   expect(isVersion('1.34.10-gke.1', '1.34.1')).toBe(false);
+});
+
+test('a count is of the whole pool: fewer nodes than zones use fewer zones, others are rounded up, and that is told', () => {
+  const zones = ['a', 'b', 'c'];
+  const of = (count: number, more: object = {}) => ({ ...want, count, ...more });
+  const table = [
+    [0, ['a'], 0],
+    [1, ['a'], 1],
+    [2, ['a', 'b'], 1],
+    [3, zones, 1],
+    [4, zones, 2],
+    [6, zones, 2],
+  ] as const;
+  for (const [count, used, perZone] of table) expect(spread(of(count), zones), String(count)).toEqual({ zones: used, perZone });
+  expect([1, 2, 3, 6].map((count) => roundingNote(of(count), zones))).toEqual([undefined, undefined, undefined, undefined]);
+  expect(roundingNote(of(4), zones)).toMatch(/4 in 3 zones are 6/);
+  // Totals of an autoscaler are exact; it begins with no more than wanted, except for one in each zone.
+  expect(spread(of(4, { min: 1, max: 9 }), zones)).toEqual({ zones, perZone: 1 });
+  expect(spread(of(2, { min: 1, max: 2 }), zones)).toEqual({ zones: ['a', 'b'], perZone: 1 });
+  // Which zones a region's cluster has is not known before it is there.
+  expect(spread(of(4), [])).toEqual({ zones: [], perZone: 2 });
+  // Fewer zones first, then fewer nodes; more zones first, then more nodes.
+  const six = { ...pool, locations: zones };
+  expect(nextChange(six, of(2), false, 6, zones)).toMatchObject({ method: 'PUT', body: { locations: ['a', 'b'] } });
+  expect(nextChange({ ...six, locations: ['a', 'b'] }, of(2), false, 4, zones)).toMatchObject({ act: ':setSize', body: { nodeCount: 1 } });
+  expect(nextChange({ ...six, locations: ['a', 'b'] }, of(6), false, 2, zones)).toMatchObject({ body: { locations: zones } });
+  // One that is to be replaced stays where it is.
+  expect(nextChange({ ...six, locations: ['x'] }, of(2), false, 2, zones)).toBeUndefined();
+});
+
+test('a family means its newest image, of the processor that the size has', async () => {
+  const { http } = googleHttp();
+  const provider = await openGoogle(googleDeps(http));
+  const scope = (await googleRig()).scope('clu_1', 'shop') as never;
+  const family = (name: string): string => `projects/debian-cloud/global/images/family/${name}`;
+  const choice = { name: 'debian-13', amd64: family('debian-13'), arm64: family('debian-13-arm64') };
+  const exact = async (size: string, given = choice) => provider.resolveImage?.(scope, size, given);
+  expect(await exact('n2-standard-2')).toMatchObject({ ok: true, value: { exact: 'projects/debian-cloud/global/images/debian-13-v20260410' } });
+  expect(await exact('c4a-standard-4')).toMatchObject({ ok: true, value: { exact: 'projects/debian-cloud/global/images/debian-13-arm64-v20260410' } });
+  expect(await exact('n2-standard-2', { ...choice, amd64: 'projects/p/global/images/mine' })).toMatchObject({
+    ok: true,
+    value: { exact: 'projects/p/global/images/mine' },
+  });
+  expect(await exact('n2-standard-2', { ...choice, amd64: family('nothing') })).toMatchObject({ ok: false, failure: { code: 'choice-missing' } });
+  expect(await provider.resolveImage?.(scope, 't2a-standard-1', { name: 'x', amd64: 'y' })).toMatchObject({ ok: false, failure: { code: 'choice-missing', message: expect.stringContaining('arm64') } }); // prettier-ignore
 });
 
 test('workload identity federation goes through the same door: subject token, exchange, impersonation', async () => {

@@ -8,7 +8,7 @@ import { systemClock } from '@groundplane/hub/system/clock';
 import { systemRandom } from '@groundplane/hub/system/random';
 import { cutHttp } from '../../conformance/providers/cut-http.ts';
 import { createDrive } from '../../conformance/providers/drive.ts';
-import { startPrism, type FakePrism } from '../../counterparts/nutanix/fake.ts';
+import { prismNames, startPrism, type FakePrism } from '../../counterparts/nutanix/fake.ts';
 import { openOn, scopeOn, wantOn } from '../../counterparts/nutanix/rig.ts';
 import { plainHttp } from '../../counterparts/plain-http.ts';
 import { runVendorClient } from '../../counterparts/vendor-client.ts';
@@ -106,6 +106,13 @@ test('machines of others are never taken over, listed or deleted, whatever they 
   expect(await provider.listMachines(scope)).toEqual({ ok: true, value: [] });
   expect(await provider.ensureNothingLeft(scope)).toEqual({ ok: true, value: { state: 'ready', value: undefined } });
   expect(prism.vms()).toHaveLength(2);
+});
+
+test('an image of the catalogue is found by its name, and named by its id', async () => {
+  const { provider } = await start();
+  const found = await provider.resolveImage?.(scope, '2x4', { name: 'any', amd64: `${prismNames.image.slice(0, 3)}*` });
+  expect(found).toMatchObject({ ok: true, value: { exact: expect.stringMatching(/^[0-9a-f-]{36}$/), title: prismNames.image } });
+  expect(await provider.resolveImage?.(scope, '2x4', { name: 'any', amd64: 'nothing*' })).toMatchObject({ ok: false, failure: { code: 'choice-missing' } });
 });
 
 test('lists are read to their end', async () => {

@@ -146,4 +146,17 @@ describe.skipIf(!isHere)(`vSphere against govmomi's simulator${isHere ? '' : `, 
     await drive.until('end', () => provider.ensureNothingLeft(scope));
     expect(await operator.inventory.at(`${datacenter}/vm/teams/groundplane-${scope.id}`)).toEqual({ ok: true, value: undefined });
   });
+
+  test('a template is found by the beginning of its name', async () => {
+    const at = placed();
+    const choice = { name: 'any', amd64: `${template.slice(0, -2)}*` };
+    expect(await provider.resolveImage?.(at, '2x4', choice)).toMatchObject({ ok: false, failure: { code: 'choice-missing' } });
+    const machine = (await operator.all()).find((item) => propertyText(item, 'name') === template);
+    if (machine === undefined) throw new Error('the simulator has no machine of this name');
+    await operator.run('PowerOffVM_Task', machine.ref);
+    await operator.session.call('MarkAsTemplate', machine.ref, {});
+    const found = await provider.resolveImage?.(at, '2x4', choice);
+    expect(found).toMatchObject({ ok: true, value: { exact: template } });
+    expect(await provider.resolveImage?.(at, '2x4', { name: 'any', amd64: 'nothing*' })).toMatchObject({ ok: false, failure: { code: 'choice-missing' } });
+  });
 });

@@ -1,5 +1,6 @@
 import type { InfrastructureView } from '@groundplane/protocol/api/cloud-views';
 import { pricesBody } from '@groundplane/protocol/api/cloud-views';
+import { catalogueSchema, type Catalogue } from '@groundplane/protocol/environment/catalogue';
 import { environmentNames, type Environment } from '@groundplane/protocol/environment/environments';
 import { connect } from '../../connect.ts';
 import type { Context } from '../../io.ts';
@@ -34,10 +35,22 @@ const machineColumns = [
   { title: 'NOTE', value: (item: InfrastructureView['machines'][number]) => item.message ?? '' },
 ];
 
+const imageLine = (cluster: string, { name, image }: InfrastructureView['pools'][number]): string[] => {
+  if (image === undefined) return [];
+  const newer = image.newer === undefined ? '' : `; a newer one is there, ${image.newer}: gp pool repave ${cluster} ${name}`;
+  return [`  ${name}: ${image.name} is ${image.exact}${newer}`];
+};
+
+/** `workers: workers-2, 3 nodes, making` and what of the old one differs. */
+const partLine = (pool: string, part: NonNullable<InfrastructureView['pools'][number]['parts']>[number]): string => {
+  const differs = part.differs.length === 0 ? '' : `, is replaced: other ${part.differs.join(', ')}`;
+  return `${pool}: ${part.name}, ${part.count} nodes, ${part.state}${differs}${part.message === undefined ? '' : `: ${part.message}`}`;
+};
+
 const text = (name: string, view: InfrastructureView): string => {
   const options = { isWide: false, paint: (_: unknown, said: string) => said };
   const steps = view.steps.map((step) => `  ${marks[step.state]} ${step.name}: ${step.message}`);
-  const waits = view.pools.flatMap((pool) => pool.waits).map((line) => `  ${line}`);
+  const waits = [...view.pools.flatMap((pool) => pool.waits), ...view.notices].map((line) => `  ${line}`);
   return [
     `cluster ${name} in ${view.environment}, account ${view.account}${view.endpoint === undefined ? '' : `, API at ${view.endpoint.host}:${view.endpoint.port}`}${view.version === undefined ? '' : `, Kubernetes ${view.version}`}`,
     `about ${money(view.cost)}${view.protected ? ', protected' : ''}`,
@@ -45,6 +58,8 @@ const text = (name: string, view: InfrastructureView): string => {
     ...waits,
     '',
     table(view.pools, poolColumns, options).trimEnd(),
+    ...view.pools.flatMap((pool) => (pool.parts ?? []).map((part) => `  ${partLine(pool.name, part)}`)),
+    ...view.pools.flatMap((pool) => imageLine(name, pool)),
     ...(view.machines.length === 0 ? [] : ['', table(view.machines, machineColumns, options).trimEnd()]),
     '',
   ].join('\n');
@@ -166,6 +181,42 @@ export const showOrphans = async (context: Context, name: string, options: Where
   });
   return answer.value.items.length === 0 ? exits.ok : exits.partly;
 };
+
+/** `gp cloud catalogue [FILE]`: images by name and what they are where; ends of support. */
+export const catalogue = async (context: Context, file: string | undefined): Promise<Outcome> => {
+  const connection = await connect(context);
+  if (!connection.ok) return connection.trouble;
+  const { client } = connection.value;
+  let answer;
+  if (file === undefined) answer = await client.call('getCatalogue', {});
+  else {
+    const read = await readYamlFile(context, file);
+    if (!read.ok) return read.trouble;
+    const body = catalogueSchema.safeParse(read.value);
+    if (!body.success) return usage(`file ${file}`, `${body.error.issues[0]?.path.join('.') ?? ''}: ${body.error.issues[0]?.message ?? ''}`);
+    answer = await client.call('setCatalogue', { body: body.data });
+  }
+  if (!answer.ok) return apiTrouble(answer.failure);
+  const { isBuiltIn: _isBuiltIn, ...document } = answer.value;
+  await printOne(context, document, 'catalogue', () => catalogueText(document));
+  return exits.ok;
+};
+
+const catalogueText = ({ source, images, kubernetes }: Catalogue): string =>
+  [
+    source,
+    ...Object.entries(images).map(
+      ([name, image]) =>
+        `${name}: ${image.title}${image.endOfSupport === undefined ? '' : `, supported until ${image.endOfSupport}`}; ${Object.keys(image.environments).join(', ')}`,
+    ),
+    ...Object.entries(kubernetes).map(
+      ([environment, versions]) =>
+        `Kubernetes, ${environment}: ${Object.entries(versions ?? {})
+          .map(([version, ends]) => `${version} until ${ends}`)
+          .join(', ')}`,
+    ),
+    '',
+  ].join('\n');
 
 /** `gp cloud prices [set FILE]`. */
 export const prices = async (context: Context, file: string | undefined): Promise<Outcome> => {

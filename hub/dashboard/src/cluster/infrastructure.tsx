@@ -56,6 +56,9 @@ const usePoolChange = (cluster: string) => {
   return { scale, repave };
 };
 
+type PartState = NonNullable<PoolView['parts']>[number]['state'];
+const partTones: Readonly<Record<PartState, Tone>> = { ready: 'good', making: 'busy', changing: 'busy', going: 'idle', failed: 'bad' };
+
 const PoolRow = ({ cluster, pool }: { cluster: string; pool: PoolView }): ReactElement => {
   const { whyNot } = useScope();
   const { scale, repave } = usePoolChange(cluster);
@@ -71,6 +74,15 @@ const PoolRow = ({ cluster, pool }: { cluster: string; pool: PoolView }): ReactE
         <Badge tone={pool.ready === pool.wanted && pool.total === pool.wanted ? 'good' : 'busy'} text={`${pool.ready} of ${pool.wanted} ready`} />
         {pool.version !== undefined && <span className="quiet">{pool.version}</span>}
         {pool.outdated > 0 && <Badge tone="warn" text={`${pool.outdated} of an older generation`} />}
+        {!pool.needsApproval && pool.image?.newer !== undefined && (
+          <Button
+            onClick={() => repave.mutate(pool.name)}
+            why={whyNot('cluster.apply') ?? (repave.isPending ? 'It is on its way.' : undefined)}
+            label={`Take the newer image: machines of ${pool.name}`}
+          >
+            Take the newer image
+          </Button>
+        )}
         {pool.needsApproval && (
           <Button
             kind="primary"
@@ -90,6 +102,32 @@ const PoolRow = ({ cluster, pool }: { cluster: string; pool: PoolView }): ReactE
           check={(text) => (/^\d{1,4}$/.test(text) && Number(text) >= min && Number(text) <= max ? undefined : `A number from ${min} to ${max}.`)}
           commit={(text) => scale.mutate({ pool: pool.name, count: Number(text) })}
         />
+      )}
+      {pool.parts !== undefined && (
+        <ul className="plain" aria-label={`Pools of the environment for ${pool.name}`}>
+          {pool.parts.map((part) => (
+            <li key={part.name} className="row">
+              <Name text={part.name} />
+              <Badge tone={partTones[part.state]} text={`${part.count} nodes, ${part.state}`} />
+              {part.differs.length > 0 && <span className="quiet">is replaced: other {part.differs.join(', ')}</span>}
+              {part.message !== undefined && (
+                <span className="quiet">
+                  <bdi>{part.message}</bdi>
+                </span>
+              )}
+            </li>
+          ))}
+        </ul>
+      )}
+      {pool.image !== undefined && (
+        <p className="quiet">
+          <bdi>{pool.image.name}</bdi> is <bdi>{pool.image.exact}</bdi>
+          {pool.image.newer !== undefined && (
+            <>
+              ; a newer one is there: <bdi>{pool.image.newer}</bdi>
+            </>
+          )}
+        </p>
       )}
       {pool.waits.map((text) => (
         <p key={text} className="quiet">
@@ -156,6 +194,11 @@ const Shown = ({ cluster, view }: { cluster: string; view: InfrastructureView })
   <>
     <Card title={`Infrastructure in ${environments[view.environment].title}`}>
       <Steps view={view} />
+      {view.notices.map((text) => (
+        <p key={text} role="note">
+          <Badge tone="warn" text="soon" /> <bdi>{text}</bdi>
+        </p>
+      ))}
       <Facts
         rows={[
           ['Account', <Name key="a" text={view.account} />],

@@ -36,7 +36,11 @@ export const poolBody = (want: ManagedPoolWant, { version, subnet, mode, scope }
   mode,
   vmSize: want.size,
   osType: 'Linux',
-  tags: tagsOf(scope, { [tagName('pool')]: want.name }),
+  tags: tagsOf(scope, {
+    [tagName('pool')]: want.pool,
+    [tagName('name')]: want.name,
+    ...(want.generation === undefined ? {} : { [tagName('generation')]: want.generation }),
+  }),
   ...(want.image === undefined ? {} : { osSKU: want.image }),
   ...(want.diskGiB === undefined ? {} : { osDiskSizeGB: want.diskGiB }),
   ...(want.zones.length === 0 ? {} : { availabilityZones: [...want.zones] }),
@@ -56,6 +60,7 @@ export const fixedDifferences = (pool: AgentPool, want: ManagedPoolWant): string
   if (sorted(pool.availabilityZones ?? []) !== sorted(want.zones) && want.zones.length > 0) differs.push('zones');
   if (want.diskGiB !== undefined && pool.osDiskSizeGB !== want.diskGiB) differs.push('diskGiB');
   if ((pool.scaleSetPriority === 'Spot') !== want.spot) differs.push('spot');
+  if (want.image !== undefined && pool.osSKU !== undefined && pool.osSKU.toLowerCase() !== want.image.toLowerCase()) differs.push('image');
   return differs;
 };
 

@@ -3,7 +3,7 @@ import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { pending, ready, type ManagedPoolFacts, type ManagedPoolWant, type Progress } from '../../port/provider.ts';
 import { workState } from '../azure/ensure.ts';
 import { azureWaits } from '../azure/limits.ts';
-import { baseName, groupOf, tagName } from '../azure/names.ts';
+import { baseName, groupOf, isOurs, tagName } from '../azure/names.ts';
 import type { Cloud } from '../azure/network.ts';
 import { collect, find, submit } from '../azure/session.ts';
 import { elementOf, findCluster, isVersion, subnetOf, type AksScope } from './cluster.ts';
@@ -16,26 +16,40 @@ const stateOf = (pool: AgentPool): ManagedPoolFacts['state'] => {
   return pool.provisioningState === 'Creating' ? 'making' : 'changing';
 };
 
-const factsOf = (pool: AgentPool): ManagedPoolFacts => ({
-  name: pool.tags?.[tagName('pool')] ?? pool.name ?? '',
-  state: stateOf(pool),
-  count: pool.count ?? 0,
-  version: pool.currentOrchestratorVersion ?? pool.orchestratorVersion,
-  differs: [],
-  ...(stateOf(pool) === 'failed' ? { message: pool.status?.provisioningError?.message ?? 'AKS could not finish its last operation' } : {}),
-});
+const wordsOf = (pool: AgentPool): string => pool.status?.provisioningError?.message ?? 'AKS could not finish its last operation';
+
+/** Of our document. Before pools could be replaced the tag of the pool was that of the name, and names that AKS allows need none. */
+const poolOf = (pool: AgentPool): string => pool.tags?.[tagName('pool')] ?? pool.name ?? '';
+const nameOf = (pool: AgentPool): string => pool.tags?.[tagName('name')] ?? poolOf(pool);
+
+const factsOf = (pool: AgentPool, wants: readonly ManagedPoolWant[]): ManagedPoolFacts => {
+  const want = wants.find((item) => item.pool === poolOf(pool));
+  return {
+    name: nameOf(pool),
+    pool: poolOf(pool),
+    generation: pool.tags?.[tagName('generation')],
+    state: stateOf(pool),
+    count: pool.count ?? 0,
+    version: pool.currentOrchestratorVersion ?? pool.orchestratorVersion,
+    differs: want === undefined ? [] : fixedDifferences(pool, want),
+    ...(stateOf(pool) === 'failed' ? { message: wordsOf(pool) } : {}),
+  };
+};
 
 /** All pools of a cluster that is ours; of one that is not there, none. */
-const ownPools = async (cloud: Cloud, scope: AksScope): Promise<Result<AgentPool[]>> => {
+const allPools = async (cloud: Cloud, scope: AksScope): Promise<Result<AgentPool[]>> => {
   const cluster = await findCluster(cloud, scope);
   if (!cluster.ok) return cluster;
   if (cluster.value === undefined) return ok([]);
   return collect(`pools of ${elementOf(scope)}`, () => cloud.containers.agentPools.list(groupOf(scope), baseName(scope)));
 };
 
-export const listPools = async (cloud: Cloud, scope: AksScope): Promise<Result<ManagedPoolFacts[]>> => {
-  const pools = await ownPools(cloud, scope);
-  return pools.ok ? ok(pools.value.map(factsOf)) : pools;
+/** What somebody else put into the cluster is theirs, unless it has the name of a pool that is wanted. */
+export const listPools = async (cloud: Cloud, scope: AksScope, wants: readonly ManagedPoolWant[]): Promise<Result<ManagedPoolFacts[]>> => {
+  const pools = await allPools(cloud, scope);
+  if (!pools.ok) return pools;
+  const ours = pools.value.filter((pool) => isOurs(scope, pool) || wants.some((want) => want.pool === pool.name));
+  return ok(ours.map((pool) => factsOf(pool, wants)));
 };
 
 const put = async (cloud: Cloud, scope: AksScope, name: string, body: AgentPool): Promise<Result<void>> =>
@@ -54,7 +68,7 @@ export const ensurePool = async (cloud: Cloud, scope: AksScope, want: ManagedPoo
   if (!found.ok) return found;
   const pool = found.value;
   if (pool === undefined) {
-    const pools = await ownPools(cloud, scope);
+    const pools = await allPools(cloud, scope);
     if (!pools.ok) return pools;
     // Somebody has to run AKS' own parts.
     const mode = want.spot || pools.value.some((item) => item.mode === 'System') ? 'User' : 'System';
@@ -63,20 +77,19 @@ export const ensurePool = async (cloud: Cloud, scope: AksScope, want: ManagedPoo
   }
   const state = workState(pool);
   if (state === 'working' || state === 'going') return pending(`pool ${want.name} is ${pool.provisioningState ?? 'at work'}`, azureWaits.cluster);
-  const differs = fixedDifferences(pool, want);
-  if (differs.length > 0)
-    return fail('blocked', 'pool-differs', element, `its ${differs.join(', ')} cannot be changed in place. Add a pool of another name, and take this one out`);
+  if (nameOf(pool) !== want.name && pool.tags?.[tagName('pool')] !== undefined)
+    return fail('blocked', 'not-ours', element, `AKS' name for it, ${name}, is taken by pool ${nameOf(pool)}. Give one of the two another name`);
   const isOld = want.version !== undefined && !isVersion(pool.currentOrchestratorVersion ?? pool.orchestratorVersion, want.version);
   if (state === 'done' && !isOld && isAsWanted(pool, want)) return ready(undefined);
   const sent = await put(cloud, scope, name, changed(pool, want, isOld ? want.version : undefined));
   // The same again is AKS' own way to mend a pool.
-  if (sent.ok && state === 'failed') return fail('retry', 'cloud-failed', element, `${factsOf(pool).message ?? 'it failed'}; AKS was asked to try again`);
+  if (sent.ok && state === 'failed') return fail('retry', 'cloud-failed', element, `${wordsOf(pool)}; AKS was asked to try again`);
   return sentOrWaiting(sent, `pool ${want.name} is being changed`);
 };
 
 /** The last pool that runs AKS' own parts cannot go: another one takes them over first. */
 const promoteAnother = async (cloud: Cloud, scope: AksScope, leaving: AgentPool): Promise<Result<Progress<void> | undefined>> => {
-  const pools = await ownPools(cloud, scope);
+  const pools = await allPools(cloud, scope);
   if (!pools.ok) return pools;
   const others = pools.value.filter((pool) => pool.name !== leaving.name && workState(pool) !== 'going');
   if (others.some((pool) => pool.mode === 'System')) return ok(undefined);

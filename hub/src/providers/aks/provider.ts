@@ -48,7 +48,7 @@ export const openAks: OpenManaged<'aks', 'azure'> = async (deps) => {
     observe: (scope) => at(scope.placement, (cloud) => observe(cloud, scope)),
     ensureCluster: (scope, version, first) => at(scope.placement, (cloud) => ensureCluster(cloud, scope, version, first)),
     upgrade: (scope, version) => at(scope.placement, (cloud) => upgrade(cloud, scope, version)),
-    listPools: (scope) => at(scope.placement, (cloud) => listPools(cloud, scope)),
+    listPools: (scope, wants) => at(scope.placement, (cloud) => listPools(cloud, scope, wants)),
     ensurePool: (scope, want) => at(scope.placement, (cloud) => ensurePool(cloud, scope, want)),
     deletePool: (scope, name) => at(scope.placement, (cloud) => deletePool(cloud, scope, name)),
     credentials: (scope, refused) => at(scope.placement, (cloud) => credentials(session, cloud, scope, refused)),

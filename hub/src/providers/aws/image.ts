@@ -1,6 +1,8 @@
 import { DescribeImagesCommand, DescribeInstanceTypesCommand } from '@aws-sdk/client-ec2';
 import { GetParameterCommand } from '@aws-sdk/client-ssm';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
+import type { ExactImage, ImageChoice } from '../../port/provider.ts';
+import { referenceFor } from '../image-choice.ts';
 import { awsLimits } from './limits.ts';
 import type { Cloud } from './session.ts';
 
@@ -37,8 +39,22 @@ export const architectureOf = async (cloud: Cloud, size: string): Promise<Result
   return ok(first.ProcessorInfo?.SupportedArchitectures?.includes('arm64') === true ? 'arm64' : 'x86_64');
 };
 
+/** `136693071363:debian-13-amd64-*`: the newest image of this owner whose name fits. */
+const ownedPattern = /^(\d{12}|amazon|aws-marketplace|self):(.+)$/;
+
+const newestOf = async (cloud: Cloud, owner: string, name: string, architecture: 'x86_64' | 'arm64'): Promise<Result<string>> => {
+  const element = `image ${owner}:${name}`;
+  const Filters = [{ Name: 'name', Values: [name] }, { Name: 'architecture', Values: [architecture] }, { Name: 'state', Values: ['available'] }]; // prettier-ignore
+  const found = await cloud.call(element, 'ec2:DescribeImages', () => cloud.ec2.send(new DescribeImagesCommand({ Owners: [owner], Filters })));
+  if (!found.ok) return found;
+  const newest = (found.value.Images ?? []).toSorted((a, b) => (a.CreationDate ?? '').localeCompare(b.CreationDate ?? '')).at(-1)?.ImageId;
+  return newest === undefined ? fail('blocked', 'choice-missing', element, `${cloud.region} has none of this name for ${architecture}`) : ok(newest);
+};
+
 const idOf = async (cloud: Cloud, image: string | undefined, architecture: 'x86_64' | 'arm64'): Promise<Result<string>> => {
   if (image?.startsWith('ami-') === true) return ok(image);
+  const owned = ownedPattern.exec(image ?? '');
+  if (owned !== null) return newestOf(cloud, owned[1] ?? '', owned[2] ?? '', architecture);
   const Name = parameterOf(image, architecture);
   const element = `image ${image ?? 'by default'}`;
   if (Name === undefined)
@@ -46,7 +62,7 @@ const idOf = async (cloud: Cloud, image: string | undefined, architecture: 'x86_
       'blocked',
       'choice-missing',
       element,
-      `is no AMI (ami-…), no parameter of Systems Manager (/aws/service/…) and none of ubuntu-${ubuntuSeries.join(', ubuntu-')}`,
+      `is no AMI (ami-…), no owner and name (136693071363:debian-13-amd64-*), no parameter of Systems Manager (/aws/service/…) and none of ubuntu-${ubuntuSeries.join(', ubuntu-')}`,
     );
   const found = await cloud.call(element, 'ssm:GetParameter', () => cloud.ssm.send(new GetParameterCommand({ Name })));
   if (!found.ok)
@@ -88,3 +104,13 @@ export const createImages = () => {
   };
 };
 export type Images = ReturnType<typeof createImages>;
+
+/** An AMI stays what it is; a parameter and a name mean the newest. */
+export const resolveImage = async (cloud: Cloud, images: Images, size: string, choice: ImageChoice): Promise<Result<ExactImage>> => {
+  const architecture = await architectureOf(cloud, size);
+  if (!architecture.ok) return architecture;
+  const reference = referenceFor(choice, architecture.value === 'arm64' ? 'arm64' : 'amd64', size);
+  if (!reference.ok) return reference;
+  const image = await images(cloud, size, reference.value);
+  return image.ok ? ok({ exact: image.value.id }) : image;
+};

@@ -2,7 +2,7 @@ import type { MachineProvider, OpenMachines } from '../../port/provider.ts';
 import { checkAccount } from './check.ts';
 import { ensureEndpoint } from './endpoint.ts';
 import { findTagged } from './found.ts';
-import { createImages } from './image.ts';
+import { createImages, resolveImage } from './image.ts';
 import { deleteMachine, ensureMachine, listMachines } from './machines.ts';
 import { ensureNetwork } from './network.ts';
 import { readOffers } from './offers.ts';
@@ -22,6 +22,7 @@ export const openAws: OpenMachines<'aws', 'aws'> = async (deps) => {
     ensureNetwork: (scope) => ensureNetwork(at(scope.placement), scope),
     ensureEndpoint: (scope, servers) => ensureEndpoint(at(scope.placement), scope, servers),
     ensureMachine: (scope, want) => ensureMachine(at(scope.placement), images, scope, want),
+    resolveImage: (scope, size, choice) => resolveImage(at(scope.placement), images, size, choice),
     listMachines: (scope) => listMachines(at(scope.placement), scope),
     deleteMachine: (scope, name) => deleteMachine(at(scope.placement), scope, name),
     ensureNothingLeft: (scope) => ensureNothingLeft(at(scope.placement), scope),

@@ -14,6 +14,7 @@ export const machineActions: readonly string[] = [
   ...both('Microsoft.Compute/virtualMachineScaleSets'),
   ...both('Microsoft.Compute/disks'),
   'Microsoft.Compute/skus/read',
+  'Microsoft.Compute/locations/publishers/artifacttypes/offers/skus/versions/read',
   ...both('Microsoft.Network/networkSecurityGroups'),
   'Microsoft.Network/networkSecurityGroups/join/action',
   ...both('Microsoft.Network/virtualNetworks'),

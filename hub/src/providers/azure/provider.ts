@@ -1,6 +1,7 @@
 import type { Result } from '@groundplane/protocol/failure';
 import type { MachineProvider, OpenMachines } from '../../port/provider.ts';
 import { ensureEndpoint } from './endpoint.ts';
+import { resolveImage } from './images.ts';
 import { deleteMachine, ensureMachine, listMachines } from './machines.ts';
 import { ensureNetwork, type Cloud } from './network.ts';
 import { readOffers } from './offers.ts';
@@ -22,6 +23,7 @@ export const openAzure: OpenMachines<'azure', 'azure'> = async (deps) => {
     ensureNetwork: (scope) => at(scope.placement, (cloud) => ensureNetwork(cloud, scope)),
     ensureEndpoint: (scope, servers) => at(scope.placement, (cloud) => ensureEndpoint(cloud, scope, servers)),
     ensureMachine: (scope, want) => at(scope.placement, (cloud) => ensureMachine(cloud, scope, want, deps.random)),
+    resolveImage: (scope, size, choice) => at(scope.placement, (cloud) => resolveImage(cloud, scope.placement.location, size, choice)),
     listMachines: (scope) => at(scope.placement, (cloud) => listMachines(cloud, scope)),
     deleteMachine: (scope, name) => at(scope.placement, (cloud) => deleteMachine(cloud, scope, name)),
     ensureNothingLeft: (scope) => at(scope.placement, (cloud) => ensureNothingLeft(cloud, scope)),

@@ -16,7 +16,8 @@ const images: Offers['images'] = [
 
 const minorOf = (version: string): number => Number(version.split('.')[1] ?? 0);
 
-export const readOffers = async (cloud: EksCloud): Promise<Result<Offers>> => {
+/** Newest first, with the end of their standard support. */
+export const readVersions = async (cloud: EksCloud): Promise<Result<NonNullable<Offers['versions']>>> => {
   const found = await pages(
     cloud,
     'Kubernetes versions of EKS',
@@ -28,8 +29,6 @@ export const readOffers = async (cloud: EksCloud): Promise<Result<Offers>> => {
     (page) => page.versions,
   );
   if (!found.ok) return found;
-  const rest = await readAwsOffers(cloud);
-  if (!rest.ok) return rest;
   const versions = found.value
     .filter((item) => item.versionStatus !== 'UNSUPPORTED')
     .toSorted((a, b) => minorOf(b.clusterVersion ?? '') - minorOf(a.clusterVersion ?? ''))
@@ -38,5 +37,12 @@ export const readOffers = async (cloud: EksCloud): Promise<Result<Offers>> => {
       ...(item.defaultVersion === true ? { isDefault: true } : {}),
       ...(item.endOfStandardSupportDate === undefined ? {} : { endOfSupport: item.endOfStandardSupportDate.toISOString().slice(0, 10) }),
     }));
-  return ok({ ...rest.value, images, versions });
+  return ok(versions);
+};
+
+export const readOffers = async (cloud: EksCloud): Promise<Result<Offers>> => {
+  const versions = await readVersions(cloud);
+  if (!versions.ok) return versions;
+  const rest = await readAwsOffers(cloud);
+  return rest.ok ? ok({ ...rest.value, images, versions: versions.value }) : rest;
 };

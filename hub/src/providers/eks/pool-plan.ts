@@ -33,7 +33,7 @@ export const differsOf = (group: Nodegroup, want: ManagedPoolWant, subnets: read
     ...((group.instanceTypes ?? [want.size]).includes(want.size) ? [] : ['size']),
     ...(want.diskGiB !== undefined && group.diskSize !== undefined && group.diskSize !== want.diskGiB ? ['diskGiB'] : []),
     ...((group.capacityType === 'SPOT') === want.spot ? [] : ['spot']),
-    ...(want.image !== undefined && group.amiType !== want.image ? ['image'] : []),
+    ...(want.image !== undefined && group.amiType !== undefined && group.amiType !== want.image ? ['image'] : []),
     ...(want.zones.length > 0 && subnets !== undefined && (has.length !== subnets.length || has.some((id) => !subnets.includes(id))) ? ['zones'] : []),
   ];
 };

@@ -16,19 +16,36 @@ import { eksLimits } from './limits.ts';
 import { amiTypeOf, configChange, differsOf, poolState, scalingOf, taintsOf, unavailableOf, versionChange, minorVersion } from './pool-plan.ts';
 import { issuesOf, ownPools, readCluster, readPool, tagRecord, type EksCloud, type EksScope } from './read.ts';
 
-const factsOf = (group: Nodegroup): ManagedPoolFacts => ({
-  name: group.nodegroupName ?? '',
-  state: poolState(group),
-  count: group.scalingConfig?.desiredSize ?? 0,
-  version: group.version,
-  message: issuesOf(group),
-  // Compared with what is wanted when that is known: `ensurePool` says `pool-differs`.
-  differs: [],
-});
+/** A zone without a subnet is met by none; why, is told when the successor is asked for. */
+const wantedSubnets = (place: Place | undefined, want: ManagedPoolWant): string[] | undefined => {
+  if (place === undefined) return undefined;
+  const found = subnetsOf(place, want);
+  return found.ok ? found.value : [];
+};
 
-export const listPools = async (cloud: EksCloud, scope: EksScope): Promise<Result<ManagedPoolFacts[]>> => {
+/** Subnets are looked up only where a pool names its zones. */
+export const listPools = async (cloud: EksCloud, scope: EksScope, wants: readonly ManagedPoolWant[]): Promise<Result<ManagedPoolFacts[]>> => {
   const found = await ownPools(cloud, scope);
-  return found.ok ? ok(found.value.map(factsOf)) : found;
+  if (!found.ok) return found;
+  const place = found.value.length > 0 && wants.some((want) => want.zones.length > 0) ? await findPlace(cloud, scope) : ok(undefined);
+  if (!place.ok) return place;
+  return ok(
+    found.value.map((group): ManagedPoolFacts => {
+      const name = group.nodegroupName ?? '';
+      const pool = group.tags?.[tagKeys.pool] ?? name;
+      const want = wants.find((item) => item.pool === pool);
+      return {
+        name,
+        pool,
+        generation: group.tags?.[tagKeys.generation],
+        state: poolState(group),
+        count: group.scalingConfig?.desiredSize ?? 0,
+        version: group.version,
+        message: issuesOf(group),
+        differs: want === undefined ? [] : differsOf(group, want, wantedSubnets(place.value, want)),
+      };
+    }),
+  );
 };
 
 const subnetsOf = (place: Place, want: ManagedPoolWant): Result<string[]> => {
@@ -66,7 +83,7 @@ const create = async (
         labels: { ...want.labels },
         taints: taintsOf(want),
         ...(version === undefined ? {} : { version: minorVersion(version) }),
-        tags: tagRecord(scope, want.name, { [tagKeys.pool]: want.name }),
+        tags: tagRecord(scope, want.name, { [tagKeys.pool]: want.pool, ...(want.generation === undefined ? {} : { [tagKeys.generation]: want.generation }) }),
       }),
     ),
   );
@@ -124,18 +141,15 @@ export const ensurePool = async (cloud: EksCloud, scope: EksScope, want: Managed
     return fail('retry', 'cloud-failed', element, `EKS could not delete it (${issuesOf(group.value) ?? 'no reason given'})`);
   if (group.value !== undefined && status !== 'ACTIVE' && status !== 'DEGRADED')
     return pending(`pool ${want.name} is ${(status ?? 'changing').toLowerCase()}`, eksLimits.poolMs);
-  const place = group.value === undefined || want.zones.length > 0 ? await findPlace(cloud, scope) : ok(undefined);
-  if (!place.ok) return place;
-  const subnets = place.value === undefined ? ok(undefined) : subnetsOf(place.value, want);
-  if (!subnets.ok) return subnets;
   if (group.value === undefined) {
+    const place = await findPlace(cloud, scope);
+    if (!place.ok) return place;
+    const subnets = subnetsOf(place.value, want);
+    if (!subnets.ok) return subnets;
     const account = /:(\d{12}):/.exec(cluster.value.arn ?? '')?.[1] ?? '';
     const role = `arn:${partitionOf(cloud.region)}:iam::${account}:role/groundplane/${nodeRoleName(scope)}`;
-    return create(cloud, scope, want, subnets.value ?? [], role, want.version);
+    return create(cloud, scope, want, subnets.value, role, want.version);
   }
-  const differs = differsOf(group.value, want, subnets.value);
-  if (differs.length > 0)
-    return fail('blocked', 'pool-differs', element, `${differs.join(', ')} cannot be changed in place. Add a pool of another name, and take this one out`);
   return change(cloud, scope, group.value, want, cluster.value.version);
 };
 

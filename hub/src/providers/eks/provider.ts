@@ -2,7 +2,7 @@ import type { ManagedClusterProvider, OpenManaged } from '../../port/provider.ts
 import { checkAccount } from '../aws/check.ts';
 import { createSession } from '../aws/session.ts';
 import { credentials, ensureCluster, observe, upgrade } from './cluster.ts';
-import { readOffers } from './offers.ts';
+import { readOffers, readVersions } from './offers.ts';
 import { managedActions } from './permissions.ts';
 import { deletePool, ensurePool, listPools } from './pools.ts';
 import { createClients } from './read.ts';
@@ -19,10 +19,11 @@ export const openEks: OpenManaged<'eks', 'aws'> = async (deps) => {
     observe: (scope) => observe(at(scope.placement), scope),
     ensureCluster: (scope, version) => ensureCluster(at(scope.placement), scope, version),
     upgrade: (scope, version) => upgrade(at(scope.placement), scope, version),
-    listPools: (scope) => listPools(at(scope.placement), scope),
+    listPools: (scope, wants) => listPools(at(scope.placement), scope, wants),
     ensurePool: (scope, want) => ensurePool(at(scope.placement), scope, want),
     deletePool: (scope, name) => deletePool(at(scope.placement), scope, name),
     credentials: (scope, refused) => credentials(at(scope.placement), scope, refused),
+    versions: (placement) => readVersions(at(placement)),
     ensureNothingLeft: (scope) => ensureNothingLeft(at(scope.placement), scope),
   } satisfies ManagedClusterProvider<'eks'>;
 };

@@ -92,11 +92,11 @@ const bodyOf = (scope: GkeScope, version: string, first: ManagedPoolWant): Recor
   };
 };
 
-/** In how many zones a pool's nodes are: GKE counts by zone. Undefined: as many as the cluster has. */
-export const zonesFor = (scope: GkeScope, want: ManagedPoolWant, cluster?: Cluster): number => {
-  if (want.zones.length > 0) return want.zones.length;
-  if (cluster !== undefined && cluster.locations.length > 0) return cluster.locations.length;
-  return isZone(scope.placement.location) ? 1 : 3;
+/** Where a pool's nodes may be. Empty: it is not known yet; GKE chooses the zones of a region when it makes the cluster. */
+export const zonesFor = (scope: GkeScope, want: ManagedPoolWant | undefined, cluster?: Cluster): string[] => {
+  if (want !== undefined && want.zones.length > 0) return [...want.zones].toSorted();
+  if (cluster !== undefined && cluster.locations.length > 0) return cluster.locations.toSorted();
+  return isZone(scope.placement.location) ? [scope.placement.location] : [];
 };
 
 const keepCluster = async (session: Session, scope: GkeScope, cluster: Cluster): Promise<Result<Progress<ManagedClusterFacts>>> => {

@@ -17,6 +17,7 @@ export const poolSchema = z.looseObject({
       machineType: z.string().optional(),
       diskSizeGb: z.number().optional(),
       spot: z.boolean().optional(),
+      imageType: z.string().optional(),
       labels: z.record(z.string(), z.string()).default({}),
       taints: z.array(taintSchema).default([]),
       resourceLabels: z.record(z.string(), z.string()).default({}),
@@ -29,8 +30,27 @@ export const poolSchema = z.looseObject({
 });
 export type NodePool = z.infer<typeof poolSchema>;
 
-/** GKE counts nodes by zone, so that every zone has as many: 4 in 3 zones become 6. */
-export const perZone = (count: number, zones: number): number => Math.ceil(count / Math.max(1, zones));
+/** As many zones GKE takes of a region; which ones is known when the cluster is there. */
+const zonesOfRegion = 3;
+
+/**
+ * GKE counts nodes by zone: every zone of a pool has as many. A pool of fewer nodes than it has zones uses the first of them only; otherwise it uses all, and
+ * where the number does not divide there are a few nodes more than wanted (`roundingNote`). Bounds of an autoscaled pool are totals, and exact.
+ */
+export const spread = (want: ManagedPoolWant, zones: readonly string[]): { zones: string[]; perZone: number } => {
+  if (zones.length === 0) return { zones: [], perZone: Math.ceil(want.count / zonesOfRegion) };
+  const most = isAutoscaled(want) ? (want.max ?? want.count) : want.count;
+  const used = zones.slice(0, Math.max(1, Math.min(zones.length, most)));
+  const share = want.count / Math.max(1, used.length);
+  return { zones: used, perZone: isAutoscaled(want) ? Math.max(Math.min(1, want.count), Math.floor(share)) : Math.ceil(share) };
+};
+
+/** Undefined: as many nodes as wanted. */
+export const roundingNote = (want: ManagedPoolWant, zones: readonly string[]): string | undefined => {
+  const { zones: used, perZone } = spread(want, zones);
+  if (isAutoscaled(want) || used.length * perZone === want.count) return undefined;
+  return `GKE has as many nodes in each zone: ${want.count} in ${used.length} zones are ${used.length * perZone}. Name fewer zones to have it exact`;
+};
 
 export const autoscalingOf = (want: ManagedPoolWant): Record<string, unknown> =>
   isAutoscaled(want) ? { enabled: true, totalMinNodeCount: want.min, totalMaxNodeCount: want.max } : { enabled: false };
@@ -42,16 +62,20 @@ export const upgradeSettingsOf = (want: ManagedPoolWant): Record<string, unknown
   maxUnavailable: want.update.maxUnavailable,
 });
 
-export const poolBody = (scope: GkeScope, want: ManagedPoolWant, zones: number): Record<string, unknown> => ({
+export const poolBody = (scope: GkeScope, want: ManagedPoolWant, zones: readonly string[]): Record<string, unknown> => ({
   name: poolName(want.name),
-  initialNodeCount: perZone(want.count, zones),
+  initialNodeCount: spread(want, zones).perZone,
   ...(want.version === undefined ? {} : { version: want.version }),
-  ...(want.zones.length === 0 ? {} : { locations: [...want.zones] }),
+  ...(zones.length === 0 ? {} : { locations: spread(want, zones).zones }),
   config: {
     machineType: want.size,
     labels: { ...want.labels },
     taints: taintsOf(want.taints),
-    resourceLabels: labelsOf(scope, { [labelName('pool')]: want.name }),
+    resourceLabels: labelsOf(scope, {
+      [labelName('pool')]: want.pool,
+      [labelName('name')]: want.name,
+      ...(want.generation === undefined ? {} : { [labelName('generation')]: want.generation }),
+    }),
     oauthScopes: ['https://www.googleapis.com/auth/cloud-platform'],
     ...(scope.placement.serviceAccount === undefined ? {} : { serviceAccount: scope.placement.serviceAccount }),
     ...(want.image === undefined ? {} : { imageType: want.image }),
@@ -62,6 +86,8 @@ export const poolBody = (scope: GkeScope, want: ManagedPoolWant, zones: number):
   // Versions are changed by whoever changes the profile. A release channel insists on both.
   management: { autoRepair: true, autoUpgrade: scope.placement.releaseChannel !== 'UNSPECIFIED' },
   upgradeSettings: upgradeSettingsOf(want),
+  // By default GKE takes no notice of disruption budgets when a pool is deleted; so it does, for an hour at most.
+  nodeDrainConfig: { respectPdbDuringNodePoolDeletion: true },
 });
 
 const sorted = (items: Iterable<string>): string => [...items].toSorted().join();
@@ -71,9 +97,12 @@ const taintText = ({ key, value = '', effect }: { key: string; value?: string | 
 export const fixedDifferences = (pool: NodePool, want: ManagedPoolWant): string[] => {
   const differs: string[] = [];
   if (pool.config.machineType !== want.size) differs.push('size');
-  if (want.zones.length > 0 && sorted(pool.locations) !== sorted(want.zones)) differs.push('zones');
+  // Zones that are missing are added in place.
+  if (want.zones.length > 0 && pool.locations.some((zone) => !want.zones.includes(zone))) differs.push('zones');
   if (want.diskGiB !== undefined && pool.config.diskSizeGb !== want.diskGiB) differs.push('diskGiB');
   if ((pool.config.spot === true) !== want.spot) differs.push('spot');
+  if (want.image !== undefined && pool.config.imageType !== undefined && pool.config.imageType.toLowerCase() !== want.image.toLowerCase())
+    differs.push('image');
   return differs;
 };
 
@@ -86,7 +115,8 @@ export interface PoolChange {
 }
 
 /** The next of the changes that make a pool as wanted; GKE takes one kind at a time. `count`: nodes there should be now, and are. */
-export const nextChange = (pool: NodePool, want: ManagedPoolWant, isOld: boolean, count: number, zones: number): PoolChange | undefined => {
+export const nextChange = (pool: NodePool, want: ManagedPoolWant, isOld: boolean, count: number, zones: readonly string[]): PoolChange | undefined => {
+  const wish = spread(want, zones);
   if (isOld) return { method: 'PUT', act: '', body: { nodeVersion: want.version ?? '' }, what: `goes to ${want.version ?? ''}` };
   const { autoscaling = {}, config, upgradeSettings = {} } = pool;
   const wanted = autoscalingOf(want);
@@ -94,8 +124,13 @@ export const nextChange = (pool: NodePool, want: ManagedPoolWant, isOld: boolean
     ? autoscaling.enabled === true && autoscaling.totalMinNodeCount === want.min && autoscaling.totalMaxNodeCount === want.max
     : autoscaling.enabled !== true;
   if (!hasScaling) return { method: 'POST', act: ':setAutoscaling', body: { autoscaling: wanted }, what: 'gets other bounds' };
-  if (!isAutoscaled(want) && count !== perZone(want.count, zones) * zones)
-    return { method: 'POST', act: ':setSize', body: { nodeCount: perZone(want.count, zones) }, what: `goes to ${want.count} nodes` };
+  // A pool that is to be replaced keeps its zones.
+  const isPlaced = zones.length === 0 || pool.locations.some((zone) => !zones.includes(zone)) || sorted(pool.locations) === sorted(wish.zones);
+  if (!isPlaced) return { method: 'PUT', act: '', body: { locations: wish.zones }, what: `goes to ${wish.zones.join(', ')}` };
+  const has = pool.locations.length === 0 ? wish.zones.length : pool.locations.length;
+  const perZone = Math.ceil(want.count / Math.max(1, has));
+  if (!isAutoscaled(want) && count !== perZone * has)
+    return { method: 'POST', act: ':setSize', body: { nodeCount: perZone }, what: `goes to ${want.count} nodes` };
   const labels = sorted(Object.entries(config.labels).map((pair) => pair.join('=')));
   if (labels !== sorted(Object.entries(want.labels).map((pair) => pair.join('='))))
     return { method: 'PUT', act: '', body: { labels: { labels: { ...want.labels } } }, what: 'gets other labels' };

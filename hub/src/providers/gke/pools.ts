@@ -2,11 +2,11 @@ import { z } from 'zod';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { pending, ready, type ManagedPoolFacts, type ManagedPoolWant, type Progress } from '../../port/provider.ts';
 import { googleWaits } from '../google/limits.ts';
-import { labelName } from '../google/names.ts';
+import { clusterLabel, labelName } from '../google/names.ts';
 import type { Session } from '../google/session.ts';
 import { findCluster, sentOrWaiting, zonesFor } from './cluster.ts';
 import { clusterPath, elementOf, isVersion, poolPath, type GkeScope } from './names.ts';
-import { fixedDifferences, nextChange, poolBody, poolSchema, type NodePool } from './pool-body.ts';
+import { fixedDifferences, nextChange, poolBody, poolSchema, roundingNote, type NodePool } from './pool-body.ts';
 
 const states: Readonly<Record<string, ManagedPoolFacts['state']>> = {
   PROVISIONING: 'making',
@@ -35,7 +35,30 @@ const countOf = async (session: Session, pool: NodePool): Promise<Result<number>
 
 const listSchema = z.looseObject({ nodePools: z.array(poolSchema).default([]) });
 
-export const listPools = async (session: Session, scope: GkeScope): Promise<Result<ManagedPoolFacts[]>> => {
+const poolOf = (pool: NodePool): string => pool.config.resourceLabels[labelName('pool')] ?? pool.name;
+const nameOf = (pool: NodePool): string => pool.config.resourceLabels[labelName('name')] ?? poolOf(pool);
+const isOurs = (scope: GkeScope, pool: NodePool): boolean => pool.config.resourceLabels[clusterLabel] === scope.id;
+
+const factsOf = (pool: NodePool, count: number, want: ManagedPoolWant | undefined, zones: readonly string[]): ManagedPoolFacts => {
+  const more = want === undefined ? undefined : roundingNote(want, zones);
+  const differs = want === undefined ? [] : fixedDifferences(pool, want);
+  // Zones are added in place, so that what it was made from says nothing of them.
+  const generation = differs.includes('zones') ? undefined : pool.config.resourceLabels[labelName('generation')];
+  const words = [pool.statusMessage, more].filter((text) => text !== undefined).join('; ');
+  return {
+    name: nameOf(pool),
+    pool: poolOf(pool),
+    state: stateOf(pool),
+    count,
+    version: pool.version,
+    differs,
+    ...(generation === undefined ? {} : { generation }),
+    ...(words === '' ? {} : { message: words }),
+  };
+};
+
+/** What somebody else put into the cluster is theirs, unless it has the name of a pool that is wanted. */
+export const listPools = async (session: Session, scope: GkeScope, wants: readonly ManagedPoolWant[]): Promise<Result<ManagedPoolFacts[]>> => {
   const cluster = await findCluster(session, scope);
   if (!cluster.ok) return cluster;
   if (cluster.value === undefined) return ok([]);
@@ -43,21 +66,16 @@ export const listPools = async (session: Session, scope: GkeScope): Promise<Resu
   if (!listed.ok) return listed;
   const pools: ManagedPoolFacts[] = [];
   for (const pool of listed.value?.nodePools ?? []) {
+    const want = wants.find((item) => item.pool === poolOf(pool));
+    if (!isOurs(scope, pool) && want === undefined) continue;
     const count = await countOf(session, pool);
     if (!count.ok) return count;
-    pools.push({
-      name: pool.config.resourceLabels[labelName('pool')] ?? pool.name,
-      state: stateOf(pool),
-      count: count.value,
-      version: pool.version,
-      differs: [],
-      ...(pool.statusMessage === undefined ? {} : { message: pool.statusMessage }),
-    });
+    pools.push(factsOf(pool, count.value, want, zonesFor(scope, want, cluster.value)));
   }
   return ok(pools);
 };
 
-const makePool = async (session: Session, scope: GkeScope, want: ManagedPoolWant, zones: number): Promise<Result<Progress<void>>> => {
+const makePool = async (session: Session, scope: GkeScope, want: ManagedPoolWant, zones: readonly string[]): Promise<Result<Progress<void>>> => {
   const body = { nodePool: poolBody(scope, want, zones) };
   const sent = await session.start({ service: 'container', method: 'POST', path: `${clusterPath(scope)}/nodePools`, body }, `pool ${want.name}`);
   return sentOrWaiting(sent, `pool ${want.name} is being made`);
@@ -77,12 +95,11 @@ export const ensurePool = async (session: Session, scope: GkeScope, want: Manage
   if (before.value === 'running') return pending(`pool ${want.name} is being changed`, googleWaits.cluster);
   const pool = found.value;
   if (pool === undefined) return makePool(session, scope, want, zones);
+  if (nameOf(pool) !== want.name && pool.config.resourceLabels[labelName('pool')] !== undefined)
+    return fail('blocked', 'not-ours', element, `GKE's name for it, ${pool.name}, is taken by pool ${nameOf(pool)}. Give one of the two another name`);
   if (stateOf(pool) === 'failed')
     return fail('blocked', 'pool-failed', element, `${pool.statusMessage ?? 'GKE could not make it'}. Take it out, and add it anew`);
   if (stateOf(pool) !== 'ready') return pending(`pool ${want.name} is ${pool.status}`, googleWaits.cluster);
-  const differs = fixedDifferences(pool, want);
-  if (differs.length > 0)
-    return fail('blocked', 'pool-differs', element, `its ${differs.join(', ')} cannot be changed in place. Add a pool of another name, and take this one out`);
   const count = await countOf(session, pool);
   if (!count.ok) return count;
   const isOld = want.version !== undefined && !isVersion(pool.version, want.version);

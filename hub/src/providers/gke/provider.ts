@@ -55,7 +55,7 @@ export const openGke: OpenManaged<'gke', 'google'> = async (deps) => {
     observe: (scope) => observe(session, scope),
     ensureCluster: (scope, version, first) => ensureCluster(session, scope, version, first),
     upgrade: (scope, version) => upgrade(session, scope, version),
-    listPools: (scope) => listPools(session, scope),
+    listPools: (scope, wants) => listPools(session, scope, wants),
     ensurePool: (scope, want) => ensurePool(session, scope, want),
     deletePool: (scope, name) => deletePool(session, scope, name),
     credentials: (scope, refused) => credentials(session, scope, refused),

@@ -12,6 +12,7 @@ export const machinePermissions: readonly string[] = [
   'compute.disks.create',
   'compute.disks.setLabels',
   'compute.images.useReadOnly',
+  'compute.images.getFromFamily',
   ...made('networks', 'updatePolicy', 'use'),
   ...made('subnetworks', 'use'),
   ...made('firewalls', 'update'),

@@ -1,6 +1,7 @@
 import { fail } from '@groundplane/protocol/failure';
 import type { MachineProvider, OpenMachines } from '../../port/provider.ts';
 import { ensureEndpoint } from './endpoint.ts';
+import { resolveImage } from './images.ts';
 import { deleteMachine, ensureMachine, listMachines } from './machines.ts';
 import { ensureNetwork } from './network.ts';
 import { readOffers } from './offers.ts';
@@ -21,6 +22,7 @@ export const openGoogle: OpenMachines<'google', 'google'> = async (deps) => {
     ensureNetwork: (scope) => ensureNetwork(session, scope),
     ensureEndpoint: (scope, servers) => ensureEndpoint(session, scope, servers),
     ensureMachine: (scope, want) => ensureMachine(session, scope, want),
+    resolveImage: (_scope, size, choice) => resolveImage(session, size, choice),
     listMachines: (scope) => listMachines(session, scope),
     deleteMachine: (scope, name) => deleteMachine(session, scope, name),
     ensureNothingLeft: (scope) => ensureNothingLeft(session, scope),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
-import type { ClusterScope, MachineWant } from '../../port/provider.ts';
+import type { ClusterScope, ExactImage, ImageChoice, MachineWant } from '../../port/provider.ts';
+import { siteImage } from '../image-choice.ts';
 import { isUuid, quoted, type Api, type Session } from './session.ts';
 
 export type Scope = ClusterScope<'nutanix'>;
@@ -63,4 +64,12 @@ export const choose = async (session: Session, placement: Scope['placement'], wa
   if (!images.ok) return images;
   const image = only(images.value, 'image', wanted);
   return image.ok ? ok({ cluster: cluster.value, subnet: subnet.value, image: image.value.extId }) : image;
+};
+
+const imageSchema = namedSchema.extend({ createTime: z.string().nullish() });
+
+export const resolveImage = async (session: Session, choice: ImageChoice): Promise<Result<ExactImage>> => {
+  const images = await session.list('images', imageSchema);
+  if (!images.ok) return images;
+  return siteImage(images.value.map(({ extId, name, createTime }) => ({ exact: extId, name, ...(typeof createTime === 'string' ? { madeAt: createTime } : {}) })), choice, 'Prism Central'); // prettier-ignore
 };

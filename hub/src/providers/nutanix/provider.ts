@@ -1,6 +1,6 @@
 import { ready, type MachineProvider, type OpenMachines } from '../../port/provider.ts';
 import { ensureCategory } from './category.ts';
-import { chooseCluster, chooseSubnet } from './choices.ts';
+import { chooseCluster, chooseSubnet, resolveImage } from './choices.ts';
 import { deleteMachine, ensureMachine, listMachines, type Attempts } from './machines.ts';
 import { checkAccount, readOffers } from './offers.ts';
 import { createSession } from './session.ts';
@@ -27,6 +27,7 @@ export const openNutanix: OpenMachines<'nutanix', 'nutanix'> = async (deps) => {
     },
     ensureEndpoint: (scope) => Promise.resolve(ready({ kind: 'vip', host: scope.placement.vip, port: apiPort })),
     ensureMachine: (scope, want) => ensureMachine(session, deps.clock, scope, want, attempts),
+    resolveImage: (_scope, _size, choice) => resolveImage(session, choice),
     listMachines: (scope) => listMachines(session, scope),
     deleteMachine: (scope, name) => deleteMachine(session, scope, name),
     ensureNothingLeft: (scope) => ensureNothingLeft(session, scope),

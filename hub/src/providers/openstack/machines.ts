@@ -1,8 +1,9 @@
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
-import { pending, ready, type MachineFacts, type MachineWant, type Progress } from '../../port/provider.ts';
+import { pending, ready, type ExactImage, type ImageChoice, type MachineFacts, type MachineWant, type Progress } from '../../port/provider.ts';
 import { apiPortName, ensureOwn, groupName, listOwn, pick, serverKey, serverTag, type Cloud, type Scope } from './cluster-things.ts';
 import type { Server } from './compute.ts';
 import { findPlug, type Plug } from './ensure-network.ts';
+import { siteImage } from '../image-choice.ts';
 import { openStackLimits } from './limits.ts';
 import { oldestFirst } from './network.ts';
 
@@ -145,4 +146,11 @@ export const deleteMachine = async (cloud: Cloud, scope: Scope, name: string): P
     if (!gone.ok) return gone;
   }
   return ready(undefined);
+};
+
+/** By name; the newest where several fit, also of one name. */
+export const resolveImage = async (cloud: Cloud, choice: ImageChoice): Promise<Result<ExactImage>> => {
+  const images = await cloud.compute.images({});
+  if (!images.ok) return images;
+  return siteImage(images.value.map(({ id, name, created_at: madeAt }) => ({ exact: id, name: name ?? id, ...(typeof madeAt === 'string' ? { madeAt } : {}) })), choice, 'OpenStack'); // prettier-ignore
 };

@@ -3,7 +3,7 @@ import type { MachineProvider, OpenMachines } from '../../port/provider.ts';
 import { cloudOf, type Cloud } from './cluster-things.ts';
 import { ensureEndpoint } from './endpoint.ts';
 import { ensurePlug } from './ensure-network.ts';
-import { deleteMachine, ensureMachine, listMachines } from './machines.ts';
+import { deleteMachine, ensureMachine, listMachines, resolveImage } from './machines.ts';
 import { checkAccount, readOffers } from './offers.ts';
 import { createSession } from './session.ts';
 import { ensureNothingLeft, findTagged } from './teardown.ts';
@@ -26,6 +26,7 @@ export const openStack: OpenMachines<'openstack', 'openstack'> = async (deps) =>
       }),
     ensureEndpoint: (scope, servers) => at(scope.placement, (cloud) => ensureEndpoint(cloud, scope, servers)),
     ensureMachine: (scope, want) => at(scope.placement, (cloud) => ensureMachine(cloud, scope, want)),
+    resolveImage: (scope, _size, choice) => at(scope.placement, (cloud) => resolveImage(cloud, choice)),
     listMachines: (scope) => at(scope.placement, (cloud) => listMachines(cloud, scope)),
     deleteMachine: (scope, name) => at(scope.placement, (cloud) => deleteMachine(cloud, scope, name)),
     ensureNothingLeft: (scope) => at(scope.placement, (cloud) => ensureNothingLeft(cloud, scope)),

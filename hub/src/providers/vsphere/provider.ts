@@ -4,7 +4,7 @@ import { ensureFolder } from './folder.ts';
 import { deleteMachine, ensureMachine, listMachines } from './machines.ts';
 import { checkAccount, readOffers } from './offers.ts';
 import { createSession } from './session.ts';
-import { choosePlug, siteOf, type Scope, type Site } from './site.ts';
+import { choosePlug, resolveImage, siteOf, type Scope, type Site } from './site.ts';
 import { createTasks } from './tasks.ts';
 import { ensureNothingLeft, findTagged } from './teardown.ts';
 
@@ -42,6 +42,7 @@ export const openVsphere: OpenMachines<'vsphere', 'vsphere'> = async (deps) => {
       }),
     ensureEndpoint: (scope) => Promise.resolve(ready({ kind: 'vip', host: scope.placement.vip, port: apiPort })),
     ensureMachine: (scope, want) => at(scope, (site) => ensureMachine(site, scope, want, tasks)),
+    resolveImage: (scope, _size, choice) => at(scope, (site) => resolveImage(site, choice)),
     listMachines: (scope) => at(scope, (site) => listMachines(site, scope)),
     deleteMachine: (scope, name) => at(scope, (site) => deleteMachine(site, scope, name, tasks)),
     ensureNothingLeft: (scope) => at(scope, (site) => ensureNothingLeft(site, scope, tasks)),

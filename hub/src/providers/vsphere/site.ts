@@ -1,6 +1,7 @@
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
-import type { ClusterScope, MachineWant } from '../../port/provider.ts';
-import { inventoryName, inventoryOf, pickNamed, propertyText, ways, type Found, type Inventory } from './inventory.ts';
+import type { ClusterScope, ExactImage, ImageChoice, MachineWant } from '../../port/provider.ts';
+import { siteImage } from '../image-choice.ts';
+import { inventoryName, inventoryOf, pickNamed, plainName, propertyText, ways, type Found, type Inventory } from './inventory.ts';
 import type { Session } from './session.ts';
 import { childrenOf, refOf, textOf, type Ref } from './soap.ts';
 
@@ -204,4 +205,14 @@ export const choose = async (site: Site, placement: Placement, want: MachineWant
   const plug = placement.network === undefined ? ok(undefined) : await choosePlug(site, placement.network);
   if (!plug.ok) return plug;
   return ok({ source: source.value, pool: pool.value, datastore: datastore.value, host: host.value, plug: plug.value });
+};
+
+/** Templates by their names. */
+export const resolveImage = async (site: Site, choice: ImageChoice): Promise<Result<ExactImage>> => {
+  const machines = await listKind(site, 'machine', ['config.template']);
+  if (!machines.ok) return machines;
+  const templates = machines.value
+    .filter((item) => propertyText(item, 'config.template') === 'true')
+    .map((item) => plainName(propertyText(item, 'name') ?? ''));
+  return siteImage(templates.map((name) => ({ name, exact: name })), choice, `vSphere datacenter ${site.path}`); // prettier-ignore
 };

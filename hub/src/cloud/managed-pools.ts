@@ -1,0 +1,135 @@
+import type { Failure } from '@groundplane/protocol/failure';
+import { managedWant, planManagedPools, type ManagedPools, type ManagedPoolStep } from '../plan/managed-pools.ts';
+import type { ManagedClusterProvider, ManagedPoolFacts } from '../port/provider.ts';
+import { generationOf } from './machine-rows.ts';
+import type { PoolState } from './state.ts';
+import { afterFailure, again, note, noteFailure } from './steps.ts';
+import { event, type Turn } from './turn.ts';
+
+export interface PoolsTurn extends Turn {
+  provider: ManagedClusterProvider;
+}
+
+/** Of the account or the way to it, not of one pool: nothing else can be done either. */
+const ofAll = new Set(['throttled', 'credentials-refused', 'cloud-unreachable', 'cluster-missing']);
+
+const partOf = ({ name, count, state, differs, version, message }: ManagedPoolFacts): NonNullable<PoolState['parts']>[number] => ({
+  name,
+  count,
+  state,
+  differs: [...differs],
+  ...(version === undefined ? {} : { version }),
+  ...(message === undefined ? {} : { message }),
+});
+
+const stateOf = (turn: PoolsTurn, { pool, plan, there }: ManagedPools): PoolState => {
+  const [first] = there.toSorted((a, b) => a.differs.length - b.differs.length);
+  const isPlain = there.length < 2 && (first === undefined || first.name === pool.name);
+  return {
+    ...plan.counts,
+    generation: generationOf(turn, pool),
+    needsApproval: plan.needsApproval,
+    waits: [...plan.waits],
+    ...(first?.version === undefined ? {} : { version: first.version }),
+    ...(first?.message === undefined ? {} : { message: first.message }),
+    ...(isPlain ? {} : { parts: there.map(partOf).toSorted((a, b) => (a.name < b.name ? -1 : 1)) }),
+  };
+};
+
+const tell = async (turn: PoolsTurn, type: 'normal' | 'warning', reason: string, message: string): Promise<void> =>
+  void (await turn.deps.store.commit([event(turn, type, reason, message)]));
+
+type Done = { kind: 'ready' } | { kind: 'pending'; what: string; afterMs: number } | { kind: 'failed'; failure: Failure };
+
+const take = async (turn: PoolsTurn, { pool, there }: ManagedPools, step: ManagedPoolStep, version: string | undefined): Promise<Done> => {
+  const { provider, scope, infra } = turn;
+  const seen = there.find((item) => item.name === step.name);
+  if (step.kind === 'ensure' && seen === undefined && step.replaces.length > 0) {
+    const differs = [...new Set(there.flatMap((item) => item.differs))].join(', ');
+    await tell(
+      turn,
+      'normal',
+      'PoolReplaced',
+      `pool ${pool.name}: ${differs} cannot be changed in place; ${step.name} is made, then ${step.replaces.join(', ')} goes`,
+    );
+  }
+  if (step.kind === 'remove' && seen !== undefined && seen.state !== 'going')
+    await tell(turn, 'normal', 'PoolRemoved', `pool ${pool.name}: ${step.name} goes: ${step.reason}`);
+  const want = managedWant(pool, infra.scale[pool.name], version);
+  const done =
+    step.kind === 'ensure'
+      ? await provider.ensurePool(scope, { ...want, name: step.name, count: step.count, generation: generationOf(turn, pool) })
+      : await provider.deletePool(scope, step.name);
+  if (!done.ok) return { kind: 'failed', failure: done.failure };
+  return done.value.state === 'ready' ? { kind: 'ready' } : { kind: 'pending', what: done.value.what, afterMs: done.value.afterMs ?? again.retryMs };
+};
+
+/** A successor that could never be made stands in the way of the next attempt; the one that it was to replace carries on. */
+const clearFailed = async (turn: PoolsTurn, planned: ManagedPools, step: ManagedPoolStep, failure: Failure): Promise<void> => {
+  const isSuccessor = step.kind === 'ensure' && step.replaces.some((name) => planned.there.some((item) => item.name === name && item.state === 'ready'));
+  if (failure.code !== 'pool-failed' || !isSuccessor) return;
+  await tell(turn, 'warning', 'PoolFailed', `pool ${planned.pool.name}: ${step.name} could not be made and is taken away again: ${failure.message}`);
+  await turn.provider.deletePool(turn.scope, step.name);
+};
+
+/**
+ * Brings the pools of a managed cluster one step on. One that fails holds up no other; one that is under way does, since environments change one thing at a time.
+ * Answers when to look again; undefined: all is as wanted, or waits for somebody.
+ */
+export const managedPools = async (turn: PoolsTurn, version: string | undefined): Promise<number | undefined> => {
+  const { provider, scope, spec, infra, nowMs } = turn;
+  const listed = await provider.listPools(
+    scope,
+    spec.pools.map((pool) => managedWant(pool, infra.scale[pool.name], version)),
+  );
+  if (!listed.ok) return failed(turn, listed.failure);
+  const { pools, remove } = planManagedPools({
+    pools: spec.pools,
+    listed: listed.value,
+    scale: infra.scale,
+    approved: infra.approved,
+    generationOf: (pool) => generationOf(turn, pool),
+  });
+  infra.pools = Object.fromEntries(pools.map((item) => [item.pool.name, stateOf(turn, item)]));
+  let first: Failure | undefined;
+  for (const planned of pools) {
+    for (const step of planned.plan.steps) {
+      const done = await take(turn, planned, step, version);
+      if (done.kind === 'pending') return doing(turn, done);
+      if (done.kind === 'ready') continue;
+      if (ofAll.has(done.failure.code)) return failed(turn, done.failure);
+      await clearFailed(turn, planned, step, done.failure);
+      first ??= done.failure;
+      infra.pools[planned.pool.name]?.waits.push(`${done.failure.element}: ${done.failure.message}`.slice(0, 1_000));
+      break;
+    }
+  }
+  for (const name of remove) {
+    const gone = await provider.deletePool(scope, name);
+    if (!gone.ok) return failed(turn, gone.failure);
+    if (gone.value.state === 'pending') return doing(turn, { what: gone.value.what, afterMs: gone.value.afterMs ?? again.retryMs });
+  }
+  const waits = Object.values(infra.pools).flatMap((pool) => pool.waits);
+  // What was made ready just now has its old one to lose in the next look.
+  const isMoving = pools.some(({ plan }) => plan.steps.some((step) => step.kind === 'remove' || step.replaces.length > 0));
+  const state = first !== undefined ? (first.kind === 'retry' ? 'waiting' : 'failed') : waits.length > 0 ? 'waiting' : isMoving ? 'doing' : 'done';
+  note(
+    infra,
+    'pools',
+    state,
+    waits.length > 0 ? waits.join('; ').slice(0, 2_000) : isMoving ? 'a pool is being replaced' : `${spec.pools.length} as wanted`,
+    nowMs,
+  );
+  if (first !== undefined) return afterFailure(first);
+  return isMoving ? again.soonMs : undefined;
+};
+
+const failed = (turn: PoolsTurn, failure: Failure): number => {
+  noteFailure(turn.infra, 'pools', failure, turn.nowMs);
+  return afterFailure(failure);
+};
+
+const doing = (turn: PoolsTurn, { what, afterMs }: { what: string; afterMs: number }): number => {
+  note(turn.infra, 'pools', 'doing', what, turn.nowMs);
+  return afterMs;
+};
