@@ -117,6 +117,7 @@ export const openHub = async (options: HubWorldOptions = {}): Promise<HubWorld> 
     sealers: core.sealers,
     accounts: core.cloud.accounts,
     driver: core.cloud.driver,
+    insides: core.cloud.insides,
     auth,
     keys,
     fleet: core.fleet,

@@ -3,6 +3,7 @@ import { accountKindNames } from '../environment/account.ts';
 import { environmentNames } from '../environment/environments.ts';
 import { failureSchema } from '../failure.ts';
 import { nameSchema } from '../ids.ts';
+import { insideAgentSchema } from '../inside/agent.ts';
 import { stamp } from './views.ts';
 
 const accountFacts = z.object({ identity: z.string(), missing: z.array(z.string()), unchecked: z.array(z.string()) });
@@ -113,6 +114,24 @@ export const infrastructureView = z.object({
   protected: z.boolean(),
 });
 export type InfrastructureView = z.infer<typeof infrastructureView>;
+
+/** An agent that runs as a pod in somebody else's cluster. */
+export const importBody = z.strictObject({
+  mode: z.enum(['read-only', 'full']).default('full'),
+  image: z.string().max(256).optional(),
+  storage: z.string().max(16).optional(),
+  proxy: z.strictObject({ http: z.string().max(512).optional(), https: z.string().max(512).optional(), except: z.array(z.string().max(256)).max(50).optional() }).optional(),
+  ttlSeconds: z.int().min(60).max(86_400).default(3_600),
+});
+export const importView = z.object({
+  /** For `kubectl apply -f -`; holds a secret that lets one agent in. */
+  manifest: z.string(),
+  /** For `kubectl apply -f URL`: the same, until an agent has come or the time is over. */
+  url: z.string(),
+  expiresAtMs: z.number(),
+});
+export type ImportView = z.infer<typeof importView>;
+export const insideAgentsView = z.object({ agent: insideAgentSchema.optional(), before: insideAgentSchema.optional() });
 
 export const scaleBody = z.strictObject({ count: z.int().min(0).max(1_000) });
 
