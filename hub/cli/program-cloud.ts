@@ -68,14 +68,22 @@ export const clouds = (program: Command, act: Act): void => {
     .command('import')
     .description('import an existing cluster by an agent inside of it: prints the manifest to apply there; again for a new one')
     .argument('<name>', 'of the cluster here')
-    .addOption(new Option('--mode <mode>', 'full: its layers are managed; read-only: it is only looked at').choices(['full', 'read-only']).default('full'))
+    .addOption(
+      new Option('--mode <mode>', 'read-only: it is only looked at; full: its layers are managed; by default as it was, at first read-only').choices([
+        'full',
+        'read-only',
+      ]),
+    )
+    .option('--profile <name@version>', 'whose layers it gets; may be repeated', many, [])
     .option('--image <image>', 'image with Node that the pod starts from, such as one of a mirror')
     .option('--storage <size>', 'a volume for the memory of the agent, such as 1Gi; by default it goes with the pod')
     .option('--http-proxy <url>', 'how the pod reaches the hub')
     .option('--https-proxy <url>', 'the same for https')
     .option('--proxy-except <host>', 'reached without the proxy; may be repeated', many, [])
     .addOption(new Option('--ttl <duration>', 'how long an agent may come with it, such as 30m').argParser(ttl).default(3_600_000, '1h'))
-    .action((name: string, options: ImportOptions) => act(async (context) => (await import('./commands/cloud/import.ts')).importCluster(context, name, options)));
+    .action((name: string, options: ImportOptions) =>
+      act(async (context) => (await import('./commands/cloud/import.ts')).importCluster(context, name, options)),
+    );
   const where = (command: Command): Command =>
     command
       .argument('<account>')

@@ -112,7 +112,8 @@ const obey = async (home: Home, agent: Agent, order: InsideOrder | undefined): P
     if (!changed.ok) say(told(changed.failure));
     else if (changed.value) say(`agent ${order.agent.version} comes with the next pod`);
   }
-  const isHeld = agent.engine.status().phase === 'converged' && state.slot('candidate') === undefined && state.objects().length === 0 && state.layers().length === 0;
+  const isHeld =
+    agent.engine.status().phase === 'converged' && state.slot('candidate') === undefined && state.objects().length === 0 && state.layers().length === 0;
   if (!isHeld || order === undefined || order.mode === 'full') return undefined;
   if (order.mode === 'read-only') {
     const reduced = await reduceRights(cluster);

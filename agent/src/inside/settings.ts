@@ -47,7 +47,12 @@ export const insideSettings = (env: Env): Result<InsideSettings> => {
 export const insideConnection = async (env: Env): Promise<Result<Connection>> => {
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = '443' } = env;
   if (host === undefined || host === '')
-    return fail('blocked', 'not-inside', 'KUBERNETES_SERVICE_HOST', 'is not set, so this is no pod of a cluster. Start it with the manifest that gp cloud import prints');
+    return fail(
+      'blocked',
+      'not-inside',
+      'KUBERNETES_SERVICE_HOST',
+      'is not set, so this is no pod of a cluster. Start it with the manifest that gp cloud import prints',
+    );
   const folder = env['GROUNDPLANE_SERVICE_ACCOUNT'] ?? accountFolder;
   return openConnection({
     server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,

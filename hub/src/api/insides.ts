@@ -12,6 +12,9 @@ import { invalid, notFound } from './errors.ts';
 import type { ApiDeps, Handler } from './handler.ts';
 import { failureResponse } from './router.ts';
 
+const given = (fields: Readonly<Record<string, unknown>>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+
 /** Makes the cluster where there is none, keeps everything else of one that is there, and asks for an agent in it. */
 const importCluster: Handler<'importCluster'> = async (request, deps) => {
   const { principal, params, body, project } = request;
@@ -19,11 +22,11 @@ const importCluster: Handler<'importCluster'> = async (request, deps) => {
   const known = before?.value.spec.infrastructure;
   if (before !== undefined && !isInside(known))
     return fail('blocked', 'cluster-exists', `cluster ${params.name}`, 'is there already and has no agent inside. Choose another name, or delete it first');
-  const { ttlSeconds, mode, ...pod } = body;
+  const { ttlSeconds, mode = known?.placement['mode'] ?? 'read-only', profiles = before?.value.spec.profiles ?? [], ...pod } = body;
   const spec = clusterSpecSchema.safeParse({
-    profiles: [],
     ...before?.value.spec,
-    infrastructure: { ...known, environment: 'existing', placement: { ...known?.placement, ...JSON.parse(JSON.stringify(pod)), mode, agent: 'inside' } },
+    profiles,
+    infrastructure: { ...known, environment: 'existing', placement: { ...known?.placement, ...given(pod), mode, agent: 'inside' } },
   });
   if (!spec.success) {
     const issue = spec.error.issues[0];

@@ -23,7 +23,13 @@ export const insideTurn = async (turn: Turn, rows: readonly Row<'machine'>[]): P
   const phase = wanted === 'full' ? 'made' : 'leaving';
   if (agent !== undefined && agent.value.phase !== phase) await saveMachine(turn, agent, { phase, sinceMs: nowMs });
   if (agent === undefined || host === undefined) {
-    note(infra, 'control-plane', 'waiting', `waits for the agent. Apply in the cluster what this prints: gp cloud import ${cluster.name} --mode ${wanted}`, nowMs);
+    note(
+      infra,
+      'control-plane',
+      'waiting',
+      `waits for the agent. Apply in the cluster what this prints: gp cloud import ${cluster.name} --mode ${wanted}`,
+      nowMs,
+    );
     return again.quietMs;
   }
   const seen = row?.value.info?.inside;
@@ -34,7 +40,13 @@ export const insideTurn = async (turn: Turn, rows: readonly Row<'machine'>[]): P
   infra.version = seen.version;
   note(infra, 'control-plane', 'done', `Kubernetes ${seen.version}, ${seen.nodesReady} of ${seen.nodes} nodes ready, ${seen.workloads} workloads`, nowMs);
   if (wanted === 'full' && seen.mode === 'read-only') {
-    note(infra, 'account', 'failed', `the agent in the cluster may only look. Apply there what this prints: gp cloud import ${cluster.name} --mode full`, nowMs);
+    note(
+      infra,
+      'account',
+      'failed',
+      `the agent in the cluster may only look. Apply there what this prints: gp cloud import ${cluster.name} --mode full`,
+      nowMs,
+    );
     return again.quietMs;
   }
   dropStep(infra, 'account');

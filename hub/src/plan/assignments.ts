@@ -28,7 +28,10 @@ export interface NumberedAssignment {
 }
 
 const isSame = (before: Assigned | undefined, next: Assignment): boolean =>
-  before !== undefined && before.desired.bundle === next.bundle && JSON.stringify(before.desired.cluster) === JSON.stringify(next.cluster) && JSON.stringify(before.desired.inside) === JSON.stringify(next.inside);
+  before !== undefined &&
+  before.desired.bundle === next.bundle &&
+  JSON.stringify(before.desired.cluster) === JSON.stringify(next.cluster) &&
+  JSON.stringify(before.desired.inside) === JSON.stringify(next.inside);
 
 /**
  * Gives a new generation to each host whose assignment changed, and to nobody else. `above` lifts the number over what a host says it already has, when this

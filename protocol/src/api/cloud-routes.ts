@@ -73,7 +73,9 @@ export const cloudRoutes = {
     'Import a cluster by an agent inside of it: the manifest to apply there, good for one agent',
     { params: named, body: cloud.importBody, response: cloud.importView },
   ),
-  getInsideAgent: route('GET', '/inside-agent', can('account.get', 'tenant'), 'The agent that pods inside of clusters run', { response: cloud.insideAgentsView }),
+  getInsideAgent: route('GET', '/inside-agent', can('account.get', 'tenant'), 'The agent that pods inside of clusters run', {
+    response: cloud.insideAgentsView,
+  }),
   setInsideAgent: route('PUT', '/inside-agent', can('account.set', 'tenant'), 'Change the agent that pods inside of clusters run; they follow by themselves', {
     body: insideAgentSchema,
     response: cloud.insideAgentsView,

@@ -3,6 +3,7 @@ import { accountKindNames } from '../environment/account.ts';
 import { environmentNames } from '../environment/environments.ts';
 import { failureSchema } from '../failure.ts';
 import { nameSchema } from '../ids.ts';
+import { limits } from '../limits.ts';
 import { insideAgentSchema } from '../inside/agent.ts';
 import { stamp } from './views.ts';
 
@@ -117,10 +118,18 @@ export type InfrastructureView = z.infer<typeof infrastructureView>;
 
 /** An agent that runs as a pod in somebody else's cluster. */
 export const importBody = z.strictObject({
-  mode: z.enum(['read-only', 'full']).default('full'),
+  /** Absent: as it was; a new cluster is only looked at. */
+  mode: z.enum(['read-only', 'full']).optional(),
+  /** Absent: as they were. */
+  profiles: z
+    .array(z.strictObject({ name: nameSchema, version: z.string().max(128) }))
+    .max(limits.profilesPerCluster)
+    .optional(),
   image: z.string().max(256).optional(),
   storage: z.string().max(16).optional(),
-  proxy: z.strictObject({ http: z.string().max(512).optional(), https: z.string().max(512).optional(), except: z.array(z.string().max(256)).max(50).optional() }).optional(),
+  proxy: z
+    .strictObject({ http: z.string().max(512).optional(), https: z.string().max(512).optional(), except: z.array(z.string().max(256)).max(50).optional() })
+    .optional(),
   ttlSeconds: z.int().min(60).max(86_400).default(3_600),
 });
 export const importView = z.object({

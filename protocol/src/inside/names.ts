@@ -43,7 +43,10 @@ export const readOnlyRules: readonly PolicyRule[] = [
 ];
 
 /** Layers bring definitions, roles and webhooks of any kind, so whoever applies them needs everything. */
-export const fullRules: readonly PolicyRule[] = [{ apiGroups: ['*'], resources: ['*'], verbs: ['*'] }, { nonResourceURLs: ['*'], verbs: ['*'] }];
+export const fullRules: readonly PolicyRule[] = [
+  { apiGroups: ['*'], resources: ['*'], verbs: ['*'] },
+  { nonResourceURLs: ['*'], verbs: ['*'] },
+];
 
 /** Inside its own namespace, in either mode: its key, its Lease, its inventory, and its own deployment when it updates itself. */
 export const ownRules: readonly PolicyRule[] = [

@@ -2,11 +2,13 @@ import { connect } from '../../connect.ts';
 import { notice, type Context } from '../../io.ts';
 import { printOne } from '../../output/print.ts';
 import { safeData } from '../../output/printable.ts';
-import { apiTrouble, exits, type Outcome } from '../../trouble.ts';
+import { apiTrouble, exits, usage, type Outcome } from '../../trouble.ts';
 import { badName } from '../kinds.ts';
 
 export interface ImportOptions {
-  mode: 'full' | 'read-only';
+  mode?: 'full' | 'read-only';
+  /** `NAME@VERSION` */
+  profile: string[];
   image?: string;
   storage?: string;
   httpProxy?: string;
@@ -20,6 +22,9 @@ export interface ImportOptions {
 export const importCluster = async (context: Context, name: string, options: ImportOptions): Promise<Outcome> => {
   const bad = badName('cluster', name, 'plant-7');
   if (bad !== undefined) return bad;
+  const profiles = options.profile.map((text) => ({ name: text.split('@')[0] ?? '', version: text.split('@')[1] ?? '' }));
+  if (profiles.some((item) => item.name === '' || item.version === ''))
+    return usage('gp cloud import', '--profile is NAME@VERSION', `gp cloud import ${name} --mode full --profile shop@1.2.0`);
   const connection = await connect(context);
   if (!connection.ok) return connection.trouble;
   const { client, project } = connection.value;
@@ -28,7 +33,8 @@ export const importCluster = async (context: Context, name: string, options: Imp
   const answer = await client.call('importCluster', {
     params: { project, name },
     body: {
-      mode,
+      ...(mode === undefined ? {} : { mode }),
+      ...(profiles.length === 0 ? {} : { profiles }),
       ttlSeconds: Math.round(ttl / 1_000),
       ...(image === undefined ? {} : { image }),
       ...(storage === undefined ? {} : { storage }),
