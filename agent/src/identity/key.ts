@@ -15,7 +15,7 @@ const publicText = (key: KeyObject): string => `ed25519:${createPublicKey(key).e
 const deviceKey = (key: KeyObject): DeviceKey => ({ publicKey: publicText(key), sign: (text) => signWith(null, Buffer.from(text), key).toString('base64url') });
 
 /** A new private key in PEM, for those who keep it elsewhere than in a file. */
-export const makeKeyText = (): string => generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+export const makeKeyText = (): string => generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' });
 
 /** Failures: `key-unreadable` (blocked). */
 export const keyFromText = (pem: string, where: string): Result<DeviceKey> => {

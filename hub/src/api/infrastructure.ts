@@ -1,6 +1,7 @@
 import type { InfrastructureView } from '@groundplane/protocol/api/cloud-views';
 import { placementOf, type Infrastructure } from '@groundplane/protocol/environment/infrastructure';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
+import { findAccount } from '../cloud/accounts.ts';
 import { builtInPrices } from '../cloud/prices.ts';
 import { poolCost, sumCosts, type Prices } from '../plan/cost.ts';
 import type { Row } from '../port/store.ts';
@@ -78,6 +79,8 @@ const view = async (deps: ApiDeps, row: Row<'cluster'>): Promise<Result<Infrastr
       ...(cost === undefined ? {} : { cost }),
     };
   });
+  const account = spec.account === '' ? undefined : await findAccount(deps.store, row, spec.account);
+  const gateway = (account?.value.settings as { gateway?: string } | undefined)?.gateway;
   const service = poolCost(prices, spec.environment, region, { size: 'control-plane', count: 1 });
   const cost = sumCosts([...pools.map((pool) => pool.cost), service?.unknown.length === 0 ? service : undefined]);
   return ok({
@@ -89,6 +92,7 @@ const view = async (deps: ApiDeps, row: Row<'cluster'>): Promise<Result<Infrastr
     protected: spec.protected,
     ...(infra?.endpoint === undefined ? {} : { endpoint: infra.endpoint }),
     ...(infra?.server === undefined ? {} : { server: infra.server }),
+    ...(gateway === undefined ? {} : { gateway }),
     ...(infra?.version === undefined ? {} : { version: infra.version }),
     ...(cost === undefined ? {} : { cost }),
   });

@@ -91,6 +91,8 @@ export const infrastructureView = z.object({
   steps: z.array(z.object({ name: z.string(), state: z.enum(['done', 'doing', 'waiting', 'failed']), message: z.string(), sinceMs: z.number() })),
   endpoint: z.object({ kind: z.enum(['vip', 'external']), host: z.string(), port: z.int() }).optional(),
   server: z.string().optional(),
+  /** Name of the host whose agent makes the calls. */
+  gateway: z.string().optional(),
   version: z.string().optional(),
   pools: z.array(
     z.object({

@@ -47,7 +47,7 @@ export const importCluster = async (context: Context, name: string, options: Imp
     await printOne(context, answer.value, `cluster/${name}`, () => manifest);
     return exits.ok;
   }
-  context.io.stdout.write(safeData(manifest));
+  await context.io.stdout.write(safeData(manifest));
   await notice(context, `one agent may come with this. Apply it in the cluster: gp cloud import ${name} | kubectl apply -f -, or: kubectl apply -f ${url}`);
   return exits.ok;
 };
