@@ -7,6 +7,7 @@ import { makeDeviceKey, type DeviceKey } from '@groundplane/agent/identity/key';
 import { parseTicket, ticketMac, type EnrolmentTicket } from '@groundplane/agent/identity/ticket';
 import { createAuth, type Auth } from '@groundplane/hub/api/auth';
 import { mountContent } from '@groundplane/hub/api/content';
+import { mountInside } from '@groundplane/hub/api/insides';
 import { hubCatalogue } from '@groundplane/hub/api/registry-door';
 import type { ApiDeps } from '@groundplane/hub/api/handler';
 import { apiRouter } from '@groundplane/hub/api/router';
@@ -17,6 +18,7 @@ import { registryLimits } from '@groundplane/hub/registry/limits';
 import { createBlobCipher } from '@groundplane/hub/trust/blob-cipher';
 import { diskStaging } from '@groundplane/hub/content/staging';
 import { mountRegistry } from '@groundplane/hub/registry/serve';
+import type { CloudOptions } from '@groundplane/hub/cloud/open';
 import { createCore, type Core } from '@groundplane/hub/core';
 import type { Clock } from '@groundplane/hub/port/clock';
 import type { ContentStore } from '@groundplane/hub/port/content';
@@ -66,6 +68,7 @@ export interface HubWorldOptions {
   egress?: ApiDeps['egress'];
   blobBytesMax?: number;
   throttle?: Throttle;
+  cloud?: CloudOptions;
 }
 
 const newId = (kind: Parameters<typeof makeId>[0]): string => makeId(kind, (length) => systemRandom.bytes(length));
@@ -104,6 +107,7 @@ export const openHub = async (options: HubWorldOptions = {}): Promise<HubWorld> 
     clock,
     random: systemRandom,
     log: (text) => log.push(text),
+    ...(options.cloud === undefined ? {} : { cloud: options.cloud }),
   });
   const auth = createAuth({ store, clock, random: systemRandom });
   const deps: ApiDeps = {
@@ -133,6 +137,7 @@ export const openHub = async (options: HubWorldOptions = {}): Promise<HubWorld> 
   };
   const app = new Hono();
   mountContent(app, deps, core.delivery);
+  mountInside(app, deps);
   mountRegistry(app, { content, ...deps.transfers, catalogue: hubCatalogue(deps) });
   const stream = mountStream(app, deps);
   app.route(

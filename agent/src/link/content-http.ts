@@ -7,6 +7,7 @@ import { deltaBytesMax, patchType } from '@groundplane/protocol/delta';
 import type { ContentSource, PatchBase } from '../port/content.ts';
 import { chunkedFetch } from './chunks.ts';
 import { patched } from './patch.ts';
+import { proxyEnv } from './proxy.ts';
 
 const timeoutMs = 30_000;
 const resumesMax = 5;
@@ -40,8 +41,8 @@ const readPart = (response: IncomingMessage, sizeMax: number): Promise<Part> => 
 export const httpContent = (base: string, options: { token: () => string; caPem?: string | undefined }): ContentSource => {
   const isSecure = base.startsWith('https:');
   const agent = isSecure
-    ? new SecureAgent({ keepAlive: true, maxSockets: 4, ...(options.caPem === undefined ? {} : { ca: options.caPem }) })
-    : new PlainAgent({ keepAlive: true, maxSockets: 4 });
+    ? new SecureAgent({ keepAlive: true, maxSockets: 4, ...proxyEnv(), ...(options.caPem === undefined ? {} : { ca: options.caPem }) })
+    : new PlainAgent({ keepAlive: true, maxSockets: 4, ...proxyEnv() });
   const send = isSecure ? secureRequest : plainRequest;
 
   const get = (digest: string, range: string | undefined, sizeMax: number, more = ''): Promise<Result<Part>> => {

@@ -1,5 +1,6 @@
 import WebSocket from 'ws';
 import { limits } from '@groundplane/protocol/limits';
+import { proxied } from './proxy.ts';
 import type { Link } from '../port/link.ts';
 
 /** WebSocket carrier. No compression (it costs memory per connection, and a hostile peer could use it before it is known), frames capped by the library. */
@@ -11,6 +12,7 @@ export const webSocketLink = (url: string, options: { caPem?: string | undefined
       handshakeTimeout: limits.handshakeMs,
       followRedirects: false,
       ...(options.caPem === undefined ? {} : { ca: options.caPem }),
+      ...proxied(url),
     });
     let closed = false;
     let problem = '';
