@@ -187,7 +187,6 @@ describe.skipIf(reason !== undefined)(`topology in Chromium${reason === undefine
     expect(await members.first().getByRole('listitem').count()).toBe(1);
     expect(await zones.innerText()).toMatch(/eu-central-1a[\s\S]*workers, 1|workers/);
     expect(await page.getByText('1 unhealthy').count()).toBe(1);
-    if (process.env['SHOT']) await page.screenshot({ path: process.env['SHOT'], fullPage: true });
     await members.getByRole('link', { name: /store-000-workers-abc123 healthy/ }).click();
     await page.waitForURL(/\/hosts\//);
     // A site: hosts in their roles.

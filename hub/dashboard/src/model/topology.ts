@@ -155,8 +155,9 @@ export const environmentTopology = (view: InfrastructureView, cluster: Pick<Clus
   const drawn = new Set(parts.map((part) => part.name));
   const agents = cluster.hosts.filter((host) => !seen.has(host.name));
   if (agents.length > 0) {
-    const name = placement['agent'] === 'inside' ? 'agent inside of the cluster' : 'agent in the hub';
-    parts.push({ zone: '', name, role: 'applies layers', members: agents.map(hostMember) });
+    const isMachines = environments[view.environment].kind === 'machines';
+    const name = isMachines ? 'other hosts' : placement['agent'] === 'inside' ? 'agent inside of the cluster' : 'agent in the hub';
+    parts.push({ zone: '', name, role: isMachines ? '' : 'applies layers', members: agents.map(hostMember) });
   }
   parts.push(...view.pools.filter((pool) => !drawn.has(pool.name)).map(countedPool));
   const server = view.endpoint === undefined ? view.server : `${view.endpoint.host}:${view.endpoint.port}`;
