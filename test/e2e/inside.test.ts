@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { InfrastructureView } from '@groundplane/protocol/api/cloud-views';
 import type { ClusterView } from '@groundplane/protocol/api/views';
@@ -203,6 +203,20 @@ describe.skipIf(cannot)(`an agent inside of a cluster${cannot ? ` (missing: ${mi
           : undefined,
       60_000,
     );
+  });
+
+  test('an OS layer is refused where there is no machine, and the layers before go on', async () => {
+    const os = `    - {name: base, kind: os, os: {sysctls: {net.ipv4.ip_forward: "1"}}}\n`;
+    const text = readFileSync(profileFile('1.4.0', 'black'), 'utf8').replace('  layers:\n', `  layers:\n${os}`);
+    await site.gpOk('apply', '-f', write('profile.yaml', text));
+    await site.gpOk('apply', '-f', clusterFile('full', '1.4.0'));
+    await until(
+      'refused',
+      async () => ((await site.gpOk('get', 'cluster', 'theirs', '-o', 'json')).includes('has no machine of ours') ? true : undefined),
+      90_000,
+    );
+    await site.gpOk('apply', '-f', clusterFile('full', '1.3.0'));
+    await reach('1.3.0 again', (seen) => isPainted(seen, '1.3.0'));
   });
 
   test('back to read-only: its layers leave, and so do its rights', async () => {

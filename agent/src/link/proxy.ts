@@ -1,4 +1,3 @@
-import { Agent as PlainAgent } from 'node:http';
 import { Agent as SecureAgent } from 'node:https';
 
 /**
@@ -7,9 +6,8 @@ import { Agent as SecureAgent } from 'node:https';
  */
 export const proxyEnv = (): { proxyEnv?: NodeJS.ProcessEnv } => (process.env['NODE_USE_ENV_PROXY'] === '1' ? { proxyEnv: process.env } : {});
 
-/** For a connection of a library that takes an agent; nothing where no proxy is switched on. */
-export const proxied = (url: string): { agent?: PlainAgent } => {
+/** For a WebSocket. Only `wss:` goes through a proxy, by CONNECT: a proxy answers a plain upgrade itself, so `ws:` stays direct. */
+export const proxied = (url: string): { agent?: SecureAgent } => {
   const given = proxyEnv();
-  if (given.proxyEnv === undefined) return {};
-  return { agent: url.startsWith('wss:') || url.startsWith('https:') ? new SecureAgent(given) : new PlainAgent(given) };
+  return given.proxyEnv === undefined || !url.startsWith('wss:') ? {} : { agent: new SecureAgent(given) };
 };
