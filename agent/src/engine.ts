@@ -379,7 +379,7 @@ export const createEngine = (deps: EngineDeps) => {
     wake();
   };
 
-  return { run, offer, retry, wake, status, state, lastPlan: (): Plan | undefined => plan };
+  return { run, offer, retry, wake, tellInfo, status, state, lastPlan: (): Plan | undefined => plan };
 };
 export type Engine = ReturnType<typeof createEngine>;
 

@@ -248,6 +248,19 @@ describe.skipIf(cannot)(`an agent inside of a cluster${cannot ? ` (missing: ${mi
     expect(await hosts()).toEqual([]);
   });
 
+  test('read-only, and deleted: it needs no more rights to take itself away', async () => {
+    await applyManifest('--mode', 'read-only');
+    pod = await start('pod-e');
+    await until('seen', async () => ((await infrastructure()).version === undefined ? undefined : true), 90_000);
+    await site.gpOk('delete', 'cluster', 'theirs', '--yes');
+    await until('deleted', async () => ((JSON.parse(await site.gpOk('get', 'clusters', '-o', 'json')) as unknown[]).length === 0 ? true : undefined), 90_000);
+    await until(
+      'empty',
+      async () => ((await names('namespaces,clusterroles,clusterrolebindings')).some((name) => name.includes('groundplane')) ? undefined : true),
+      90_000,
+    );
+  });
+
   test('what the hub has forgotten by force is cleaned up by deleting the same manifest', async () => {
     const manifest = await applyManifest();
     await site.gpOk('delete', 'cluster', 'theirs', '--yes', '--force');

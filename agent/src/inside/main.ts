@@ -24,7 +24,7 @@ import { systemInfo } from '../system/info.ts';
 import { noBlobs, noMachine } from '../system/no-machine.ts';
 import { systemRandom as random } from '../system/random.ts';
 import { isHealthy } from '../system/slots.ts';
-import { changePackage, clusterKey, insideLease, insideView, leaveCluster, reduceRights } from './own.ts';
+import { changePackage, clusterKey, insideLease, insideMode, insideView, leaveCluster, reduceRights } from './own.ts';
 import { openProbe } from './probe.ts';
 import { insideConnection, insideSettings, type InsideSettings } from './settings.ts';
 
@@ -130,10 +130,22 @@ const obey = async (home: Home, agent: Agent, order: InsideOrder | undefined): P
 
 const orderOf = (agent: Agent): InsideOrder | undefined => agent.engine.state.slot('current')?.desired.inside;
 
+/** Whoever owns the cluster may give or take rights at any moment; the hub is told, and what was denied is tried again. Answers the mode now. */
+const tellRights = async (home: Home, agent: Agent, before: string): Promise<string> => {
+  const mode = await insideMode(home.cluster);
+  if (!mode.ok || mode.value === before) return before;
+  if (before !== '') {
+    await agent.engine.tellInfo();
+    agent.session.onNews(true);
+    agent.engine.wake();
+  }
+  return mode.value;
+};
+
 /** While the Lease is held: looks after the agent's own things once a second, the rarer ones less often. */
 const lookAfter = async (home: Home, agent: Agent, stop: AbortController): Promise<'leave' | undefined> => {
   const { settings, lease } = home;
-  let [hasTalked, isMarked, told, looks] = [false, false, '', 0];
+  let [hasTalked, isMarked, told, looks, mode] = [false, false, '', 0, ''];
   while (!stop.signal.aborted) {
     await sleep(clock, lookMs, stop.signal);
     if (stop.signal.aborted) break;
@@ -149,6 +161,7 @@ const lookAfter = async (home: Home, agent: Agent, stop: AbortController): Promi
     const order = orderOf(agent);
     const text = JSON.stringify(order);
     looks += 1;
+    if (looks % 10 === 1) mode = await tellRights(home, agent, mode);
     if (text === told && order?.mode !== 'gone' && looks % 30 !== 0) continue;
     told = text;
     if ((await obey(home, agent, order)) !== 'leave') continue;

@@ -45,7 +45,7 @@ const isReady = (node: KubeObject): boolean => {
 };
 
 /** Which rights it was given, as the manifest says and as it reduced them itself. */
-const modeOf = async (cluster: Cluster): Promise<Result<InsideMode>> => {
+export const insideMode = async (cluster: Cluster): Promise<Result<InsideMode>> => {
   const role = await cluster.get(roleRef);
   return role.ok ? ok(role.value.metadata.labels?.[insideModeLabel] === 'full' ? 'full' : 'read-only') : role;
 };
@@ -54,7 +54,7 @@ const modeOf = async (cluster: Cluster): Promise<Result<InsideMode>> => {
 export const insideView = async (cluster: Cluster, running: string): Promise<Result<InsideView>> => {
   const version = await cluster.version();
   if (!version.ok) return version;
-  const mode = await modeOf(cluster);
+  const mode = await insideMode(cluster);
   if (!mode.ok) return mode;
   const nodes = await cluster.list({ apiVersion: 'v1', kind: 'Node' });
   if (!nodes.ok) return nodes;
