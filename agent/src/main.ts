@@ -17,6 +17,8 @@ import type { KubernetesDeps } from './observe/distribution.ts';
 import { openDoors } from './doors.ts';
 import { loadDeviceKey, type DeviceKey } from './identity/key.ts';
 import { parseTicket, type EnrolmentTicket } from './identity/ticket.ts';
+import type { ProxyEnv } from './link/hub-agents.ts';
+import { proxyOf } from './local/proxy-settings.ts';
 import { httpContent } from './link/content-http.ts';
 import { mqttLink } from './link/mqtt.ts';
 import { webSocketLink } from './link/websocket.ts';
@@ -28,6 +30,7 @@ import type { Link } from './port/link.ts';
 import type { AgentStore } from './port/store.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { systemClock } from './system/clock.ts';
+import { collectGarbage } from './system/collect.ts';
 import { bootId, hostAddress, serialNumber, siteAddresses, systemInfo } from './system/info.ts';
 import { linuxHost } from './system/linux.ts';
 import { homeOf, machineArch, systemSlots } from './system/slot-install.ts';
@@ -58,7 +61,8 @@ const openFrom =
     return connection.ok ? { ok: true, value: kubernetesCluster({ connection: connection.value, clock: systemClock, random: systemRandom }) } : connection;
   };
 
-export const linkFor = (url: string, caPem: string | undefined): Link => (url.startsWith('mqtt') ? mqttLink(url, { caPem }) : webSocketLink(url, { caPem }));
+export const linkFor = (url: string, caPem: string | undefined, proxy?: () => ProxyEnv): Link =>
+  url.startsWith('mqtt') ? mqttLink(url, { caPem }) : webSocketLink(url, { caPem, ...(proxy === undefined ? {} : { proxy }) });
 
 /** The ticket is kept beside the state, so that a restart needs no flag. */
 export const readTicketText = (data: string, given: string | undefined): string => {
@@ -121,6 +125,7 @@ const main = async (): Promise<void> => {
   const store = openSqliteStore(join(values.data, 'agent.db'));
   const host = linuxHost({ root: values.root, sysctlRoot: values.sysctl, systemctl: values.systemctl, info, packages: await findPackages(values.root) });
   const whole = await findOsParts({ root: values.root, systemctl: values.systemctl, store });
+  const proxy = proxyOf(values.data);
   const restart = new AbortController();
   const late: { blobPort?: number | undefined; token?: () => string } = {};
   let blobs: DiskBlobs | undefined;
@@ -134,13 +139,13 @@ const main = async (): Promise<void> => {
       info: () => Promise.resolve({ ...info, addresses: siteAddresses(), ...(late.blobPort === undefined ? {} : { blobPort: late.blobPort }) }),
     },
     openCluster: openFrom(values.kubeconfig),
-    links: wanted.map((url) => linkFor(url, ticket.value.caPem)),
+    links: wanted.map((url) => linkFor(url, ticket.value.caPem, proxy)),
     content: (token) => {
       late.token = token;
-      return httpContent(ticket.value.content, { token, caPem: ticket.value.caPem });
+      return httpContent(ticket.value.content, { token, caPem: ticket.value.caPem, proxy });
     },
     kubernetes: meansFor(architecture),
-    blobs: (facts) => (blobs = openBlobs(values.data, { ticket: ticket.value, clock: systemClock, facts, otherBase: whole.parts.runningImage?.base })),
+    blobs: (facts) => (blobs = openBlobs(values.data, { ticket: ticket.value, clock: systemClock, facts, proxy, otherBase: whole.parts.runningImage?.base })),
     architecture,
     slots:
       slot === undefined || architecture === undefined
@@ -158,7 +163,7 @@ const main = async (): Promise<void> => {
   if (slot !== undefined) forgetSlotNews(slot);
   const around = await openAround({ values, agent, blobs, store, host, architecture, key: key.value, ticket: ticket.value, info });
   late.blobPort = around.blobPort;
-  const gateway = await openGateway(values.gateway ?? [], ticket.value, () => late.token?.() ?? '');
+  const gateway = await openGateway(values.gateway ?? [], ticket.value, proxy, () => late.token?.() ?? '');
   await runUntilTold(agent, slot, whole, restart.signal);
   gateway?.close();
   await around.close();
@@ -167,11 +172,16 @@ const main = async (): Promise<void> => {
 };
 
 /** Lets the hub call the named servers from here; loaded only where somebody said so. */
-const openGateway = async (allowed: readonly string[], ticket: EnrolmentTicket, token: () => string): Promise<{ close: () => void } | undefined> => {
+const openGateway = async (
+  allowed: readonly string[],
+  ticket: EnrolmentTicket,
+  proxy: () => ProxyEnv,
+  token: () => string,
+): Promise<{ close: () => void } | undefined> => {
   if (allowed.length === 0) return undefined;
   const { openGatewayDoor } = await import('./gateway/door.ts');
   const log = (text: string): void => void process.stderr.write(`${text}\n`);
-  return openGatewayDoor({ hub: ticket.content, caPem: ticket.caPem, token, allowed, clock: systemClock, log });
+  return openGatewayDoor({ hub: ticket.content, caPem: ticket.caPem, proxy, token, allowed, clock: systemClock, log });
 };
 
 type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values'];
@@ -243,6 +253,8 @@ const runUntilTold = async (agent: Agent, slot: Slot | undefined, whole: WholeMa
   const life = { clock: systemClock, hasContact: () => ['online', 'lobby'].includes(agent.session.state().state), signal: stop.signal };
   if (slot !== undefined) void watchHealth(slot, life);
   whole.watch(life);
+  // When the first session has been made, or given up.
+  systemClock.after(20_000, collectGarbage);
   await agent.run(stop.signal);
   notifier.close();
 };

@@ -40,6 +40,7 @@ import { startCollecting } from './reconcile/collect.ts';
 import { createHelmPool, readHelmEngineIdentity } from './render/helm/index.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { systemClock } from './system/clock.ts';
+import { collectGarbage } from './system/collect.ts';
 import { systemRandom } from './system/random.ts';
 import { createBlobCipher } from './trust/blob-cipher.ts';
 import { loadHubKeys } from './trust/keys.ts';
@@ -312,6 +313,8 @@ const main = async (): Promise<void> => {
   if (values['key-file'] !== undefined) await writeServiceKey(hub, values['key-file']);
   const link = values['new-setup-link'] ? await hub.newSetupLink() : await hub.setupLink();
   process.stdout.write(`${JSON.stringify({ ready: true, url: hub.url, mqttUrl: hub.mqttUrl, ...(link === undefined ? {} : { setupLink: link }) })}\n`);
+  // When what the start set in motion has ended.
+  systemClock.after(5_000, collectGarbage);
   const stop = (): void => void hub.close().then(() => process.exit(0));
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);

@@ -159,6 +159,9 @@ export type Bundle = z.infer<typeof bundleSchema>;
 export const versionSchema = z.object({ epoch: z.string().max(64), generation: z.int().min(0), digest: digestSchema });
 export type Version = z.infer<typeof versionSchema>;
 
+const desiredLabelsSchema = z.record(z.string().max(317), z.string().max(63));
+const desiredTaintsSchema = z.array(z.object({ key: z.string().max(317), value: z.string().max(63).optional(), effect: z.string().max(32) })).max(50);
+
 /** What a host has to know to be one of several that make a cluster. */
 export const desiredSiteSchema = z.object({
   members: z.array(z.object({ host: idSchema, name: nameSchema, role: z.enum(['control-plane', 'worker']) })).max(limits.hostsPerCluster),
@@ -167,8 +170,16 @@ export const desiredSiteSchema = z.object({
   /** Name or address of the API server. `managed`: a name that the agents resolve themselves. */
   endpoint: z.object({ kind: z.enum(['managed', 'vip', 'external']), host: z.string().max(253), port: z.int().min(1).max(65_535) }),
   address: z.string().max(64).optional(),
-  labels: z.record(z.string().max(317), z.string().max(63)),
-  taints: z.array(z.object({ key: z.string().max(317), value: z.string().max(63).optional(), effect: z.string().max(32) })).max(50),
+  labels: desiredLabelsSchema,
+  taints: desiredTaintsSchema,
+  /**
+   * Only for control planes: what has to stand on the nodes of which members, those that want the same together. Absent from hubs that do not say it; then
+   * traits are given when a host joins and left alone.
+   */
+  traits: z
+    .array(z.object({ nodes: z.array(nameSchema).max(limits.hostsPerCluster), labels: desiredLabelsSchema, taints: desiredTaintsSchema }))
+    .max(limits.hostsPerCluster)
+    .optional(),
 });
 export type DesiredSite = z.infer<typeof desiredSiteSchema>;
 

@@ -16,6 +16,7 @@ import { createImporter, mountPoints } from '@groundplane/agent/media/job';
 import { makeDeviceKey, verifySignature } from '@groundplane/agent/identity/key';
 import { writes } from '@groundplane/agent/store/state';
 import { hashPassword, isPassword, passwordCharsMax, passwordCharsMin, setPassword } from '@groundplane/agent/system/password';
+import { proxyOf, readProxySettings, writeProxySettings } from '@groundplane/agent/local/proxy-settings';
 import { parseGateway } from '@groundplane/agent/system/network';
 import { ok } from '@groundplane/protocol/failure';
 import { receiptText, signedReceiptSchema } from '@groundplane/protocol/media';
@@ -87,6 +88,7 @@ describe('the local page with a password', () => {
       importer,
       uploads: createUploads({ folder: join(folder, 'upload'), importer, bounds: { bytesMax: 1_000_000, entriesMax: 20 } }),
       network,
+      proxy: { read: () => readProxySettings(folder), write: (settings) => writeProxySettings(folder, settings) },
       interfaces: () => [{ name: 'eth0', addresses: ['10.0.0.1/24'] }],
       logs: (unit) => Promise.resolve(`log of ${unit} <script>`),
     };
@@ -119,6 +121,22 @@ describe('the local page with a password', () => {
     for (const path of ['/media', '/network', '/network/confirm', '/receipt'])
       expect((await post(path, { path: folder })).headers.get('location')).toBe('/login');
     expect((await fetch(`${base()}/media`, { headers: { authorization: `Bearer ${'x'.repeat(43)}` } })).status).toBe(401);
+  });
+
+  test('takes a proxy to the hub, shows it without its password, and takes it off again', async () => {
+    const { cookie, csrf } = await login();
+    const env = proxyOf(folder, { HTTPS_PROXY: 'http://of.the.environment:1' });
+    expect(env()).toEqual({ HTTPS_PROXY: 'http://of.the.environment:1' });
+    const wrong = await post('/network/proxy', { csrf, proxy: 'ftp://x' }, { cookie });
+    expect([wrong.status, await wrong.text()]).toEqual([400, expect.stringContaining('proxy, url: must be like')]);
+    expect((await post('/network/proxy', { csrf, proxy: 'http://me:secret@proxy.site:3128', except: '10.0.0.0/8, .site' }, { cookie })).status).toBe(303);
+    expect(env()).toEqual({ HTTPS_PROXY: 'http://me:secret@proxy.site:3128', NO_PROXY: '10.0.0.0/8,.site' });
+    const html = await (await fetch(`${base()}/network`, { headers: { cookie } })).text();
+    expect(html).toContain('http://me@proxy.site:3128/, but not for 10.0.0.0/8, .site');
+    expect(html).not.toContain('secret');
+    await post('/network/proxy', { csrf, proxy: '' }, { cookie });
+    expect(env(), 'directly, whatever the environment says').toEqual({ HTTPS_PROXY: undefined, NO_PROXY: '' });
+    expect((await post('/network/proxy', { proxy: '' }, { cookie })).status).toBe(403);
   });
 
   test('lets in who knows the password, by a cookie that no script and no other site gets', async () => {

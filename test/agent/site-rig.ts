@@ -5,6 +5,7 @@ import { writes, type DesiredRecord } from '@groundplane/agent/store/state';
 import type { Bundle, BundleLayer, Desired } from '@groundplane/protocol/bundle';
 import { digestOf } from '@groundplane/protocol/digest';
 import { fail, ok } from '@groundplane/protocol/failure';
+import type { NodeTaint } from '@groundplane/protocol/distribution/node-traits';
 import type { HostEvent } from '@groundplane/protocol/observed';
 import { fakeAgentStore, type FakeAgentStore } from '../fake/agent-store.ts';
 import { fakeBlobs } from '../fake/blobs.ts';
@@ -22,6 +23,8 @@ const idOf = (name: string): string => `hos_${name.padEnd(20, '0')}`;
 interface Wish {
   name: string;
   role: 'control-plane' | 'worker';
+  labels?: Record<string, string>;
+  taints?: NodeTaint[];
 }
 
 /** Real engines on simulated machines around one simulated API server; the hub is a loop that carries what it would carry. */
@@ -112,6 +115,7 @@ export const startSite = (hosts: readonly Wish[]) => {
                 endpoint: { kind: 'managed', host: 'api.site.groundplane.internal', port: 6443 },
                 labels: {},
                 taints: [],
+                traits: members.map((item) => ({ nodes: [item.name], labels: item.labels ?? {}, taints: item.taints ?? [] })),
               },
             },
             bundle: digestOf(bundle),

@@ -165,3 +165,41 @@ test('Services that die later are seen and healed; a kube-proxy that is only lat
   expect(site.site.log).toEqual([]);
   await site.close();
 });
+
+test('labels and taints of hosts that have joined follow the cluster, and what others put there stays', async () => {
+  const site = startSite(three);
+  const worker = () => site.cluster.objects().find((object) => object.kind === 'Node' && object.metadata.name === 'w1')!;
+  const taintsOf = () => ((worker()['spec'] as { taints?: object[] } | undefined)?.taints ?? []) as { key: string }[];
+  site.offer(1, [plain('1.36.3')]);
+  await site.clock.advance(120_000);
+  await site.cluster.apply({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'w1', labels: { theirs: 'x' } } }, { fieldManager: 'somebody', force: true });
+  const dressed = [
+    ...three.slice(0, 3),
+    { ...three[3]!, labels: { tier: 'web', 'node-role.kubernetes.io/worker': '' }, taints: [{ key: 'gpu', effect: 'NoSchedule' }] },
+  ];
+  site.offer(2, [plain('1.36.3')], dressed);
+  await site.clock.advance(180_000);
+  expect(worker().metadata.labels).toMatchObject({ tier: 'web', 'node-role.kubernetes.io/worker': '', theirs: 'x' });
+  expect(taintsOf()).toEqual([{ key: 'gpu', effect: 'NoSchedule' }]);
+  // The node says of itself what is not so; only what we noted ourselves counts.
+  const live = worker();
+  await site.cluster.replace({
+    ...live,
+    spec: {
+      ...(live['spec'] as object),
+      taints: [
+        { key: 'gpu', effect: 'NoSchedule' },
+        { key: 'kept-off', effect: 'NoExecute' },
+      ],
+    },
+  });
+  site.offer(3, [plain('1.36.3')], three);
+  await site.clock.advance(180_000);
+  expect(worker().metadata.labels).toMatchObject({ theirs: 'x' });
+  expect(worker().metadata.labels).not.toHaveProperty('tier');
+  expect(taintsOf().map((taint) => taint.key)).toEqual(['kept-off']);
+  expect(site.phases()).toEqual({ cp1: 'converged', cp2: 'converged', cp3: 'converged', w1: 'converged' });
+  const note = site.cluster.objects().find((object) => object.metadata.name === 'groundplane-node-traits')!;
+  expect(note['data']).toEqual({});
+  await site.close();
+});

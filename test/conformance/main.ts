@@ -18,7 +18,13 @@ const run = async (name: Environment, points: number): Promise<Line> => {
     return { skipped: error instanceof Error ? error.message : String(error) };
   }
   try {
-    return await killEverywhere(rig, points);
+    return await killEverywhere(rig, points, (report, of) => {
+      // A run of hours says how far it is, and what it has found already.
+      if (report.killPoints % 20 === 0)
+        process.stderr.write(
+          `${name}: ${report.killPoints} of ${of} cuts, ${report.doubles.length} doubles, ${report.leaks.length} leaks, ${report.stuck.length} stuck\n`,
+        );
+    });
   } finally {
     await rig.close();
   }

@@ -2,6 +2,7 @@ import type { BundleLayer } from '@groundplane/protocol/bundle';
 import { layerDigest } from '@groundplane/protocol/bundle';
 import { digestOf, type Digest } from '@groundplane/protocol/digest';
 import { managedKubernetesSchema, minorOf } from '@groundplane/protocol/distribution/spec';
+import { traitsToSet, type NodeTraits } from '@groundplane/protocol/distribution/node-traits';
 import type { ClusterState, LocalState, Member, NodeState } from '@groundplane/protocol/distribution/state';
 import { isWaitingToJoin, planDistribution, type DistributionFacts, type DistributionPlan } from '@groundplane/protocol/plan/distribution';
 import type { Step } from '@groundplane/protocol/plan/steps';
@@ -24,6 +25,7 @@ export interface SiteWorld {
   members: Member[];
   founder: string | undefined;
   nodes: Map<string, NodeState>;
+  traits: Map<string, NodeTraits> | undefined;
   configured: string | undefined;
   version: string;
   /** Names of the servers in the datastore. */
@@ -72,6 +74,7 @@ export const site = (servers: number, workers: number): SiteWorld => {
     members: machines.map((item) => item.member),
     founder: 'cp1',
     nodes: new Map(),
+    traits: undefined,
     configured: undefined,
     version: '',
     datastore: new Set(),
@@ -157,6 +160,7 @@ const bareFacts = (world: SiteWorld, item: Machine): DistributionFacts => ({
   self: { ...item.member, address: `10.0.0.${world.machines.indexOf(item) + 1}` },
   architecture: 'x64',
   members: world.members,
+  traits: world.traits,
   neighbours: [],
   invited: new Set([...world.invited].filter(([, isGood]) => isGood).map(([host]) => host)),
   isFounder: world.founder === item.member.name,
@@ -274,6 +278,7 @@ const newNode = (member: Member, version: string): NodeState => ({
   applied: undefined,
   turn: undefined,
   isOurs: false,
+  traits: { labels: {}, taints: [], given: undefined },
 });
 
 const doKeeperStep = (world: SiteWorld, item: Machine, step: Step): 'done' | 'failed' => {
@@ -289,6 +294,12 @@ const doKeeperStep = (world: SiteWorld, item: Machine, step: Step): 'done' | 'fa
       world.nodes.delete(step.node);
       world.datastore.delete(step.node);
       return 'done';
+    case 'setNodeTraits': {
+      const node = world.nodes.get(step.node);
+      if (node === undefined) return 'failed';
+      node.traits = { ...node.traits, ...traitsToSet(node.traits, step) };
+      return 'done';
+    }
     case 'giveTurn': {
       const node = world.nodes.get(step.node);
       if (node === undefined) return 'failed';

@@ -317,6 +317,7 @@ const effects: Effects = {
   removeNode: elsewhere,
   giveTurn: elsewhere,
   endTurn: elsewhere,
+  setNodeTraits: elsewhere,
   commit: (world, step) => void (world.committed = step.version),
 };
 

@@ -1,8 +1,9 @@
 import { request as plainRequest, Agent as PlainAgent, type IncomingMessage } from 'node:http';
-import { request as secureRequest, Agent as SecureAgent } from 'node:https';
+import { request as secureRequest } from 'node:https';
 import { chunkListBytesMax, chunkListType } from '@groundplane/protocol/chunk/list';
 import type { Digest } from '@groundplane/protocol/digest';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
+import { hubAgents, type ProxyEnv } from '../link/hub-agents.ts';
 import type { BlobSource } from '../port/blobs.ts';
 
 /** A connection on which nothing comes for so long is dead. */
@@ -17,6 +18,7 @@ export interface HttpSourceOptions {
   /** What opens the door for this blob. */
   authorization: (digest: Digest) => string;
   caPem?: string | undefined;
+  proxy?: (() => ProxyEnv) | undefined;
   /** Longest time without a byte; tests shorten it. */
   idleMs?: number;
 }
@@ -47,17 +49,8 @@ async function* slice(response: IncomingMessage, skip: number, size: number): As
 
 /** Blobs over HTTP with range. Redirects are not followed, so that what opens the door goes to this one server only. */
 export const httpBlobSource = (options: HttpSourceOptions): BlobSource => {
-  const agents = new Map<string, PlainAgent>();
-  const agentFor = (protocol: string): PlainAgent => {
-    const known = agents.get(protocol);
-    if (known !== undefined) return known;
-    const made =
-      protocol === 'https:'
-        ? new SecureAgent({ keepAlive: true, maxSockets: 2, ...(options.caPem === undefined ? {} : { ca: options.caPem }) })
-        : new PlainAgent({ keepAlive: true, maxSockets: 2 });
-    agents.set(protocol, made);
-    return made;
-  };
+  const plain = new PlainAgent({ keepAlive: true, maxSockets: 2 });
+  const secure = hubAgents({ ...options, sockets: 2 });
 
   const get = (url: URL, digest: Digest, range: string | undefined, signal: AbortSignal): Promise<Result<IncomingMessage>> => {
     const { promise, resolve } = Promise.withResolvers<Result<IncomingMessage>>();
@@ -67,7 +60,9 @@ export const httpBlobSource = (options: HttpSourceOptions): BlobSource => {
       'accept-encoding': 'identity',
       ...(range === undefined ? {} : { range: `bytes=${range}` }),
     };
-    const request = send(url, { agent: agentFor(url.protocol), headers, signal, timeout: options.idleMs ?? idleMs }, (response) => resolve(ok(response)));
+    const request = send(url, { agent: url.protocol === 'https:' ? secure() : plain, headers, signal, timeout: options.idleMs ?? idleMs }, (response) =>
+      resolve(ok(response)),
+    );
     // The socket's own clock goes on through the body, so that a source which falls silent in the middle is a cut.
     request.on('timeout', () => request.destroy(new Error('no answer in time')));
     request.on('error', (error) => resolve(fail('retry', 'content-unreachable', digest, `${options.name}: ${error.message}`)));
@@ -118,7 +113,7 @@ export const httpBlobSource = (options: HttpSourceOptions): BlobSource => {
 };
 
 /** The hub's content store, by the token of the session that is open. */
-export const hubBlobSource = (base: string, options: { token: () => string; caPem?: string | undefined }): BlobSource =>
+export const hubBlobSource = (base: string, options: { token: () => string; caPem?: string | undefined; proxy?: (() => ProxyEnv) | undefined }): BlobSource =>
   httpBlobSource({
     name: 'the hub',
     isMetered: true,
@@ -126,4 +121,5 @@ export const hubBlobSource = (base: string, options: { token: () => string; caPe
     chunksUrl: (digest) => new URL(`/api/v1/content/${digest}/chunks`, base),
     authorization: () => `Bearer ${options.token()}`,
     caPem: options.caPem,
+    proxy: options.proxy,
   });

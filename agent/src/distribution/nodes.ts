@@ -1,8 +1,10 @@
+import type { GivenTraits, NodeTaint } from '@groundplane/protocol/distribution/node-traits';
 import type { ClusterState, NodeState } from '@groundplane/protocol/distribution/state';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import type { KubeObject } from '@groundplane/protocol/kubernetes';
 import { sleep, type Clock } from '../port/clock.ts';
 import type { Cluster } from '../port/cluster.ts';
+import { givenTraits } from './node-traits.ts';
 
 /** Which layer a node was brought to; written by its own agent. */
 const appliedMark = 'groundplane.dev/applied';
@@ -21,9 +23,10 @@ interface NodeStatus {
   nodeInfo?: { kubeletVersion?: string };
 }
 
-export const nodeState = (node: KubeObject): NodeState => {
+/** `given`: which traits of the node are ours, as far as whoever looks knows. */
+export const nodeState = (node: KubeObject, given?: GivenTraits): NodeState => {
   const status = (node['status'] ?? {}) as NodeStatus;
-  const spec = (node['spec'] ?? {}) as { unschedulable?: boolean };
+  const spec = (node['spec'] ?? {}) as { unschedulable?: boolean; taints?: NodeTaint[] };
   const { annotations = {}, labels = {} } = node.metadata;
   return {
     name: node.metadata.name ?? '',
@@ -34,6 +37,7 @@ export const nodeState = (node: KubeObject): NodeState => {
     applied: annotations[appliedMark],
     turn: annotations[turnMark],
     isOurs: Object.hasOwn(annotations, appliedMark),
+    traits: { labels, taints: spec.taints ?? [], given },
   };
 };
 
@@ -62,7 +66,11 @@ export const observeNodes = async (cluster: Cluster, only: string | undefined): 
     return ok({ version, configured, apiService, nodes: own.ok ? [nodeState(own.value)] : [] });
   }
   const list = await cluster.list({ apiVersion: 'v1', kind: 'Node' });
-  return list.ok ? ok({ version, configured, apiService, nodes: list.value.items.map(nodeState) }) : list;
+  if (!list.ok) return list;
+  const given = await givenTraits(cluster);
+  if (!given.ok) return given;
+  const nodes = list.value.items.map((node) => nodeState(node, given.value.get(node.metadata.name ?? '')));
+  return ok({ version, configured, apiService, nodes });
 };
 
 const applied = async (cluster: Cluster, object: KubeObject, fieldManager: string): Promise<Result<void>> => {

@@ -18,16 +18,28 @@ export const rancherLayout = (name: RancherName) => {
     name === 'k3s' ? { 'control-plane': 'k3s.service', worker: 'k3s-agent.service' } : { 'control-plane': 'rke2-server.service', worker: 'rke2-agent.service' };
   const unitFile = (role: Role): string => `/etc/systemd/system/${units[role]}`;
   const configFile = `/etc/rancher/${name}/config.yaml`;
+  const adminConfig = `/etc/rancher/${name}/${name}.yaml`;
   return {
     program,
     data,
     units,
     unitFile,
     configFile,
-    adminConfig: name === 'k3s' ? '/etc/rancher/k3s/k3s.yaml' : '/etc/rancher/rke2/rke2.yaml',
+    adminConfig,
     nodeConfig: `${data}/agent/kubelet.kubeconfig`,
     serverToken: `${data}/server/token`,
     snapshots: `${data}/server/db/snapshots`,
+    /** All that is ours on a machine but the program and what other layers keep (`registries.yaml`). The configuration is the sign that something is here: last. */
+    leftovers: [
+      data,
+      ...Object.values(units).map((unit) => `/etc/systemd/system/${unit}`),
+      '/var/lib/kubelet',
+      `/run/${name}`,
+      '/etc/cni/net.d',
+      adminConfig,
+      '/etc/rancher/node',
+      configFile,
+    ],
     kubectl: name === 'k3s' ? [program, 'kubectl'] : [`${data}/bin/kubectl`],
     certificates: (role: Role): string[] => certificates[role].map((path) => `${data}/${path}`),
     kept: (role: Role): Map<string, KeptFile['rule']> =>

@@ -192,16 +192,7 @@ export const rancherDistribution = (name: RancherName, deps: { tools: Tools; clo
       // Stopping the service leaves pods running; they go with their shims, mounts and networks.
       await tools.run('pkill', ['-9', '-f', `${layout.data}/data/[^/]*/bin/containerd-shim`]);
       await tools.run('sh', ['-c', layout.killPods], { timeoutMs: 120_000 });
-      for (const path of [
-        layout.configFile,
-        layout.data,
-        layout.unitFile('control-plane'),
-        layout.unitFile('worker'),
-        '/var/lib/kubelet',
-        `/run/${name}`,
-        '/etc/cni/net.d',
-      ])
-        await tools.remove(path);
+      for (const path of layout.leftovers) await tools.remove(path);
       for (const link of ['cni0', 'flannel.1', 'flannel-v6.1', 'vxlan.calico']) await tools.run('ip', ['link', 'delete', link]);
       await tools.run('systemctl', ['daemon-reload']);
       return ok(undefined);

@@ -1,4 +1,5 @@
 import { fail, ok } from '@groundplane/protocol/failure';
+import { forgetTraits, setTraits } from '../distribution/node-traits.ts';
 import { cordonNode, endNodeTurn, giveNodeTurn } from '../distribution/nodes.ts';
 import { sealFor } from '../distribution/seal.ts';
 import type { GivenInvitation } from '../observe/distribution.ts';
@@ -38,6 +39,8 @@ export const removeNode: Executor<'removeNode'> = async (args, context) => {
   }
   const gone = await context.cluster.delete({ apiVersion: 'v1', kind: 'Node', name: args.node }, { propagation: 'Background' });
   if (!gone.ok) return gone;
+  const forgotten = await forgetTraits(context.cluster, args.node);
+  if (!forgotten.ok) return forgotten;
   context.event({ type: 'normal', reason: 'NodeRemoved', layer: args.layer, message: `node ${args.node} left the cluster` });
   return ok([]);
 };
@@ -61,4 +64,18 @@ export const endTurn: Executor<'endTurn'> = async (args, context) => {
   if (context.cluster === undefined) return fail('retry', 'api-unreachable', `node ${args.node}`, 'the API server does not answer');
   const ended = await endNodeTurn(context.cluster, args.node);
   return ended.ok ? ok([]) : ended;
+};
+
+export const setNodeTraits: Executor<'setNodeTraits'> = async (args, context) => {
+  if (context.cluster === undefined) return fail('retry', 'api-unreachable', `node ${args.node}`, 'the API server does not answer');
+  const set = await setTraits(context.cluster, args.node, args);
+  if (!set.ok) return set;
+  const traits = [...Object.keys(args.labels), ...args.taints.map((taint) => `${taint.key}:${taint.effect}`)];
+  context.event({
+    type: 'normal',
+    reason: 'NodeTraitsSet',
+    layer: args.layer,
+    message: `node ${args.node} has ${traits.length === 0 ? 'no labels and taints of ours' : traits.join(', ')}`.slice(0, 500),
+  });
+  return ok([]);
 };

@@ -4,7 +4,7 @@ import type { AgentWrite } from '../port/store.ts';
 import { awaitAgent, updateAgent } from './agent.ts';
 import type { ExecuteContext, Executor } from './context.ts';
 import { runHook } from './hooks.ts';
-import { endTurn, giveTurn, inviteHost, removeNode } from './keeper.ts';
+import { endTurn, giveTurn, inviteHost, removeNode, setNodeTraits } from './keeper.ts';
 import {
   initKubernetes,
   joinKubernetes,
@@ -62,6 +62,7 @@ const executors: { [K in StepKind]: Executor<K> } = {
   inviteHost,
   removeNode,
   giveTurn,
+  setNodeTraits,
   endTurn,
   setExtensions,
   restoreExtensions,

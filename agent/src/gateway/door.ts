@@ -1,6 +1,7 @@
 import WebSocket from 'ws';
 import { limits } from '@groundplane/protocol/limits';
 import { gatewayCallSchema, gatewayCallsOpen, gatewayPath } from '@groundplane/protocol/site-gateway';
+import { hubAgents, type ProxyEnv } from '../link/hub-agents.ts';
 import type { Clock } from '../port/clock.ts';
 import { makeCall } from './calls.ts';
 
@@ -8,6 +9,7 @@ export interface GatewayDoorDeps {
   /** `https://hub…`: the hub's address for content. */
   hub: string;
   caPem: string | undefined;
+  proxy?: () => ProxyEnv;
   /** Of the session that is open; empty while there is none. */
   token: () => string;
   /** `HOST:PORT` that the hub may have called from here. */
@@ -20,6 +22,7 @@ const retryMs = 5_000;
 
 /** Keeps a connection to the hub on which it can call this site's servers. Comes back by itself, also with the token of a new session. */
 export const openGatewayDoor = (deps: GatewayDoorDeps): { close: () => void } => {
+  const agent = hubAgents(deps);
   let socket: WebSocket | undefined;
   let isClosed = false;
   let cancel = (): void => undefined;
@@ -43,6 +46,7 @@ export const openGatewayDoor = (deps: GatewayDoorDeps): { close: () => void } =>
       followRedirects: false,
       headers: { authorization: `Bearer ${token}` },
       ...(deps.caPem === undefined ? {} : { ca: deps.caPem }),
+      ...(deps.hub.startsWith('https:') ? { agent: agent() } : {}),
     });
     socket = now;
     now.on('message', (data: Buffer, isBinary) => {

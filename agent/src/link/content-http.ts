@@ -1,13 +1,13 @@
 import { request as plainRequest, Agent as PlainAgent, type IncomingMessage, type RequestOptions } from 'node:http';
-import { request as secureRequest, Agent as SecureAgent } from 'node:https';
+import { request as secureRequest } from 'node:https';
 import { digestBytes } from '@groundplane/protocol/digest';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { limits } from '@groundplane/protocol/limits';
 import { deltaBytesMax, patchType } from '@groundplane/protocol/delta';
 import type { ContentSource, PatchBase } from '../port/content.ts';
 import { chunkedFetch } from './chunks.ts';
+import { hubAgents, type ProxyEnv } from './hub-agents.ts';
 import { patched } from './patch.ts';
-import { proxyEnv } from './proxy.ts';
 
 const timeoutMs = 30_000;
 const resumesMax = 5;
@@ -38,17 +38,16 @@ const readPart = (response: IncomingMessage, sizeMax: number): Promise<Part> => 
 };
 
 /** Blobs over HTTP with range: a cut transfer goes on where it stopped. Redirects are not followed, and the token goes to this one server only. */
-export const httpContent = (base: string, options: { token: () => string; caPem?: string | undefined }): ContentSource => {
+export const httpContent = (base: string, options: { token: () => string; caPem?: string | undefined; proxy?: () => ProxyEnv }): ContentSource => {
   const isSecure = base.startsWith('https:');
-  const agent = isSecure
-    ? new SecureAgent({ keepAlive: true, maxSockets: 4, ...proxyEnv(), ...(options.caPem === undefined ? {} : { ca: options.caPem }) })
-    : new PlainAgent({ keepAlive: true, maxSockets: 4, ...proxyEnv() });
+  const plain = new PlainAgent({ keepAlive: true, maxSockets: 4 });
+  const secure = hubAgents({ ...options, sockets: 4 });
   const send = isSecure ? secureRequest : plainRequest;
 
   const get = (digest: string, range: string | undefined, sizeMax: number, more = ''): Promise<Result<Part>> => {
     const { promise, resolve } = Promise.withResolvers<Result<Part>>();
     const headers: RequestOptions['headers'] = { authorization: `Bearer ${options.token()}`, ...(range === undefined ? {} : { range: `bytes=${range}` }) };
-    const request = send(new URL(`/api/v1/content/${digest}${more}`, base), { agent, headers, timeout: timeoutMs }, (response) => {
+    const request = send(new URL(`/api/v1/content/${digest}${more}`, base), { agent: isSecure ? secure() : plain, headers, timeout: timeoutMs }, (response) => {
       readPart(response, sizeMax).then(
         (part) => resolve(ok(part)),
         () => undefined,

@@ -57,6 +57,25 @@ export const mediaBody = async (control: Control, caller: Caller, message: strin
 <h2>Report only</h2><form method="post" action="/receipt">${token(caller)}<label>Folder <input name="path" required></label><button>Write a receipt</button></form>`;
 };
 
+/** Who may see this page may know the password in it, and it stays out of the page all the same. */
+const withoutPassword = (url: string): string => {
+  const parsed = new URL(url);
+  parsed.password = '';
+  return parsed.href;
+};
+
+const proxyForm = (control: Control, caller: Caller): string => {
+  const set = control.proxy.read();
+  const now =
+    set === undefined
+      ? 'as the environment of the agent says'
+      : set.url === undefined
+        ? 'none, the hub is reached directly'
+        : `${withoutPassword(set.url)}${set.except.length === 0 ? '' : `, but not for ${set.except.join(', ')}`}`;
+  return `<h2>Proxy to the hub</h2><p>Now: ${escapeHtml(now)}. It counts from the next connection on, for <code>https</code> and <code>wss</code>.</p>
+<form method="post" action="/network/proxy">${token(caller)}<label>Proxy <input name="proxy" placeholder="http://proxy.example:3128"></label><label>Directly <input name="except" placeholder="10.0.0.0/8 .example" value="${escapeHtml((set?.except ?? []).join(' '))}"></label><button>Set</button></form>`;
+};
+
 export const networkBody = (control: Control, caller: Caller, message: string | undefined): string => {
   const { trying, leftMs, last } = control.network.status();
   const interfaces = control.interfaces();
@@ -70,7 +89,8 @@ export const networkBody = (control: Control, caller: Caller, message: string | 
 <label>Interface <select name="interface">${interfaces.map((item) => `<option>${escapeHtml(item.name)}</option>`).join('')}</select></label>
 <label>Mode <select name="mode"><option value="dhcp">by DHCP</option><option value="static">fixed</option></select></label>
 <label>Address with prefix <input name="address" placeholder="192.168.1.10/24"></label><label>Gateway <input name="gateway" placeholder="192.168.1.1"></label><label>DNS servers <input name="dns" placeholder="192.168.1.1 1.1.1.1"></label><button>Try</button></form>
-<p>They need systemd-networkd. They come back by themselves if neither hub nor gateway answers within two minutes.</p>`;
+<p>They need systemd-networkd. They come back by themselves if neither hub nor gateway answers within two minutes.</p>
+${proxyForm(control, caller)}`;
 };
 
 export const logsBody = async (control: Control, unit: LogUnit): Promise<string> =>

@@ -19,6 +19,7 @@ import { readPasswordHash } from '../system/password.ts';
 import type { Control } from './control.ts';
 import { createGuard } from './guard.ts';
 import { createNetworkTrials } from './network.ts';
+import { readProxySettings, writeProxySettings } from './proxy-settings.ts';
 
 /** Files of the local page below the data folder. */
 export const passwordFile = (data: string): string => join(data, 'local-password');
@@ -63,6 +64,7 @@ export const openControl = async (deps: ControlDeps): Promise<Control> => {
     importer,
     uploads,
     network,
+    proxy: { read: () => readProxySettings(data), write: (settings) => writeProxySettings(data, settings) },
     interfaces: listInterfaces,
     logs: readJournal,
   };

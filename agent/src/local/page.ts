@@ -142,6 +142,10 @@ const createAnswer = (local: LocalStatus) => {
         const settings = (await import('./network-settings.ts')).parseNetworkForm(form);
         return end(response, caller, settings.ok ? await control.network.apply(settings.value) : settings, '/network', control);
       }
+      case '/network/proxy': {
+        const settings = (await import('./proxy-settings.ts')).parseProxyForm(form);
+        return end(response, caller, settings.ok ? control.proxy.write(settings.value) : settings, '/network', control);
+      }
       case '/network/confirm':
         control.network.confirm();
         return end(response, caller, { ok: true, value: undefined }, '/network', control);

@@ -1,4 +1,4 @@
-import type { Bundle, Desired } from '@groundplane/protocol/bundle';
+import type { Bundle, Desired, DesiredSite } from '@groundplane/protocol/bundle';
 import type { ClusterSpec } from '@groundplane/protocol/profile';
 import { isSameVersion } from '@groundplane/protocol/version';
 import type { HostEntry } from '../fleet/index.ts';
@@ -22,6 +22,20 @@ const founderOf = (servers: readonly HostEntry[], members: readonly HostEntry[],
   return members.some((host) => host.node === 'joined' && host.id !== founder?.id) ? undefined : founder?.id;
 };
 
+/** Labels and taints of all members, those together that want the same: a pool of hundreds is one entry. */
+const traitsOf = (members: readonly HostEntry[], spec: ClusterSpec): NonNullable<DesiredSite['traits']> => {
+  const groups = new Map<string, NonNullable<DesiredSite['traits']>[number]>();
+  for (const { name } of members) {
+    const { labels = {}, taints = [] } = spec.hostSettings?.[name] ?? {};
+    if (Object.keys(labels).length + taints.length === 0) continue;
+    const key = JSON.stringify([Object.entries(labels).toSorted(), taints]);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { nodes: [name], labels, taints });
+    else group.nodes.push(name);
+  }
+  return [...groups.values()];
+};
+
 /** The part of each host in its cluster. `told`: hosts that were told to make it. */
 export const planMembers = (
   cluster: { id: string; name: string; spec: ClusterSpec },
@@ -37,6 +51,7 @@ export const planMembers = (
   const servers = members.filter((host) => roleOf(host) === 'control-plane');
   const founder = founderOf(servers, members, told);
   const list = members.map((host) => ({ host: host.id, name: host.name, role: roleOf(host) }));
+  const traits = traitsOf(members, spec);
   return members.map((host) => {
     const settings = spec.hostSettings?.[host.name];
     return {
@@ -54,6 +69,7 @@ export const planMembers = (
           ...(settings?.address === undefined ? {} : { address: settings.address }),
           labels: settings?.labels ?? {},
           taints: settings?.taints ?? [],
+          ...(roleOf(host) === 'control-plane' ? { traits } : {}),
         },
       },
     };

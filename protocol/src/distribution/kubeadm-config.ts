@@ -1,5 +1,6 @@
 import { parseDocument, stringify } from 'yaml';
 import { fail, ok, type Result } from '../failure.ts';
+import { isKubeletLabel } from './node-traits.ts';
 import { versionTag, type ManagedKubernetes } from './spec.ts';
 
 type Fields = { [key: string]: unknown };
@@ -65,7 +66,7 @@ export interface JoinSecrets {
 const text = (documents: readonly Fields[]): string => documents.map((document) => stringify(document, { lineWidth: 0 })).join('---\n');
 
 const registration = (host: HostIdentity, role: 'control-plane' | 'worker'): Fields => {
-  const labels = Object.entries(host.labels).map(([key, value]) => `${key}=${value}`);
+  const labels = Object.entries(host.labels).flatMap(([key, value]) => (isKubeletLabel(key) ? [`${key}=${value}`] : []));
   const controlPlaneTaint = { key: 'node-role.kubernetes.io/control-plane', effect: 'NoSchedule' };
   return {
     name: host.name,

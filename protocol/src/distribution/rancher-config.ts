@@ -2,6 +2,7 @@ import { stringify } from 'yaml';
 import { ok, type Result } from '../failure.ts';
 import type { HostIdentity } from './kubeadm-config.ts';
 import { parseConfig } from './kubeadm-config.ts';
+import { isKubeletLabel } from './node-traits.ts';
 import type { ManagedKubernetes } from './spec.ts';
 
 type Rancher = 'k3s' | 'rke2';
@@ -58,7 +59,7 @@ export const rancherConfig = (spec: ManagedKubernetes, host: HostIdentity, role:
     ...(isServer && host.taintControlPlane ? ['node-role.kubernetes.io/control-plane:NoSchedule'] : []),
     ...host.taints.map((taint) => `${taint.key}${taint.value === undefined ? '' : `=${taint.value}`}:${taint.effect}`),
   ];
-  const labels = Object.entries(host.labels).map(([key, value]) => `${key}=${value}`);
+  const labels = Object.entries(host.labels).flatMap(([key, value]) => (isKubeletLabel(key) ? [`${key}=${value}`] : []));
   const own = Object.fromEntries(Object.entries(over.value).filter(([key]) => !(ownKeys as readonly string[]).includes(key)));
   const config = {
     ...(isServer ? serverKeys(distribution, spec, host) : {}),

@@ -1,4 +1,5 @@
 import type { Digest } from '../digest.ts';
+import type { TraitsNow } from './node-traits.ts';
 
 /**
  * The way through Services: whether this host reaches the API server by the address of the Service `kubernetes`, as every pod does. The API server itself answers,
@@ -53,6 +54,7 @@ export interface NodeState {
   turn: string | undefined;
   /** It was made by an agent of ours. */
   isOurs: boolean;
+  traits: TraitsNow;
 }
 
 /** What the API server says. A worker sees its own node only. */

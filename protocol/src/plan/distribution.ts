@@ -1,5 +1,6 @@
 import type { BundleLayer } from '../bundle.ts';
 import type { Digest } from '../digest.ts';
+import type { NodeTraits } from '../distribution/node-traits.ts';
 import type { ClusterState, LocalState, Member, Neighbour } from '../distribution/state.ts';
 import { minorOf, versionTag, type Architecture, type ManagedKubernetes } from '../distribution/spec.ts';
 import type { Failure } from '../failure.ts';
@@ -12,6 +13,8 @@ export interface DistributionFacts {
   self: Member & { address: string | undefined };
   architecture: Architecture;
   members: readonly Member[];
+  /** Labels and taints by name of the node; undefined: nobody says. */
+  traits: ReadonlyMap<string, NodeTraits> | undefined;
   neighbours: readonly Neighbour[];
   /** Hosts whose invitation is still good. */
   invited: ReadonlySet<string>;

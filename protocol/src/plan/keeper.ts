@@ -1,6 +1,7 @@
 import type { BundleLayer } from '../bundle.ts';
 import type { Digest } from '../digest.ts';
 import type { ManagedKubernetes } from '../distribution/spec.ts';
+import { traitsToSet, type NodeTraits } from '../distribution/node-traits.ts';
 import type { NodeState } from '../distribution/state.ts';
 import type { Failure } from '../failure.ts';
 import type { DistributionFacts, DistributionPlan } from './distribution.ts';
@@ -27,6 +28,17 @@ const planInvitations = (facts: DistributionFacts, layer: string): Step[] =>
     return [{ step: 'inviteHost', layer, host: member.host, name: member.name, role: member.role, sealKey: neighbour.sealKey }];
   });
 
+const bare: NodeTraits = { labels: {}, taints: [] };
+
+const planTraits = (facts: DistributionFacts, layer: string, ours: readonly NodeState[]): Step[] => {
+  const { traits } = facts;
+  if (traits === undefined) return [];
+  return ours.flatMap((node): Step[] => {
+    const want = traits.get(node.name) ?? bare;
+    return traitsToSet(node.traits, want) === undefined ? [] : [{ step: 'setNodeTraits', layer, node: node.name, labels: want.labels, taints: want.taints }];
+  });
+};
+
 /**
  * What the holder of the Lease does for the whole cluster: invite hosts, remove those that left, and give turns. One control plane changes at a time, and only
  * while all others are ready, so that the datastore keeps its majority; workers follow when every control plane is done.
@@ -36,6 +48,7 @@ export const planKeeper = (facts: DistributionFacts, layer: BundleLayer, spec: M
   const members = new Set(facts.members.map((member) => member.name));
   const steps: Step[] = [...planRemovals(facts, layer.name), ...planInvitations(facts, layer.name)];
   const ours = nodes.filter((node) => members.has(node.name) && node.isOurs);
+  steps.push(...planTraits(facts, layer.name, ours));
   for (const node of ours)
     if (node.turn !== undefined && (node.turn !== digest || isDone(node, digest))) steps.push({ step: 'endTurn', layer: layer.name, node: node.name });
   // A node without a mark is still arriving, and a worker that is away changes when it is back; nobody waits for them.

@@ -1,5 +1,6 @@
 import type { Digest } from '../digest.ts';
 import type { HookEvent, Version } from '../bundle.ts';
+import type { NodeTaint } from '../distribution/node-traits.ts';
 import type { ObjectRef } from '../kubernetes.ts';
 import type { RebootCause } from './reboot.ts';
 
@@ -55,6 +56,8 @@ export interface StepArgs {
   removeNode: { layer: string; node: string; role: 'control-plane' | 'worker' };
   giveTurn: { layer: string; node: string; digest: Digest; drain: boolean; timeoutMs: number };
   endTurn: { layer: string; node: string };
+  /** Labels and taints of a node that is there, as they are wanted; those of others stay. */
+  setNodeTraits: { layer: string; node: string; labels: Readonly<Record<string, string>>; taints: readonly NodeTaint[] };
   /** Links to images of /usr, then one refresh that lays them over it. */
   setExtensions: { layer: string; extensions: readonly { name: string; digest: Digest }[] };
   restoreExtensions: { layer: string; names: readonly string[] };
@@ -123,6 +126,7 @@ const sentences: { [K in StepKind]: (args: StepArgs[K]) => string } = {
   removeNode: (s) => `remove node ${s.node}`,
   giveTurn: (s) => `${s.drain ? 'drain node' : 'let node'} ${s.node}${s.drain ? ' and let it' : ''} change`,
   endTurn: (s) => `node ${s.node} is done`,
+  setNodeTraits: (s) => `set labels and taints of node ${s.node}`,
   setExtensions: (s) => `set system extensions ${s.extensions.map((item) => item.name).join(', ')}`,
   restoreExtensions: (s) => `restore system extensions ${s.names.join(', ')}`,
   stageImage: (s) => `write image ${s.version} to the free slot`,

@@ -64,7 +64,11 @@ const spread = (calls: number, points: number): Cut[] => {
  * Lives through a whole cluster once, and then again with a cut at each call (or at `pointsMax` of them, spread evenly), before it was sent and after it was
  * done. Whatever is more than after a life without a cut is a double; whatever is left at the end is a leak.
  */
-export const killEverywhere = async (rig: AnyRig, pointsMax = Number.POSITIVE_INFINITY): Promise<KillReport> => {
+export const killEverywhere = async (
+  rig: AnyRig,
+  pointsMax = Number.POSITIVE_INFINITY,
+  onPoint: (report: KillReport, of: number) => void = () => undefined,
+): Promise<KillReport> => {
   const startedMs = performance.now();
   const idOf = (index: number): string => `clu_${String(index).padStart(20, '0')}`;
   let wanted: Record<string, number> = {};
@@ -72,7 +76,8 @@ export const killEverywhere = async (rig: AnyRig, pointsMax = Number.POSITIVE_IN
   const report: KillReport = { counterpart: rig.counterpart, calls, killPoints: 0, doubles: [], leaks: [], stuck: [], seconds: 0 };
   report.leaks.push(...(await rig.inventory()).map((line) => `no cut: ${line}`));
   if (report.leaks.length > 0) return report;
-  for (const [index, cut] of spread(calls, pointsMax).entries()) {
+  const points = spread(calls, pointsMax);
+  for (const [index, cut] of points.entries()) {
     const point = `cut ${cut.when} call ${cut.at}`;
     report.killPoints += 1;
     try {
@@ -87,6 +92,8 @@ export const killEverywhere = async (rig: AnyRig, pointsMax = Number.POSITIVE_IN
     }
     const left = await rig.inventory();
     report.leaks.push(...left.map((line) => `${point}: ${line}`));
+    if (left.length === 0 && index % 10 === 9) await rig.forgetPast?.();
+    onPoint(report, points.length);
     // What is left would be counted again at every later point.
     if (left.length > 0 || report.stuck.length > 5) break;
   }

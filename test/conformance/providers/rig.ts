@@ -28,6 +28,8 @@ interface Rig<Provider, Scope> {
   };
   /** What of the suite cannot be had with this counterpart, by scenario, and why. */
   skipped?: Readonly<Record<string, string>>;
+  /** Forgets what is long gone, where that makes a counterpart slower with each life; called only while nothing is there. */
+  forgetPast?(): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -10,7 +10,7 @@ import { eksFront, type EksModel } from './eks-front.ts';
 import { eksCallOf } from './eks-routes.ts';
 import { motoFront, wrongKeyId } from './front.ts';
 import { inventoryOf } from './inventory.ts';
-import { depsOf, region, throttledAnswer } from './rig.ts';
+import { depsOf, region, throttledAnswer, forgetPast } from './rig.ts';
 import { motoVersion, startMoto } from './start.ts';
 import { errorAnswer, serviceOf } from './words.ts';
 
@@ -73,6 +73,7 @@ export const eksRig = async (heard: Set<string> = new Set(), model: EksModel = {
           ? errorAnswer(request, 400, 'ResourceLimitExceededException', 'Cluster limit exceeded')
           : undefined,
     },
+    forgetPast: () => forgetPast(url),
     close: stop,
   };
   return rig;

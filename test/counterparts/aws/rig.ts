@@ -25,6 +25,12 @@ export const depsOf = (endpoint: string, http: Http, accessKeyId = 'AKIARIGHTRIG
   random: systemRandom,
 });
 
+/** moto keeps terminated instances and reads through all of them at every question. */
+export const forgetPast = async (endpoint: string): Promise<void> => {
+  const answer = await fetch(`${endpoint}/moto-api/reset`, { method: 'POST' });
+  if (!answer.ok) throw new Error(`moto's reset answered ${answer.status}`);
+};
+
 /** Codes and status of the services' own references. */
 export const throttledAnswer = (request: HttpRequest): HttpResponse => {
   const service = serviceOf(request);
@@ -90,6 +96,7 @@ export const awsRig = async (heard: Set<string> = new Set()): Promise<MachineRig
           : undefined,
       notYet,
     },
+    forgetPast: () => forgetPast(url),
     close: stop,
   };
   return rig;

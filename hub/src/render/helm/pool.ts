@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { fail } from '@groundplane/protocol/failure';
-import { collectGarbage } from './collect.ts';
+import { collectGarbage } from '../../system/collect.ts';
 import { defaultWorkerUrl, loadHelmEngine, type HelmEngine } from './engine.ts';
 import type { HelmJob, HelmOutcome } from './instance.ts';
 import { helmLimits } from './limits.ts';

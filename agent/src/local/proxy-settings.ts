@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fail, ok, type Result } from '@groundplane/protocol/failure';
+import { z } from 'zod';
+import type { ProxyEnv } from '../link/hub-agents.ts';
+import { writeDurably } from '../system/durable.ts';
+
+/** The proxy on the way to the hub, as somebody set it on this device; it comes over that of the environment. */
+export const proxySettingsSchema = z.strictObject({
+  url: z
+    .string()
+    .max(1024)
+    .refine((text) => ['http:', 'https:'].includes(URL.parse(text)?.protocol ?? ''), 'must be like http://proxy.example:3128')
+    .optional(),
+  /** Names, `.domains` and addresses that are reached directly. */
+  except: z.array(z.string().regex(/^[^\s,]{1,253}$/)).max(100),
+});
+export type ProxySettings = z.infer<typeof proxySettingsSchema>;
+
+const fileOf = (data: string): string => join(data, 'proxy.json');
+
+/** Undefined: nobody set any here, or the file cannot be read. */
+export const readProxySettings = (data: string): ProxySettings | undefined => {
+  try {
+    return proxySettingsSchema.parse(JSON.parse(readFileSync(fileOf(data), 'utf8')));
+  } catch {
+    return undefined;
+  }
+};
+
+export const parseProxyForm = (form: URLSearchParams): Result<ProxySettings> => {
+  const url = (form.get('proxy') ?? '').trim();
+  const parsed = proxySettingsSchema.safeParse({
+    ...(url === '' ? {} : { url }),
+    except: (form.get('except') ?? '').split(/[\s,]+/).filter((part) => part !== ''),
+  });
+  if (parsed.success) return ok(parsed.data);
+  const issue = parsed.error.issues[0];
+  return fail('fatal', 'network-invalid', `proxy, ${issue?.path.join('.') ?? ''}`, issue?.message ?? 'cannot be understood');
+};
+
+/** An empty form means: directly, whatever the environment says. */
+export const writeProxySettings = (data: string, settings: ProxySettings): Result<void> => {
+  const file = fileOf(data);
+  return writeDurably(file, `${JSON.stringify(settings)}\n`)
+    ? ok(undefined)
+    : fail('blocked', 'disk-error', file, 'cannot be written; is the disk full or read-only?');
+};
+
+/** What connections to the hub go by now. */
+export const proxyOf =
+  (data: string, env: ProxyEnv = process.env) =>
+  (): ProxyEnv => {
+    const set = readProxySettings(data);
+    return set === undefined ? env : { HTTPS_PROXY: set.url, NO_PROXY: set.except.join(',') };
+  };
