@@ -63,6 +63,8 @@ export interface AgentDeps {
   name?: string | undefined;
   serial?: string | undefined;
   kubernetes?: KubernetesDeps | undefined;
+  /** Namespace for what it knows, where its own memory may go at any moment. */
+  inventory?: string | undefined;
   /** Events from before this start, such as a return to an older agent. In the outbox when `createAgent` returns. */
   news?: readonly Omit<HostEvent, 'atMs'>[];
 }
@@ -112,6 +114,7 @@ export const createAgent = (deps: AgentDeps): Agent => {
     random,
     outbox,
     kubernetes: deps.kubernetes,
+    inventory: deps.inventory,
     onNews: (isUrgent) => late.session?.onNews(isUrgent),
   });
   const session = createSession({

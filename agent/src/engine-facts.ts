@@ -54,6 +54,8 @@ export const createFactFinder = (deps: {
   openCluster: OpenCluster;
   onChange: () => void;
   slots?: AgentSlots | undefined;
+  /** Namespace for what this agent knows, where its own memory may go at any moment. */
+  inventory?: string | undefined;
 }) => {
   const { state, host } = deps;
   let opened: Opened | undefined;
@@ -147,7 +149,9 @@ export const createFactFinder = (deps: {
 
   /** What was done goes into the cluster too, for the next keeper. */
   const save = async (): Promise<void> => {
-    if (opened !== undefined && isCandidate() && lease.isHeld()) await saveInventory(opened.cluster, state);
+    if (opened === undefined) return;
+    if (deps.inventory !== undefined) await saveInventory(opened.cluster, state, deps.inventory);
+    else if (isCandidate() && lease.isHeld()) await saveInventory(opened.cluster, state);
   };
 
   const distributionFacts = async (record: DesiredRecord): Promise<Result<HostFacts['distribution']>> => {

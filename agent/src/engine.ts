@@ -46,6 +46,8 @@ export interface EngineDeps {
   /** What looks after the machine as a whole: boots, images, extensions. */
   os?: OsParts | undefined;
   verify?: Verify | undefined;
+  /** Namespace for what this agent knows, where its own memory may go at any moment. */
+  inventory?: string | undefined;
   /** Whether the hub answers right now. */
   hasContact?: (() => boolean) | undefined;
   /** Something is new in the outbox. `isUrgent`: a phase ended; otherwise it may wait for more. */
@@ -114,6 +116,7 @@ export const createEngine = (deps: EngineDeps) => {
     kubernetes: deps.kubernetes,
     onChange: wake,
     slots: deps.slots,
+    inventory: deps.inventory,
   });
 
   const event = (item: Omit<HostEvent, 'atMs'>): void => {
@@ -376,7 +379,7 @@ export const createEngine = (deps: EngineDeps) => {
     wake();
   };
 
-  return { run, offer, retry, wake, status, state, lastPlan: (): Plan | undefined => plan };
+  return { run, offer, retry, wake, tellInfo, status, state, lastPlan: (): Plan | undefined => plan };
 };
 export type Engine = ReturnType<typeof createEngine>;
 

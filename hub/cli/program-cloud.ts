@@ -1,4 +1,6 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { ImportOptions } from './commands/cloud/import.ts';
+import { parseDuration } from './duration.ts';
 import type { Context } from './io.ts';
 import type { Outcome } from './trouble.ts';
 
@@ -8,6 +10,12 @@ const many = (text: string, before: string[]): string[] => [...before, text];
 const machines = (text: string): number => {
   if (!/^\d{1,4}$/.test(text)) throw new InvalidArgumentError('Write a number of machines.');
   return Number(text);
+};
+
+const ttl = (text: string): number => {
+  const ms = parseDuration(text);
+  if (ms === undefined) throw new InvalidArgumentError('Write a duration like 90s, 5m or 1h30m.');
+  return ms;
 };
 
 const accounts = (cloud: Command, act: Act): void => {
@@ -56,6 +64,26 @@ export const clouds = (program: Command, act: Act): void => {
     .description('what a cluster is made of: progress, pools, machines, cost')
     .argument('<cluster>')
     .action((name: string) => act(async (context) => (await commands()).showInfrastructure(context, name)));
+  cloud
+    .command('import')
+    .description('import an existing cluster by an agent inside of it: prints the manifest to apply there; again for a new one')
+    .argument('<name>', 'of the cluster here')
+    .addOption(
+      new Option('--mode <mode>', 'read-only: it is only looked at; full: its layers are managed; by default as it was, at first read-only').choices([
+        'full',
+        'read-only',
+      ]),
+    )
+    .option('--profile <name@version>', 'whose layers it gets; may be repeated', many, [])
+    .option('--image <image>', 'image with Node that the pod starts from, such as one of a mirror')
+    .option('--storage <size>', 'a volume for the memory of the agent, such as 1Gi; by default it goes with the pod')
+    .option('--http-proxy <url>', 'how the pod reaches the hub')
+    .option('--https-proxy <url>', 'the same for https')
+    .option('--proxy-except <host>', 'reached without the proxy; may be repeated', many, [])
+    .addOption(new Option('--ttl <duration>', 'how long an agent may come with it, such as 30m').argParser(ttl).default(3_600_000, '1h'))
+    .action((name: string, options: ImportOptions) =>
+      act(async (context) => (await import('./commands/cloud/import.ts')).importCluster(context, name, options)),
+    );
   const where = (command: Command): Command =>
     command
       .argument('<account>')

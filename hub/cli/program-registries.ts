@@ -90,7 +90,10 @@ const agents = (program: Command, act: Act): void => {
     .command('upload')
     .description('bring packages of one version into the hub; prints what a profile says to roll it out')
     .argument('<file...>', 'groundplane-agent-VERSION-linux-ARCH.tar.zst')
-    .action((files: string[]) => act(async (context) => (await import('./commands/agent-commands.ts')).uploadAgent(context, files)));
+    .option('--inside', 'pods of agents inside of imported clusters run it from now on')
+    .action((files: string[], options: { inside?: boolean }) =>
+      act(async (context) => (await import('./commands/agent-commands.ts')).uploadAgent(context, files, options)),
+    );
 };
 
 const media = (program: Command, act: Act): void => {

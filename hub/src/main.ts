@@ -12,6 +12,7 @@ import { openapi } from '@groundplane/protocol/api/openapi';
 import { rawRoutes } from '@groundplane/protocol/api/routes';
 import { createAuth } from './api/auth.ts';
 import { mountContent } from './api/content.ts';
+import { mountInside } from './api/insides.ts';
 import { hubCatalogue } from './api/registry-door.ts';
 import type { ApiDeps } from './api/handler.ts';
 import { apiRouter } from './api/router.ts';
@@ -144,6 +145,7 @@ const webApp = (deps: ApiDeps, core: Core, options: HubOptions): { app: Hono; st
   const description = JSON.stringify(openapi(hubVersion));
   app.get(rawRoutes.openapi, (context) => context.body(description, 200, { 'content-type': 'application/json' }));
   mountContent(app, deps, core.delivery);
+  mountInside(app, deps);
   mountRegistry(app, { content: deps.content, ...deps.transfers, catalogue: hubCatalogue(deps) });
   const stream = mountStream(app, deps);
   app.route('/', apiRouter(deps, options.log));
@@ -222,6 +224,7 @@ export const startHub = async (options: HubOptions) => {
     sealers: core.sealers,
     accounts: core.cloud.accounts,
     driver: core.cloud.driver,
+    insides: core.cloud.insides,
     auth,
     keys: self.keys,
     fleet: core.fleet,

@@ -66,7 +66,7 @@ export const buildAgent = async (out: string, target: BuildTarget = here): Promi
     ...common,
     ...sqlite(out, target),
     define: target.version === undefined ? {} : { 'process.env.GROUNDPLANE_AGENT_VERSION': JSON.stringify(target.version) },
-    entryPoints: { agent: 'agent/src/main.ts', 'first-boot': 'agent/src/first-boot/main.ts' },
+    entryPoints: { agent: 'agent/src/main.ts', inside: 'agent/src/inside/main.ts', 'first-boot': 'agent/src/first-boot/main.ts' },
     outdir: out,
     outExtension: { '.js': '.mjs' },
     splitting: true,

@@ -3,6 +3,7 @@ import { digestOf, digestSchema, type Digest } from './digest.ts';
 import { idSchema, nameSchema } from './ids.ts';
 import { architectures, managedDistributions, managedKubernetesSchema } from './distribution/spec.ts';
 import { agentArchs, type AgentArch } from './agent-package.ts';
+import { insideOrderSchema } from './inside/agent.ts';
 import { layerKinds } from './layer.ts';
 import { objectRefSchema } from './kubernetes.ts';
 import { limits } from './limits.ts';
@@ -207,6 +208,8 @@ export const desiredSchema = z.object({
   bundle: digestSchema.optional(),
   /** Only without a cluster: the cluster goes on under other hosts. Its Kubernetes objects stay; this host forgets that it ever owned them. */
   detached: z.boolean().optional(),
+  /** Only for an agent that runs as a pod inside of a cluster. */
+  inside: insideOrderSchema.optional(),
 });
 export type Desired = z.infer<typeof desiredSchema>;
 

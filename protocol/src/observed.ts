@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { versionSchema } from './bundle.ts';
+import { insideViewSchema } from './inside/agent.ts';
 import { failureSchema } from './failure.ts';
 import { layerKinds } from './layer.ts';
 import { limits } from './limits.ts';
@@ -89,6 +90,8 @@ export const hostInfoSchema = z.object({
     .max(limits.addressesPerHost)
     .optional(),
   blobPort: z.int().min(1).max(65_535).optional(),
+  /** Of an agent that runs inside of a cluster: what it sees there. */
+  inside: insideViewSchema.optional(),
 });
 export type HostInfo = z.infer<typeof hostInfoSchema>;
 

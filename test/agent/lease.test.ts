@@ -53,3 +53,19 @@ test('a Lease that somebody deleted or touched under the holder is taken anew', 
   expect(await one.check()).toBe(true);
   expect((await cluster.get(leaseRef)).ok).toBe(true);
 });
+
+test('who lets go leaves it to the next one at once; who cannot renew knows it before the time is over', async () => {
+  const { clock, lease } = await start();
+  const [one, other] = [lease('one'), lease('other')];
+  await one.check();
+  expect(await other.check()).toBe(false);
+  await one.release();
+  expect([one.isHeld(), await other.check()]).toEqual([false, true]);
+  // Nobody was silent, so there is nothing to be learnt from somebody who is gone.
+  expect(other.takenFrom()).toBeUndefined();
+  await clock.advance(31_000);
+  expect([other.isHeld(8_000), other.isHeld(10_000)]).toEqual([true, false]);
+  // Late, and of somebody else's: nothing happens.
+  await one.release();
+  expect(other.isHeld()).toBe(true);
+});

@@ -294,6 +294,7 @@ describe('tenants', () => {
       'setTenantAccount',
       'applyProfile',
       'applyCluster',
+      'importCluster',
     ];
     for (const [name, route] of table) {
       if (!/\{(name|version|digest)\}/.test(route.path) || created.includes(name)) continue;

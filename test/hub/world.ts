@@ -7,6 +7,7 @@ import { makeDeviceKey, type DeviceKey } from '@groundplane/agent/identity/key';
 import { parseTicket, ticketMac, type EnrolmentTicket } from '@groundplane/agent/identity/ticket';
 import { createAuth, type Auth } from '@groundplane/hub/api/auth';
 import { mountContent } from '@groundplane/hub/api/content';
+import { mountInside } from '@groundplane/hub/api/insides';
 import { hubCatalogue } from '@groundplane/hub/api/registry-door';
 import type { ApiDeps } from '@groundplane/hub/api/handler';
 import { apiRouter } from '@groundplane/hub/api/router';
@@ -121,6 +122,7 @@ export const openHub = async (options: HubWorldOptions = {}): Promise<HubWorld> 
     sealers: core.sealers,
     accounts: core.cloud.accounts,
     driver: core.cloud.driver,
+    insides: core.cloud.insides,
     auth,
     keys,
     fleet: core.fleet,
@@ -136,6 +138,7 @@ export const openHub = async (options: HubWorldOptions = {}): Promise<HubWorld> 
   };
   const app = new Hono();
   mountContent(app, deps, core.delivery);
+  mountInside(app, deps);
   mountRegistry(app, { content, ...deps.transfers, catalogue: hubCatalogue(deps) });
   const stream = mountStream(app, deps);
   app.route(

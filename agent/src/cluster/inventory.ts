@@ -13,7 +13,8 @@ interface LayerInventory {
   hooks: string[];
 }
 
-const namespace = 'kube-system';
+/** Where the keeper of a cluster that agents brought up has it. */
+const keeperNamespace = 'kube-system';
 const label = 'groundplane.dev/inventory';
 const fieldManager = 'groundplane-keeper';
 const nameOf = (layer: string): string => `groundplane-layer-${layer}`;
@@ -33,7 +34,7 @@ const inventoryOf = (state: State, row: LayerRow): LayerInventory => ({
  * Keeps in the cluster itself what its keeper knows of the layers in it, so that the next keeper goes on where this one stopped, also without a hub: which objects
  * are owned, by which incarnation, and which hooks have run. Only what changed is written. Answers how many layers were too large, which happens to nobody.
  */
-export const saveInventory = async (cluster: Cluster, state: State): Promise<Result<void>> => {
+export const saveInventory = async (cluster: Cluster, state: State, namespace = keeperNamespace): Promise<Result<void>> => {
   const before = state.kv<Record<string, string>>('inventory') ?? {};
   const now: Record<string, string> = {};
   for (const row of state.layers().filter(isPack)) {
@@ -68,7 +69,7 @@ const unpacked = (text: unknown): LayerInventory | undefined => {
 };
 
 /** Takes over what the keeper before knew, in place of whatever this host remembers from an earlier time of its own. */
-export const loadInventory = async (cluster: Cluster, state: State): Promise<Result<void>> => {
+export const loadInventory = async (cluster: Cluster, state: State, namespace = keeperNamespace): Promise<Result<void>> => {
   const list = await cluster.list({ apiVersion: 'v1', kind: 'ConfigMap', namespace, labelSelector: `${label}=layer` });
   if (!list.ok) return list;
   const found = list.value.items.flatMap((item) => unpacked((item['binaryData'] as Record<string, string> | undefined)?.['record']) ?? []);

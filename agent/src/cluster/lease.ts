@@ -33,8 +33,15 @@ const nextSpec = (before: LeaseSpec | undefined, self: string, wallMs: number): 
  * The one agent of a cluster that looks after it: whoever holds the Lease in the cluster itself, so it works without the hub. Wall clocks are never compared; a
  * holder is gone when its record has not changed for the whole duration while we looked.
  */
-export const createLease = (deps: { self: () => string; clock: Clock; cluster: () => Cluster | undefined; onChange: () => void }) => {
-  const { clock } = deps;
+export const createLease = (deps: {
+  self: () => string;
+  clock: Clock;
+  cluster: () => Cluster | undefined;
+  onChange: () => void;
+  /** Which Lease; by default the one of the cluster's keeper. */
+  ref?: typeof leaseRef;
+}) => {
+  const { clock, ref = leaseRef } = deps;
   let seen: { mark: string; atMs: number } | undefined;
   let holder: string | undefined;
   let heldUntilMs = Number.NEGATIVE_INFINITY;
@@ -47,7 +54,7 @@ export const createLease = (deps: { self: () => string; clock: Clock; cluster: (
     const before = (old?.['spec'] ?? {}) as LeaseSpec;
     const isMine = before.holderIdentity === deps.self();
     const spec = nextSpec(old === undefined ? undefined : before, deps.self(), clock.wallMs());
-    const base = old ?? { apiVersion: leaseRef.apiVersion, kind: leaseRef.kind, metadata: { name: leaseRef.name, namespace: leaseRef.namespace } };
+    const base = old ?? { apiVersion: ref.apiVersion, kind: ref.kind, metadata: { name: ref.name, namespace: ref.namespace } };
     const askedAtMs = clock.monotonicMs();
     const done = old === undefined ? await cluster.create({ ...base, spec }) : await cluster.replace({ ...base, spec });
     written = done.ok ? done.value : undefined;
@@ -64,7 +71,7 @@ export const createLease = (deps: { self: () => string; clock: Clock; cluster: (
     const was = holder === deps.self() && clock.monotonicMs() < heldUntilMs;
     if (cluster === undefined) return was;
     if (was && written !== undefined && (await write(cluster, written))) return true;
-    const read = await cluster.get(leaseRef);
+    const read = await cluster.get(ref);
     if (!read.ok) {
       if (read.failure.code !== 'not-found') return holder === deps.self() && clock.monotonicMs() < heldUntilMs;
       await write(cluster, undefined);
@@ -83,7 +90,16 @@ export const createLease = (deps: { self: () => string; clock: Clock; cluster: (
 
   return {
     check,
-    isHeld: (): boolean => holder === deps.self() && clock.monotonicMs() < heldUntilMs,
+    /** `marginMs`: and will be for so long, for those who have to stop before. */
+    isHeld: (marginMs = 0): boolean => holder === deps.self() && clock.monotonicMs() + marginMs < heldUntilMs,
+    /** Lets go of it, so that nobody has to wait until it is over. */
+    release: async (): Promise<void> => {
+      const cluster = deps.cluster();
+      if (cluster === undefined || written === undefined || holder !== deps.self()) return;
+      holder = undefined;
+      await cluster.replace({ ...written, spec: { ...(written['spec'] as LeaseSpec), holderIdentity: '' } });
+      written = undefined;
+    },
     /** Whether another agent holds it, as far as we know. Nobody known: whoever may do the work begins, and the API server decides. */
     isElsewhere: (): boolean => holder !== undefined && holder !== deps.self(),
     /** The one that we took it from, once: what it knew has to be learnt. */

@@ -14,6 +14,18 @@ const publicText = (key: KeyObject): string => `ed25519:${createPublicKey(key).e
 
 const deviceKey = (key: KeyObject): DeviceKey => ({ publicKey: publicText(key), sign: (text) => signWith(null, Buffer.from(text), key).toString('base64url') });
 
+/** A new private key in PEM, for those who keep it elsewhere than in a file. */
+export const makeKeyText = (): string => generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' });
+
+/** Failures: `key-unreadable` (blocked). */
+export const keyFromText = (pem: string, where: string): Result<DeviceKey> => {
+  try {
+    return ok(deviceKey(createPrivateKey(pem)));
+  } catch {
+    return fail('blocked', 'key-unreadable', where, 'holds no private key in PEM. Delete it, and import the cluster anew: gp cloud import');
+  }
+};
+
 export const makeDeviceKey = (): DeviceKey => deviceKey(generateKeyPairSync('ed25519').privateKey);
 
 /** Durable: temporary file, fsync, rename, fsync of the folder. */
@@ -32,7 +44,7 @@ const writeSecret = (file: string, text: string): void => {
 /** Reads the key, or makes it on the very first start. A key that others can read is refused: it may have been copied. */
 export const loadDeviceKey = (file: string): Result<DeviceKey> => {
   try {
-    if (!existsSync(file)) writeSecret(file, generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    if (!existsSync(file)) writeSecret(file, makeKeyText());
     const mode = statSync(file).mode & 0o777;
     if ((mode & 0o077) !== 0)
       return fail('blocked', 'key-exposed', file, `the device key is readable by others (mode ${mode.toString(8)}). Run: chmod 600 ${file}`);

@@ -64,7 +64,7 @@ const readPackage = async (file: string): Promise<Result<AgentPackage>> => {
 };
 
 /** `gp agent upload FILE…`: packages into the hub, and what a profile's OS layer has to say for hosts to run this version. */
-export const uploadAgent = async (context: Context, files: readonly string[]): Promise<Outcome> => {
+export const uploadAgent = async (context: Context, files: readonly string[], options: { inside?: boolean } = {}): Promise<Outcome> => {
   const packages: AgentPackage[] = [];
   for (const file of files) {
     const read = await readPackage(resolve(context.io.cwd, file));
@@ -93,6 +93,8 @@ export const uploadAgent = async (context: Context, files: readonly string[]): P
     if (!sent.ok) return apiTrouble(sent.failure);
   }
   const agent = { version: first.manifest.version, packages: Object.fromEntries([...byArch].map(([arch, { digest, size }]) => [arch, { digest, size }])) };
+  const set = options.inside === true ? await connection.value.client.call('setInsideAgent', { body: agent }) : undefined;
+  if (set?.ok === false) return apiTrouble(set.failure);
   await printOne(context, agent, agent.version, () => `# for the OS layer of a profile\nos:\n  agent:\n${stringify(agent).replaceAll(/^(?=.)/gm, '    ')}`);
   return exits.ok;
 };

@@ -1,5 +1,6 @@
 import type { ClusterLayerView, ClusterSummaryView, ClusterView } from '@groundplane/protocol/api/views';
 import { clusterStates } from '@groundplane/protocol/cluster-state';
+import { isInside } from '@groundplane/protocol/environment/infrastructure';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { makeId } from '@groundplane/protocol/ids';
 import { compareLayers } from '@groundplane/protocol/layer';
@@ -214,6 +215,7 @@ const checkInfrastructure = async (
   if (problem !== undefined) return fail('fatal', 'request-invalid', `cluster ${cluster.name}`, problem);
   const { infrastructure } = spec;
   if (infrastructure === undefined) return ok(undefined);
+  if (isInside(infrastructure)) return ok(undefined);
   const account = await findAccount(deps.store, cluster, infrastructure.account);
   if (account === undefined)
     return fail(

@@ -6,6 +6,7 @@ import type { Accounts } from '../cloud/accounts.ts';
 import type { CloudDriver } from '../cloud/driver.ts';
 import type { Fleet } from '../fleet/index.ts';
 import type { Gateway } from '../gateway/gateway.ts';
+import type { Insides } from '../inside/invite.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Throttle } from '../content/throttle.ts';
 import type { ContentStore, StagingArea } from '../port/content.ts';
@@ -42,6 +43,7 @@ export interface ApiDeps {
   accounts: Accounts;
   /** Undefined in a hub that makes no clusters. */
   driver: Pick<CloudDriver, 'kick'> | undefined;
+  insides: Insides;
   clock: Clock;
   random: Random;
   /** Addresses that go into tickets: links in the order to try, and the base for content. */

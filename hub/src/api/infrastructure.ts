@@ -1,5 +1,6 @@
 import type { InfrastructureView } from '@groundplane/protocol/api/cloud-views';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
+import { findAccount } from '../cloud/accounts.ts';
 import { builtInPrices } from '../cloud/prices.ts';
 import { catalogueKey, catalogueOf } from '../cloud/catalogue.ts';
 import { generationOf } from '../cloud/machine-rows.ts';
@@ -80,6 +81,8 @@ const view = async (deps: ApiDeps, row: Row<'cluster'>): Promise<Result<Infrastr
       ...(cost === undefined ? {} : { cost }),
     };
   });
+  const account = spec.account === '' ? undefined : await findAccount(deps.store, row, spec.account);
+  const gateway = (account?.value.settings as { gateway?: string } | undefined)?.gateway;
   const service = poolCost(prices, spec.environment, region, { size: 'control-plane', count: 1 });
   const cost = sumCosts([...pools.map((pool) => pool.cost), service?.unknown.length === 0 ? service : undefined]);
   return ok({
@@ -92,6 +95,7 @@ const view = async (deps: ApiDeps, row: Row<'cluster'>): Promise<Result<Infrastr
     notices: infra?.support?.notice === undefined ? [] : [infra.support.notice],
     ...(infra?.endpoint === undefined ? {} : { endpoint: infra.endpoint }),
     ...(infra?.server === undefined ? {} : { server: infra.server }),
+    ...(gateway === undefined ? {} : { gateway }),
     ...(infra?.version === undefined ? {} : { version: infra.version }),
     ...(cost === undefined ? {} : { cost }),
   });

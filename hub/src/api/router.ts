@@ -26,6 +26,7 @@ import * as profileTools from './profile-tools.ts';
 import * as profiles from './profiles.ts';
 import * as accounts from './accounts.ts';
 import * as infrastructure from './infrastructure.ts';
+import * as insides from './insides.ts';
 import * as registries from './registries.ts';
 import { getSite, listReceipts, listSites } from './sites.ts';
 import * as tickets from './tickets.ts';
@@ -45,6 +46,7 @@ const handlers: { [N in Exclude<RouteName, Special>]: Handler<N> } = {
   clusterValues,
   ...pick(accounts),
   ...pick(infrastructure),
+  ...insides.handlers,
   ...pick(registries),
   ...pick(tickets),
   planCluster,

@@ -1,10 +1,12 @@
 import { isMachineEnvironment, isManagedEnvironment } from '@groundplane/protocol/environment/environments';
+import { isInside } from '@groundplane/protocol/environment/infrastructure';
 import type { Result } from '@groundplane/protocol/failure';
 import type { MachineProvider, ManagedClusterProvider } from '../port/provider.ts';
 import type { Change, Row } from '../port/store.ts';
 import type { Residents } from '../resident/residents.ts';
 import { residentPool } from '../resident/ensure.ts';
 import { existingTurn, keepExisting } from './existing-turn.ts';
+import { insideTeardown, insideTurn } from './inside-turn.ts';
 import { machineTurn } from './machine-turn.ts';
 import { keepManaged, leavingOf, managedTurn } from './managed-turn.ts';
 import { afterFailure, again, noteFailure } from './steps.ts';
@@ -83,6 +85,7 @@ export const createCloudDriver = (deps: CloudDeps, residents?: Residents) => {
       await keepManaged(managed);
       return teardown(turn, provider.value, rows, () => leavingOf(managed));
     }
+    if (isInside(spec)) return row.value.deleting ? insideTeardown(turn, rows) : insideTurn(turn, rows);
     if (!row.value.deleting) return existingTurn(turn, residents, rows);
     if (hasResident(rows)) await keepExisting(turn, residents);
     return teardown(turn, undefined, rows);
@@ -154,7 +157,7 @@ export const createCloudDriver = (deps: CloudDeps, residents?: Residents) => {
       if (change.op === 'event') continue;
       const { row } = change;
       if (row.kind === 'cluster' && change.op === 'put') kick(row.id);
-      else if (row.kind === 'host' && row.value.machine !== undefined) kick(fleet.clusterOf(row.id)?.id ?? '');
+      else if (row.kind === 'host' && row.value.machine !== undefined) kick(fleet.clusterOf(row.id)?.id ?? fleet.clusterOfMachine(row.value.machine) ?? '');
       else if (row.kind === 'account')
         for (const cluster of fleet.clusters()) if (cluster.spec.infrastructure?.account === row.name && cluster.tenant === row.tenant) kick(cluster.id);
     }

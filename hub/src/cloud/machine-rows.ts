@@ -16,7 +16,7 @@ const ticketMs = 24 * 3_600_000;
 
 export const ticketSecret = (deps: Pick<CloudDeps, 'secret'>, ticket: string): string =>
   createHmac('sha256', deps.secret).update(`groundplane machine 1\n${ticket}`).digest('base64url');
-const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('hex');
+export const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('hex');
 
 /** Whoever holds the ticket may fetch exactly the packages that its user data names. */
 export const bootMac = (keyHash: string, digest: string): string =>

@@ -1,5 +1,6 @@
 import { fail } from '@groundplane/protocol/failure';
 import type { HubAddresses } from '../gateway/ticket-line.ts';
+import { createInsides } from '../inside/invite.ts';
 import type { AcceptPeer } from '../port/carrier.ts';
 import type { EgressPolicy } from '../registry/egress.ts';
 import type { ContentStore } from '../port/content.ts';
@@ -37,8 +38,10 @@ export const openCloud = (options: CloudOptions | undefined, deps: OpenDeps) => 
   const accounts = createAccounts({ ...deps, table, httpFor });
   const residents = home === undefined ? undefined : createResidents({ ...deps, ...home });
   const driver = addresses === undefined ? undefined : createCloudDriver({ ...deps, accounts, addresses, egress }, residents);
+  const insides = createInsides({ ...deps, addresses: addresses ?? (() => ({ links: [], content: '' })) });
   return {
     accounts,
+    insides,
     /** Undefined in a hub that makes no clusters. */
     driver,
     start: async (): Promise<void> => driver?.start(),

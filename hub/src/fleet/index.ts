@@ -331,6 +331,7 @@ export const createFleet = (store: Store) => {
     specOf: (row: Row<'cluster'>): ClusterSpec => clusters.get(row.id)?.spec ?? row.value.spec,
     /** Row ids of a cluster's machines. */
     machinesOf: (cluster: string): string[] => [...(machines.get(cluster)?.keys() ?? [])],
+    clusterOfMachine: (machine: string): string | undefined => clusterOfMachine.get(machine),
     hostOfMachine: (machine: string): HostEntry | undefined => byMachine.get(machine),
     clusters: (): IterableIterator<ClusterEntry> => clusters.values(),
     clusterOf: (host: string): ClusterEntry | undefined => clusters.get(clusterOfHost.get(host) ?? ''),

@@ -88,6 +88,13 @@ const placeOf = ({ fleet }: EnrolDeps, ticket: Row<'ticket'>, serial: string | u
         (host) => host.serial === serial && host.state === 'approved' && host.tenant === ticket.tenant && host.project === ticket.project,
       );
 
+/** Whoever brings a new ticket of a machine is what that machine is now; the host with the key before is nobody any more. */
+const formerOf = ({ fleet }: EnrolDeps, machine: string | undefined): Write[] => {
+  const former = machine === undefined ? undefined : fleet.hostOfMachine(machine);
+  if (former === undefined) return [];
+  return (['host', 'desired', 'observed', 'presence'] as const).map((kind): Write => ({ op: 'delete', kind, tenant: former.tenant, id: former.id }));
+};
+
 const arrived = (
   deps: EnrolDeps,
   ticket: Row<'ticket'>,
@@ -124,6 +131,7 @@ const enrol = async (deps: EnrolDeps, hello: Hello, challenge: { hub: string; no
     // A device that says it is one that we know already waits for a person, whatever the ticket says.
     const state = ticket.value.autoApprove && replaces === undefined ? 'approved' : 'lobby';
     const done = await store.commit([
+      ...formerOf(deps, machine?.id),
       {
         op: 'put',
         kind: 'ticket',

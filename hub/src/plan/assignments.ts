@@ -11,6 +11,8 @@ export interface Assignment {
   inputs: string;
   /** It leaves a cluster that goes on without it. */
   detached?: boolean;
+  /** Only for an agent inside of a cluster. */
+  inside?: Desired['inside'];
 }
 
 /** What the host was told last. */
@@ -26,7 +28,10 @@ export interface NumberedAssignment {
 }
 
 const isSame = (before: Assigned | undefined, next: Assignment): boolean =>
-  before !== undefined && before.desired.bundle === next.bundle && JSON.stringify(before.desired.cluster) === JSON.stringify(next.cluster);
+  before !== undefined &&
+  before.desired.bundle === next.bundle &&
+  JSON.stringify(before.desired.cluster) === JSON.stringify(next.cluster) &&
+  JSON.stringify(before.desired.inside) === JSON.stringify(next.inside);
 
 /**
  * Gives a new generation to each host whose assignment changed, and to nobody else. `above` lifts the number over what a host says it already has, when this
@@ -43,7 +48,7 @@ export const planAssignments = (
     const last = before(assignment.host);
     const floor = above(assignment.host);
     if (isSame(last, assignment) && last !== undefined && last.version.generation > floor && last.version.epoch === epoch) continue;
-    if (last === undefined && assignment.cluster === undefined && floor === 0) continue;
+    if (last === undefined && assignment.cluster === undefined && assignment.inside === undefined && floor === 0) continue;
     const desired: Desired = {
       schema: 'groundplane.dev/desired/1',
       epoch,
@@ -53,6 +58,7 @@ export const planAssignments = (
       host: assignment.host,
       ...(assignment.cluster === undefined ? {} : { cluster: assignment.cluster }),
       ...(assignment.detached === true && assignment.cluster === undefined ? { detached: true } : {}),
+      ...(assignment.inside === undefined ? {} : { inside: assignment.inside }),
       ...(assignment.bundle === undefined ? {} : { bundle: assignment.bundle as NonNullable<Desired['bundle']> }),
     };
     numbered.push({ assignment, desired, version: { epoch, generation: desired.generation, digest: digestOf(desired) } });

@@ -14,7 +14,7 @@ const changeable: Readonly<Record<string, readonly string[]>> = {
   nutanix: ['image', 'boot', 'sshKeys'],
   openstack: ['dns', 'apiSources', 'boot', 'sshKeys'],
   maas: ['image', 'machineTags', 'boot', 'sshKeys'],
-  existing: ['mode'],
+  existing: ['mode', 'image', 'storage', 'proxy'],
 };
 
 const placementProblem = (now: Infrastructure, before: Infrastructure): string | undefined => {

@@ -1,6 +1,9 @@
+import { isInside } from '@groundplane/protocol/environment/infrastructure';
 import { ok, type Result } from '@groundplane/protocol/failure';
 import type { ClusterEntry, Fleet, HostEntry } from '../fleet/index.ts';
 import { isClear, isManagedBundle, planMembers } from '../plan/members.ts';
+import { isInsideAgentRow } from '../inside/agent-setting.ts';
+import { withOrders } from './inside-orders.ts';
 import type { Assignment } from '../plan/assignments.ts';
 import type { Row, Store } from '../port/store.ts';
 import type { Bundler, BuiltBundle } from '../render/bundle.ts';
@@ -111,7 +114,7 @@ export const clusterReconciler = (deps: ClusterReconcilerDeps & { inputs: Cluste
       if (members.length !== memory.members.get(id)) wanted.push(...leaving(row.tenant, id, new Set(members.map((item) => item.host))));
       memory.members.set(id, members.length);
     }
-    const assigned = await assigner.assign(wanted);
+    const assigned = await assigner.assign(await withOrders(deps, wanted, keys));
     if (assigned.length > 0) deps.onAssigned(assigned);
     for (const row of deleting) await finishDeletion(row);
     return [];
@@ -119,7 +122,7 @@ export const clusterReconciler = (deps: ClusterReconcilerDeps & { inputs: Cluste
 
   return {
     name: 'clusters',
-    reads: ['cluster', 'profile', 'macro', 'host', 'observed', 'machine', 'infrastructure'],
+    reads: ['cluster', 'profile', 'macro', 'host', 'observed', 'machine', 'infrastructure', 'setting'],
     writes: ['desired', 'director'],
     all: () => [...fleet.clusters()].map((cluster) => cluster.id),
     affected: (change) => affectedBy(change, fleet, inputs, memory),
@@ -147,6 +150,8 @@ const affectedBy = (change: Change, fleet: Fleet, inputs: ClusterInputs, memory:
     case 'infrastructure':
       memory.members.delete(row.id);
       return [row.id];
+    case 'setting':
+      return isInsideAgentRow(row) ? clustersWhere((cluster) => cluster.tenant === row.tenant && isInside(cluster.spec.infrastructure)) : [];
     case 'machine':
       memory.members.delete(row.value.cluster);
       return [row.value.cluster];
@@ -159,6 +164,8 @@ const affectedBy = (change: Change, fleet: Fleet, inputs: ClusterInputs, memory:
       return clustersWhere(inProject);
     case 'host': {
       const cluster = fleet.clusterOf(row.id);
+      const ofMachine = row.value.machine === undefined ? undefined : fleet.clusterOfMachine(row.value.machine);
+      if (cluster === undefined && ofMachine !== undefined) return [ofMachine];
       return cluster === undefined
         ? [...fleet.clusters()].filter((item) => item.tenant === row.tenant && item.hosts.includes(row.name)).map((item) => item.id)
         : [cluster.id];

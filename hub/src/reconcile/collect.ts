@@ -4,6 +4,7 @@ import { bundleBlobs, bundleSchema, largeBlobs } from '@groundplane/protocol/bun
 import { createCollector } from '../content/gc.ts';
 import { managedPart } from '@groundplane/protocol/layer';
 import type { Fleet } from '../fleet/index.ts';
+import { insideDigestsOf } from '../inside/agent-setting.ts';
 import type { Clock } from '../port/clock.ts';
 import type { CollectableContent } from '../port/content.ts';
 import type { Store, Write } from '../port/store.ts';
@@ -69,6 +70,7 @@ export const gatherRoots = async (deps: CollectDeps): Promise<{ roots: Set<strin
     const bundle = bundleSchema.parse(JSON.parse(bytes.toString('utf8')));
     refs.set(digest, [...bundleBlobs(bundle).keys(), ...largeBlobs(bundle).keys()]);
   }
+  for await (const row of store.scan('setting')) for (const digest of insideDigestsOf(row)) roots.add(digest);
   for await (const row of store.scan('artifactBlob')) {
     if (row.value.mediaType !== undefined) {
       roots.add(row.value.digest);

@@ -5,19 +5,20 @@ import { ticketSecret, ticketWrite } from '../cloud/machine-rows.ts';
 import { event, type Turn } from '../cloud/turn.ts';
 import type { Residents, Wanted } from './residents.ts';
 
-const idFor = (prefix: 'mch' | 'tic', cluster: string): string => {
+/** Always the same for a cluster: there is one such agent in it. */
+export const residentId = (prefix: 'mch' | 'tic', cluster: string): string => {
   const digest = createHash('sha256').update(`groundplane resident 1\n${prefix}\n${cluster}`).digest();
   return `${prefix}_${[...digest.subarray(0, 20)].map((byte) => '0123456789abcdefghjkmnpqrstvwxyz'.charAt(byte & 31)).join('')}`;
 };
 
-/** Pool name of the agent that lives in the hub. No pool of a cluster can be called so: it is longer than a pool's name may be. */
+/** Pool name of the agent that reaches a cluster through its API server, from the hub or as a pod. No pool of a cluster can be called so: it is longer than a pool's name may be. */
 export const residentPool = 'groundplane-hub';
 if (residentPool.length <= limits.poolNameChars) throw new Error('a pool could be called like the resident agent');
 
 /** The agent of a cluster without machines: noted as a machine that needs none, let in by a ticket of its own, and started. */
 export const ensureResident = async (turn: Turn, residents: Pick<Residents, 'start' | 'has'>, connect: Wanted['connect']): Promise<void> => {
   const { deps, row } = turn;
-  const [id, ticket] = [idFor('mch', row.id), idFor('tic', row.id)];
+  const [id, ticket] = [residentId('mch', row.id), residentId('tic', row.id)];
   const name = `${row.name.slice(0, 59)}-hub`;
   const known = await deps.store.get('machine', row.tenant, id);
   const writes: Write[] = [];

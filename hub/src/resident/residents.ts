@@ -14,7 +14,7 @@ import type { Random } from '../port/random.ts';
 import type { HubKeys } from '../trust/keys.ts';
 import { ownContent } from './content.ts';
 import { processLink } from './link.ts';
-import { noBlobs, noMachine } from './no-machine.ts';
+import { noBlobs, noMachine } from '@groundplane/agent/system/no-machine';
 
 export interface ResidentDeps {
   /** Where each has its folder. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { catalogueSchema } from '../environment/catalogue.ts';
 import { nameSchema } from '../ids.ts';
+import { insideAgentSchema } from '../inside/agent.ts';
 import * as cloud from './cloud-views.ts';
 import { can, page, project, route, type Route } from './route.ts';
 import * as view from './views.ts';
@@ -66,6 +67,20 @@ export const cloudRoutes = {
       response: cloud.infrastructureView,
     },
   ),
+  importCluster: route(
+    'POST',
+    '/projects/{project}/clusters/{name}/import',
+    can('cluster.apply'),
+    'Import a cluster by an agent inside of it: the manifest to apply there, good for one agent',
+    { params: named, body: cloud.importBody, response: cloud.importView },
+  ),
+  getInsideAgent: route('GET', '/inside-agent', can('account.get', 'tenant'), 'The agent that pods inside of clusters run', {
+    response: cloud.insideAgentsView,
+  }),
+  setInsideAgent: route('PUT', '/inside-agent', can('account.set', 'tenant'), 'Change the agent that pods inside of clusters run; they follow by themselves', {
+    body: insideAgentSchema,
+    response: cloud.insideAgentsView,
+  }),
   scalePool: route(
     'POST',
     '/projects/{project}/clusters/{name}/pools/{pool}/scale',

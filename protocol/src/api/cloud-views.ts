@@ -4,6 +4,8 @@ import { catalogueSchema } from '../environment/catalogue.ts';
 import { environmentNames } from '../environment/environments.ts';
 import { failureSchema } from '../failure.ts';
 import { nameSchema } from '../ids.ts';
+import { limits } from '../limits.ts';
+import { insideAgentSchema } from '../inside/agent.ts';
 import { stamp } from './views.ts';
 
 const accountFacts = z.object({ identity: z.string(), missing: z.array(z.string()), unchecked: z.array(z.string()) });
@@ -102,6 +104,8 @@ export const infrastructureView = z.object({
   steps: z.array(z.object({ name: z.string(), state: z.enum(['done', 'doing', 'waiting', 'failed']), message: z.string(), sinceMs: z.number() })),
   endpoint: z.object({ kind: z.enum(['vip', 'external']), host: z.string(), port: z.int() }).optional(),
   server: z.string().optional(),
+  /** Name of the host whose agent makes the calls. */
+  gateway: z.string().optional(),
   version: z.string().optional(),
   pools: z.array(
     z.object({
@@ -132,6 +136,32 @@ export const infrastructureView = z.object({
   notices: z.array(z.string()),
 });
 export type InfrastructureView = z.infer<typeof infrastructureView>;
+
+/** An agent that runs as a pod in somebody else's cluster. */
+export const importBody = z.strictObject({
+  /** Absent: as it was; a new cluster is only looked at. */
+  mode: z.enum(['read-only', 'full']).optional(),
+  /** Absent: as they were. */
+  profiles: z
+    .array(z.strictObject({ name: nameSchema, version: z.string().max(128) }))
+    .max(limits.profilesPerCluster)
+    .optional(),
+  image: z.string().max(256).optional(),
+  storage: z.string().max(16).optional(),
+  proxy: z
+    .strictObject({ http: z.string().max(512).optional(), https: z.string().max(512).optional(), except: z.array(z.string().max(256)).max(50).optional() })
+    .optional(),
+  ttlSeconds: z.int().min(60).max(86_400).default(3_600),
+});
+export const importView = z.object({
+  /** For `kubectl apply -f -`; holds a secret that lets one agent in. */
+  manifest: z.string(),
+  /** For `kubectl apply -f URL`: the same, until an agent has come or the time is over. */
+  url: z.string(),
+  expiresAtMs: z.number(),
+});
+export type ImportView = z.infer<typeof importView>;
+export const insideAgentsView = z.object({ agent: insideAgentSchema.optional(), before: insideAgentSchema.optional() });
 
 export const scaleBody = z.strictObject({ count: z.int().min(0).max(1_000) });
 

@@ -7,8 +7,8 @@ import { poolSchema } from './pool.ts';
 
 const shape = z.strictObject({
   environment: z.enum(environmentNames),
-  /** Name of a cloud account of the project, or of the tenant. */
-  account: nameSchema,
+  /** Name of a cloud account of the project, or of the tenant. Empty where nothing is signed in to: the agent is inside. */
+  account: z.union([z.literal(''), nameSchema]).default(''),
   placement: z.record(z.string(), z.unknown()).default({}),
   pools: z.array(poolSchema).max(limits.poolsPerCluster).default([]),
   /** Deleting the cluster is refused until this is taken off. */
@@ -33,9 +33,16 @@ export const infrastructureSchema = shape.superRefine((value, context) => {
     if (first !== undefined && (first.count < 1 || first.count % 2 === 0))
       issue(`pool ${first.name}: the number of control planes is odd, since the datastore needs a majority`, ['pools']);
   } else if (servers.length > 0) issue(`${environments[value.environment].title} brings its own control planes; give pools the role worker`, ['pools']);
+  const hasAgent = value.environment === 'existing' && value.placement['agent'] === 'inside';
+  if (value.account === '' && !hasAgent) issue('needs the name of a cloud account: gp cloud account list', ['account']);
+  if (value.account !== '' && hasAgent) issue('an agent inside of the cluster needs no account; take it out', ['account']);
   if (value.environment === 'existing' && value.pools.length > 0) issue('an existing cluster has no pools of ours', ['pools']);
 });
 export type Infrastructure = z.infer<typeof infrastructureSchema>;
+
+/** Whether its layers are applied by a pod inside of it. */
+export const isInside = (infrastructure: Infrastructure | undefined): boolean =>
+  infrastructure?.environment === 'existing' && infrastructure.placement['agent'] === 'inside';
 
 /** The placement with its defaults. It was checked when the document came in. */
 export const placementOf = <E extends Environment>(infrastructure: Infrastructure & { environment: E }): Placement<E> =>

@@ -179,8 +179,26 @@ const maas = z.strictObject({
   sshKeys,
 });
 
+const proxyUrl = z
+  .url({ protocol: /^https?$/, error: 'must be a URL like http://proxy:3128' })
+  .max(512)
+  .refine((url) => !/[\s"'<>$]/.test(url), 'has characters that no proxy has');
+
 /** `read-only`: looked at, never touched. `full`: its add-on layers are ours. */
-const existing = z.strictObject({ mode: z.enum(['read-only', 'full']).default('full') });
+const existing = z.strictObject({
+  mode: z.enum(['read-only', 'full']).default('full'),
+  /** `hub`: the hub reaches it with a kubeconfig. `inside`: a pod in it reaches the hub, which then needs no way in and no account. */
+  agent: z.enum(['hub', 'inside']).default('hub'),
+  /** Of the pod: any image with Node 22.15 or newer and glibc; for mirrors. */
+  image: thing.optional(),
+  /** Of the pod: size of a volume for its memory, such as `1Gi`. */
+  storage: z
+    .string()
+    .regex(/^[1-9][0-9]{0,3}[MG]i$/, 'must be a size like 1Gi')
+    .optional(),
+  /** How the pod reaches the hub. */
+  proxy: z.strictObject({ http: proxyUrl.optional(), https: proxyUrl.optional(), except: z.array(thing).max(50).default([]) }).optional(),
+});
 
 export const placementSchemas = { aws, eks, azure, aks, google, gke, vsphere, nutanix, openstack, maas, existing } satisfies Record<Environment, z.ZodType>;
 export type Placement<E extends Environment> = z.infer<(typeof placementSchemas)[E]>;

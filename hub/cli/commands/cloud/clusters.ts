@@ -52,7 +52,7 @@ const text = (name: string, view: InfrastructureView): string => {
   const steps = view.steps.map((step) => `  ${marks[step.state]} ${step.name}: ${step.message}`);
   const waits = [...view.pools.flatMap((pool) => pool.waits), ...view.notices].map((line) => `  ${line}`);
   return [
-    `cluster ${name} in ${view.environment}, account ${view.account}${view.endpoint === undefined ? '' : `, API at ${view.endpoint.host}:${view.endpoint.port}`}${view.version === undefined ? '' : `, Kubernetes ${view.version}`}`,
+    `cluster ${name} in ${view.environment}${view.account === '' ? '' : `, account ${view.account}`}${view.endpoint === undefined ? '' : `, API at ${view.endpoint.host}:${view.endpoint.port}`}${view.version === undefined ? '' : `, Kubernetes ${view.version}`}`,
     `about ${money(view.cost)}${view.protected ? ', protected' : ''}`,
     ...steps,
     ...waits,

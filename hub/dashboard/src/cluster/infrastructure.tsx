@@ -1,5 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import type { InfrastructureView } from '@groundplane/protocol/api/cloud-views';
+import type { ClusterView } from '@groundplane/protocol/api/views';
 import { environments } from '@groundplane/protocol/environment/environments';
 import type { ReactElement } from 'react';
 import { Link } from 'wouter';
@@ -14,6 +15,7 @@ import { Problem } from '../parts/problem.tsx';
 import { Age, Badge, Facts, Name } from '../parts/text.tsx';
 import { paths } from '../paths.ts';
 import { useScope } from '../scope.ts';
+import { ImportAgent } from './import-agent.tsx';
 
 type PoolView = InfrastructureView['pools'][number];
 type MachineView = InfrastructureView['machines'][number];
@@ -201,7 +203,7 @@ const Shown = ({ cluster, view }: { cluster: string; view: InfrastructureView })
       ))}
       <Facts
         rows={[
-          ['Account', <Name key="a" text={view.account} />],
+          ['Account', view.account === '' ? 'none: the agent is inside and needs no way in' : <Name key="a" text={view.account} />],
           ['API server', view.endpoint === undefined ? view.server : `${view.endpoint.host}:${view.endpoint.port}`],
           ['Cost', money(view.cost)],
           ['Protected', view.protected ? 'yes: deleting it is refused' : undefined],
@@ -226,12 +228,18 @@ const Shown = ({ cluster, view }: { cluster: string; view: InfrastructureView })
 );
 
 /** What a cluster is made of, where the hub makes it. */
-const Infrastructure = ({ name }: { name: string }): ReactElement => {
+const Infrastructure = ({ cluster }: { cluster: ClusterView }): ReactElement => {
   const { project } = useScope();
+  const { name } = cluster;
   const infrastructure = useQuery(infrastructureQuery(project, name));
   return (
     <Answer of={infrastructure} what="the infrastructure">
-      {(view) => <Shown cluster={name} view={view} />}
+      {(view) => (
+        <>
+          <Shown cluster={name} view={view} />
+          {cluster.spec.infrastructure?.placement['agent'] === 'inside' && <ImportAgent name={name} />}
+        </>
+      )}
     </Answer>
   ) as ReactElement;
 };

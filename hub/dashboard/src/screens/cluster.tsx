@@ -27,6 +27,7 @@ import { Generation } from './hosts.tsx';
 // Both bring the editor or the YAML library.
 const ClusterValues = lazy(() => import('../cluster/values.tsx'));
 const Infrastructure = lazy(() => import('../cluster/infrastructure.tsx'));
+const ClusterTopology = lazy(() => import('../cluster/topology.tsx'));
 const ClusterImages = lazy(() => import('../cluster/images.tsx'));
 
 const parts = [
@@ -220,9 +221,12 @@ const Overview = ({ cluster }: { cluster: ClusterView }): ReactElement => {
         <FailureCard cluster={cluster} />
         {cluster.spec.infrastructure !== undefined && (
           <Suspense fallback={<Loading what="the infrastructure" />}>
-            <Infrastructure name={cluster.name} />
+            <Infrastructure cluster={cluster} />
           </Suspense>
         )}
+        <Suspense fallback={<Loading what="the topology" />}>
+          <ClusterTopology cluster={cluster} />
+        </Suspense>
         <Card title="Layers">
           <LayerStack layers={cluster.layers} />
         </Card>

@@ -1,5 +1,5 @@
-import type { Host } from '@groundplane/agent/port/host';
-import type { Blobs } from '@groundplane/agent/port/blobs';
+import type { Host } from '../port/host.ts';
+import type { Blobs } from '../port/blobs.ts';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import type { HostInfo } from '@groundplane/protocol/observed';
 
