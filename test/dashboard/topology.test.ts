@@ -46,6 +46,7 @@ const view = (pools: Pool[], machines: Machine[], fields: Partial<Infrastructure
   pools,
   machines,
   protected: false,
+  notices: [],
   ...fields,
 });
 const clusterWith = (infrastructure: object | undefined, hosts: ClusterView['hosts'] = []): Pick<ClusterView, 'hosts' | 'spec'> => ({
