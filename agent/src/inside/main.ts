@@ -189,10 +189,12 @@ const hold = async (home: Home, isFirst: boolean, signal: AbortSignal, use: (age
   const end = (): void => stop.abort();
   signal.addEventListener('abort', end, { once: true });
   if (signal.aborted) stop.abort();
-  void lease.run(stop.signal);
+  const renewing = lease.run(stop.signal);
   const looking = lookAfter(home, agent.value, stop);
   await agent.value.run(stop.signal);
   stop.abort();
+  // What is on its way would take the Lease again after it was let go.
+  await renewing;
   signal.removeEventListener('abort', end);
   use(undefined);
   return looking;
