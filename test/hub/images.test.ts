@@ -23,8 +23,9 @@ const world = () => {
   let isAway = false;
   const asked: string[] = [];
   const events: string[] = [];
+  let catalogue: string | undefined;
   const store = {
-    get: async () => undefined,
+    get: async () => (catalogue === undefined ? undefined : { value: { value: catalogue } }),
     commit: async (writes: { event?: { reason: string } }[]) => (events.push(...writes.flatMap((write) => write.event?.reason ?? [])), ok(1)),
   };
   const infra = freshInfrastructure(specOf());
@@ -48,6 +49,7 @@ const world = () => {
     asked,
     events,
     publish: (exact: string) => void (newest = exact),
+    replaceCatalogue: (text: string) => void (catalogue = text),
     goAway: (away: boolean) => void (isAway = away),
     look: async (hours: number, spec = specOf()) => {
       const turn = turnAt(hours, spec);
@@ -92,6 +94,20 @@ test('another image or size means the newest; what is no name of the catalogue i
   asked.length = 0;
   expect(await look(3, specOf({ image: 'ami-0abc' }))).toMatchObject({ image: undefined, failures: new Map() });
   expect(asked).toEqual([]);
+});
+
+test('a catalogue that has the name no more takes no image from a pool that has one', async () => {
+  const { infra, publish, look, replaceCatalogue } = world();
+  await look(0);
+  publish('ami-2');
+  await look(6);
+  infra.approvedImages = { servers: 'ami-2' };
+  const taken = await look(7);
+  replaceCatalogue(JSON.stringify({ source: 'ours', images: {}, kubernetes: {} }));
+  // At once, and when it would be looked up again.
+  for (const hours of [8, 30, 31])
+    expect(await look(hours)).toMatchObject({ image: { exact: 'ami-2', isChosen: true }, generation: taken.generation, failures: new Map() });
+  expect((await look(32, specOf({ image: 'ami-0abc' }))).image).toBeUndefined();
 });
 
 test('an environment that is away changes nothing that is known, and what is not known cannot be made', async () => {
@@ -156,4 +172,40 @@ test('the end of support of a managed version is looked up once a day and told o
   await note('2026-11-03', '1.35');
   expect(infra.support).toMatchObject({ version: '1.35', ends: '2027-03-27' });
   expect(infra.support?.notice).toBeUndefined();
+});
+
+test('an environment that does not tell its versions is asked once an hour, and the catalogue counts meanwhile', async () => {
+  const spec = infrastructureSchema.parse({ environment: 'eks', account: 'a', placement: { region: 'r' }, pools: [] });
+  const infra = freshInfrastructure(spec);
+  let looks = 0;
+  let isAway = true;
+  const note = async (time: string, version: string): Promise<void> =>
+    noteSupport(
+      {
+        deps: { store: { get: async () => undefined, commit: async () => ok(1) }, clock: { wallMs: () => 0 } } as unknown as CloudDeps,
+        row,
+        spec,
+        infra,
+        scope: scopeOf(row, spec),
+        nowMs: Date.parse(time),
+        provider: {
+          versions: async () => (
+            (looks += 1),
+            isAway ? fail('blocked', 'permission-missing', 'eks', 'eks:DescribeClusterVersions') : ok([{ name: '1.34', endOfSupport: '2027-01-24' }])
+          ),
+        } as never,
+      },
+      version,
+    );
+  await note('2026-11-01T00:00:00Z', '1.34');
+  expect(infra.support).toMatchObject({ ends: '2026-12-02', notice: expect.stringContaining('until 2026-12-02') });
+  await note('2026-11-01T00:59:00Z', '1.34');
+  expect(looks).toBe(1);
+  isAway = false;
+  await note('2026-11-01T01:00:00Z', '1.34');
+  expect(infra.support).toMatchObject({ ends: '2027-01-24' });
+  isAway = true;
+  await note('2026-11-03T00:00:00Z', '1.34');
+  expect(looks).toBe(3);
+  expect(infra.support).toMatchObject({ ends: '2027-01-24' });
 });

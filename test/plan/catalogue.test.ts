@@ -96,3 +96,15 @@ test('of the images of a site the newest one whose name fits, for Arm only when 
   expect(siteImage([{ name: 'debian-13-1', exact: 'uuid' }], choice, 'x')).toMatchObject({ ok: true, value: { exact: 'uuid', title: 'debian-13-1' } });
   expect(siteImage([{ name: 'fedora', exact: 'uuid' }], choice, 'the site')).toMatchObject({ ok: false, failure: { code: 'choice-missing', message: expect.stringContaining('there are: fedora') } }); // prettier-ignore
 });
+
+test('a pattern of many stars over a long name takes no time', () => {
+  const name = 'a'.repeat(250);
+  const stars = 'a*'.repeat(120);
+  expect(newestNamed([{ name: `${name}b` }], `${stars}c`)).toBeUndefined();
+  expect(newestNamed([{ name: `${name}b` }], `${stars}b`)).toBeDefined();
+  // What is before a star is not also what is behind it.
+  expect(newestNamed([{ name: 'aba' }], 'ab*ba')).toBeUndefined();
+  expect(newestNamed([{ name: 'abba' }], 'ab*ba')).toBeDefined();
+  expect(newestNamed([{ name: 'Debian.13' }], 'debian.1*')).toBeDefined();
+  expect(newestNamed([{ name: 'debianx13' }], 'debian.1*')).toBeUndefined();
+});

@@ -1,3 +1,4 @@
+import type { Catalogue } from '@groundplane/protocol/environment/catalogue';
 import type { Pool } from '@groundplane/protocol/environment/pool';
 import { ok, type Failure } from '@groundplane/protocol/failure';
 import { imageFor, regionOf } from '../plan/catalogue.ts';
@@ -48,20 +49,26 @@ const look = async (turn: ImagesTurn, pool: Pool, choice: ImageChoice, before: P
 
 /**
  * What the images of the pools mean, exactly: found once, kept, so that all machines of a pool are made from the same one however late they come. A newer one is
- * only told; it replaces machines when somebody takes it, or comes with the next change of image or size. Answers why a pool's machines cannot be made now.
+ * only told; it replaces machines when somebody takes it, or comes with the next change of image or size. A catalogue that has the name no more changes nothing
+ * of that. Answers why a pool's machines cannot be made now.
  */
 export const pinImages = async (turn: ImagesTurn): Promise<Map<string, Failure>> => {
   const { infra, spec, nowMs } = turn;
   const failures = new Map<string, Failure>();
   const named = spec.pools.filter((pool) => pool.image !== undefined);
   const images: Record<string, PoolImage> = {};
-  const catalogue = named.length === 0 ? undefined : await catalogueOf(turn.deps.store, turn.row.tenant);
+  let catalogue: Catalogue | undefined;
   for (const pool of named) {
-    const choice = catalogue === undefined ? undefined : imageFor(catalogue, spec.environment, regionOf(spec), pool.image ?? '');
-    if (choice === undefined) continue;
     const kept = infra.images?.[pool.name];
-    const before = kept?.name === choice.name && kept.size === pool.size ? await taken(turn, pool, kept) : undefined;
-    const now = before !== undefined && nowMs - before.lookedMs < lookMs ? before : await look(turn, pool, choice, before);
+    const before = kept !== undefined && kept.name === pool.image && kept.size === pool.size ? await taken(turn, pool, kept) : undefined;
+    if (before !== undefined && nowMs - before.lookedMs < lookMs) {
+      images[pool.name] = before;
+      continue;
+    }
+    catalogue ??= await catalogueOf(turn.deps.store, turn.row.tenant);
+    const choice = imageFor(catalogue, spec.environment, regionOf(spec), pool.image ?? '');
+    const now = choice === undefined ? before : await look(turn, pool, choice, before);
+    if (now === undefined) continue;
     if ('code' in now) failures.set(pool.name, now);
     else images[pool.name] = now;
   }
