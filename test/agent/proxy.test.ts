@@ -8,7 +8,7 @@ import type { Duplex } from 'node:stream';
 import { join } from 'node:path';
 import { hubBlobSource } from '@groundplane/agent/blobs/http-source';
 import { httpContent } from '@groundplane/agent/link/content-http';
-import type { ProxyEnv } from '@groundplane/agent/link/hub-agents';
+import { hubAgents, proxyEnvOf, type ProxyEnv } from '@groundplane/agent/link/hub-agents';
 import { webSocketLink } from '@groundplane/agent/link/websocket';
 import { digestBytes } from '@groundplane/protocol/digest';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -118,4 +118,24 @@ test('a proxy that is not there, or refuses, is told in words', async () => {
   await listen(refusing);
   expect(await firstWord('wss://hub.invalid/link', () => ({ HTTPS_PROXY: `http://127.0.0.1:${portOf(refusing)}` }))).toMatch(/407/);
   await new Promise<void>((resolve) => void refusing.close(() => resolve()));
+});
+
+test('an environment that was written for other programs is understood', async () => {
+  asked.length = 0;
+  const port = portOf(proxy);
+  expect(await firstWord('wss://hub.invalid/link', () => ({ HTTPS_PROXY: `127.0.0.1:${port}` }))).toBe('hello');
+  expect(asked).toHaveLength(1);
+  // A network is an exception; the server's certificate is not for this address, and says that it was asked.
+  expect(await firstWord(`wss://127.0.0.1:${portOf(hub)}/link`, () => ({ ...by(), NO_PROXY: '10.0.0.0/8, 127.0.0.0/8' }))).toMatch(/altnames/);
+  expect(asked).toHaveLength(1);
+  const exceptions = (text: string) => proxyEnvOf({ NO_PROXY: text })['NO_PROXY'];
+  expect(exceptions('10.1.2.3/8 192.168.1.77/26,.example 0.0.0.0/0')).toBe('10.0.0.0-10.255.255.255,192.168.1.64-192.168.1.127,.example,0.0.0.0-255.255.255.255');
+  expect(exceptions('10.0.0.1/32,10.0.0.1/33,300.0.0.0/8,my-host.example,fd00::/8')).toBe(
+    '10.0.0.1-10.0.0.1,10.0.0.1/33,300.0.0.0/8,my-host.example,fd00::/8',
+  );
+});
+
+test('what is no proxy stops no agent', () => {
+  for (const text of ['http://me:50%@proxy.example:3128', 'http://me:%ff@proxy.example:3128', 'socks5://127.0.0.1:1', ':', 'not a url'])
+    expect(hubAgents({ proxy: () => ({ HTTPS_PROXY: text }) })(), text).toBeDefined();
 });

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { z } from 'zod';
-import type { ProxyEnv } from '../link/hub-agents.ts';
+import { isProxyUrl, type ProxyEnv } from '../link/hub-agents.ts';
 import { writeDurably } from '../system/durable.ts';
 
 /** The proxy on the way to the hub, as somebody set it on this device; it comes over that of the environment. */
@@ -10,9 +10,9 @@ export const proxySettingsSchema = z.strictObject({
   url: z
     .string()
     .max(1024)
-    .refine((text) => ['http:', 'https:'].includes(URL.parse(text)?.protocol ?? ''), 'must be like http://proxy.example:3128')
+    .refine(isProxyUrl, 'must be like http://proxy.example:3128, and a percent sign in its password is written %25')
     .optional(),
-  /** Names, `.domains` and addresses that are reached directly. */
+  /** Names, `.domains`, addresses and networks (`10.0.0.0/8`) that are reached directly. */
   except: z.array(z.string().regex(/^[^\s,]{1,253}$/)).max(100),
 });
 export type ProxySettings = z.infer<typeof proxySettingsSchema>;
