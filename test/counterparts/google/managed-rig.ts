@@ -18,6 +18,12 @@ export const gkeRig = async (location: string = googleAccount.zone): Promise<Man
     openWrong: (through) => openGke(googleDeps(through, keyFile('stranger@shop-1.iam.gserviceaccount.com'))),
     scope: (id, name) => ({ id, name, zones: [], placement: placementSchemas.gke.parse({ project, location }) }),
     inventory: async () => inventoryOf(store, before),
+    strangerIn: (_scope, name) => {
+      const [path, first] = [...store.things].find(([at]) => at.includes('/nodePools/')) ?? [];
+      if (path === undefined || first === undefined) return;
+      const { resourceLabels: _labels, ...config } = first['config'] as Record<string, unknown>;
+      store.things.set(path.replace(/[^/]+$/, name), { ...first, name, config });
+    },
     otherSize: 'n2-standard-4',
     pool: (name, count) => ({
       name,

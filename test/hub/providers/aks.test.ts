@@ -84,6 +84,9 @@ test("a successor carries its pool's name in a tag; what somebody else put into 
   const taken = { ...rig.pool(poolName('first-2'), 1) };
   expect(await provider.ensurePool(at, taken)).toMatchObject({ ok: false, failure: { kind: 'blocked', code: 'not-ours' } });
   rig.strangerIn?.(at, 'theirs');
+  // Even one that has the name of the next successor.
+  rig.strangerIn?.(at, poolName('first-3'));
+  expect(await provider.ensurePool(at, { ...first, name: 'first-3' })).toMatchObject({ ok: false, failure: { kind: 'blocked', code: 'not-ours' } });
   expect(await provider.listPools(at, wants)).toMatchObject({ ok: true, value: [{ name: 'first' }, { name: 'first-2' }] });
   expect(await provider.listPools(at, [...wants, rig.pool('theirs', 1)])).toMatchObject({ ok: true, value: [{}, {}, { name: 'theirs', pool: 'theirs' }] });
 });

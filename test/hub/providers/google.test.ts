@@ -9,6 +9,7 @@ import { fixedDifferences, nextChange, roundingNote, spread, poolSchema } from '
 import { openGoogle } from '@groundplane/hub/providers/google/provider';
 import type { ManagedPoolWant } from '@groundplane/hub/port/provider';
 import { googleHttp, keyFile } from '../../counterparts/google/http.ts';
+import { gkeRig } from '../../counterparts/google/managed-rig.ts';
 import { googleDeps, googleRig, said } from '../../counterparts/google/rig.ts';
 import { answeringHttp } from '../../conformance/providers/cut-http.ts';
 
@@ -225,4 +226,20 @@ test('workload identity federation goes through the same door: subject token, ex
     account,
     'https://compute.googleapis.com/compute/v1/projects/shop-1/regions',
   ]);
+});
+
+test("somebody else's pool with the name of a successor is left alone, and that is told", async () => {
+  const rig = await gkeRig();
+  const provider = await rig.open(rig.http);
+  const at = rig.scope('clu_00000000000000000003', 'names') as never;
+  const first = rig.pool('first', 1);
+  await expect
+    .poll(async () => (await provider.ensureCluster(at, '1.34', first)) as unknown, { interval: 1, timeout: 20_000 })
+    .toMatchObject({ ok: true, value: { state: 'ready' } });
+  rig.strangerIn?.(at, 'first-2');
+  expect(await provider.listPools(at, [first])).toMatchObject({ ok: true, value: [{ name: 'first', pool: 'first' }] });
+  const before = JSON.stringify(await rig.inventory(at));
+  const successor = { ...first, name: 'first-2', size: rig.otherSize, count: 5 };
+  expect(await provider.ensurePool(at, successor)).toMatchObject({ ok: false, failure: { kind: 'blocked', code: 'not-ours' } });
+  expect(JSON.stringify(await rig.inventory(at))).toBe(before);
 });

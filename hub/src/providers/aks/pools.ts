@@ -77,6 +77,9 @@ export const ensurePool = async (cloud: Cloud, scope: AksScope, want: ManagedPoo
   }
   const state = workState(pool);
   if (state === 'working' || state === 'going') return pending(`pool ${want.name} is ${pool.provisioningState ?? 'at work'}`, azureWaits.cluster);
+  // Only a pool that has the very name of one of the document is taken in without our tag.
+  if (!isOurs(scope, pool) && want.name !== want.pool)
+    return fail('blocked', 'not-ours', element, `${name} is there without the tag of this cluster; somebody else made it. Delete it, or give pool ${want.pool} another name`); // prettier-ignore
   if (nameOf(pool) !== want.name && pool.tags?.[tagName('pool')] !== undefined)
     return fail('blocked', 'not-ours', element, `AKS' name for it, ${name}, is taken by pool ${nameOf(pool)}. Give one of the two another name`);
   const isOld = want.version !== undefined && !isVersion(pool.currentOrchestratorVersion ?? pool.orchestratorVersion, want.version);

@@ -95,6 +95,9 @@ export const ensurePool = async (session: Session, scope: GkeScope, want: Manage
   if (before.value === 'running') return pending(`pool ${want.name} is being changed`, googleWaits.cluster);
   const pool = found.value;
   if (pool === undefined) return makePool(session, scope, want, zones);
+  // Only a pool that has the very name of one of the document is taken in without our label.
+  if (!isOurs(scope, pool) && want.name !== want.pool)
+    return fail('blocked', 'not-ours', element, `is there without the label of this cluster; somebody else made it. Delete it, or give pool ${want.pool} another name`); // prettier-ignore
   if (nameOf(pool) !== want.name && pool.config.resourceLabels[labelName('pool')] !== undefined)
     return fail('blocked', 'not-ours', element, `GKE's name for it, ${pool.name}, is taken by pool ${nameOf(pool)}. Give one of the two another name`);
   if (stateOf(pool) === 'failed')
