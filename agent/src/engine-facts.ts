@@ -158,11 +158,15 @@ export const createFactFinder = (deps: {
     if (deps.kubernetes === undefined) return ok(undefined);
     const memory = memoryOf(state);
     const cluster = memory?.state === 'joined' ? await openNow() : undefined;
-    const nodes = cluster === undefined ? undefined : await observeNodes(cluster, memory?.setup.role === 'worker' ? memory.setup.identity.name : undefined);
+    const only = memory?.setup.role === 'worker' ? memory.setup.identity.name : undefined;
+    // Whoever becomes keeper in this very look begins with them in the next, which comes at once.
+    const withGiven = only === undefined && isCandidate() && lease.isHeld() && record.desired.cluster?.site?.traits !== undefined;
+    const nodes = cluster === undefined ? undefined : await observeNodes(cluster, { only, withGiven });
     if (nodes?.ok === false) close();
     return observeDistribution({ ...deps.kubernetes, state, wallMs: deps.clock.wallMs() }, record, {
       state: nodes?.ok === true ? nodes.value : undefined,
       isKeeper: isCandidate() && (await keep()),
+      withGiven,
     });
   };
 

@@ -34,6 +34,15 @@ export const startSite = (hosts: readonly Wish[]) => {
   cluster.controllers({ readyMs: 1_000 });
   const site: FakeSite = { cluster, clock, servers: new Set(), tokens: new Set(), log: [] };
 
+  const noteReads: Record<string, number> = {};
+  const seenBy = (name: string): typeof cluster => ({
+    ...cluster,
+    get: (ref) => {
+      if (ref.name === 'groundplane-node-traits') noteReads[name] = (noteReads[name] ?? 0) + 1;
+      return cluster.get(ref);
+    },
+  });
+
   const boot = (name: string, store: FakeAgentStore, machine: FakeMachine) => {
     const tools = fakeTools();
     tools.connects = () => Promise.resolve(machine.isProxyDead === false);
@@ -49,7 +58,7 @@ export const startSite = (hosts: readonly Wish[]) => {
       onNews: () => undefined,
       blobs: fakeBlobs(blobs),
       architecture: 'x64',
-      openCluster: () => Promise.resolve(site.servers.size > 0 ? ok(cluster) : fail('retry', 'api-unreachable', 'Kubernetes', 'nobody made the cluster yet')),
+      openCluster: () => Promise.resolve(site.servers.size > 0 ? ok(seenBy(name)) : fail('retry', 'api-unreachable', 'Kubernetes', 'nobody made the cluster yet')),
       content: {
         fetch: (digest) => {
           const text = blobs.get(digest);
@@ -149,6 +158,8 @@ export const startSite = (hosts: readonly Wish[]) => {
       machine.isLost = false;
       running.set(name, boot(name, isNew ? fakeAgentStore() : before.store, machine));
     },
+    /** How often each host has read which labels and taints are ours. */
+    noteReads: (): Record<string, number> => ({ ...noteReads }),
     keeper: (): string | undefined => [...running.values()].find(({ engine }) => engine.status().kubernetes.keeper === true)?.name,
     events: (name: string): HostEvent[] =>
       running

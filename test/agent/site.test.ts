@@ -166,6 +166,17 @@ test('Services that die later are seen and healed; a kube-proxy that is only lat
   await site.close();
 });
 
+test('only the keeper asks which labels and taints are ours', async () => {
+  const site = startSite(three);
+  site.offer(1, [plain('1.36.3')]);
+  await site.clock.advance(120_000);
+  const [before, minutes] = [site.noteReads(), 10];
+  await site.clock.advance(minutes * 60_000);
+  const reads = Object.entries(site.noteReads()).map(([host, count]) => [host, count - (before[host] ?? 0)] as const);
+  expect(reads.flatMap(([host, count]) => (count > 0 ? host : []))).toEqual([site.keeper()]);
+  await site.close();
+});
+
 test('labels and taints of hosts that have joined follow the cluster, and what others put there stays', async () => {
   const site = startSite(three);
   const worker = () => site.cluster.objects().find((object) => object.kind === 'Node' && object.metadata.name === 'w1')!;

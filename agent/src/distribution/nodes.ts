@@ -51,8 +51,15 @@ const apiServiceOf = async (cluster: Cluster): Promise<ClusterState['apiService'
   return spec?.clusterIP === undefined ? undefined : { address: spec.clusterIP, port: spec.ports?.[0]?.port ?? 443 };
 };
 
-/** What the API server says of nodes. With `only` a worker asks for its own one, which is all that it may see. */
-export const observeNodes = async (cluster: Cluster, only: string | undefined): Promise<Result<ClusterState>> => {
+export interface NodesWanted {
+  /** A worker asks for its own node, which is all that it may see. */
+  only: string | undefined;
+  /** Whoever sets labels and taints has to know which are ours; nobody else asks. */
+  withGiven: boolean;
+}
+
+/** What the API server says of nodes. */
+export const observeNodes = async (cluster: Cluster, { only, withGiven }: NodesWanted): Promise<Result<ClusterState>> => {
   // k3s and rke2 have no such object; there every host carries its configuration itself.
   const config = await cluster.get(configRef);
   if (!config.ok && config.failure.code !== 'not-found' && config.failure.code !== 'denied') return config;
@@ -67,7 +74,7 @@ export const observeNodes = async (cluster: Cluster, only: string | undefined): 
   }
   const list = await cluster.list({ apiVersion: 'v1', kind: 'Node' });
   if (!list.ok) return list;
-  const given = await givenTraits(cluster);
+  const given = withGiven ? await givenTraits(cluster) : ok(new Map<string, GivenTraits>());
   if (!given.ok) return given;
   const nodes = list.value.items.map((node) => nodeState(node, given.value.get(node.metadata.name ?? '')));
   return ok({ version, configured, apiService, nodes });

@@ -154,7 +154,7 @@ const keepRenewals = async (state: State, tools: Tools, renewed: readonly string
 export const observeDistribution = async (
   deps: KubernetesDeps & { state: State; wallMs: number },
   record: DesiredRecord,
-  cluster: { state: ClusterState | undefined; isKeeper: boolean },
+  cluster: { state: ClusterState | undefined; isKeeper: boolean; withGiven: boolean },
 ): Promise<Result<DistributionFacts | undefined>> => {
   const { state, tools } = deps;
   const memory = memoryOf(state);
@@ -184,7 +184,7 @@ export const observeDistribution = async (
     self: { host: record.desired.host, name: self?.name ?? memory?.setup.identity.name ?? '', role, address },
     architecture: deps.architecture,
     members: wanted?.site?.members ?? [],
-    traits: wanted?.site?.traits === undefined ? undefined : new Map(wanted.site.traits.flatMap((item) => item.nodes.map((name) => [name, item] as const))),
+    traits: wanted?.site?.traits === undefined || !cluster.withGiven ? undefined : new Map(wanted.site.traits.flatMap((item) => item.nodes.map((name) => [name, item] as const))),
     neighbours,
     invited: new Set(
       given.filter((item) => isValid(item) && neighbours.some((other) => other.host === item.host && other.sealKey === item.sealKey)).map((item) => item.host),
