@@ -9,6 +9,7 @@ import type { SealerFor } from '../port/sealer.ts';
 import type { Row, Store } from '../port/store.ts';
 import type { ProviderTable } from '../providers/table.ts';
 import { createBudget, type Budget } from './budget.ts';
+import { budgetOptions } from './pace.ts';
 
 export interface AccountsDeps {
   store: Store;
@@ -28,9 +29,6 @@ export interface Way {
 }
 
 type Place = Pick<Row<'account'>, 'id' | 'tenant' | 'project'>;
-
-/** Quiet enough for every environment's published limits (the tightest for machines: EC2's 20 a second for one account and region, Nutanix' 10). */
-const budgetOptions = { perSecond: 10, burst: 40 };
 
 /** An account of the project, else of the tenant. */
 export const findAccount = async (store: Store, at: { tenant: string; project: string }, name: string): Promise<Row<'account'> | undefined> =>

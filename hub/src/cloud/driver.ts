@@ -9,15 +9,20 @@ import { existingTurn, keepExisting } from './existing-turn.ts';
 import { insideTeardown, insideTurn } from './inside-turn.ts';
 import { machineTurn } from './machine-turn.ts';
 import { keepManaged, leavingOf, managedTurn } from './managed-turn.ts';
+import { pacedMs } from './pace.ts';
 import { afterFailure, again, noteFailure } from './steps.ts';
 import { teardown } from './teardown.ts';
 import { freshInfrastructure, saveInfrastructure, scopeOf, type CloudDeps, type Turn } from './turn.ts';
 
 /** Clusters that are worked on at the same time; each waits for its environment most of the time. */
 const clustersAtOnce = 64;
+/** Of one account, whose environment may be away or its budget used up: the others have room all the same. */
+const ofAccountAtOnce = 24;
 
 interface Task {
   tenant: string;
+  /** Whose calls it uses; a cluster without an account has its own. */
+  account: string;
   running: boolean;
   /** Something changed while it ran. */
   isDirty: boolean;
@@ -36,6 +41,7 @@ export const createCloudDriver = (deps: CloudDeps, residents?: Residents) => {
   const { store, fleet, clock, log } = deps;
   const tasks = new Map<string, Task>();
   const ready: string[] = [];
+  const runningOf = new Map<string, number>();
   let running = 0;
   let stopped = false;
   const idle = new Set<() => void>();
@@ -100,8 +106,10 @@ export const createCloudDriver = (deps: CloudDeps, residents?: Residents) => {
   };
 
   const run = async (id: string, task: Task): Promise<void> => {
+    const { account } = task;
     task.running = true;
     running += 1;
+    runningOf.set(account, (runningOf.get(account) ?? 0) + 1);
     let nextMs: number | undefined = again.retryMs;
     try {
       nextMs = await look(id, task);
@@ -109,19 +117,34 @@ export const createCloudDriver = (deps: CloudDeps, residents?: Residents) => {
       log(`infrastructure of ${id}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     }
     running -= 1;
+    const others = (runningOf.get(account) ?? 1) - 1;
+    if (others > 0) runningOf.set(account, others);
+    else runningOf.delete(account);
     task.running = false;
     if (stopped) for (const resolve of idle) resolve();
     else if (nextMs === undefined) {
       tasks.delete(id);
       await residents?.remove(id);
-    } else if (task.isDirty) due(id, 0);
-    else due(id, nextMs);
+    } else due(id, task.isDirty ? 0 : paced(id, task, nextMs));
     pump();
   };
 
+  const paced = (id: string, task: Task, nextMs: number): number => {
+    const environment = fleet.cluster(id)?.spec.infrastructure?.environment;
+    if (environment === undefined) return nextMs;
+    return pacedMs(nextMs, environment, [...tasks.values()].filter((other) => other.account === task.account).length);
+  };
+
+  /** The first that may run, in the order in which they came. */
+  const nextReady = (): string | undefined => {
+    const at = ready.findIndex((id) => (runningOf.get(tasks.get(id)?.account ?? '') ?? 0) < ofAccountAtOnce);
+    return at < 0 ? undefined : ready.splice(at, 1)[0];
+  };
+
   const pump = (): void => {
-    while (!stopped && running < clustersAtOnce && ready.length > 0) {
-      const id = ready.shift() ?? '';
+    while (!stopped && running < clustersAtOnce) {
+      const id = nextReady();
+      if (id === undefined) return;
       const task = tasks.get(id);
       if (task === undefined || task.running) continue;
       task.isDirty = false;
@@ -147,8 +170,11 @@ export const createCloudDriver = (deps: CloudDeps, residents?: Residents) => {
   const kick = (id: string): void => {
     const entry = fleet.cluster(id);
     if (entry?.spec.infrastructure === undefined) return;
-    if (!tasks.has(id))
-      tasks.set(id, { tenant: entry.tenant, running: false, isDirty: false, cancel: () => undefined, looked: { networkMs: Number.NEGATIVE_INFINITY } });
+    const name = entry.spec.infrastructure.account;
+    const account = name === undefined ? id : `${entry.tenant} ${name}`;
+    const known = tasks.get(id);
+    if (known !== undefined) known.account = account;
+    else tasks.set(id, { tenant: entry.tenant, account, running: false, isDirty: false, cancel: () => undefined, looked: { networkMs: Number.NEGATIVE_INFINITY } });
     due(id, 0);
   };
 
