@@ -80,7 +80,7 @@ export const managedPools = async (turn: PoolsTurn, version: string | undefined)
   const { provider, scope, spec, infra, nowMs } = turn;
   const listed = await provider.listPools(
     scope,
-    spec.pools.map((pool) => managedWant(pool, infra.scale[pool.name], version)),
+    spec.pools.map((pool) => ({ ...managedWant(pool, infra.scale[pool.name], version), generation: generationOf(turn, pool) })),
   );
   if (!listed.ok) return failed(turn, listed.failure);
   const { pools, remove } = planManagedPools({

@@ -167,7 +167,7 @@ describe.skipIf(!isRunning)(`EKS against moto${isRunning ? '' : ` (skipped: ${mi
     zones: ['us-east-1a', 'us-east-1b'],
     placement: placementSchemas.eks.parse({ region, ...placement }),
   });
-  const pool = (change = {}) => ({ name: 'one', pool: 'one', size: 'm5.large', count: 1, zones: [], spot: false, labels: {}, taints: [], update: { maxSurge: 1, maxUnavailable: 1 }, ...change }); // prettier-ignore
+  const pool = (change = {}) => ({ name: 'one', pool: 'one', generation: 'g1', size: 'm5.large', count: 1, zones: [], spot: false, labels: {}, taints: [], update: { maxSurge: 1, maxUnavailable: 1 }, ...change }); // prettier-ignore
 
   beforeAll(async () => {
     const started = await startMoto();
@@ -212,8 +212,13 @@ describe.skipIf(!isRunning)(`EKS against moto${isRunning ? '' : ` (skipped: ${mi
     ]);
     const changed = pool({ labels: { a: 'b' }, taints: [{ key: 'k', effect: 'NoSchedule' }], min: 1, max: 4 });
     await drive.until('pool, changed', () => provider.ensurePool(scope(), changed));
-    const other = pool({ size: 'c5.large', zones: ['us-east-1a'] });
+    const other = pool({ size: 'c5.large', zones: ['us-east-1a'], generation: 'g2' });
     expect(await provider.listPools(scope(), [other])).toMatchObject({ ok: true, value: [{ name: 'one', pool: 'one', differs: ['size', 'zones'] }] });
+    // Subnets are asked for only where they may decide something.
+    expect(called.delete('ec2:DescribeSubnets')).toBe(true);
+    expect(await provider.listPools(scope(), [pool({ zones: ['us-east-1a'] })])).toMatchObject({ ok: true, value: [{ name: 'one', generation: 'g1' }] });
+    expect(called.has('ec2:DescribeSubnets')).toBe(false);
+    called.add('ec2:DescribeSubnets');
   });
 
   test('two minors at once are refused with the words of EKS', async () => {

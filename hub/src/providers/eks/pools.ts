@@ -23,17 +23,22 @@ const wantedSubnets = (place: Place | undefined, want: ManagedPoolWant): string[
   return found.ok ? found.value : [];
 };
 
-/** Subnets are looked up only where a pool names its zones. */
+/** What was made from exactly this needs no look at subnets: at every look of every cluster that would be one call more. */
+const needsPlace = (group: Nodegroup, want: ManagedPoolWant | undefined): boolean =>
+  want !== undefined && want.zones.length > 0 && (want.generation === undefined || group.tags?.[tagKeys.generation] !== want.generation);
+
 export const listPools = async (cloud: EksCloud, scope: EksScope, wants: readonly ManagedPoolWant[]): Promise<Result<ManagedPoolFacts[]>> => {
   const found = await ownPools(cloud, scope);
   if (!found.ok) return found;
-  const place = found.value.length > 0 && wants.some((want) => want.zones.length > 0) ? await findPlace(cloud, scope) : ok(undefined);
+  const poolOf = (group: Nodegroup): string => group.tags?.[tagKeys.pool] ?? group.nodegroupName ?? '';
+  const wantOf = (group: Nodegroup): ManagedPoolWant | undefined => wants.find((item) => item.pool === poolOf(group));
+  const place = found.value.some((group) => needsPlace(group, wantOf(group))) ? await findPlace(cloud, scope) : ok(undefined);
   if (!place.ok) return place;
   return ok(
     found.value.map((group): ManagedPoolFacts => {
       const name = group.nodegroupName ?? '';
-      const pool = group.tags?.[tagKeys.pool] ?? name;
-      const want = wants.find((item) => item.pool === pool);
+      const pool = poolOf(group);
+      const want = wantOf(group);
       return {
         name,
         pool,
