@@ -129,10 +129,10 @@ test('an environment that was written for other programs is understood', async (
   expect(await firstWord(`wss://127.0.0.1:${portOf(hub)}/link`, () => ({ ...by(), NO_PROXY: '10.0.0.0/8, 127.0.0.0/8' }))).toMatch(/altnames/);
   expect(asked).toHaveLength(1);
   const exceptions = (text: string) => proxyEnvOf({ NO_PROXY: text })['NO_PROXY'];
-  expect(exceptions('10.1.2.3/8 192.168.1.77/26,.example 0.0.0.0/0')).toBe('10.0.0.0-10.255.255.255,192.168.1.64-192.168.1.127,.example,0.0.0.0-255.255.255.255');
-  expect(exceptions('10.0.0.1/32,10.0.0.1/33,300.0.0.0/8,my-host.example,fd00::/8')).toBe(
-    '10.0.0.1-10.0.0.1,10.0.0.1/33,300.0.0.0/8,my-host.example,fd00::/8',
+  expect(exceptions('10.1.2.3/8 192.168.1.77/26,.example 0.0.0.0/0')).toBe(
+    '10.0.0.0-10.255.255.255,192.168.1.64-192.168.1.127,.example,0.0.0.0-255.255.255.255',
   );
+  expect(exceptions('10.0.0.1/32,10.0.0.1/33,300.0.0.0/8,my-host.example,fd00::/8')).toBe('10.0.0.1-10.0.0.1,10.0.0.1/33,300.0.0.0/8,my-host.example,fd00::/8');
 });
 
 test('what is no proxy stops no agent', () => {

@@ -58,7 +58,8 @@ export const startSite = (hosts: readonly Wish[]) => {
       onNews: () => undefined,
       blobs: fakeBlobs(blobs),
       architecture: 'x64',
-      openCluster: () => Promise.resolve(site.servers.size > 0 ? ok(seenBy(name)) : fail('retry', 'api-unreachable', 'Kubernetes', 'nobody made the cluster yet')),
+      openCluster: () =>
+        Promise.resolve(site.servers.size > 0 ? ok(seenBy(name)) : fail('retry', 'api-unreachable', 'Kubernetes', 'nobody made the cluster yet')),
       content: {
         fetch: (digest) => {
           const text = blobs.get(digest);

@@ -7,11 +7,7 @@ import { writeDurably } from '../system/durable.ts';
 
 /** The proxy on the way to the hub, as somebody set it on this device; it comes over that of the environment. */
 export const proxySettingsSchema = z.strictObject({
-  url: z
-    .string()
-    .max(1024)
-    .refine(isProxyUrl, 'must be like http://proxy.example:3128, and a percent sign in its password is written %25')
-    .optional(),
+  url: z.string().max(1024).refine(isProxyUrl, 'must be like http://proxy.example:3128, and a percent sign in its password is written %25').optional(),
   /** Names, `.domains`, addresses and networks (`10.0.0.0/8`) that are reached directly. */
   except: z.array(z.string().regex(/^[^\s,]{1,253}$/)).max(100),
 });

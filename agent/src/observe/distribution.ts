@@ -184,7 +184,10 @@ export const observeDistribution = async (
     self: { host: record.desired.host, name: self?.name ?? memory?.setup.identity.name ?? '', role, address },
     architecture: deps.architecture,
     members: wanted?.site?.members ?? [],
-    traits: wanted?.site?.traits === undefined || !cluster.withGiven ? undefined : new Map(wanted.site.traits.flatMap((item) => item.nodes.map((name) => [name, item] as const))),
+    traits:
+      wanted?.site?.traits === undefined || !cluster.withGiven
+        ? undefined
+        : new Map(wanted.site.traits.flatMap((item) => item.nodes.map((name) => [name, item] as const))),
     neighbours,
     invited: new Set(
       given.filter((item) => isValid(item) && neighbours.some((other) => other.host === item.host && other.sealKey === item.sealKey)).map((item) => item.host),

@@ -174,7 +174,15 @@ export const createCloudDriver = (deps: CloudDeps, residents?: Residents) => {
     const account = name === undefined ? id : `${entry.tenant} ${name}`;
     const known = tasks.get(id);
     if (known !== undefined) known.account = account;
-    else tasks.set(id, { tenant: entry.tenant, account, running: false, isDirty: false, cancel: () => undefined, looked: { networkMs: Number.NEGATIVE_INFINITY } });
+    else
+      tasks.set(id, {
+        tenant: entry.tenant,
+        account,
+        running: false,
+        isDirty: false,
+        cancel: () => undefined,
+        looked: { networkMs: Number.NEGATIVE_INFINITY },
+      });
     due(id, 0);
   };
 

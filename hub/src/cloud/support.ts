@@ -20,7 +20,12 @@ export const noteSupport = async (turn: PoolsTurn, version: string): Promise<voi
   const known = isAway && before?.version === version ? before.ends : undefined;
   const ends = known ?? supportEnd(await catalogueOf(deps.store, row.tenant), spec.environment, version, told?.ok === true ? told.value : []);
   const notice = ends === undefined ? undefined : supportNotice(version, ends, nowMs);
-  infra.support = { version, lookedMs: isAway ? nowMs - dayMs + againMs : nowMs, ...(ends === undefined ? {} : { ends }), ...(notice === undefined ? {} : { notice }) };
+  infra.support = {
+    version,
+    lookedMs: isAway ? nowMs - dayMs + againMs : nowMs,
+    ...(ends === undefined ? {} : { ends }),
+    ...(notice === undefined ? {} : { notice }),
+  };
   const isNew = notice !== undefined && (before?.version !== version || before.notice === undefined);
   if (isNew) await deps.store.commit([event(turn, 'warning', 'SupportEnds', notice)]);
 };
