@@ -82,12 +82,21 @@ test('whoever comes with a newer ticket takes the place of the agent before; the
   const { hub, clock, put } = await open();
   await give(hub, '1.0.0', await put('one'));
   const before = makeDevice(ticketIn((await invite(hub)).manifest));
-  const old = await (await greet(hub, before)).hear('welcome');
+  const former = await greet(hub, before);
+  const old = await former.hear('welcome');
+  const [{ digest }] = [value(await hub.admin.call('getInsideAgent', {})).agent?.packages.x64 ?? { digest: '' }];
+  const fetched = (): Promise<number> =>
+    hub.fetch(`/api/v1/content/${digest}`, { headers: { authorization: `Bearer ${old.contentToken}` } }).then((answer) => answer.status);
+  const mayAsk = await fetched();
   const line = await greet(hub, makeDevice(ticketIn((await invite(hub)).manifest)));
   const now = await line.hear('welcome');
   expect(now.host).not.toBe(old.host);
   const { items } = value(await hub.admin.call('listHosts', { params: { project: 'default' } }));
   expect(items.map((host) => [host.id, host.name])).toEqual([[now.host, 'theirs-agent']]);
+  // Nor does it stay on the line, or fetch anything with what it was given there.
+  expect((await former.hear('goodbye')).reason).toContain('no longer known');
+  expect([mayAsk, await fetched()]).toEqual([404, 401]);
+  expect(await hub.store.get('presence', hub.tenant, old.host)).toBeUndefined();
   expect(await refusalOf(hub, clock, { ...before, ticket: undefined })).toContain('this key is unknown');
 });
 
