@@ -173,3 +173,24 @@ test('full needs profiles; read-only has none; a cluster that is there in anothe
   expect(codeOf(await hub.admin.call('importCluster', { params: odd, body: { storage: 'lots' } }))).toBe('request-invalid');
   expect(codeOf(await hub.admin.call('importCluster', { params: odd, body: { proxy: { https: 'http://p:1/$(HOME)' } } }))).toBe('request-invalid');
 });
+
+/** As kubectl reads it. */
+const read11 = (manifest: string) =>
+  parseAllDocuments(manifest, { version: '1.1' }).map((document) => document.toJS() as { kind: string; metadata: { annotations?: object }; spec?: unknown });
+
+test('kubectl, which reads YAML 1.1, takes every name for a name', async () => {
+  const { hub, put } = await open();
+  await give(hub, '1.0.0', await put('one'));
+  const { manifest } = value(await hub.admin.call('importCluster', { params: { ...params, name: 'no' }, body: {} }));
+  expect(read11(manifest).at(-1)?.metadata.annotations).toEqual({ 'groundplane.dev/cluster': 'no' });
+});
+
+test('a new ticket starts the pod anew, which has read the one before; the same manifest does not', async () => {
+  const { hub, put } = await open();
+  await give(hub, '1.0.0', await put('one'));
+  const templateOf = (manifest: string): string => JSON.stringify((read11(manifest).at(-1)?.spec as { template: unknown }).template);
+  const [first, second] = [await invite(hub), await invite(hub)];
+  expect(templateOf(second.manifest)).not.toBe(templateOf(first.manifest));
+  expect(templateOf(await (await hub.fetch(second.url)).text())).toBe(templateOf(second.manifest));
+  expect(templateOf(second.manifest)).not.toContain('gpt1.');
+});

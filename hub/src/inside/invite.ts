@@ -72,14 +72,15 @@ export const createInsides = (deps: InsidesDeps) => {
       cluster: row.name,
       mode,
       image: image ?? stockImage,
-      ticket: ticketLine(deps.addresses(), deps.keys, { id: ticket, secret: ticketSecret(deps, ticket) }),
+      ticket: { id: ticket, line: ticketLine(deps.addresses(), deps.keys, { id: ticket, secret: ticketSecret(deps, ticket) }) },
       start: startScript,
       packages: `${content}${apiBase}/inside/${row.tenant}.${machine}.${codeFor('package', `${row.tenant}.${machine}`)}`,
       agent: agents.agent,
       storage,
       proxy,
     });
-    return ok(objects.map((object) => stringify(object, { lineWidth: 0 })).join('---\n'));
+    // kubectl reads YAML 1.1, where a cluster called `no` would be false.
+    return ok(objects.map((object) => stringify(object, { lineWidth: 0, compat: 'yaml-1.1' })).join('---\n'));
   };
 
   /** A new ticket for the cluster's agent; the one before is worth nothing from then on. Failures: `agent-package-missing`, `not-inside` (blocked). */
