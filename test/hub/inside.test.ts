@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { CloudOptions } from '@groundplane/hub/cloud/open';
+import { parseTicket } from '@groundplane/agent/identity/ticket';
 import { gatherRoots } from '@groundplane/hub/reconcile/collect';
 import type { ImportView } from '@groundplane/protocol/api/cloud-views';
 import { readOnlyRules } from '@groundplane/protocol/inside/names';
@@ -17,9 +18,9 @@ const cloud: CloudOptions = {
   egress: { private: [] },
 };
 
-const open = async (): Promise<{ hub: HubWorld; clock: VirtualClock; put: (text: string) => Promise<`sha256:${string}`> }> => {
+const open = async (ca?: string): Promise<{ hub: HubWorld; clock: VirtualClock; put: (text: string) => Promise<`sha256:${string}`> }> => {
   const clock = virtualClock({ wallStartMs: Date.UTC(2026, 0, 1) });
-  const hub = await openHub({ clock, cloud });
+  const hub = await openHub({ clock, cloud: { ...cloud, addresses: () => ({ links: ['wss://hub.test/link'], content: 'http://hub.test', ca }) } });
   onTestFinished(() => hub.close());
   await hub.core.cloud.start();
   const put = async (text: string): Promise<`sha256:${string}`> => {
@@ -172,6 +173,12 @@ test('full needs profiles; read-only has none; a cluster that is there in anothe
   const odd = { ...params, name: 'odd' };
   expect(codeOf(await hub.admin.call('importCluster', { params: odd, body: { storage: 'lots' } }))).toBe('request-invalid');
   expect(codeOf(await hub.admin.call('importCluster', { params: odd, body: { proxy: { https: 'http://p:1/$(HOME)' } } }))).toBe('request-invalid');
+});
+
+test('the ticket in the manifest carries the private authority of the hub', async () => {
+  const { hub, put } = await open('pem');
+  await give(hub, '1.0.0', await put('one'));
+  expect(value(parseTicket(ticketIn((await invite(hub)).manifest))).caPem).toBe('pem');
 });
 
 /** As kubectl reads it. */
