@@ -101,6 +101,18 @@ test('whoever comes with a newer ticket takes the place of the agent before; the
   expect(await refusalOf(hub, clock, { ...before, ticket: undefined })).toContain('this key is unknown');
 });
 
+test('a key that was revoked stays revoked, when another agent comes in its place', async () => {
+  const { hub, clock, put } = await open();
+  await give(hub, '1.0.0', await put('one'));
+  const stolen = makeDevice(ticketIn((await invite(hub)).manifest));
+  await (await greet(hub, stolen)).hear('welcome');
+  value(await hub.admin.call('revokeHost', { params: { project: 'default', name: 'theirs-agent' } }));
+  const now = await (await greet(hub, makeDevice(ticketIn((await invite(hub)).manifest)))).hear('welcome');
+  expect(hub.core.fleet.hostOfMachine([...hub.core.fleet.clusters()].flatMap((cluster) => hub.core.fleet.machinesOf(cluster.id))[0] ?? '')?.id).toBe(now.host);
+  const ticket = ticketIn((await invite(hub)).manifest);
+  expect(await refusalOf(hub, clock, { ...stolen, ticket: value(parseTicket(ticket)) })).toContain('host-revoked');
+});
+
 test('a pod fetches the package that it is told, or the one before, and nothing else', async () => {
   const { hub, put } = await open();
   const [one, two, three, other] = [await put('one'), await put('two'), await put('three'), await put('other')];
