@@ -67,6 +67,11 @@ test('an address lets one agent in: until it has come, for its time, and until a
   const answer = await hub.fetch(first.url);
   expect([answer.status, answer.headers.get('cache-control'), await answer.text()]).toEqual([200, 'no-store', first.manifest]);
   expect(await statusOf(hub, `${first.url}x`)).toBe(404);
+  // Who asked for it is told, and nothing that lets anybody in.
+  const { items } = value(await hub.admin.call('listEvents', { params: { project: 'default' }, query: {} }));
+  const invited = items.find((event) => event.reason === 'AgentInvited');
+  expect([invited?.cluster, invited?.actor, invited?.message]).toEqual(['theirs', expect.stringMatching(/./), expect.stringContaining('2026-01-01T00:01:00')]);
+  expect(JSON.stringify(items)).not.toMatch(/gpt1|\/import\//);
   expect(await statusOf(hub, `${first.url.slice(0, first.url.lastIndexOf('.'))}.${'A'.repeat(43)}`)).toBe(404);
   const second = await invite(hub, { ttlSeconds: 60 });
   expect([await statusOf(hub, first.url), await statusOf(hub, second.url)]).toEqual([404, 200]);

@@ -83,8 +83,8 @@ export const createInsides = (deps: InsidesDeps) => {
     return ok(objects.map((object) => stringify(object, { lineWidth: 0, compat: 'yaml-1.1' })).join('---\n'));
   };
 
-  /** A new ticket for the cluster's agent; the one before is worth nothing from then on. Failures: `agent-package-missing`, `not-inside` (blocked). */
-  const invite = async (row: ClusterRow, ttlSeconds: number): Promise<Result<Invitation>> => {
+  /** A new ticket for the cluster's agent, noted with who asked for it; the one before is worth nothing from then on. Failures: `agent-package-missing`, `not-inside` (blocked). */
+  const invite = async (row: ClusterRow, ttlSeconds: number, actor: string): Promise<Result<Invitation>> => {
     const { tenant, project } = row;
     const id = residentId('mch', row.id);
     const ticket = makeId('ticket', (length) => random.bytes(length));
@@ -123,6 +123,19 @@ export const createInsides = (deps: InsidesDeps) => {
         name: `machine-${ticket.slice(-12)}`,
         lookup: ticket,
         value: { keyHash: hashOf(ticketSecret(deps, ticket)), expiresAtMs, usesLeft: 1, labels: {}, autoApprove: true, machine: { id, name } },
+      },
+      {
+        op: 'event',
+        event: {
+          tenant,
+          project,
+          cluster: row.name,
+          atMs: nowMs,
+          type: 'normal',
+          reason: 'AgentInvited',
+          actor,
+          message: `an agent may come into ${row.name} with ticket machine-${ticket.slice(-12)}, once, until ${new Date(expiresAtMs).toISOString()}`,
+        },
       },
     ];
     const done = await store.commit(writes);

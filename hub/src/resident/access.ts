@@ -29,7 +29,12 @@ export const refreshedToken = (ask: AskCredentials, clock: Clock, first?: Cluste
   const note = (credentials: ClusterCredentials): Known => {
     const leftMs = credentials.expiresAtMs === undefined ? undefined : credentials.expiresAtMs - clock.wallMs();
     const isOver = leftMs !== undefined && leftMs <= 0;
-    return { credentials, atMs: clock.monotonicMs(), isOver, renewAtMs: leftMs === undefined ? undefined : leftMs - Math.min(marginMs, leftMs / 4) + clock.wallMs() };
+    return {
+      credentials,
+      atMs: clock.monotonicMs(),
+      isOver,
+      renewAtMs: leftMs === undefined ? undefined : leftMs - Math.min(marginMs, leftMs / 4) + clock.wallMs(),
+    };
   };
   let known = first === undefined ? undefined : note(first);
   let refused: string | undefined;
@@ -65,7 +70,12 @@ export const managedConnection = async (ask: AskCredentials, clock: Clock, polic
   if (!first.ok) return first;
   const { server, ca, clientCertificate, clientKey } = first.value;
   if (URL.parse(server)?.protocol !== 'https:')
-    return fail('blocked', 'server-invalid', `server ${server.slice(0, 200)}`, 'is what the environment gave as address of the API server, and begins not with https://');
+    return fail(
+      'blocked',
+      'server-invalid',
+      `server ${server.slice(0, 200)}`,
+      'is what the environment gave as address of the API server, and begins not with https://',
+    );
   const certificate = clientCertificate === undefined || clientKey === undefined ? {} : { clientCertificate, clientKey };
   const token = refreshedToken(ask, clock, first.value);
   return guarded({ server, insecure: false, token, ...certificate, ...(ca === undefined ? {} : { ca }) }, policy);
