@@ -127,6 +127,15 @@ test('three starts that did not become healthy lead back to the package before; 
   for (let start = 0; start < 5; start += 1) expect((await run(text(next))).out).toContain('next');
 });
 
+test('a package that was damaged on its volume is fetched anew after three bad starts', async () => {
+  const digest = serve(await makePackage('agent'));
+  await run(text(digest));
+  writeFileSync(join(folder, 'home', 'versions', digest.slice('sha256:'.length), 'bin', 'node'), '#!/nowhere\n');
+  const said: boolean[] = [];
+  for (let start = 0; start < 3; start += 1) said.push((await run(text(digest))).out.startsWith(`agent ${digest}`));
+  expect(said).toEqual([false, false, true]);
+});
+
 test('a node of another architecture says so', async () => {
   const { code, out } = await run(JSON.stringify({ version: '1.0.0', other: `sha256:${'a'.repeat(64)}` }));
   expect([code, out]).toEqual([1, expect.stringContaining(`there is no agent for ${process.arch}`)]);
