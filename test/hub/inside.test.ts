@@ -118,7 +118,7 @@ test('a key that was revoked stays revoked, when another agent comes in its plac
   expect(await refusalOf(hub, clock, { ...stolen, ticket: value(parseTicket(ticket)) })).toContain('host-revoked');
 });
 
-test('a pod fetches the package that it is told, or the one before, and nothing else', async () => {
+test('a pod fetches the package that it is told, or one of the five before, and nothing else', async () => {
   const { hub, put } = await open();
   const [one, two, three, other] = [await put('one'), await put('two'), await put('three'), await put('other')];
   await give(hub, '1.0.0', one);
@@ -129,6 +129,11 @@ test('a pod fetches the package that it is told, or the one before, and nothing 
   await give(hub, '2.0.0', two);
   expect(await all()).toEqual([200, 200, 404, 404]);
   await give(hub, '3.0.0', three);
+  // The one that was healthy, when two in a row were not.
+  expect(await all()).toEqual([200, 200, 200, 404]);
+  for (const text of ['four', 'five', 'six']) await give(hub, `4.0.0-${text}`, await put(text));
+  expect(await all()).toEqual([200, 200, 200, 404]);
+  await give(hub, '7.0.0', await put('seven'));
   expect(await all()).toEqual([404, 200, 200, 404]);
   expect(await (await hub.fetch(`${base}/${three}`)).text()).toBe('three');
   expect(await statusOf(hub, `${base.slice(0, -2)}xx/${three}`)).toBe(404);

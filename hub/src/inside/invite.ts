@@ -159,7 +159,7 @@ export const createInsides = (deps: InsidesDeps) => {
     return row === undefined || machine === undefined ? over : manifestOf(row, machine.id, id);
   };
 
-  /** Whether the pod of this machine may fetch this package: the current one, or the one before. */
+  /** Whether the pod of this machine may fetch this package: the current one, or one of those before. */
   const mayFetch = async (text: string, digest: string): Promise<boolean> => {
     const [id, code] = splitCode(text);
     const [tenant = '', machine = ''] = id.split('.');
