@@ -10,7 +10,7 @@ import { fakeCluster } from '../fake/cluster.ts';
 test('looking at a cluster needs exactly the rights that the manifest gives', async () => {
   const cluster = fakeCluster({ clock: virtualClock() });
   const put = (object: KubeObject) => cluster.apply(object, { fieldManager: 'test', force: true });
-  await put({ apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', metadata: { name: insideNames.agent }, rules: [] } as KubeObject);
+  await put({ apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', metadata: { name: insideNames.agent }, rules: [] });
   const used = new Set<string>();
   const groupOf = (apiVersion: string): string => (apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : '');
   const asked = async (verb: string, { apiVersion, kind }: { apiVersion: string; kind: string }): Promise<boolean> => {

@@ -205,7 +205,9 @@ test('the ticket in the manifest carries the private authority of the hub', asyn
 
 /** As kubectl reads it. */
 const read11 = (manifest: string) =>
-  parseAllDocuments(manifest, { version: '1.1' }).map((document) => document.toJS() as { kind: string; metadata: { annotations?: object }; spec?: unknown });
+  parseAllDocuments(manifest, { version: '1.1' }).map(
+    (document) => document.toJS() as { kind: string; metadata: { annotations?: object }; spec?: { template?: unknown } },
+  );
 
 test('kubectl, which reads YAML 1.1, takes every name for a name', async () => {
   const { hub, put } = await open();
@@ -217,7 +219,7 @@ test('kubectl, which reads YAML 1.1, takes every name for a name', async () => {
 test('a new ticket starts the pod anew, which has read the one before; the same manifest does not', async () => {
   const { hub, put } = await open();
   await give(hub, '1.0.0', await put('one'));
-  const templateOf = (manifest: string): string => JSON.stringify((read11(manifest).at(-1)?.spec as { template: unknown }).template);
+  const templateOf = (manifest: string): string => JSON.stringify(read11(manifest).at(-1)?.spec?.template ?? '');
   const [first, second] = [await invite(hub), await invite(hub)];
   expect(templateOf(second.manifest)).not.toBe(templateOf(first.manifest));
   expect(templateOf(await (await hub.fetch(second.url)).text())).toBe(templateOf(second.manifest));
