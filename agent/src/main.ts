@@ -206,7 +206,11 @@ const openAround = async ({ values, info, ...deps }: AroundDeps): Promise<{ blob
     blobs === undefined
       ? undefined
       : await openDoors({ agent, blobs, architecture, clock: systemClock, log }, { mirror: values['mirror-port'], neighbours: values['neighbour-port'] });
-  const control = blobs === undefined ? undefined : await openControl({ ...deps, blobs, data: values.data, clock: systemClock, random: systemRandom, log });
+  const stop = new AbortController();
+  const control =
+    blobs === undefined
+      ? undefined
+      : await openControl({ ...deps, blobs, data: values.data, clock: systemClock, random: systemRandom, log, signal: stop.signal });
   const local = await startLocalPage(
     {
       name: values.name ?? info.hostname,
@@ -224,6 +228,7 @@ const openAround = async ({ values, info, ...deps }: AroundDeps): Promise<{ blob
   return {
     blobPort: doors?.blobPort,
     close: async () => {
+      stop.abort();
       await doors?.close();
       await local.close();
     },

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -25,6 +25,7 @@ import { mqttCarrier } from './gateway/mqtt.ts';
 import { fail } from '@groundplane/protocol/failure';
 import type { Way } from './cloud/accounts.ts';
 import { egressHttp } from './cloud/http.ts';
+import { parseAuthority } from './gateway/authority.ts';
 import { createSiteGateways, type SiteGateways, type Tls } from './gateway/site-gateway.ts';
 import type { Http } from './port/http.ts';
 import type { CloudOptions } from './cloud/open.ts';
@@ -58,6 +59,8 @@ export interface HubOptions {
   /** How devices reach this hub; by default the address it listens on. */
   publicUrl: string | undefined;
   publicMqttUrl: string | undefined;
+  /** PEM of the authority that signed the certificates of the public addresses; absent: one that every system trusts. */
+  publicCa?: string;
   /** The database was restored from a backup: its desired states begin a new life, and hosts that are ahead are adopted. */
   newEpoch?: boolean;
   /** Private networks (CIDR) in which the hub may call registries. */
@@ -212,7 +215,7 @@ export const startHub = async (options: HubOptions) => {
   const url = options.publicUrl ?? `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`;
   const mqttUrl = mqtt === undefined ? undefined : (options.publicMqttUrl ?? `mqtt://${options.host}:${mqtt.port}`);
 
-  setAddresses({ links: [`${url.replace(/^http/, 'ws')}${linkPath}`, ...(mqttUrl === undefined ? [] : [mqttUrl])], content: url });
+  setAddresses({ links: [`${url.replace(/^http/, 'ws')}${linkPath}`, ...(mqttUrl === undefined ? [] : [mqttUrl])], content: url, ca: options.publicCa });
   const deps: ApiDeps = {
     store,
     content,
@@ -279,6 +282,13 @@ const numberFlag = <K extends string>(key: K, flag: string, text: string | undef
   return { [key]: value } as Record<K, number>;
 };
 
+const authorityFlag = (file: string | undefined): Pick<HubOptions, 'publicCa'> => {
+  if (file === undefined) return {};
+  const authority = parseAuthority(readFileSync(file, 'utf8'), file);
+  if (!authority.ok) throw new Error(`${authority.failure.element}: ${authority.failure.message}`);
+  return { publicCa: authority.value };
+};
+
 const main = async (): Promise<void> => {
   const { values } = parseArgs({
     options: {
@@ -289,6 +299,7 @@ const main = async (): Promise<void> => {
       'no-mqtt': { type: 'boolean', default: false },
       'public-url': { type: 'string' },
       'public-mqtt-url': { type: 'string' },
+      'public-ca': { type: 'string' },
       'new-setup-link': { type: 'boolean', default: false },
       'new-epoch': { type: 'boolean', default: false },
       'key-file': { type: 'string' },
@@ -304,6 +315,7 @@ const main = async (): Promise<void> => {
     mqttPort: values['no-mqtt'] ? undefined : Number(values['mqtt-port']),
     publicUrl: values['public-url'],
     publicMqttUrl: values['public-mqtt-url'],
+    ...authorityFlag(values['public-ca']),
     newEpoch: values['new-epoch'],
     egressAllow: values['egress-allow'],
     ...numberFlag('contentBlobMax', '--content-blob-max', values['content-blob-max'], limits.contentBlobBytes, registryLimits.blobBytesMax),

@@ -73,6 +73,7 @@ data=$root/var/lib/groundplane
 units=$root/etc/systemd/system
 settings=$root/etc/groundplane
 command=$root/usr/local/sbin/groundplane-agent
+rules=$root/etc/udev/rules.d/60-groundplane-media.rules
 
 uninstall() {
   if [ "$live" = yes ]; then
@@ -80,7 +81,7 @@ uninstall() {
     "$systemctl" disable --now "$unit" >/dev/null 2>&1 || true
     say "stopped and disabled $unit"
   fi
-  rm -f "$units/multi-user.target.wants/$unit" "$units/$unit" "$command"
+  rm -f "$units/multi-user.target.wants/$unit" "$units/$unit" "$command" "$rules"
   rm -rf "$units/$unit.d" "$settings" "$home"
   say "removed $units/$unit, $settings and $home"
   if [ "$live" = yes ]; then
@@ -298,6 +299,14 @@ place_command() {
   rm -f "$home/.command.new"
 }
 
+# Versions before the rule had none; udev reads the folder by itself. Who does not want it puts a link to /dev/null there.
+place_rules() {
+  from=$home/versions/$slot/60-groundplane-media.rules
+  [ -f "$from" ] && [ ! -L "$rules" ] || return 0
+  mkdir -p "$(dirname "$rules")"
+  put "$from" "$rules" 644
+}
+
 place_settings() {
   [ -n "$name$carrier" ] || return 0
   mkdir -p "$settings"
@@ -356,6 +365,7 @@ install() {
   put "$home/versions/$slot/launch.sh" "$home/launch.sh" 755
   place_ticket
   put "$home/versions/$slot/groundplane-agent.service" "$units/$unit" 644
+  place_rules
   place_settings
   place_command
   switch

@@ -71,7 +71,7 @@ export const agentFiles = async (arch: AgentArch, version: string): Promise<Pack
       ...readdirSync(folder).map((name) => file(`agent/${name}`, join(folder, name))),
       { path: 'agent/package.json', data: Buffer.from('{"type":"module"}\n'), isExecutable: false },
       ...['install.sh', 'launch.sh'].map((name) => file(name, join(scripts, name), true)),
-      file('groundplane-agent.service', join(scripts, 'groundplane-agent.service')),
+      ...['groundplane-agent.service', '60-groundplane-media.rules'].map((name) => file(name, join(scripts, name))),
       ...['LICENSE', 'NOTICE'].map((name) => file(name, join(root, name))),
       file('bin/LICENSE', join(scripts, 'NODE-LICENSE')),
     ];

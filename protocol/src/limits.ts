@@ -23,6 +23,8 @@ export const limits = {
   poolsPerCluster: 20,
   /** Azure's node pools have no longer names than this. */
   poolNameChars: 12,
+  /** Certificates of the hub's own authority in a ticket, as PEM. */
+  ticketCaChars: 16_384,
   /** Operating system images of a tenant's catalogue. */
   catalogueEntries: 200,
   /** What one host needs to join a cluster, sealed and as text. */

@@ -109,6 +109,8 @@ test('what is named as an exception is reached directly, and a change counts fro
   except = '';
   expect(await firstWord(url, env)).toBe('hello');
   expect(asked).toHaveLength(1);
+  expect(await firstWord(url, () => ({})), 'no proxy at all').toBe('hello');
+  expect(asked).toHaveLength(1);
 });
 
 test('a proxy that is not there, or refuses, is told in words', async () => {

@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
+import { createServer as createSecure } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { zstdCompressSync } from 'node:zlib';
+import { ticketLine } from '@groundplane/hub/gateway/ticket-line';
+import { makeHubKeys } from '@groundplane/hub/trust/keys';
 import { startScript } from '@groundplane/hub/inside/start-script';
 import { pack } from 'tar-stream';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -57,7 +60,7 @@ const run = async (wanted: string, before?: string, last?: string): Promise<{ co
       PATH: process.env['PATH'],
       GROUNDPLANE_HOME: join(folder, 'home'),
       GROUNDPLANE_TICKET: join(folder, 'ticket'),
-      GROUNDPLANE_PACKAGES: `http://127.0.0.1:${(server.address() as AddressInfo).port}/p`,
+      GROUNDPLANE_PACKAGES: `${'key' in server ? 'https://localhost' : 'http://127.0.0.1'}:${(server.address() as AddressInfo).port}/p`,
       GROUNDPLANE_PACKAGE: wanted,
       ...(before === undefined ? {} : { GROUNDPLANE_PACKAGE_BEFORE: before }),
     },
@@ -78,6 +81,19 @@ test('it becomes the agent of the package, and fetches it once', async () => {
   expect(await run(text(digest))).toEqual({ code: 0, out: `agent ${digest} inside.mjs\n` });
   served.clear();
   expect((await run(text(digest))).out).toBe(`agent ${digest} inside.mjs\n`);
+});
+
+test('a hub of a private authority is believed by what the ticket says, and nobody else', async () => {
+  const [key, cert] = [join(folder, 'key'), join(folder, 'cert')];
+  const names = ['-subj', '/CN=hub', '-addext', 'subjectAltName=DNS:localhost'];
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', ...names, '-keyout', key, '-out', cert], { stdio: 'ignore' }); // prettier-ignore
+  await new Promise((done) => server.close(done));
+  server = createSecure({ key: readFileSync(key), cert: readFileSync(cert) }, (request, response) => void response.end(served.get(request.url ?? '')));
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const digest = serve(await makePackage('agent'));
+  expect((await run(text(digest), undefined, 'trying again')).out).toContain('self-signed');
+  writeFileSync(join(folder, 'ticket'), ticketLine({ links: [], content: '', ca: readFileSync(cert, 'utf8') }, makeHubKeys('hub'), { id: 't', secret: 's' }));
+  expect((await run(text(digest))).out).toContain(`agent ${digest}`);
 });
 
 test('other bytes than the digest says are never unpacked', async () => {
@@ -109,6 +125,15 @@ test('three starts that did not become healthy lead back to the package before; 
   rmSync(join(folder, 'home'), { recursive: true });
   mkdirSync(join(folder, 'home'));
   for (let start = 0; start < 5; start += 1) expect((await run(text(next))).out).toContain('next');
+});
+
+test('a package that was damaged on its volume is fetched anew after three bad starts', async () => {
+  const digest = serve(await makePackage('agent'));
+  await run(text(digest));
+  writeFileSync(join(folder, 'home', 'versions', digest.slice('sha256:'.length), 'bin', 'node'), '#!/nowhere\n');
+  const said: boolean[] = [];
+  for (let start = 0; start < 3; start += 1) said.push((await run(text(digest))).out.startsWith(`agent ${digest}`));
+  expect(said).toEqual([false, false, true]);
 });
 
 test('a node of another architecture says so', async () => {

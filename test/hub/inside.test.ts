@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { CloudOptions } from '@groundplane/hub/cloud/open';
+import { parseTicket } from '@groundplane/agent/identity/ticket';
 import { gatherRoots } from '@groundplane/hub/reconcile/collect';
 import type { ImportView } from '@groundplane/protocol/api/cloud-views';
 import { readOnlyRules } from '@groundplane/protocol/inside/names';
@@ -17,9 +18,9 @@ const cloud: CloudOptions = {
   egress: { private: [] },
 };
 
-const open = async (): Promise<{ hub: HubWorld; clock: VirtualClock; put: (text: string) => Promise<`sha256:${string}`> }> => {
+const open = async (ca?: string): Promise<{ hub: HubWorld; clock: VirtualClock; put: (text: string) => Promise<`sha256:${string}`> }> => {
   const clock = virtualClock({ wallStartMs: Date.UTC(2026, 0, 1) });
-  const hub = await openHub({ clock, cloud });
+  const hub = await openHub({ clock, cloud: { ...cloud, addresses: () => ({ links: ['wss://hub.test/link'], content: 'http://hub.test', ca }) } });
   onTestFinished(() => hub.close());
   await hub.core.cloud.start();
   const put = async (text: string): Promise<`sha256:${string}`> => {
@@ -66,6 +67,11 @@ test('an address lets one agent in: until it has come, for its time, and until a
   const answer = await hub.fetch(first.url);
   expect([answer.status, answer.headers.get('cache-control'), await answer.text()]).toEqual([200, 'no-store', first.manifest]);
   expect(await statusOf(hub, `${first.url}x`)).toBe(404);
+  // Who asked for it is told, and nothing that lets anybody in.
+  const { items } = value(await hub.admin.call('listEvents', { params: { project: 'default' }, query: {} }));
+  const invited = items.find((event) => event.reason === 'AgentInvited');
+  expect([invited?.cluster, invited?.actor, invited?.message]).toEqual(['theirs', expect.stringMatching(/./), expect.stringContaining('2026-01-01T00:01:00')]);
+  expect(JSON.stringify(items)).not.toMatch(/gpt1|\/import\//);
   expect(await statusOf(hub, `${first.url.slice(0, first.url.lastIndexOf('.'))}.${'A'.repeat(43)}`)).toBe(404);
   const second = await invite(hub, { ttlSeconds: 60 });
   expect([await statusOf(hub, first.url), await statusOf(hub, second.url)]).toEqual([404, 200]);
@@ -82,16 +88,37 @@ test('whoever comes with a newer ticket takes the place of the agent before; the
   const { hub, clock, put } = await open();
   await give(hub, '1.0.0', await put('one'));
   const before = makeDevice(ticketIn((await invite(hub)).manifest));
-  const old = await (await greet(hub, before)).hear('welcome');
+  const former = await greet(hub, before);
+  const old = await former.hear('welcome');
+  const [{ digest }] = [value(await hub.admin.call('getInsideAgent', {})).agent?.packages.x64 ?? { digest: '' }];
+  const fetched = (): Promise<number> =>
+    hub.fetch(`/api/v1/content/${digest}`, { headers: { authorization: `Bearer ${old.contentToken}` } }).then((answer) => answer.status);
+  const mayAsk = await fetched();
   const line = await greet(hub, makeDevice(ticketIn((await invite(hub)).manifest)));
   const now = await line.hear('welcome');
   expect(now.host).not.toBe(old.host);
   const { items } = value(await hub.admin.call('listHosts', { params: { project: 'default' } }));
   expect(items.map((host) => [host.id, host.name])).toEqual([[now.host, 'theirs-agent']]);
+  // Nor does it stay on the line, or fetch anything with what it was given there.
+  expect((await former.hear('goodbye')).reason).toContain('no longer known');
+  expect([mayAsk, await fetched()]).toEqual([404, 401]);
+  expect(await hub.store.get('presence', hub.tenant, old.host)).toBeUndefined();
   expect(await refusalOf(hub, clock, { ...before, ticket: undefined })).toContain('this key is unknown');
 });
 
-test('a pod fetches the package that it is told, or the one before, and nothing else', async () => {
+test('a key that was revoked stays revoked, when another agent comes in its place', async () => {
+  const { hub, clock, put } = await open();
+  await give(hub, '1.0.0', await put('one'));
+  const stolen = makeDevice(ticketIn((await invite(hub)).manifest));
+  await (await greet(hub, stolen)).hear('welcome');
+  value(await hub.admin.call('revokeHost', { params: { project: 'default', name: 'theirs-agent' } }));
+  const now = await (await greet(hub, makeDevice(ticketIn((await invite(hub)).manifest)))).hear('welcome');
+  expect(hub.core.fleet.hostOfMachine([...hub.core.fleet.clusters()].flatMap((cluster) => hub.core.fleet.machinesOf(cluster.id))[0] ?? '')?.id).toBe(now.host);
+  const ticket = ticketIn((await invite(hub)).manifest);
+  expect(await refusalOf(hub, clock, { ...stolen, ticket: value(parseTicket(ticket)) })).toContain('host-revoked');
+});
+
+test('a pod fetches the package that it is told, or one of the five before, and nothing else', async () => {
   const { hub, put } = await open();
   const [one, two, three, other] = [await put('one'), await put('two'), await put('three'), await put('other')];
   await give(hub, '1.0.0', one);
@@ -102,6 +129,11 @@ test('a pod fetches the package that it is told, or the one before, and nothing 
   await give(hub, '2.0.0', two);
   expect(await all()).toEqual([200, 200, 404, 404]);
   await give(hub, '3.0.0', three);
+  // The one that was healthy, when two in a row were not.
+  expect(await all()).toEqual([200, 200, 200, 404]);
+  for (const text of ['four', 'five', 'six']) await give(hub, `4.0.0-${text}`, await put(text));
+  expect(await all()).toEqual([200, 200, 200, 404]);
+  await give(hub, '7.0.0', await put('seven'));
   expect(await all()).toEqual([404, 200, 200, 404]);
   expect(await (await hub.fetch(`${base}/${three}`)).text()).toBe('three');
   expect(await statusOf(hub, `${base.slice(0, -2)}xx/${three}`)).toBe(404);
@@ -163,4 +195,33 @@ test('full needs profiles; read-only has none; a cluster that is there in anothe
   const odd = { ...params, name: 'odd' };
   expect(codeOf(await hub.admin.call('importCluster', { params: odd, body: { storage: 'lots' } }))).toBe('request-invalid');
   expect(codeOf(await hub.admin.call('importCluster', { params: odd, body: { proxy: { https: 'http://p:1/$(HOME)' } } }))).toBe('request-invalid');
+});
+
+test('the ticket in the manifest carries the private authority of the hub', async () => {
+  const { hub, put } = await open('pem');
+  await give(hub, '1.0.0', await put('one'));
+  expect(value(parseTicket(ticketIn((await invite(hub)).manifest))).caPem).toBe('pem');
+});
+
+/** As kubectl reads it. */
+const read11 = (manifest: string) =>
+  parseAllDocuments(manifest, { version: '1.1' }).map(
+    (document) => document.toJS() as { kind: string; metadata: { annotations?: object }; spec?: { template?: unknown } },
+  );
+
+test('kubectl, which reads YAML 1.1, takes every name for a name', async () => {
+  const { hub, put } = await open();
+  await give(hub, '1.0.0', await put('one'));
+  const { manifest } = value(await hub.admin.call('importCluster', { params: { ...params, name: 'no' }, body: {} }));
+  expect(read11(manifest).at(-1)?.metadata.annotations).toEqual({ 'groundplane.dev/cluster': 'no' });
+});
+
+test('a new ticket starts the pod anew, which has read the one before; the same manifest does not', async () => {
+  const { hub, put } = await open();
+  await give(hub, '1.0.0', await put('one'));
+  const templateOf = (manifest: string): string => JSON.stringify(read11(manifest).at(-1)?.spec?.template ?? '');
+  const [first, second] = [await invite(hub), await invite(hub)];
+  expect(templateOf(second.manifest)).not.toBe(templateOf(first.manifest));
+  expect(templateOf(await (await hub.fetch(second.url)).text())).toBe(templateOf(second.manifest));
+  expect(templateOf(second.manifest)).not.toContain('gpt1.');
 });

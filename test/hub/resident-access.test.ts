@@ -67,6 +67,23 @@ describe('the token of a managed cluster', () => {
     expect(heard.length).toBeLessThanOrEqual(11);
   });
 
+  test('that is over by our clock when it comes is used all the same, and asked for again a few times a minute', async () => {
+    const { clock, ask, heard } = issuer(-3_600_000);
+    const token = refreshedToken(ask, clock);
+    expect([await token.current(), await token.current()]).toEqual([ok('t1'), ok('t1')]);
+    for (let second = 0; second < 60; second += 1) {
+      await clock.advance(1_000);
+      await token.current();
+    }
+    expect(heard.length).toBeLessThanOrEqual(7);
+  });
+
+  test('of an environment that gives no address is a failure that says so', async () => {
+    const { clock } = issuer(undefined);
+    const odd = (server: string) => managedConnection(() => Promise.resolve(ok({ server, token: 't' })), clock, { private: 'all' });
+    expect([codeOf(await odd('')), codeOf(await odd('http://a.test')), codeOf(await odd('file:///etc/passwd'))]).toEqual(Array(3).fill('server-invalid'));
+  });
+
   test('that cannot be had now is asked for again at the next call, still with the one that was refused', async () => {
     const { clock, ask, heard, answers } = issuer(3_600_000);
     const connection = value(await managedConnection(ask, clock, { private: 'all' }));

@@ -38,7 +38,7 @@ test('it does not wait for ever, nor by force, nor again once they are gone', as
   const { at, asked } = world();
   await at(0, ['Service a/0']);
   expect(await at(30, ['Service a/0'])).toContain('doing');
-  expect(await at(30.1, ['Service a/0'])).toContain('done');
+  expect(await at(30.1, ['Service a/0'])).toBe('done: are not waited for any longer: give back to the cloud: Service a/0');
   await at(31, ['Service a/0']);
   expect(asked).toEqual(['looked', 'looked', 'deleted', 'deleted']);
   const forced = world(true);

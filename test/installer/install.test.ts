@@ -8,7 +8,9 @@ import { here, keys, lacking, scriptsFolder, standInFiles, writePackage } from '
 
 const why = lacking(['zstd', 'openssl']);
 const script = join(scriptsFolder, 'install.sh');
-const scripts = Object.fromEntries(['install.sh', 'launch.sh', 'groundplane-agent.service'].map((name) => [name, readFileSync(join(scriptsFolder, name))]));
+const scripts = Object.fromEntries(
+  ['install.sh', 'launch.sh', 'groundplane-agent.service', '60-groundplane-media.rules'].map((name) => [name, readFileSync(join(scriptsFolder, name))]),
+);
 
 describe.skipIf(why !== '')(`install script${why}`, () => {
   let folder = '';
@@ -55,9 +57,10 @@ describe.skipIf(why !== '')(`install script${why}`, () => {
     expect(done.stdout).toContain('the signature is good');
     expect(tree(root)).toEqual([
       'etc/systemd/system/groundplane-agent.service',
+      'etc/udev/rules.d/60-groundplane-media.rules',
       'opt/groundplane/current',
       'opt/groundplane/launch.sh',
-      ...['agent/agent.mjs', 'bin/node', 'groundplane-agent.service', 'install.sh', 'launch.sh', 'manifest.json'].map(
+      ...['60-groundplane-media.rules', 'agent/agent.mjs', 'bin/node', 'groundplane-agent.service', 'install.sh', 'launch.sh', 'manifest.json'].map(
         (name) => `opt/groundplane/versions/${slot}/${name}`,
       ),
       'usr/local/sbin/groundplane-agent',

@@ -102,6 +102,8 @@ export const createLease = (deps: {
     },
     /** Whether another agent holds it, as far as we know. Nobody known: whoever may do the work begins, and the API server decides. */
     isElsewhere: (): boolean => holder !== undefined && holder !== deps.self(),
+    /** How often it has changed hands, as it stood when we wrote it last. */
+    transitions: (): number | undefined => (written?.['spec'] as LeaseSpec | undefined)?.leaseTransitions,
     /** The one that we took it from, once: what it knew has to be learnt. */
     takenFrom: (): string | undefined => {
       const from = taken;

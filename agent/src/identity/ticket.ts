@@ -1,6 +1,7 @@
 import { createHash, createHmac } from 'node:crypto';
 import { digestSchema } from '@groundplane/protocol/digest';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
+import { limits } from '@groundplane/protocol/limits';
 import { z } from 'zod';
 
 /** What an image carries: where hubs are, which trust root to believe, and a ticket to be let in. No password, no certificate authority of the world. */
@@ -13,7 +14,7 @@ const ticketSchema = z.object({
   root: digestSchema,
   id: z.string().max(64),
   secret: z.string().max(128),
-  caPem: z.string().max(16_384).optional(),
+  caPem: z.string().max(limits.ticketCaChars).optional(),
 });
 export type EnrolmentTicket = z.infer<typeof ticketSchema>;
 

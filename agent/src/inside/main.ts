@@ -17,13 +17,14 @@ import { sleep } from '../port/clock.ts';
 import type { Cluster } from '../port/cluster.ts';
 import type { AgentStore } from '../port/store.ts';
 import { openSqliteStore } from '../store/sqlite.ts';
-import { createState } from '../store/state.ts';
+import { createState, writes } from '../store/state.ts';
 import { systemClock as clock } from '../system/clock.ts';
 import { writeDurably } from '../system/durable.ts';
 import { systemInfo } from '../system/info.ts';
 import { noBlobs, noMachine } from '../system/no-machine.ts';
 import { systemRandom as random } from '../system/random.ts';
 import { isHealthy } from '../system/slots.ts';
+import { endWithLease, isLastMemory } from './held.ts';
 import { changePackage, clusterKey, insideLease, insideMode, insideView, leaveCluster, reduceRights } from './own.ts';
 import { openProbe } from './probe.ts';
 import { insideConnection, insideSettings, type InsideSettings } from './settings.ts';
@@ -35,8 +36,6 @@ import { insideConnection, insideSettings, type InsideSettings } from './setting
 const version = process.env['GROUNDPLANE_AGENT_VERSION'] ?? '0.1.0';
 const waitMs = 2_000;
 const lookMs = 1_000;
-/** So long before its Lease is over, a pod that cannot renew it stops. */
-const marginMs = 8_000;
 
 const say = (text: string): void => void process.stderr.write(`groundplane: ${text}\n`);
 const told = (failure: Failure): string => `${failure.element}: ${failure.message}`;
@@ -144,16 +143,11 @@ const tellRights = async (home: Home, agent: Agent, before: string): Promise<str
 
 /** While the Lease is held: looks after the agent's own things once a second, the rarer ones less often. */
 const lookAfter = async (home: Home, agent: Agent, stop: AbortController): Promise<'leave' | undefined> => {
-  const { settings, lease } = home;
+  const { settings } = home;
   let [hasTalked, isMarked, told, looks, mode] = [false, false, '', 0, ''];
   while (!stop.signal.aborted) {
     await sleep(clock, lookMs, stop.signal);
     if (stop.signal.aborted) break;
-    if (!lease.isHeld(marginMs)) {
-      say('the Lease could not be renewed; another pod may act now');
-      stop.abort();
-      break;
-    }
     hasTalked ||= agent.session.state().state === 'online';
     const uptimeMs = clock.monotonicMs() - home.startedMs;
     if (!isMarked && settings.running !== '' && isHealthy({ uptimeMs, hasTalked }))
@@ -173,14 +167,16 @@ const lookAfter = async (home: Home, agent: Agent, stop: AbortController): Promi
 };
 
 /** One time of holding the Lease. What another pod knew in between is learnt first. */
-const hold = async (home: Home, isFirst: boolean, signal: AbortSignal, use: (agent: Agent | undefined) => void): Promise<'leave' | undefined> => {
+const hold = async (home: Home, signal: AbortSignal, use: (agent: Agent | undefined) => void): Promise<'leave' | undefined> => {
   const { cluster, lease, store } = home;
   const state = createState(store);
-  if (!isFirst || lease.takenFrom() !== undefined || state.kv('inventory') === undefined) {
+  const transitions = lease.transitions();
+  if (!isLastMemory(state.kv<number>('leaseTransitions'), transitions)) {
     const loaded = await loadInventory(cluster, state, insideNames.namespace);
     if (!loaded.ok) say(told(loaded.failure));
     if (!loaded.ok) return undefined;
   }
+  if (transitions !== undefined) state.commit([writes.kv('leaseTransitions', transitions)]);
   const agent = await openAgent(home);
   if (!agent.ok) say(told(agent.failure));
   if (!agent.ok) return undefined;
@@ -191,6 +187,7 @@ const hold = async (home: Home, isFirst: boolean, signal: AbortSignal, use: (age
   if (signal.aborted) stop.abort();
   const renewing = lease.run(stop.signal);
   const looking = lookAfter(home, agent.value, stop);
+  void endWithLease(lease, clock, stop).then((isOver) => (isOver ? say('the Lease could not be renewed; another pod may act now') : undefined));
   await agent.value.run(stop.signal);
   stop.abort();
   // What is on its way would take the Lease again after it was let go.
@@ -222,7 +219,7 @@ const main = async (): Promise<number> => {
   const stop = new AbortController();
   process.once('SIGTERM', () => stop.abort());
   process.once('SIGINT', () => stop.abort());
-  let [holds, isWaitTold] = [0, false];
+  let isWaitTold = false;
   while (!stop.signal.aborted) {
     if (!(await lease.check())) {
       if (!isWaitTold && lease.isElsewhere()) say('another pod acts; this one waits for its turn');
@@ -231,8 +228,7 @@ const main = async (): Promise<number> => {
       continue;
     }
     isWaitTold = false;
-    const end = await hold(home, holds === 0, stop.signal, (agent) => (acting = agent));
-    holds += 1;
+    const end = await hold(home, stop.signal, (agent) => (acting = agent));
     if (end === 'leave') break;
     await sleep(clock, waitMs, stop.signal);
   }

@@ -5,6 +5,7 @@ import type { Agent } from '../agent.ts';
 import type { DeviceKey } from '../identity/key.ts';
 import { verifySignature } from '../identity/key.ts';
 import type { EnrolmentTicket } from '../identity/ticket.ts';
+import { watchPlugged } from '../media/plugged.ts';
 import { createImporter } from '../media/job.ts';
 import { createUploads } from '../media/upload.ts';
 import type { Blobs } from '../port/blobs.ts';
@@ -37,6 +38,8 @@ export interface ControlDeps {
   clock: Clock;
   random: Random;
   log: (text: string) => void;
+  /** Ends the watch for media. */
+  signal: AbortSignal;
 }
 
 /** What the local page can do on a real host. The token is made anew at each start; whoever can read it is root here anyway. */
@@ -59,6 +62,7 @@ export const openControl = async (deps: ControlDeps): Promise<Control> => {
   });
   const uploads = createUploads({ folder: join(data, 'upload'), importer });
   await uploads.clear().catch(() => deps.log('the rest of an upload cannot be removed; is the disk read-only?'));
+  void watchPlugged({ importer, state: agent.engine.state, clock, log: deps.log }, deps.signal);
   return {
     guard: createGuard({ clock, random, token, passwordHash: () => readPasswordHash(passwordFile(data)) }),
     importer,

@@ -42,11 +42,11 @@ export interface Medium {
 }
 
 const sha256 = (bytes: Uint8Array): Digest => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
-const indexBytesMax = 64 * 1024 * 1024;
+export const indexBytesMax = 64 * 1024 * 1024;
 const depthMax = 3;
 
 /** A file of a medium, never by a link: whoever wrote the medium must not make this host read its own secrets. */
-const readPlain = async (file: string, bytesMax: number): Promise<Result<Buffer>> => {
+export const readPlain = async (file: string, bytesMax: number): Promise<Result<Buffer>> => {
   const info = await lstat(file).catch(() => undefined);
   if (info === undefined) return fail('fatal', 'media-incomplete', file, 'is missing on the medium. Export it again');
   if (!info.isFile()) return fail('fatal', 'media-invalid', file, 'is no plain file');

@@ -5,6 +5,7 @@ import type { RouteName, Routes } from '@groundplane/protocol/api/routes';
 import type { Accounts } from '../cloud/accounts.ts';
 import type { CloudDriver } from '../cloud/driver.ts';
 import type { Fleet } from '../fleet/index.ts';
+import type { HubAddresses } from '../gateway/ticket-line.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import type { Insides } from '../inside/invite.ts';
 import type { Clock } from '../port/clock.ts';
@@ -47,7 +48,7 @@ export interface ApiDeps {
   clock: Clock;
   random: Random;
   /** Addresses that go into tickets: links in the order to try, and the base for content. */
-  addresses: () => { links: string[]; content: string };
+  addresses: () => HubAddresses;
   systemTenant: string;
   /** People reach the hub by https (through a proxy that ends TLS): cookies are marked so. */
   isSecure: boolean;

@@ -43,7 +43,7 @@ const importCluster: Handler<'importCluster'> = async (request, deps) => {
   const applied = await applyCluster({ principal, params, project, query: {}, body: { spec: spec.data } }, deps);
   if (!applied.ok) return applied;
   const row = await deps.store.byName('cluster', principal.tenant, project, params.name);
-  return row === undefined ? notFound(`cluster ${params.name}`, 'See: gp get clusters') : deps.insides.invite(row, ttlSeconds);
+  return row === undefined ? notFound(`cluster ${params.name}`, 'See: gp get clusters') : deps.insides.invite(row, ttlSeconds, principal.subject);
 };
 
 const getInsideAgent: Handler<'getInsideAgent'> = async ({ principal }, deps) => ok((await insideAgents(deps.store, principal.tenant)) ?? {});

@@ -1,3 +1,4 @@
+import { insideNames } from '@groundplane/protocol/inside/names';
 import { isClear } from '../plan/members.ts';
 import type { Row } from '../port/store.ts';
 import { residentPool } from '../resident/ensure.ts';
@@ -32,6 +33,14 @@ export const insideTurn = async (turn: Turn, rows: readonly Row<'machine'>[]): P
     );
     return again.quietMs;
   }
+  if (host.state !== 'approved') {
+    const how =
+      host.state === 'lobby'
+        ? `waits in the lobby: gp approve ${host.name}`
+        : `was revoked. Delete its key in the cluster (kubectl delete secret -n ${insideNames.namespace} ${insideNames.key}), and let another one in: gp cloud import ${cluster.name}`;
+    note(infra, 'control-plane', 'waiting', `its agent ${host.name} ${how}`, nowMs);
+    return again.quietMs;
+  }
   const seen = row?.value.info?.inside;
   if (seen === undefined) {
     note(infra, 'control-plane', 'doing', `${host.name} is there and has not looked at the cluster yet`, nowMs);
@@ -61,8 +70,8 @@ export const insideTeardown = async (turn: Turn, rows: readonly Row<'machine'>[]
     rows.find((item) => item.value.pool === residentPool),
   );
   const told = host === undefined ? undefined : await turn.deps.store.get('desired', host.tenant, host.id);
-  // What it says of earlier orders does not count.
-  if (host !== undefined && row.value.forced !== true && told?.value.desired.inside?.mode !== 'gone') return again.soonMs;
+  // What it says of earlier orders does not count. Nobody tells anything to one that is revoked or in the lobby.
+  if (host?.state === 'approved' && row.value.forced !== true && told?.value.desired.inside?.mode !== 'gone') return again.soonMs;
   if (host !== undefined && row.value.forced !== true && isClear(host) && host.online) {
     const since = infra.steps.find((step) => step.name === 'deletion' && step.state === 'doing')?.sinceMs ?? nowMs;
     note(infra, 'layers', 'done', 'are gone', nowMs);

@@ -132,6 +132,7 @@ export const wantOf = async (turn: Turn, pool: Pool, machine: Row<'machine'>): P
     ticket: ticketLine(deps.addresses(), deps.keys, { id: machine.value.ticket, secret }),
     sshKeys: placement.sshKeys ?? [],
     packages: packages.value,
+    ca: deps.addresses().ca,
   });
   if (!userData.ok) return userData;
   return ok({

@@ -29,7 +29,9 @@ const areLayersGone = async (turn: Turn, rows: readonly Row<'machine'>[], leavin
   const left = waiting.length > 0 || isOver || before?.state === 'done' ? [] : await leaving();
   if (isOver || waiting.length + left.length === 0) {
     const names = waiting.map((host) => host.name).join(', ');
-    note(infra, 'layers', 'done', waiting.length === 0 ? 'are gone' : `were left on ${names}, which do not answer`, nowMs);
+    const isLeft = isOver && before?.state === 'doing' && row.value.forced !== true;
+    const gone = isLeft ? `are not waited for any longer: ${before.message}`.slice(0, 1_000) : 'are gone';
+    note(infra, 'layers', 'done', waiting.length === 0 ? gone : `were left on ${names}, which do not answer`, nowMs);
     return true;
   }
   const things = `${left.slice(0, namedMax).join(', ')}${left.length > namedMax ? `, and ${left.length - namedMax} more` : ''}`;

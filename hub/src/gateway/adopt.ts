@@ -26,7 +26,10 @@ export const createAdoption =
     if (row === undefined) fleet.noteHeld(host.id, theirs);
     else {
       const { desired, inputs } = row.value;
-      await assigner.assign([{ tenant: host.tenant, host: host.id, cluster: desired.cluster, bundle: desired.bundle, inputs }], new Map([[host.id, theirs]]));
+      // All of it: a host that was let go and heard only that it has no cluster any more would take away what goes on without it.
+      const { cluster, bundle, detached, inside } = desired;
+      const same = { tenant: host.tenant, host: host.id, cluster, bundle, inputs, inside, ...(detached === undefined ? {} : { detached }) };
+      await assigner.assign([same], new Map([[host.id, theirs]]));
     }
     await store.commit([
       {

@@ -88,10 +88,16 @@ const placeOf = ({ fleet }: EnrolDeps, ticket: Row<'ticket'>, serial: string | u
         (host) => host.serial === serial && host.state === 'approved' && host.tenant === ticket.tenant && host.project === ticket.project,
       );
 
-/** Whoever brings a new ticket of a machine is what that machine is now; the host with the key before is nobody any more. */
-const formerOf = ({ fleet }: EnrolDeps, machine: string | undefined): Write[] => {
+/** Whoever brings a new ticket of a machine is what that machine is now; the host with the key before is nobody any more. A revoked key stays known as such. */
+const formerOf = async ({ fleet, store }: EnrolDeps, machine: string | undefined): Promise<Write[]> => {
   const former = machine === undefined ? undefined : fleet.hostOfMachine(machine);
   if (former === undefined) return [];
+  const row = former.state === 'revoked' ? await store.get('host', former.tenant, former.id) : undefined;
+  if (row !== undefined) {
+    const { tenant, id, project, name } = row;
+    const { machine: _machine, ...value } = row.value;
+    return [{ op: 'put', kind: 'host', tenant, id, project, name, lookup: value.key, expect: row.version, value }];
+  }
   return (['host', 'desired', 'observed', 'presence'] as const).map((kind): Write => ({ op: 'delete', kind, tenant: former.tenant, id: former.id }));
 };
 
@@ -131,7 +137,7 @@ const enrol = async (deps: EnrolDeps, hello: Hello, challenge: { hub: string; no
     // A device that says it is one that we know already waits for a person, whatever the ticket says.
     const state = ticket.value.autoApprove && replaces === undefined ? 'approved' : 'lobby';
     const done = await store.commit([
-      ...formerOf(deps, machine?.id),
+      ...(await formerOf(deps, machine?.id)),
       {
         op: 'put',
         kind: 'ticket',

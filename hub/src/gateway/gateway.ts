@@ -263,7 +263,8 @@ export const createGateway = (deps: GatewayDeps) => {
     sessions.delete(session.host);
     const lastSeenMs = clock.wallMs();
     fleet.setOnline(session.host, false, lastSeenMs);
-    if (!closing) void store.commit([presence(session, lastSeenMs)]);
+    // Of a host that is forgotten nothing is noted any more.
+    if (!closing && fleet.host(session.host) !== undefined) void store.commit([presence(session, lastSeenMs)]);
   };
 
   const dismiss = (id: string, reason: string, retryMs: number): void => {
@@ -273,6 +274,15 @@ export const createGateway = (deps: GatewayDeps) => {
     session.peer.close();
     leave(session);
   };
+
+  // Whoever is forgotten is nobody at once: its line and its token would last as long as it stays connected.
+  store.onChange((changes) => {
+    for (const change of changes) {
+      if (change.op !== 'delete' || change.row.kind !== 'host') continue;
+      dismiss(change.row.id, 'this host is no longer known here', limits.backoffMaxMs);
+      asker.forget(change.row.id);
+    }
+  });
 
   const accept: AcceptPeer = (peer) => {
     const challenge = { hub: keys.hub, nonce: base64url(random.bytes(18)) };

@@ -2,8 +2,13 @@ import { insideAgentSchema, type InsideAgent } from '@groundplane/protocol/insid
 import { z } from 'zod';
 import type { Row, Store, Write } from '../port/store.ts';
 
-/** Which agent the pods inside of a tenant's clusters run, and which one they ran before: a pod that goes back still has to get that. */
-const schema = z.object({ agent: insideAgentSchema, before: insideAgentSchema.optional() });
+/** Of those before, so many can still be had. */
+const olderMax = 4;
+/**
+ * Which agent the pods inside of a tenant's clusters run, and which ones they ran before, the last one first: a pod goes back to the one that was healthy in it,
+ * which is older than the one before when several were bad in a row, and one that cannot get it is lost for good.
+ */
+const schema = z.object({ agent: insideAgentSchema, before: insideAgentSchema.optional(), older: z.array(insideAgentSchema).max(olderMax).default([]) });
 export type InsideAgents = z.infer<typeof schema>;
 
 const prefix = 'inside-agent-';
@@ -16,7 +21,9 @@ export const insideAgents = async (store: Pick<Store, 'get'>, tenant: string): P
 
 export const insideAgentWrite = (tenant: string, agent: InsideAgent, last: InsideAgents | undefined): Write => {
   const isSame = JSON.stringify(last?.agent) === JSON.stringify(agent);
-  const value: InsideAgents = isSame && last !== undefined ? last : { agent, ...(last === undefined ? {} : { before: last.agent }) };
+  const earlier = last?.before === undefined ? [] : [last.before, ...last.older];
+  const next: InsideAgents = { agent, ...(last === undefined ? {} : { before: last.agent }), older: earlier.slice(0, olderMax) };
+  const value = isSame && last !== undefined ? last : next;
   const id = prefix + tenant;
   return { op: 'put', kind: 'setting', tenant, id, project: '', name: id, value: { value: JSON.stringify(value) } };
 };
@@ -25,6 +32,8 @@ export const isInsideAgentRow = (row: Pick<Row<'setting'>, 'id'>): boolean => ro
 
 /** Digests that a row of this kind keeps from being thrown away. */
 export const insideDigests = (agents: InsideAgents | undefined): string[] =>
-  [agents?.agent, agents?.before].flatMap((item) => Object.values(item?.packages ?? {}).flatMap((found) => (found === undefined ? [] : [found.digest])));
+  [agents?.agent, agents?.before, ...(agents?.older ?? [])].flatMap((item) =>
+    Object.values(item?.packages ?? {}).flatMap((found) => (found === undefined ? [] : [found.digest])),
+  );
 
 export const insideDigestsOf = (row: Pick<Row<'setting'>, 'id' | 'value'>): string[] => (isInsideAgentRow(row) ? insideDigests(read(row)) : []);

@@ -72,18 +72,19 @@ export const createInsides = (deps: InsidesDeps) => {
       cluster: row.name,
       mode,
       image: image ?? stockImage,
-      ticket: ticketLine(deps.addresses(), deps.keys, { id: ticket, secret: ticketSecret(deps, ticket) }),
+      ticket: { id: ticket, line: ticketLine(deps.addresses(), deps.keys, { id: ticket, secret: ticketSecret(deps, ticket) }) },
       start: startScript,
       packages: `${content}${apiBase}/inside/${row.tenant}.${machine}.${codeFor('package', `${row.tenant}.${machine}`)}`,
       agent: agents.agent,
       storage,
       proxy,
     });
-    return ok(objects.map((object) => stringify(object, { lineWidth: 0 })).join('---\n'));
+    // kubectl reads YAML 1.1, where a cluster called `no` would be false.
+    return ok(objects.map((object) => stringify(object, { lineWidth: 0, compat: 'yaml-1.1' })).join('---\n'));
   };
 
-  /** A new ticket for the cluster's agent; the one before is worth nothing from then on. Failures: `agent-package-missing`, `not-inside` (blocked). */
-  const invite = async (row: ClusterRow, ttlSeconds: number): Promise<Result<Invitation>> => {
+  /** A new ticket for the cluster's agent, noted with who asked for it; the one before is worth nothing from then on. Failures: `agent-package-missing`, `not-inside` (blocked). */
+  const invite = async (row: ClusterRow, ttlSeconds: number, actor: string): Promise<Result<Invitation>> => {
     const { tenant, project } = row;
     const id = residentId('mch', row.id);
     const ticket = makeId('ticket', (length) => random.bytes(length));
@@ -123,6 +124,19 @@ export const createInsides = (deps: InsidesDeps) => {
         lookup: ticket,
         value: { keyHash: hashOf(ticketSecret(deps, ticket)), expiresAtMs, usesLeft: 1, labels: {}, autoApprove: true, machine: { id, name } },
       },
+      {
+        op: 'event',
+        event: {
+          tenant,
+          project,
+          cluster: row.name,
+          atMs: nowMs,
+          type: 'normal',
+          reason: 'AgentInvited',
+          actor,
+          message: `an agent may come into ${row.name} with ticket machine-${ticket.slice(-12)}, once, until ${new Date(expiresAtMs).toISOString()}`,
+        },
+      },
     ];
     const done = await store.commit(writes);
     if (!done.ok) return done;
@@ -145,7 +159,7 @@ export const createInsides = (deps: InsidesDeps) => {
     return row === undefined || machine === undefined ? over : manifestOf(row, machine.id, id);
   };
 
-  /** Whether the pod of this machine may fetch this package: the current one, or the one before. */
+  /** Whether the pod of this machine may fetch this package: the current one, or one of those before. */
   const mayFetch = async (text: string, digest: string): Promise<boolean> => {
     const [id, code] = splitCode(text);
     const [tenant = '', machine = ''] = id.split('.');

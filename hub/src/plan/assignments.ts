@@ -12,7 +12,7 @@ export interface Assignment {
   /** It leaves a cluster that goes on without it. */
   detached?: boolean;
   /** Only for an agent inside of a cluster. */
-  inside?: Desired['inside'];
+  inside?: Desired['inside'] | undefined;
 }
 
 /** What the host was told last. */

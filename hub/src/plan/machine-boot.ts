@@ -73,7 +73,7 @@ export const machineUserData = ({ hostname, ticket, sshKeys, packages, ca }: Boo
         'fatal',
         'user-data-too-large',
         `machine ${hostname}`,
-        `its user data would have ${bytes} bytes, and environments take ${userDataBytesMax}. Give fewer or shorter SSH keys`,
+        `its user data would have ${bytes} bytes, and environments take ${userDataBytesMax}. Give fewer or shorter SSH keys${ca === undefined ? '' : ', or fewer certificates in --public-ca of the hub'}`,
       )
     : ok(text);
 };

@@ -20,13 +20,21 @@ interface Known {
   atMs: number;
   /** Wall clock, as the end that the environment tells; undefined: it stays good. */
   renewAtMs: number | undefined;
+  /** It was over when it came. */
+  isOver: boolean;
 }
 
 /** A token that is asked for anew before it ends, and when the server refuses it. Those who ask at the same moment share one request. */
 export const refreshedToken = (ask: AskCredentials, clock: Clock, first?: ClusterCredentials): TokenSource => {
   const note = (credentials: ClusterCredentials): Known => {
     const leftMs = credentials.expiresAtMs === undefined ? undefined : credentials.expiresAtMs - clock.wallMs();
-    return { credentials, atMs: clock.monotonicMs(), renewAtMs: leftMs === undefined ? undefined : leftMs - Math.min(marginMs, leftMs / 4) + clock.wallMs() };
+    const isOver = leftMs !== undefined && leftMs <= 0;
+    return {
+      credentials,
+      atMs: clock.monotonicMs(),
+      isOver,
+      renewAtMs: leftMs === undefined ? undefined : leftMs - Math.min(marginMs, leftMs / 4) + clock.wallMs(),
+    };
   };
   let known = first === undefined ? undefined : note(first);
   let refused: string | undefined;
@@ -38,7 +46,9 @@ export const refreshedToken = (ask: AskCredentials, clock: Clock, first?: Cluste
   };
   return {
     current: async () => {
-      if (known !== undefined && (known.renewAtMs === undefined || known.renewAtMs > clock.wallMs())) return ok(known.credentials.token);
+      // One that is over when it comes is of a wrong clock, ours or theirs: the API server decides, and nobody is asked at every call.
+      const isNew = known !== undefined && clock.monotonicMs() - known.atMs < quietMs && known.isOver;
+      if (known !== undefined && (isNew || known.renewAtMs === undefined || known.renewAtMs > clock.wallMs())) return ok(known.credentials.token);
       asking ??= asked().finally(() => (asking = undefined));
       const answer = await asking;
       return answer.ok ? ok(answer.value.token) : answer;
@@ -54,11 +64,18 @@ export const refreshedToken = (ask: AskCredentials, clock: Clock, first?: Cluste
   };
 };
 
-/** The way to a managed cluster's API server. Where it is and who it is, is as of now; only the token is renewed. */
+/** The way to a managed cluster's API server. Where it is and who it is, is as of now; only the token is renewed. Failures: `server-invalid`, `egress-refused` (blocked), those of `ask`. */
 export const managedConnection = async (ask: AskCredentials, clock: Clock, policy: EgressPolicy): Promise<Result<Connection>> => {
   const first = await ask();
   if (!first.ok) return first;
   const { server, ca, clientCertificate, clientKey } = first.value;
+  if (URL.parse(server)?.protocol !== 'https:')
+    return fail(
+      'blocked',
+      'server-invalid',
+      `server ${server.slice(0, 200)}`,
+      'is what the environment gave as address of the API server, and begins not with https://',
+    );
   const certificate = clientCertificate === undefined || clientKey === undefined ? {} : { clientCertificate, clientKey };
   const token = refreshedToken(ask, clock, first.value);
   return guarded({ server, insecure: false, token, ...certificate, ...(ca === undefined ? {} : { ca }) }, policy);

@@ -6,8 +6,8 @@ export interface InsideManifest {
   cluster: string;
   mode: InsideMode;
   image: string;
-  /** One line that lets the agent in, once. */
-  ticket: string;
+  /** `line` lets the agent in, once; its `id` is no secret. */
+  ticket: { id: string; line: string };
   /** Program that fetches the agent and becomes it; runs with what the image brings. */
   start: string;
   /** Base of the packages' addresses; `/DIGEST` follows. */
@@ -94,7 +94,8 @@ const deployment = (input: InsideManifest): KubeObject => ({
     strategy: { type: 'Recreate' },
     selector: { matchLabels: { 'app.kubernetes.io/name': name } },
     template: {
-      metadata: { labels },
+      // A pod that is there has read the ticket of before: with a new one it starts anew.
+      metadata: { labels, annotations: { 'groundplane.dev/ticket': input.ticket.id } },
       spec: {
         serviceAccountName: name,
         terminationGracePeriodSeconds: 30,
@@ -132,7 +133,7 @@ export const insideObjects = (input: InsideManifest): KubeObject[] => [
   },
   { apiVersion: 'v1', kind: 'ServiceAccount', metadata: at(name) },
   ...bindings(input.mode),
-  { apiVersion: 'v1', kind: 'Secret', metadata: at(insideNames.ticket), type: 'Opaque', stringData: { ticket: input.ticket } },
+  { apiVersion: 'v1', kind: 'Secret', metadata: at(insideNames.ticket), type: 'Opaque', stringData: { ticket: input.ticket.line } },
   { apiVersion: 'v1', kind: 'ConfigMap', metadata: at(insideNames.start), data: { 'start.mjs': input.start } },
   ...(input.storage === undefined
     ? []

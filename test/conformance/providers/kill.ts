@@ -61,12 +61,12 @@ const spread = (calls: number, points: number): Cut[] => {
 };
 
 /**
- * Lives through a whole cluster once, and then again with a cut at each call (or at `pointsMax` of them, spread evenly), before it was sent and after it was
+ * Lives through a whole cluster once, and then again with a cut at each call (or at as many of them as `points` says, spread evenly; `from`: without those before), before it was sent and after it was
  * done. Whatever is more than after a life without a cut is a double; whatever is left at the end is a leak.
  */
 export const killEverywhere = async (
   rig: AnyRig,
-  pointsMax = Number.POSITIVE_INFINITY,
+  which: { points?: number; from?: number } = {},
   onPoint: (report: KillReport, of: number) => void = () => undefined,
 ): Promise<KillReport> => {
   const startedMs = performance.now();
@@ -76,7 +76,7 @@ export const killEverywhere = async (
   const report: KillReport = { counterpart: rig.counterpart, calls, killPoints: 0, doubles: [], leaks: [], stuck: [], seconds: 0 };
   report.leaks.push(...(await rig.inventory()).map((line) => `no cut: ${line}`));
   if (report.leaks.length > 0) return report;
-  const points = spread(calls, pointsMax);
+  const points = spread(calls, which.points ?? Number.POSITIVE_INFINITY).slice((which.from ?? 1) - 1);
   for (const [index, cut] of points.entries()) {
     const point = `cut ${cut.when} call ${cut.at}`;
     report.killPoints += 1;

@@ -122,7 +122,7 @@ export const managedSuite = (name: string, open: () => Promise<ManagedRig>, kill
     });
 
     test(`killed at ${killPoints} calls, spread over a life: no double, no leak`, { timeout: 900_000 }, async () => {
-      const report = await killEverywhere(rig, killPoints);
+      const report = await killEverywhere(rig, { points: killPoints });
       expect({ doubles: report.doubles, leaks: report.leaks, stuck: report.stuck }).toEqual({ doubles: [], leaks: [], stuck: [] });
     });
   });

@@ -88,6 +88,7 @@ export const startPrism = async ({ stepMs = 10 }: { stepMs?: number } = {}) => {
   const categories = new Map<string, Thing>();
   const answered = new Map<string, string>();
   const failures: string[] = [];
+  let isHeld = false;
   let address = 10;
   const [cluster, otherCluster] = [
     { extId: randomUUID(), name: prismNames.cluster },
@@ -101,6 +102,7 @@ export const startPrism = async ({ stepMs = 10 }: { stepMs?: number } = {}) => {
   };
 
   const settle = (): void => {
+    if (isHeld) return;
     for (const task of tasks.values()) {
       if (task.isApplied || performance.now() < task.doneAtMs) continue;
       task.isApplied = true;
@@ -240,8 +242,11 @@ export const startPrism = async ({ stepMs = 10 }: { stepMs?: number } = {}) => {
       return [...vms.values()];
     },
     categories: (): Thing[] => [...categories.values()],
+    /** Tasks stay under way until `underWay`, however long the calls in between take. */
+    hold: (): void => void (isHeld = true),
     /** What is still on its way counts as well. */
     underWay: async (): Promise<void> => {
+      isHeld = false;
       while ([...tasks.values()].some((task) => !task.isApplied)) {
         await delay(stepMs);
         settle();

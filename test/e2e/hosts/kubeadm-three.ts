@@ -64,6 +64,29 @@ const loseAndFind = async (
   return { apiAwaySeconds, backSeconds: secondsSince(on) };
 };
 
+/** Labels and taints of a host that has joined, one of them that its kubelet may not give itself; others' stay. */
+const dressed = async (platform: Platform, hosts: readonly TestHost[], which: TestHost): Promise<void> => {
+  const [at] = hosts;
+  if (at === undefined) throw new Error('no hosts');
+  const profile = { name: 'edge', version: '2.0.0' };
+  const names = hosts.map((host) => host.name);
+  const traits = async (): Promise<string> =>
+    (await kubectl(at, 'get', 'node', which.name, '--output', 'jsonpath={.metadata.labels}{.spec.taints[*].key}')).stdout;
+  await kubectl(at, 'label', 'node', which.name, 'somebody=else');
+  await kubectl(at, 'taint', 'node', which.name, 'somebody.else=x:PreferNoSchedule');
+  const labels = { line: '4', 'node-role.kubernetes.io/press': '' };
+  await platform.wish(siteName, profile, names, {
+    [which.name]: { role: 'control-plane', labels, taints: [{ key: 'only', value: 'press', effect: 'PreferNoSchedule' }] },
+  });
+  const isDressed = (text: string): boolean => text.includes('"line":"4"') && text.includes('node-role.kubernetes.io/press') && /\bonly\b/.test(text);
+  await until(`${which.name} has its labels and taints`, async () => isDressed(await traits()) || undefined, 120_000);
+  await platform.wish(siteName, profile, names);
+  const isBare = (text: string): boolean => text !== '' && !text.includes('"line"') && !text.includes('press') && !/\bonly\b/.test(text);
+  await until(`${which.name} has them no more`, async () => isBare(await traits()) || undefined, 120_000);
+  const left = await traits();
+  check(left.includes('"somebody":"else"') && left.includes('somebody.else'), "others' labels and taints stay", left);
+};
+
 const replaced = async (
   platform: Platform,
   site: HostSite,
@@ -138,6 +161,9 @@ export const kubeadmThree: Scenario = {
           check((await host.run(['cat', '/var/lib/kubelet/config.yaml'])).includes('maxPods: 60'), `${host.name} has the new configuration`);
         await checkSite(site, hosts, version);
         say(`a new configuration was everywhere after ${changeSeconds} s`);
+
+        await dressed(platform, hosts, two);
+        say(`labels and taints of ${two.name} came and went, and what somebody else put there stayed`);
 
         const fresh = await addEdge(site, prepared, platform, 'edge-4');
         const replaceSeconds = await replaced(platform, site, [one, two], three, fresh, version);

@@ -1,3 +1,4 @@
+import type { ClusterSpec } from '@groundplane/protocol/profile';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createClient, type ApiResult, type Client } from '@groundplane/protocol/api/client';
@@ -86,8 +87,13 @@ export const startPlatform = async (folder: string) => {
     cluster: async (name: string): Promise<ClusterView> => must(await call().call('getCluster', { params: { project, name } })),
     host: async (name: string): Promise<HostView> => must(await call().call('getHost', { params: { project, name } })),
     /** Makes or changes a cluster of these hosts. */
-    wish: async (name: string, profile: { name: string; version: string }, hosts: readonly string[]): Promise<void> => {
-      const spec = { profiles: [profile], variables: {}, hosts: [...hosts] };
+    wish: async (
+      name: string,
+      profile: { name: string; version: string },
+      hosts: readonly string[],
+      hostSettings?: NonNullable<ClusterSpec['hostSettings']>,
+    ): Promise<void> => {
+      const spec = { profiles: [profile], variables: {}, hosts: [...hosts], ...(hostSettings === undefined ? {} : { hostSettings }) };
       must(await call().call('applyCluster', { params: { project, name }, body: { spec } }));
     },
     removeCluster: async (name: string): Promise<void> => {

@@ -59,6 +59,7 @@ test('a create call whose answer was lost is one machine', async () => {
 test('what failed is told with the words of its task, and asked for anew', async () => {
   const { prism, provider } = await start();
   prism.failNext('Storage container default is offline');
+  prism.hold();
   expect(await provider.ensureMachine(scope, want)).toMatchObject({ ok: false, failure: { code: 'machine-being-made' } });
   await prism.underWay();
   expect(await provider.ensureMachine(scope, want)).toMatchObject({
