@@ -40,7 +40,8 @@ const hasResident = (rows: readonly Row<'machine'>[]): boolean => rows.some((row
 export const createCloudDriver = (deps: CloudDeps, residents?: Residents) => {
   const { store, fleet, clock, log } = deps;
   const tasks = new Map<string, Task>();
-  const ready: string[] = [];
+  /** By account. */
+  const ready = new Map<string, string[]>();
   const runningOf = new Map<string, number>();
   let running = 0;
   let stopped = false;
@@ -135,10 +136,16 @@ export const createCloudDriver = (deps: CloudDeps, residents?: Residents) => {
     return pacedMs(nextMs, environment, [...tasks.values()].filter((other) => other.account === task.account).length);
   };
 
-  /** The first that may run, in the order in which they came. */
+  /** Accounts take turns; within one of them, in the order in which they came. */
   const nextReady = (): string | undefined => {
-    const at = ready.findIndex((id) => (runningOf.get(tasks.get(id)?.account ?? '') ?? 0) < ofAccountAtOnce);
-    return at < 0 ? undefined : ready.splice(at, 1)[0];
+    for (const [account, queue] of ready) {
+      if ((runningOf.get(account) ?? 0) >= ofAccountAtOnce) continue;
+      const id = queue.shift();
+      ready.delete(account);
+      if (queue.length > 0) ready.set(account, queue);
+      return id;
+    }
+    return undefined;
   };
 
   const pump = (): void => {
@@ -157,8 +164,12 @@ export const createCloudDriver = (deps: CloudDeps, residents?: Residents) => {
     if (task === undefined || stopped) return;
     task.cancel();
     const put = (): void => {
+      const queue = ready.get(task.account) ?? [];
       if (task.running) task.isDirty = true;
-      else if (!ready.includes(id)) ready.push(id);
+      else if (!queue.includes(id)) {
+        queue.push(id);
+        ready.set(task.account, queue);
+      }
       pump();
     };
     if (delayMs === 0) {
@@ -204,7 +215,7 @@ export const createCloudDriver = (deps: CloudDeps, residents?: Residents) => {
     },
     /** Looks at a cluster now: somebody approved, scaled or asked. */
     kick,
-    busy: (): number => running + ready.length,
+    busy: (): number => [...ready.values()].reduce((sum, queue) => sum + queue.length, running),
     stop: async (): Promise<void> => {
       stopped = true;
       for (const task of tasks.values()) task.cancel();
