@@ -13,6 +13,8 @@ const service = () => {
   const pools = new Map<string, Omit<ManagedPoolFacts, 'differs'> & { size: string }>();
   /** Sizes that are not to be had. */
   const refused = new Set<string>();
+  /** Sizes that are taken, and never come up. */
+  const broken = new Set<string>();
   const asked: string[] = [];
   const provider: ManagedClusterProvider = {
     check: async () => ok({ identity: 'x', missing: [], unchecked: [] }),
@@ -36,9 +38,17 @@ const service = () => {
     ensurePool: async (_scope, want) => {
       const there = pools.get(want.name);
       if (there === undefined && refused.has(want.size)) return fail('blocked', 'quota-reached', `pool ${want.name}`, `you may have no more ${want.size}`);
+      if (there?.state === 'failed') return fail('blocked', 'pool-failed', `pool ${want.name}`, 'could not be made');
       if (there?.count === want.count && there.version === want.version) return ready(undefined);
       asked.push(`pool ${want.name} ${want.count} ${want.version}`);
-      pools.set(want.name, { name: want.name, pool: want.pool, state: 'ready', count: want.count, version: want.version, size: there?.size ?? want.size });
+      pools.set(want.name, {
+        name: want.name,
+        pool: want.pool,
+        state: broken.has(want.size) ? 'failed' : 'ready',
+        count: want.count,
+        version: want.version,
+        size: there?.size ?? want.size,
+      });
       return pending('is being changed', 5);
     },
     deletePool: async (_scope, name) => {
@@ -48,13 +58,14 @@ const service = () => {
     },
     credentials: async () => ok({ server: 'https://x', token: 't' }),
   };
-  return { provider, asked, pools, refused };
+  return { provider, asked, pools, refused, broken };
 };
 
 const specWith = (...pools: object[]): Infrastructure => infrastructureSchema.parse({ environment: 'eks', account: 'a', placement: { region: 'r' }, pools });
 
 const world = () => {
-  const { provider, asked, pools, refused } = service();
+  const { provider, asked, pools, refused, broken } = service();
+  const time = { nowMs: 1 };
   const events: string[] = [];
   const store = {
     get: async () => undefined,
@@ -73,7 +84,7 @@ const world = () => {
         spec,
         infra,
         scope: scopeOf(row, spec),
-        nowMs: 1,
+        nowMs: time.nowMs,
         provider,
         residents: undefined,
       };
@@ -82,7 +93,7 @@ const world = () => {
     }
     return [...asked];
   };
-  return { settle, infra: () => infra, pools, refused, events };
+  return { settle, infra: () => infra, pools, refused, broken, events, time };
 };
 
 describe('managed clusters', () => {
@@ -146,6 +157,30 @@ describe('managed clusters', () => {
     );
     refused.clear();
     expect(await settle(larger, '1.34')).toEqual(['pool first-2 3 1.34', 'no pool first']);
+  });
+
+  test('a successor that never comes up is tried again with longer and longer pauses, and at once when the document changes', async () => {
+    const { settle, infra, broken, time, events } = world();
+    const first = { name: 'first', count: 1, size: 's' };
+    await settle(specWith(first), '1.34');
+    broken.add('l').add('xl');
+    const larger = specWith({ ...first, size: 'l' });
+    const attempts = async (): Promise<number> => (await settle(larger, '1.34')).filter((line) => line.startsWith('pool first-2')).length;
+    expect([await attempts(), await attempts(), await attempts()], 'one, another one, and then a pause').toEqual([1, 1, 0]);
+    expect(infra().pools['first']?.waits).toContainEqual(expect.stringContaining('could not be made'));
+    const minutes: number[] = [];
+    for (let minute = 1; minute <= 120; minute += 1) {
+      time.nowMs += 60_000;
+      if ((await attempts()) > 0) minutes.push(minute);
+    }
+    expect(minutes).toEqual([11, 31, 71]);
+    expect(events.filter((reason) => reason === 'PoolFailed')).toHaveLength(4);
+    expect(await settle(specWith({ ...first, size: 'xl' }), '1.34')).toContain('pool first-3 1 1.34');
+    broken.clear();
+    time.nowMs += 24 * 3_600_000;
+    await settle(larger, '1.34');
+    expect(await settle(larger, '1.34')).toContain('no pool first');
+    expect(infra().failedSuccessors).toEqual({});
   });
 
   test('never go down; a pool that cannot be made holds up no other', async () => {

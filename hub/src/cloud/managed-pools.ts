@@ -64,10 +64,22 @@ const take = async (turn: PoolsTurn, { pool, there }: ManagedPools, step: Manage
   return done.value.state === 'ready' ? { kind: 'ready' } : { kind: 'pending', what: done.value.what, afterMs: done.value.afterMs ?? again.retryMs };
 };
 
+/** Pauses between attempts at a successor that the environment cannot make; each costs it, and maybe money. Doubled each time. */
+const successorPauseMs = 10 * 60_000;
+const successorPauseMaxMs = 6 * 3_600_000;
+
 /** A successor that could never be made stands in the way of the next attempt; the one that it was to replace carries on. */
 const clearFailed = async (turn: PoolsTurn, planned: ManagedPools, step: ManagedPoolStep, failure: Failure): Promise<void> => {
   const isSuccessor = step.kind === 'ensure' && step.replaces.some((name) => planned.there.some((item) => item.name === name && item.state === 'ready'));
   if (failure.code !== 'pool-failed' || !isSuccessor) return;
+  const { infra, nowMs } = turn;
+  const generation = generationOf(turn, planned.pool);
+  const known = infra.failedSuccessors?.[planned.pool.name];
+  const before = known?.generation === generation ? known : undefined;
+  const pauseMs = before === undefined ? 0 : Math.min(successorPauseMaxMs, successorPauseMs * 2 ** (before.times - 1));
+  // A clock that went back waits for nothing.
+  if (before !== undefined && nowMs >= before.atMs && nowMs < before.atMs + pauseMs) return;
+  infra.failedSuccessors = { ...infra.failedSuccessors, [planned.pool.name]: { generation, times: (before?.times ?? 0) + 1, atMs: nowMs } };
   await tell(turn, 'warning', 'PoolFailed', `pool ${planned.pool.name}: ${step.name} could not be made and is taken away again: ${failure.message}`);
   await turn.provider.deletePool(turn.scope, step.name);
 };
@@ -93,6 +105,7 @@ export const managedPools = async (turn: PoolsTurn, version: string | undefined)
   infra.pools = Object.fromEntries(pools.map((item) => [item.pool.name, stateOf(turn, item)]));
   let first: Failure | undefined;
   for (const planned of pools) {
+    if (!planned.plan.steps.some((step) => step.kind === 'ensure' && step.replaces.length > 0)) delete infra.failedSuccessors?.[planned.pool.name];
     for (const step of planned.plan.steps) {
       const done = await take(turn, planned, step, version);
       if (done.kind === 'pending') return doing(turn, done);

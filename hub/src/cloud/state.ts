@@ -76,6 +76,8 @@ export interface InfrastructureValue {
   approved: Record<string, string>;
   /** By pool: the size that an autoscaler or a person set, within its bounds. */
   scale: Record<string, number>;
+  /** By pool: successors of a generation that the environment could not make, and when the last one was taken away for another attempt. */
+  failedSuccessors?: Record<string, { generation: string; times: number; atMs: number }> | undefined;
   /** By pool: what its image is now. */
   images?: Record<string, PoolImage> | undefined;
   /** By pool: the newer image that somebody took. */

@@ -39,16 +39,14 @@ const planTraits = (facts: DistributionFacts, layer: string, ours: readonly Node
   });
 };
 
-/**
- * What the holder of the Lease does for the whole cluster: invite hosts, remove those that left, and give turns. One control plane changes at a time, and only
- * while all others are ready, so that the datastore keeps its majority; workers follow when every control plane is done.
- */
-export const planKeeper = (facts: DistributionFacts, layer: BundleLayer, spec: ManagedKubernetes, digest: Digest): DistributionPlan => {
-  const nodes = facts.cluster?.nodes ?? [];
+const oursAmong = (facts: DistributionFacts): NodeState[] => {
   const members = new Set(facts.members.map((member) => member.name));
+  return (facts.cluster?.nodes ?? []).filter((node) => members.has(node.name) && node.isOurs);
+};
+
+const planTurns = (facts: DistributionFacts, layer: BundleLayer, spec: ManagedKubernetes, digest: Digest): DistributionPlan => {
   const steps: Step[] = [...planRemovals(facts, layer.name), ...planInvitations(facts, layer.name)];
-  const ours = nodes.filter((node) => members.has(node.name) && node.isOurs);
-  steps.push(...planTraits(facts, layer.name, ours));
+  const ours = oursAmong(facts);
   for (const node of ours)
     if (node.turn !== undefined && (node.turn !== digest || isDone(node, digest))) steps.push({ step: 'endTurn', layer: layer.name, node: node.name });
   // A node without a mark is still arriving, and a worker that is away changes when it is back; nobody waits for them.
@@ -80,4 +78,14 @@ export const planKeeper = (facts: DistributionFacts, layer: BundleLayer, spec: M
       timeoutMs: spec.upgrade.drainTimeoutSeconds * 1000,
     });
   return { steps, wait: waiting('turn-waiting', `${left.length} of ${ours.length} hosts are still to be changed`) };
+};
+
+/**
+ * What the holder of the Lease does for the whole cluster: invite hosts, remove those that left, give turns, and put labels on. One control plane changes at a time, and only
+ * while all others are ready, so that the datastore keeps its majority; workers follow when every control plane is done.
+ */
+export const planKeeper = (facts: DistributionFacts, layer: BundleLayer, spec: ManagedKubernetes, digest: Digest): DistributionPlan => {
+  const { steps, wait } = planTurns(facts, layer, spec, digest);
+  // Last: a cluster that refuses a label (by an admission webhook) still has its hosts changed.
+  return { steps: [...steps, ...planTraits(facts, layer.name, oursAmong(facts))], wait };
 };
