@@ -3,6 +3,7 @@ import type { KubeObject, ObjectRef } from '@groundplane/protocol/kubernetes';
 import type { InsideView } from '@groundplane/protocol/inside/agent';
 import { insideModeLabel, insideNames, readOnlyRules, type InsideMode } from '@groundplane/protocol/inside/names';
 import { keyFromText, makeKeyText, type DeviceKey } from '../identity/key.ts';
+import { lookAtCluster } from '../cluster/look.ts';
 import type { Cluster } from '../port/cluster.ts';
 
 /** What an agent inside of a cluster does with its own objects there. */
@@ -39,11 +40,6 @@ export const clusterKey = async (cluster: Cluster): Promise<Result<DeviceKey>> =
   return other.ok ? readKey(other.value) : other;
 };
 
-const isReady = (node: KubeObject): boolean => {
-  const { conditions = [] } = (node['status'] ?? {}) as { conditions?: { type: string; status: string }[] };
-  return conditions.some((condition) => condition.type === 'Ready' && condition.status === 'True');
-};
-
 /** Which rights it was given, as the manifest says and as it reduced them itself. */
 export const insideMode = async (cluster: Cluster): Promise<Result<InsideMode>> => {
   const role = await cluster.get(roleRef);
@@ -52,27 +48,10 @@ export const insideMode = async (cluster: Cluster): Promise<Result<InsideMode>> 
 
 /** A look that changes nothing. */
 export const insideView = async (cluster: Cluster, running: string): Promise<Result<InsideView>> => {
-  const version = await cluster.version();
-  if (!version.ok) return version;
   const mode = await insideMode(cluster);
   if (!mode.ok) return mode;
-  const nodes = await cluster.list({ apiVersion: 'v1', kind: 'Node' });
-  if (!nodes.ok) return nodes;
-  let workloads = 0;
-  for (const kind of ['Deployment', 'StatefulSet', 'DaemonSet']) {
-    const found = await cluster.list({ apiVersion: 'apps/v1', kind });
-    if (!found.ok) return found;
-    workloads += found.value.items.length;
-  }
-  const { items } = nodes.value;
-  return ok({
-    version: version.value,
-    nodes: items.length,
-    nodesReady: items.filter(isReady).length,
-    workloads,
-    mode: mode.value,
-    ...(running === '' ? {} : { agent: running }),
-  });
+  const seen = await lookAtCluster(cluster);
+  return seen.ok ? ok({ ...seen.value, mode: mode.value, ...(running === '' ? {} : { agent: running }) }) : seen;
 };
 
 /** The cluster is only looked at from now on: what nobody needs any more is given back. */
