@@ -11,7 +11,8 @@ export type UploadState = { state: 'idle' } | { state: 'receiving'; bytes: numbe
 /** Media that come through the browser: unpacked into a folder of their own, then imported like a stick; only the receipt stays. */
 export const createUploads = (deps: { folder: string; importer: Importer; bounds?: Partial<Bounds> }) => {
   let now: UploadState = { state: 'idle' };
-  const clear = (): Promise<void> => rm(deps.folder, { recursive: true, force: true });
+  // A file whose writing was just ended may still appear; then the folder is not empty at the first try.
+  const clear = (): Promise<void> => rm(deps.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
 
   const receive = async (body: Readable): Promise<Result<void>> => {
     await clear();
