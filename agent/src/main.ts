@@ -18,15 +18,13 @@ import { openDoors } from './doors.ts';
 import { loadDeviceKey, type DeviceKey } from './identity/key.ts';
 import { parseTicket, type EnrolmentTicket } from './identity/ticket.ts';
 import type { ProxyEnv } from './link/hub-agents.ts';
-import { proxyOf } from './local/proxy-settings.ts';
+import { createProxySettings, type ProxyStore } from './local/proxy-settings.ts';
 import { httpContent } from './link/content-http.ts';
-import { mqttLink } from './link/mqtt.ts';
-import { webSocketLink } from './link/websocket.ts';
+import { linkFor } from './link/link-for.ts';
 import { approvalAddress } from './local/approval.ts';
 import { openControl } from './local/open.ts';
 import { startLocalPage } from './local/page.ts';
 import type { Host } from './port/host.ts';
-import type { Link } from './port/link.ts';
 import type { AgentStore } from './port/store.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { systemClock } from './system/clock.ts';
@@ -60,9 +58,6 @@ const openFrom =
     const connection = await loadKubeconfig(path);
     return connection.ok ? { ok: true, value: kubernetesCluster({ connection: connection.value, clock: systemClock, random: systemRandom }) } : connection;
   };
-
-export const linkFor = (url: string, caPem: string | undefined, proxy?: () => ProxyEnv): Link =>
-  url.startsWith('mqtt') ? mqttLink(url, { caPem }) : webSocketLink(url, { caPem, ...(proxy === undefined ? {} : { proxy }) });
 
 /** The ticket is kept beside the state, so that a restart needs no flag. */
 export const readTicketText = (data: string, given: string | undefined): string => {
@@ -125,7 +120,8 @@ const main = async (): Promise<void> => {
   const store = openSqliteStore(join(values.data, 'agent.db'));
   const host = linuxHost({ root: values.root, sysctlRoot: values.sysctl, systemctl: values.systemctl, info, packages: await findPackages(values.root) });
   const whole = await findOsParts({ root: values.root, systemctl: values.systemctl, store });
-  const proxy = proxyOf(values.data);
+  const proxySettings = createProxySettings(values.data);
+  const proxy = proxySettings.env;
   const restart = new AbortController();
   const late: { blobPort?: number | undefined; token?: () => string } = {};
   let blobs: DiskBlobs | undefined;
@@ -161,7 +157,7 @@ const main = async (): Promise<void> => {
     news: slot === undefined ? [] : slotNews(slot),
   });
   if (slot !== undefined) forgetSlotNews(slot);
-  const around = await openAround({ values, agent, blobs, store, host, architecture, key: key.value, ticket: ticket.value, info });
+  const around = await openAround({ values, agent, blobs, store, host, architecture, key: key.value, ticket: ticket.value, info, proxy: proxySettings });
   late.blobPort = around.blobPort;
   const gateway = await openGateway(values.gateway ?? [], ticket.value, proxy, () => late.token?.() ?? '');
   await runUntilTold(agent, slot, whole, restart.signal);
@@ -196,6 +192,7 @@ interface AroundDeps {
   key: DeviceKey;
   ticket: EnrolmentTicket;
   info: HostInfo;
+  proxy: ProxyStore;
 }
 
 /** The doors of this host: mirror, neighbours, local page. Says where they are. */

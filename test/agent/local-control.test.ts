@@ -16,7 +16,7 @@ import { createImporter, mountPoints } from '@groundplane/agent/media/job';
 import { makeDeviceKey, verifySignature } from '@groundplane/agent/identity/key';
 import { writes } from '@groundplane/agent/store/state';
 import { hashPassword, isPassword, passwordCharsMax, passwordCharsMin, setPassword } from '@groundplane/agent/system/password';
-import { proxyOf, readProxySettings, writeProxySettings } from '@groundplane/agent/local/proxy-settings';
+import { createProxySettings, type ProxyStore } from '@groundplane/agent/local/proxy-settings';
 import { parseGateway } from '@groundplane/agent/system/network';
 import { ok } from '@groundplane/protocol/failure';
 import { receiptText, signedReceiptSchema } from '@groundplane/protocol/media';
@@ -62,6 +62,7 @@ describe('the local page with a password', () => {
   let rig: Rig;
   let page: Awaited<ReturnType<typeof startLocalPage>>;
   let folder: string;
+  let proxy: ProxyStore;
   const clock = virtualClock();
   const token = 't'.repeat(43);
   const key = makeDeviceKey();
@@ -83,12 +84,13 @@ describe('the local page with a password', () => {
       receipt: { engine: rig.engine, store: rig.store, key, hub: 'hub', clock },
       mounts: () => Promise.resolve(`/dev/sdb1 ${folder.replace(tmpdir(), '/media')} vfat rw 0 0\n`),
     });
+    proxy = createProxySettings(folder, { HTTPS_PROXY: 'http://of.the.environment:1' });
     const control: Control = {
       guard: createGuard({ clock, random: seededRandom('guard'), token, passwordHash: () => hash }),
       importer,
       uploads: createUploads({ folder: join(folder, 'upload'), importer, bounds: { bytesMax: 1_000_000, entriesMax: 20 } }),
       network,
-      proxy: { read: () => readProxySettings(folder), write: (settings) => writeProxySettings(folder, settings) },
+      proxy,
       interfaces: () => [{ name: 'eth0', addresses: ['10.0.0.1/24'] }],
       logs: (unit) => Promise.resolve(`log of ${unit} <script>`),
     };
@@ -125,12 +127,13 @@ describe('the local page with a password', () => {
 
   test('takes a proxy to the hub, shows it without its password, and takes it off again', async () => {
     const { cookie, csrf } = await login();
-    const env = proxyOf(folder, { HTTPS_PROXY: 'http://of.the.environment:1' });
+    const { env } = proxy;
     expect(env()).toEqual({ HTTPS_PROXY: 'http://of.the.environment:1' });
     const wrong = await post('/network/proxy', { csrf, proxy: 'ftp://x' }, { cookie });
     expect([wrong.status, await wrong.text()]).toEqual([400, expect.stringContaining('proxy, url: must be like')]);
     expect((await post('/network/proxy', { csrf, proxy: 'http://me:secret@proxy.site:3128', except: '10.0.0.0/8, .site' }, { cookie })).status).toBe(303);
     expect(env()).toEqual({ HTTPS_PROXY: 'http://me:secret@proxy.site:3128', NO_PROXY: '10.0.0.0/8,.site' });
+    expect(createProxySettings(folder).env(), 'also after a restart').toEqual(env());
     const html = await (await fetch(`${base()}/network`, { headers: { cookie } })).text();
     expect(html).toContain('http://me@proxy.site:3128/, but not for 10.0.0.0/8, .site');
     expect(html).not.toContain('secret');

@@ -3,7 +3,7 @@ import { createAgent } from '@groundplane/agent/agent';
 import { makeDeviceKey } from '@groundplane/agent/identity/key';
 import { parseTicket } from '@groundplane/agent/identity/ticket';
 import { httpContent } from '@groundplane/agent/link/content-http';
-import { linkFor } from '@groundplane/agent/main';
+import { linkFor } from '@groundplane/agent/link/link-for';
 import type { Link } from '@groundplane/agent/port/link';
 import { systemClock } from '@groundplane/agent/system/clock';
 import { systemRandom } from '@groundplane/agent/system/random';

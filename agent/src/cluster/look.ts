@@ -10,9 +10,9 @@ export interface SeenCluster {
   workloads: number;
 }
 
-const isReady = (node: KubeObject): boolean => {
-  const { conditions = [] } = (node['status'] ?? {}) as { conditions?: { type: string; status: string }[] };
-  return conditions.some((condition) => condition.type === 'Ready' && condition.status === 'True');
+export const isNodeReady = (node: KubeObject): boolean => {
+  const status = node['status'] as { conditions?: { type: string; status: string }[] } | undefined;
+  return status?.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True') === true;
 };
 
 /** A look that changes nothing. It needs the rights to list nodes and the three kinds of workloads, and no more. Failures: those of the `Cluster` port. */
@@ -28,5 +28,5 @@ export const lookAtCluster = async (cluster: Cluster): Promise<Result<SeenCluste
     workloads += found.value.items.length;
   }
   const { items } = nodes.value;
-  return ok({ version: version.value, nodes: items.length, nodesReady: items.filter(isReady).length, workloads });
+  return ok({ version: version.value, nodes: items.length, nodesReady: items.filter(isNodeReady).length, workloads });
 };

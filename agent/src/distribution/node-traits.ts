@@ -1,4 +1,4 @@
-import { traitsToSet, type GivenTraits, type NodeTaint, type NodeTraits } from '@groundplane/protocol/distribution/node-traits';
+import { traitsToSet, type GivenTraits, type NodeTaint, type NodeTraits, type TraitsNow } from '@groundplane/protocol/distribution/node-traits';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import type { KubeObject } from '@groundplane/protocol/kubernetes';
 import { z } from 'zod';
@@ -21,6 +21,13 @@ const parseLine = (text: string | undefined): GivenTraits | undefined => {
     return undefined;
   }
 };
+
+/** What is on a node. `given`: which of it is ours, as far as whoever looks knows. */
+export const traitsNow = (node: KubeObject, given: GivenTraits | undefined): TraitsNow => ({
+  labels: node.metadata.labels ?? {},
+  taints: (node['spec'] as { taints?: NodeTaint[] } | undefined)?.taints ?? [],
+  given,
+});
 
 export const givenTraits = async (cluster: Cluster): Promise<Result<Map<string, GivenTraits>>> => {
   const note = await cluster.get(noteRef);
@@ -57,8 +64,7 @@ export const setTraits = async (cluster: Cluster, node: string, want: NodeTraits
   const known = await givenTraits(cluster);
   if (!known.ok) return known;
   const given = known.value.get(node);
-  const spec = (live.value['spec'] ?? {}) as { taints?: NodeTaint[] };
-  const next = traitsToSet({ labels: live.value.metadata.labels ?? {}, taints: spec.taints ?? [], given }, want);
+  const next = traitsToSet(traitsNow(live.value, given), want);
   if (next === undefined) return ok(undefined);
   const both = { labels: union(given?.labels ?? [], next.given.labels), taints: union(given?.taints ?? [], next.given.taints) };
   const noted = await note(cluster, node, both);
@@ -66,7 +72,7 @@ export const setTraits = async (cluster: Cluster, node: string, want: NodeTraits
   const done = await cluster.replace({
     ...live.value,
     metadata: { ...live.value.metadata, labels: { ...next.labels } },
-    spec: { ...spec, taints: [...next.taints] },
+    spec: { ...(live.value['spec'] as object | undefined), taints: [...next.taints] },
   });
   if (!done.ok) return done.failure.code === 'object-invalid' ? fail('blocked', 'traits-refused', `node ${node}`, done.failure.message) : done;
   return note(cluster, node, next.given.labels.length + next.given.taints.length === 0 ? undefined : next.given);

@@ -1,10 +1,11 @@
-import type { GivenTraits, NodeTaint } from '@groundplane/protocol/distribution/node-traits';
+import type { GivenTraits } from '@groundplane/protocol/distribution/node-traits';
 import type { ClusterState, NodeState } from '@groundplane/protocol/distribution/state';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import type { KubeObject } from '@groundplane/protocol/kubernetes';
 import { sleep, type Clock } from '../port/clock.ts';
 import type { Cluster } from '../port/cluster.ts';
-import { givenTraits } from './node-traits.ts';
+import { isNodeReady } from '../cluster/look.ts';
+import { givenTraits, traitsNow } from './node-traits.ts';
 
 /** Which layer a node was brought to; written by its own agent. */
 const appliedMark = 'groundplane.dev/applied';
@@ -19,25 +20,24 @@ const aliveMs = 180_000;
 const pollMs = 1_000;
 
 interface NodeStatus {
-  conditions?: { type: string; status: string }[];
   nodeInfo?: { kubeletVersion?: string };
 }
 
 /** `given`: which traits of the node are ours, as far as whoever looks knows. */
 export const nodeState = (node: KubeObject, given?: GivenTraits): NodeState => {
   const status = (node['status'] ?? {}) as NodeStatus;
-  const spec = (node['spec'] ?? {}) as { unschedulable?: boolean; taints?: NodeTaint[] };
+  const spec = (node['spec'] ?? {}) as { unschedulable?: boolean };
   const { annotations = {}, labels = {} } = node.metadata;
   return {
     name: node.metadata.name ?? '',
     role: Object.hasOwn(labels, controlPlaneLabel) ? 'control-plane' : 'worker',
-    isReady: status.conditions?.some((item) => item.type === 'Ready' && item.status === 'True') === true,
+    isReady: isNodeReady(node),
     isCordoned: spec.unschedulable === true,
     kubeletVersion: status.nodeInfo?.kubeletVersion ?? '',
     applied: annotations[appliedMark],
     turn: annotations[turnMark],
     isOurs: Object.hasOwn(annotations, appliedMark),
-    traits: { labels, taints: spec.taints ?? [], given },
+    traits: traitsNow(node, given),
   };
 };
 

@@ -11,8 +11,7 @@ import { kubernetesCluster } from '../cluster/client.ts';
 import { loadInventory } from '../cluster/inventory.ts';
 import { createLease, type Lease } from '../cluster/lease.ts';
 import { httpContent } from '../link/content-http.ts';
-import { mqttLink } from '../link/mqtt.ts';
-import { webSocketLink } from '../link/websocket.ts';
+import { linkFor } from '../link/link-for.ts';
 import { sleep } from '../port/clock.ts';
 import type { Cluster } from '../port/cluster.ts';
 import type { AgentStore } from '../port/store.ts';
@@ -73,7 +72,7 @@ const openAgent = async (home: Home): Promise<Result<Agent>> => {
   const { ticket } = settings;
   const key = await clusterKey(home.cluster);
   if (!key.ok) return key;
-  const links = ticket.hubs.map((url) => (url.startsWith('mqtt') ? mqttLink(url, { caPem: ticket.caPem }) : webSocketLink(url, { caPem: ticket.caPem })));
+  const links = ticket.hubs.map((url) => linkFor(url, ticket.caPem));
   const host = noMachine(await systemInfo(version));
   return ok(
     createAgent({

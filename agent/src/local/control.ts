@@ -2,8 +2,7 @@ import type { Uploads } from '../media/upload.ts';
 import type { Importer } from '../media/job.ts';
 import type { Guard } from './guard.ts';
 import type { NetworkTrials } from './network.ts';
-import type { ProxySettings } from './proxy-settings.ts';
-import type { Result } from '@groundplane/protocol/failure';
+import type { ProxyStore } from './proxy-settings.ts';
 
 /** Logs that the page shows; nobody names a unit of his own. */
 export const logUnits = ['groundplane-agent', 'kubelet', 'containerd', 'k3s', 'systemd-networkd'] as const;
@@ -15,7 +14,7 @@ export interface Control {
   importer: Importer;
   uploads: Uploads;
   network: NetworkTrials;
-  proxy: { read: () => ProxySettings | undefined; write: (settings: ProxySettings) => Result<void> };
+  proxy: Pick<ProxyStore, 'read' | 'write'>;
   /** Names and addresses of this machine's interfaces. */
   interfaces: () => { name: string; addresses: string[] }[];
   /** The last lines of a unit, bounded. */

@@ -20,7 +20,7 @@ import { readPasswordHash } from '../system/password.ts';
 import type { Control } from './control.ts';
 import { createGuard } from './guard.ts';
 import { createNetworkTrials } from './network.ts';
-import { readProxySettings, writeProxySettings } from './proxy-settings.ts';
+import type { ProxyStore } from './proxy-settings.ts';
 
 /** Files of the local page below the data folder. */
 export const passwordFile = (data: string): string => join(data, 'local-password');
@@ -35,6 +35,7 @@ export interface ControlDeps {
   architecture: AgentArch | undefined;
   key: DeviceKey;
   ticket: EnrolmentTicket;
+  proxy: ProxyStore;
   clock: Clock;
   random: Random;
   log: (text: string) => void;
@@ -68,7 +69,7 @@ export const openControl = async (deps: ControlDeps): Promise<Control> => {
     importer,
     uploads,
     network,
-    proxy: { read: () => readProxySettings(data), write: (settings) => writeProxySettings(data, settings) },
+    proxy: deps.proxy,
     interfaces: listInterfaces,
     logs: readJournal,
   };

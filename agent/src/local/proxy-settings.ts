@@ -16,7 +16,7 @@ export type ProxySettings = z.infer<typeof proxySettingsSchema>;
 const fileOf = (data: string): string => join(data, 'proxy.json');
 
 /** Undefined: nobody set any here, or the file cannot be read. */
-export const readProxySettings = (data: string): ProxySettings | undefined => {
+const read = (data: string): ProxySettings | undefined => {
   try {
     return proxySettingsSchema.parse(JSON.parse(readFileSync(fileOf(data), 'utf8')));
   } catch {
@@ -35,18 +35,20 @@ export const parseProxyForm = (form: URLSearchParams): Result<ProxySettings> => 
   return fail('fatal', 'network-invalid', `proxy, ${issue?.path.join('.') ?? ''}`, issue?.message ?? 'cannot be understood');
 };
 
-/** An empty form means: directly, whatever the environment says. */
-export const writeProxySettings = (data: string, settings: ProxySettings): Result<void> => {
-  const file = fileOf(data);
-  return writeDurably(file, `${JSON.stringify(settings)}\n`)
-    ? ok(undefined)
-    : fail('blocked', 'disk-error', file, 'cannot be written; is the disk full or read-only?');
-};
-
-/** What connections to the hub go by now. */
-export const proxyOf =
-  (data: string, env: ProxyEnv = process.env) =>
-  (): ProxyEnv => {
-    const set = readProxySettings(data);
-    return set === undefined ? env : { HTTPS_PROXY: set.url, NO_PROXY: set.except.join(',') };
+/** Read once and kept, since it is asked for at each connection to the hub; nobody else writes the file. */
+export const createProxySettings = (data: string, env: ProxyEnv = process.env) => {
+  let now = read(data);
+  return {
+    read: (): ProxySettings | undefined => now,
+    /** An empty form means: directly, whatever the environment says. */
+    write: (settings: ProxySettings): Result<void> => {
+      const file = fileOf(data);
+      if (!writeDurably(file, `${JSON.stringify(settings)}\n`)) return fail('blocked', 'disk-error', file, 'cannot be written; is the disk full or read-only?');
+      now = settings;
+      return ok(undefined);
+    },
+    /** What connections to the hub go by now. */
+    env: (): ProxyEnv => (now === undefined ? env : { HTTPS_PROXY: now.url, NO_PROXY: now.except.join(',') }),
   };
+};
+export type ProxyStore = ReturnType<typeof createProxySettings>;
