@@ -1,4 +1,3 @@
-import { timingSafeEqual } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { isAllowed } from '@groundplane/protocol/access';
 import { isDigest } from '@groundplane/protocol/digest';
@@ -13,6 +12,7 @@ import { createPatcher, type Patcher } from '../content/delta.ts';
 import { chunkListType } from '@groundplane/protocol/chunk/list';
 import { createChunkLists, type ChunkLists } from '../content/chunks.ts';
 import type { Delivery } from '../gateway/delivery.ts';
+import { isSameText } from '../trust/same-text.ts';
 import { invalid, notFound } from './errors.ts';
 import type { ApiDeps } from './handler.ts';
 import { isInMedia } from './media.ts';
@@ -122,11 +122,6 @@ const boot = async (context: Context, deps: ApiDeps): Promise<Response> => {
   if (context.req.method === 'HEAD') return context.body(null, 200, headers);
   const stream = paced(deps.content.stream(digest, 0, size - 1), deps.transfers.throttle);
   return context.body(Readable.toWeb(stream) as ReadableStream<Uint8Array<ArrayBuffer>>, 200, headers);
-};
-
-const isSameText = (given: string, expected: string): boolean => {
-  const [a, b] = [Buffer.from(given), Buffer.from(expected)];
-  return a.length === b.length && timingSafeEqual(a, b);
 };
 
 /** A list that takes longer than this to make is asked for again. */

@@ -6,7 +6,7 @@ import { fail, ok } from '@groundplane/protocol/failure';
 import { apiBase } from '@groundplane/protocol/api/routes';
 import type { Hono } from 'hono';
 import { paced } from '../content/throttle.ts';
-import { insideAgents, insideAgentWrite } from '../inside/agent-setting.ts';
+import { insideAgents, insideAgentWrite, neededAgents } from '../inside/agent-setting.ts';
 import { applyCluster } from './clusters.ts';
 import { invalid, notFound } from './errors.ts';
 import type { ApiDeps, Handler } from './handler.ts';
@@ -33,13 +33,8 @@ const importCluster: Handler<'importCluster'> = async (request, deps) => {
     return invalid(`cluster ${params.name}, ${issue?.path.map(String).join('.') ?? ''}`, issue?.message ?? 'is wrong');
   }
   // Before anything is made: a cluster that waits for an agent which the hub does not have helps nobody.
-  if ((await insideAgents(deps.store, principal.tenant)) === undefined)
-    return fail(
-      'blocked',
-      'agent-package-missing',
-      `cluster ${params.name}`,
-      'the pod needs the agent, and this hub was given none. Upload it: gp agent upload FILE… --inside',
-    );
+  const agents = await neededAgents(deps.store, principal.tenant, params.name);
+  if (!agents.ok) return agents;
   const applied = await applyCluster({ principal, params, project, query: {}, body: { spec: spec.data } }, deps);
   if (!applied.ok) return applied;
   const row = await deps.store.byName('cluster', principal.tenant, project, params.name);

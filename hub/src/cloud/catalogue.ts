@@ -10,14 +10,10 @@ const google = (project: string, amd64: string, arm64: string) => {
 };
 const azure = (amd64: string, arm64: string) => ({ '*': { amd64, arm64 } });
 /** Canonical's and Debian's own public parameters, which hold the newest image of a region. */
-const canonical = (series: string, disk: string) => {
-  const parameter = (letters: string): string => `/aws/service/canonical/ubuntu/server/${series}/stable/current/${letters}/hvm/${disk}/ami-id`;
-  return { '*': { amd64: parameter('amd64'), arm64: parameter('arm64') } };
-};
-const debian = (release: string) => {
-  const parameter = (letters: string): string => `/aws/service/debian/release/${release}/latest/${letters}`;
-  return { '*': { amd64: parameter('amd64'), arm64: parameter('arm64') } };
-};
+const aws = (parameter: (letters: string) => string) => ({ '*': { amd64: parameter('amd64'), arm64: parameter('arm64') } });
+const canonical = (series: string, disk: string) =>
+  aws((letters) => `/aws/service/canonical/ubuntu/server/${series}/stable/current/${letters}/hvm/${disk}/ami-id`);
+const debian = (release: string) => aws((letters) => `/aws/service/debian/release/${release}/latest/${letters}`);
 
 /**
  * What this release knows. Images: their makers' own names in each cloud. Ends of support: EKS' calendar as it stood in April 2026, the Kubernetes project's

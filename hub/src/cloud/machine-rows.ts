@@ -16,7 +16,7 @@ const ticketMs = 24 * 3_600_000;
 
 export const ticketSecret = (deps: Pick<CloudDeps, 'secret'>, ticket: string): string =>
   createHmac('sha256', deps.secret).update(`groundplane machine 1\n${ticket}`).digest('base64url');
-export const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('hex');
+const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('hex');
 
 /** Whoever holds the ticket may fetch exactly the packages that its user data names. */
 export const bootMac = (keyHash: string, digest: string): string =>
@@ -47,24 +47,33 @@ export const generationOf = (turn: Pick<Turn, 'spec' | 'scope'> & { infra: Pick<
     .slice(0, 16);
 };
 
-/** The ticket of one machine, new or good again. */
-export const ticketWrite = (turn: Turn, id: string, machine: { id: string; name: string }): Write => ({
+/** A ticket that only one machine can use, once. */
+export const machineTicket = (
+  deps: Pick<CloudDeps, 'secret'>,
+  at: Pick<Row<'cluster'>, 'tenant' | 'project'>,
+  { id, expiresAtMs }: { id: string; expiresAtMs: number },
+  machine: { id: string; name: string },
+): Write => ({
   op: 'put',
   kind: 'ticket',
-  tenant: turn.row.tenant,
+  tenant: at.tenant,
   id,
-  project: turn.row.project,
+  project: at.project,
   name: `machine-${id.slice(-12)}`,
   lookup: id,
   value: {
-    keyHash: hashOf(ticketSecret(turn.deps, id)),
-    expiresAtMs: turn.nowMs + ticketMs,
+    keyHash: hashOf(ticketSecret(deps, id)),
+    expiresAtMs,
     usesLeft: 1,
     labels: {},
     autoApprove: true,
     machine,
   },
 });
+
+/** The ticket of one machine, new or good again. */
+export const ticketWrite = ({ deps, row, nowMs }: Turn, id: string, machine: { id: string; name: string }): Write =>
+  machineTicket(deps, row, { id, expiresAtMs: nowMs + ticketMs }, machine);
 
 /** Notes a machine before it is asked for, with a ticket that only it can use. */
 export const noteMachine = async (turn: Turn, pool: Pool, step: PoolStep & { kind: 'make' }): Promise<Result<Row<'machine'> | undefined>> => {

@@ -1,6 +1,7 @@
+import type { Pool } from '@groundplane/protocol/environment/pool';
 import type { Failure } from '@groundplane/protocol/failure';
 import { managedWant, planManagedPools, type ManagedPools, type ManagedPoolStep } from '../plan/managed-pools.ts';
-import type { ManagedClusterProvider, ManagedPoolFacts } from '../port/provider.ts';
+import type { ManagedClusterProvider, ManagedPoolFacts, ManagedPoolWant } from '../port/provider.ts';
 import { generationOf } from './machine-rows.ts';
 import type { PoolState } from './state.ts';
 import { afterFailure, again, note, noteFailure } from './steps.ts';
@@ -13,6 +14,12 @@ export interface PoolsTurn extends Turn {
 /** Of the account or the way to it, not of one pool: nothing else can be done either. */
 const ofAll = new Set(['throttled', 'credentials-refused', 'cloud-unreachable', 'cluster-missing']);
 
+/** What a pool of the document should be in its environment. */
+export const poolWant = (turn: Pick<PoolsTurn, 'infra' | 'spec' | 'scope'>, pool: Pool, version: string | undefined): ManagedPoolWant => ({
+  ...managedWant(pool, turn.infra.scale[pool.name], version),
+  generation: generationOf(turn, pool),
+});
+
 const partOf = ({ name, count, state, differs, version, message }: ManagedPoolFacts): NonNullable<PoolState['parts']>[number] => ({
   name,
   count,
@@ -22,12 +29,12 @@ const partOf = ({ name, count, state, differs, version, message }: ManagedPoolFa
   ...(message === undefined ? {} : { message }),
 });
 
-const stateOf = (turn: PoolsTurn, { pool, plan, there }: ManagedPools): PoolState => {
+const stateOf = ({ pool, generation, plan, there }: ManagedPools): PoolState => {
   const [first] = there.toSorted((a, b) => a.differs.length - b.differs.length);
   const isPlain = there.length < 2 && (first === undefined || first.name === pool.name);
   return {
     ...plan.counts,
-    generation: generationOf(turn, pool),
+    generation,
     needsApproval: plan.needsApproval,
     waits: [...plan.waits],
     ...(first?.version === undefined ? {} : { version: first.version }),
@@ -42,7 +49,7 @@ const tell = async (turn: PoolsTurn, type: 'normal' | 'warning', reason: string,
 type Done = { kind: 'ready' } | { kind: 'pending'; what: string; afterMs: number } | { kind: 'failed'; failure: Failure };
 
 const take = async (turn: PoolsTurn, { pool, there }: ManagedPools, step: ManagedPoolStep, version: string | undefined): Promise<Done> => {
-  const { provider, scope, infra } = turn;
+  const { provider, scope } = turn;
   const seen = there.find((item) => item.name === step.name);
   if (step.kind === 'ensure' && seen === undefined && step.replaces.length > 0) {
     const differs = [...new Set(there.flatMap((item) => item.differs))].join(', ');
@@ -55,10 +62,9 @@ const take = async (turn: PoolsTurn, { pool, there }: ManagedPools, step: Manage
   }
   if (step.kind === 'remove' && seen !== undefined && seen.state !== 'going')
     await tell(turn, 'normal', 'PoolRemoved', `pool ${pool.name}: ${step.name} goes: ${step.reason}`);
-  const want = managedWant(pool, infra.scale[pool.name], version);
   const done =
     step.kind === 'ensure'
-      ? await provider.ensurePool(scope, { ...want, name: step.name, count: step.count, generation: generationOf(turn, pool) })
+      ? await provider.ensurePool(scope, { ...poolWant(turn, pool, version), name: step.name, count: step.count })
       : await provider.deletePool(scope, step.name);
   if (!done.ok) return { kind: 'failed', failure: done.failure };
   return done.value.state === 'ready' ? { kind: 'ready' } : { kind: 'pending', what: done.value.what, afterMs: done.value.afterMs ?? again.retryMs };
@@ -73,7 +79,7 @@ const clearFailed = async (turn: PoolsTurn, planned: ManagedPools, step: Managed
   const isSuccessor = step.kind === 'ensure' && step.replaces.some((name) => planned.there.some((item) => item.name === name && item.state === 'ready'));
   if (failure.code !== 'pool-failed' || !isSuccessor) return;
   const { infra, nowMs } = turn;
-  const generation = generationOf(turn, planned.pool);
+  const { generation } = planned;
   const known = infra.failedSuccessors?.[planned.pool.name];
   const before = known?.generation === generation ? known : undefined;
   const pauseMs = before === undefined ? 0 : Math.min(successorPauseMaxMs, successorPauseMs * 2 ** (before.times - 1));
@@ -92,7 +98,7 @@ export const managedPools = async (turn: PoolsTurn, version: string | undefined)
   const { provider, scope, spec, infra, nowMs } = turn;
   const listed = await provider.listPools(
     scope,
-    spec.pools.map((pool) => ({ ...managedWant(pool, infra.scale[pool.name], version), generation: generationOf(turn, pool) })),
+    spec.pools.map((pool) => poolWant(turn, pool, version)),
   );
   if (!listed.ok) return failed(turn, listed.failure);
   const { pools, remove } = planManagedPools({
@@ -102,7 +108,7 @@ export const managedPools = async (turn: PoolsTurn, version: string | undefined)
     approved: infra.approved,
     generationOf: (pool) => generationOf(turn, pool),
   });
-  infra.pools = Object.fromEntries(pools.map((item) => [item.pool.name, stateOf(turn, item)]));
+  infra.pools = Object.fromEntries(pools.map((item) => [item.pool.name, stateOf(item)]));
   let first: Failure | undefined;
   for (const planned of pools) {
     if (!planned.plan.steps.some((step) => step.kind === 'ensure' && step.replaces.length > 0)) delete infra.failedSuccessors?.[planned.pool.name];

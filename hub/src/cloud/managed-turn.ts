@@ -1,14 +1,12 @@
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import type { ManagedEnvironment } from '@groundplane/protocol/environment/environments';
-import { managedWant } from '../plan/managed-pools.ts';
 import { nextVersion } from '../plan/managed.ts';
 import type { ManagedClusterFacts } from '../port/provider.ts';
 import { managedConnection, type AskCredentials } from '../resident/access.ts';
 import { ensureResident } from '../resident/ensure.ts';
 import { leavingThings } from '../resident/leaving.ts';
 import type { Residents } from '../resident/residents.ts';
-import { generationOf } from './machine-rows.ts';
-import { managedPools, type PoolsTurn } from './managed-pools.ts';
+import { managedPools, poolWant, type PoolsTurn } from './managed-pools.ts';
 import { afterFailure, again, dropStep, note, noteFailure } from './steps.ts';
 import type { InfrastructureStep } from './state.ts';
 import { noteSupport } from './support.ts';
@@ -41,11 +39,7 @@ const failed = (turn: ManagedTurn, name: InfrastructureStep['name'], result: { o
 const controlPlane = async (turn: ManagedTurn, facts: ManagedClusterFacts, version: string): Promise<number | undefined> => {
   const { provider, scope, infra, nowMs, spec } = turn;
   const [first] = spec.pools;
-  const made = await provider.ensureCluster(
-    scope,
-    facts.version ?? version,
-    first === undefined ? undefined : { ...managedWant(first, infra.scale[first.name], undefined), generation: generationOf(turn, first) },
-  );
+  const made = await provider.ensureCluster(scope, facts.version ?? version, first === undefined ? undefined : poolWant(turn, first, undefined));
   if (!made.ok) return failed(turn, 'control-plane', made);
   if (made.value.state === 'pending') {
     note(infra, 'control-plane', 'doing', made.value.what, nowMs);

@@ -1,3 +1,4 @@
+import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { insideAgentSchema, type InsideAgent } from '@groundplane/protocol/inside/agent';
 import { z } from 'zod';
 import type { Row, Store, Write } from '../port/store.ts';
@@ -18,6 +19,19 @@ const read = (row: Pick<Row<'setting'>, 'value'> | undefined): InsideAgents | un
 
 export const insideAgents = async (store: Pick<Store, 'get'>, tenant: string): Promise<InsideAgents | undefined> =>
   read(await store.get('setting', tenant, prefix + tenant));
+
+/** For a cluster whose pod needs one. Failure `agent-package-missing` (blocked). */
+export const neededAgents = async (store: Pick<Store, 'get'>, tenant: string, cluster: string): Promise<Result<InsideAgents>> => {
+  const agents = await insideAgents(store, tenant);
+  return agents === undefined
+    ? fail(
+        'blocked',
+        'agent-package-missing',
+        `cluster ${cluster}`,
+        'the pod needs the agent, and this hub was given none. Upload it: gp agent upload FILE… --inside',
+      )
+    : ok(agents);
+};
 
 export const insideAgentWrite = (tenant: string, agent: InsideAgent, last: InsideAgents | undefined): Write => {
   const isSame = JSON.stringify(last?.agent) === JSON.stringify(agent);

@@ -1,11 +1,11 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { isInside, placementOf, type Infrastructure } from '@groundplane/protocol/environment/infrastructure';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { makeId } from '@groundplane/protocol/ids';
 import { insideObjects } from '@groundplane/protocol/inside/manifest';
 import { apiBase } from '@groundplane/protocol/api/routes';
 import { stringify } from 'yaml';
-import { hashOf, ticketSecret } from '../cloud/machine-rows.ts';
+import { machineTicket, ticketSecret } from '../cloud/machine-rows.ts';
 import type { HubAddresses } from '../gateway/ticket-line.ts';
 import { ticketLine } from '../gateway/ticket-line.ts';
 import type { Clock } from '../port/clock.ts';
@@ -13,7 +13,8 @@ import type { Random } from '../port/random.ts';
 import type { Row, Store, Write } from '../port/store.ts';
 import { residentId, residentPool } from '../resident/ensure.ts';
 import type { HubKeys } from '../trust/keys.ts';
-import { insideAgents, insideDigests } from './agent-setting.ts';
+import { isSameText } from '../trust/same-text.ts';
+import { insideAgents, insideDigests, neededAgents } from './agent-setting.ts';
 import { startScript } from './start-script.ts';
 
 export interface InsidesDeps {
@@ -37,11 +38,6 @@ export interface Invitation {
 type ClusterRow = Row<'cluster'>;
 type Existing = Infrastructure & { environment: 'existing' };
 
-const isSameText = (given: string, expected: string): boolean => {
-  const [a, b] = [Buffer.from(given), Buffer.from(expected)];
-  return a.length === b.length && timingSafeEqual(a, b);
-};
-
 /** `ID.CODE`, as in the addresses below. */
 const splitCode = (text: string): [id: string, code: string] => {
   const at = text.lastIndexOf('.');
@@ -58,14 +54,8 @@ export const createInsides = (deps: InsidesDeps) => {
     const infrastructure = row.value.spec.infrastructure;
     if (infrastructure === undefined || !isInside(infrastructure))
       return fail('blocked', 'not-inside', `cluster ${row.name}`, 'has no agent inside; its placement says agent: inside where it has one');
-    const agents = await insideAgents(store, row.tenant);
-    if (agents === undefined)
-      return fail(
-        'blocked',
-        'agent-package-missing',
-        `cluster ${row.name}`,
-        'the pod needs the agent, and this hub was given none. Upload it: gp agent upload FILE… --inside',
-      );
+    const agents = await neededAgents(store, row.tenant, row.name);
+    if (!agents.ok) return agents;
     const { mode, image, storage, proxy } = placementOf(infrastructure as Existing);
     const { content } = deps.addresses();
     const objects = insideObjects({
@@ -75,7 +65,7 @@ export const createInsides = (deps: InsidesDeps) => {
       ticket: { id: ticket, line: ticketLine(deps.addresses(), deps.keys, { id: ticket, secret: ticketSecret(deps, ticket) }) },
       start: startScript,
       packages: `${content}${apiBase}/inside/${row.tenant}.${machine}.${codeFor('package', `${row.tenant}.${machine}`)}`,
-      agent: agents.agent,
+      agent: agents.value.agent,
       storage,
       proxy,
     });
@@ -114,16 +104,7 @@ export const createInsides = (deps: InsidesDeps) => {
     const writes: Write[] = [
       { op: 'put', kind: 'machine', tenant, id, project, name, value: machine, expect: before?.version ?? 'absent' },
       ...(before === undefined ? [] : [{ op: 'delete', kind: 'ticket', tenant, id: before.value.ticket } as const]),
-      {
-        op: 'put',
-        kind: 'ticket',
-        tenant,
-        id: ticket,
-        project,
-        name: `machine-${ticket.slice(-12)}`,
-        lookup: ticket,
-        value: { keyHash: hashOf(ticketSecret(deps, ticket)), expiresAtMs, usesLeft: 1, labels: {}, autoApprove: true, machine: { id, name } },
-      },
+      machineTicket(deps, row, { id: ticket, expiresAtMs }, { id, name }),
       {
         op: 'event',
         event: {

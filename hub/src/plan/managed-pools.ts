@@ -144,6 +144,8 @@ export const planManagedPool = (input: ManagedPoolInput): ManagedPoolPlan => {
 
 export interface ManagedPools {
   pool: Pool;
+  /** Of what its nodes are made from now. */
+  generation: string;
   plan: ManagedPoolPlan;
   there: ManagedPoolFacts[];
 }
@@ -165,7 +167,7 @@ export const planManagedPools = ({ pools, listed, scale, approved, generationOf 
     const there = listed.filter((item) => item.pool === pool.name).map((item) => (item.generation === generation ? { ...item, differs: [] } : item));
     const taken = new Set([...listed.map((item) => item.name), ...[...names].filter((name) => name !== pool.name)]);
     const input = { pool, scale: scale[pool.name], generation, approved: approved[pool.name], there, taken };
-    return { pool, there, plan: planManagedPool(input) };
+    return { pool, generation, there, plan: planManagedPool(input) };
   });
   const isNew = (item: ManagedPools): boolean => item.there.length === 0;
   return {

@@ -1,7 +1,9 @@
 import type { InfrastructureView } from '@groundplane/protocol/api/cloud-views';
+import type { ApiResult, Client } from '@groundplane/protocol/api/client';
 import { pricesBody } from '@groundplane/protocol/api/cloud-views';
 import { catalogueSchema, type Catalogue } from '@groundplane/protocol/environment/catalogue';
 import { environmentNames, type Environment } from '@groundplane/protocol/environment/environments';
+import type { ZodType } from 'zod';
 import { connect } from '../../connect.ts';
 import type { Context } from '../../io.ts';
 import { printList, printOne } from '../../output/print.ts';
@@ -182,21 +184,36 @@ export const showOrphans = async (context: Context, name: string, options: Where
   return answer.value.items.length === 0 ? exits.ok : exits.partly;
 };
 
-/** `gp cloud catalogue [FILE]`: images by name and what they are where; ends of support. */
-export const catalogue = async (context: Context, file: string | undefined): Promise<Outcome> => {
+/** A document of the tenant's: with a file it is replaced first. */
+const shownDocument = async <B, A>(
+  context: Context,
+  file: string | undefined,
+  schema: ZodType<B>,
+  calls: { get: (client: Client) => Promise<ApiResult<A>>; set: (client: Client, body: B) => Promise<ApiResult<A>> },
+): Promise<{ ok: true; value: A } | { ok: false; trouble: Outcome }> => {
   const connection = await connect(context);
-  if (!connection.ok) return connection.trouble;
+  if (!connection.ok) return connection;
   const { client } = connection.value;
   let answer;
-  if (file === undefined) answer = await client.call('getCatalogue', {});
+  if (file === undefined) answer = await calls.get(client);
   else {
     const read = await readYamlFile(context, file);
-    if (!read.ok) return read.trouble;
-    const body = catalogueSchema.safeParse(read.value);
-    if (!body.success) return usage(`file ${file}`, `${body.error.issues[0]?.path.join('.') ?? ''}: ${body.error.issues[0]?.message ?? ''}`);
-    answer = await client.call('setCatalogue', { body: body.data });
+    if (!read.ok) return read;
+    const body = schema.safeParse(read.value);
+    if (!body.success)
+      return { ok: false, trouble: usage(`file ${file}`, `${body.error.issues[0]?.path.join('.') ?? ''}: ${body.error.issues[0]?.message ?? ''}`) };
+    answer = await calls.set(client, body.data);
   }
-  if (!answer.ok) return apiTrouble(answer.failure);
+  return answer.ok ? answer : { ok: false, trouble: apiTrouble(answer.failure) };
+};
+
+/** `gp cloud catalogue [FILE]`: images by name and what they are where; ends of support. */
+export const catalogue = async (context: Context, file: string | undefined): Promise<Outcome> => {
+  const answer = await shownDocument(context, file, catalogueSchema, {
+    get: (client) => client.call('getCatalogue', {}),
+    set: (client, body) => client.call('setCatalogue', { body }),
+  });
+  if (!answer.ok) return answer.trouble;
   const { isBuiltIn: _isBuiltIn, ...document } = answer.value;
   await printOne(context, document, 'catalogue', () => catalogueText(document));
   return exits.ok;
@@ -220,19 +237,11 @@ const catalogueText = ({ source, images, kubernetes }: Catalogue): string =>
 
 /** `gp cloud prices [set FILE]`. */
 export const prices = async (context: Context, file: string | undefined): Promise<Outcome> => {
-  const connection = await connect(context);
-  if (!connection.ok) return connection.trouble;
-  const { client } = connection.value;
-  let answer;
-  if (file === undefined) answer = await client.call('getPrices', {});
-  else {
-    const read = await readYamlFile(context, file);
-    if (!read.ok) return read.trouble;
-    const body = pricesBody.safeParse(read.value);
-    if (!body.success) return usage(`file ${file}`, `${body.error.issues[0]?.path.join('.') ?? ''}: ${body.error.issues[0]?.message ?? ''}`);
-    answer = await client.call('setPrices', { body: body.data });
-  }
-  if (!answer.ok) return apiTrouble(answer.failure);
+  const answer = await shownDocument(context, file, pricesBody, {
+    get: (client) => client.call('getPrices', {}),
+    set: (client, body) => client.call('setPrices', { body }),
+  });
+  if (!answer.ok) return answer.trouble;
   const { source, prices: list } = answer.value;
   await printOne(
     context,
