@@ -1,4 +1,5 @@
 import { systemClock } from '@groundplane/hub/system/clock';
+import type { ReviewToken } from './control-plane.ts';
 
 interface Issued {
   /** Whom it was given to. */
@@ -35,3 +36,14 @@ export const createTokens = (prefix: string) => {
   };
 };
 export type Tokens = ReturnType<typeof createTokens>;
+
+/** What an API server's authenticator says of a cloud's tokens. `problem`: why one that is good elsewhere is not good there; what it may do is everything. */
+export const reviewWith =
+  (tokens: Tokens, problem: (issued: Issued) => string | undefined): ReviewToken =>
+  (token) => {
+    if (!tokens.isOurs(token)) return undefined;
+    const known = tokens.look(token);
+    if (known === undefined) return { error: 'the token is not valid (any more)' };
+    const error = problem(known);
+    return error === undefined ? { username: known.to, groups: ['system:masters'] } : { error };
+  };

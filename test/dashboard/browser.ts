@@ -1,4 +1,9 @@
 import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buildDashboard } from '@groundplane/hub/dashboard/build';
+import { afterAll, beforeAll } from 'vitest';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
 
 /** Debian's browser; none is downloaded. */
@@ -63,4 +68,20 @@ export const logIn = async (page: Page, credentials: { name: string; password: s
   await page.getByLabel('Password').fill(credentials.password);
   await page.getByRole('button', { name: 'Log in' }).click();
   await page.waitForURL(/\/p\//);
+};
+
+/** The built dashboard and a browser for the tests of one `describe`. */
+export const useDashboard = (name: string): { assetsDir: () => string; browser: () => Browser } => {
+  let dir: string;
+  let browser: Browser;
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), `gp-${name}-`));
+    await buildDashboard(join(dir, 'out'), { compression: 'fast' });
+    browser = await openBrowser();
+  }, 120_000);
+  afterAll(async () => {
+    await browser.close();
+    await rm(dir, { recursive: true, force: true });
+  });
+  return { assetsDir: () => join(dir, 'out'), browser: () => browser };
 };

@@ -1,30 +1,15 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { buildDashboard } from '@groundplane/hub/dashboard/build';
-import { isBrowserRequired, logIn, openBrowser, openPage, whyNoBrowser } from './browser.ts';
+import { describe, expect, test } from 'vitest';
+import { isBrowserRequired, logIn, openPage, useDashboard, whyNoBrowser } from './browser.ts';
 import { startFixture } from './fixture-server.ts';
 
 const reason = isBrowserRequired() ? undefined : whyNoBrowser();
 
 describe.skipIf(reason !== undefined)(`clouds in Chromium${reason === undefined ? '' : `, skipped: ${reason}`}`, () => {
-  let dir: string;
-  let browser: Browser;
-  beforeAll(async () => {
-    dir = await mkdtemp(join(tmpdir(), 'gp-clouds-'));
-    await buildDashboard(join(dir, 'out'), { compression: 'fast' });
-    browser = await openBrowser();
-  }, 120_000);
-  afterAll(async () => {
-    await browser.close();
-    await rm(dir, { recursive: true, force: true });
-  });
+  const dashboard = useDashboard('clouds');
 
   test('add an account, write a cluster from what the cloud offers, scale and replace its pools', { timeout: 120_000 }, async () => {
-    const server = await startFixture({ hosts: 12, assetsDir: join(dir, 'out') });
-    const { context, page, complaints } = await openPage(browser, server.url);
+    const server = await startFixture({ hosts: 12, assetsDir: dashboard.assetsDir() });
+    const { context, page, complaints } = await openPage(dashboard.browser(), server.url);
     await logIn(page, server.credentials);
     await page.getByRole('link', { name: 'Cloud accounts' }).click();
     await page.getByText('lacks permissions').waitFor();

@@ -1,14 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { InfrastructureView } from '@groundplane/protocol/api/cloud-views';
 import type { ClusterView } from '@groundplane/protocol/api/views';
 import { clusterSpecSchema } from '@groundplane/protocol/profile';
-import { buildDashboard } from '@groundplane/hub/dashboard/build';
 import { environmentTopology, siteTopology, type Topology } from '@groundplane/hub/dashboard/src/model/topology';
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { isBrowserRequired, logIn, openBrowser, openPage, whyNoBrowser } from './browser.ts';
+import { describe, expect, test } from 'vitest';
+import { isBrowserRequired, logIn, openPage, useDashboard, whyNoBrowser } from './browser.ts';
 import { startFixture } from './fixture-server.ts';
 import { makeHost } from './fixture-data.ts';
 
@@ -165,21 +160,11 @@ describe('what the topology shows', () => {
 const reason = isBrowserRequired() ? undefined : whyNoBrowser();
 
 describe.skipIf(reason !== undefined)(`topology in Chromium${reason === undefined ? '' : `, skipped: ${reason}`}`, () => {
-  let dir: string;
-  let browser: Browser;
-  beforeAll(async () => {
-    dir = await mkdtemp(join(tmpdir(), 'gp-topology-'));
-    await buildDashboard(join(dir, 'out'), { compression: 'fast' });
-    browser = await openBrowser();
-  }, 120_000);
-  afterAll(async () => {
-    await browser.close();
-    await rm(dir, { recursive: true, force: true });
-  });
+  const dashboard = useDashboard('topology');
 
   test('zones, pools and machines are lists that link to their hosts, without a complaint of the policy', { timeout: 120_000 }, async () => {
-    const server = await startFixture({ hosts: 60, assetsDir: join(dir, 'out') });
-    const { context, page, complaints } = await openPage(browser, server.url);
+    const server = await startFixture({ hosts: 60, assetsDir: dashboard.assetsDir() });
+    const { context, page, complaints } = await openPage(dashboard.browser(), server.url);
     await logIn(page, server.credentials);
     await page.goto('/p/retail/clusters/store-000');
     const zones = page.getByRole('list', { name: 'Zones and pools' });

@@ -5,7 +5,7 @@ import type { InfrastructureView } from '@groundplane/protocol/api/cloud-views';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startLight, type LightCluster } from '../lab/light.ts';
 import { isRequired, missingForLab } from '../lab/prerequisite.ts';
-import { createSite, until, type TestSite } from './site.ts';
+import { createSite, reachImported, until, type TestSite } from './site.ts';
 
 /** A cluster of somebody else on a real API server: looked at, taken over, let go; and the hub dies in between. */
 const missing = await missingForLab();
@@ -23,18 +23,7 @@ const names = async (...args: string[]): Promise<string[]> => {
   return result.value.trim().split('\n').filter(Boolean).toSorted();
 };
 const infrastructure = async (): Promise<InfrastructureView> => JSON.parse(await site.gpOk('cloud', 'show', 'theirs', '-o', 'json')) as InfrastructureView;
-const reach = (what: string, is: (view: ClusterView) => boolean): Promise<ClusterView> =>
-  until(
-    what,
-    async () => {
-      const view = JSON.parse(await site.gpOk('get', 'cluster', 'theirs', '-o', 'json')) as ClusterView;
-      return is(view) ? view : undefined;
-    },
-    120_000,
-  ).catch(async (error: unknown) => {
-    const seen = await Promise.all([infrastructure(), site.gp('get', 'cluster', 'theirs', '-o', 'json'), site.gp('get', 'events', '-o', 'json')]);
-    throw new Error(`${String(error)}\n${JSON.stringify(seen, undefined, 1)}\n${site.logs.join('')}`);
-  });
+const reach = (what: string, is: (view: ClusterView) => boolean): Promise<ClusterView> => reachImported(site, 'theirs', what, is);
 const clusterFile = (mode: string, version?: string): string =>
   write(
     'cluster.yaml',

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startLight, type LightCluster } from '../lab/light.ts';
 import { isRequired, missingForLab } from '../lab/prerequisite.ts';
 import { removePod, startPod, type Pod } from './pod.ts';
-import { createSite, until, type TestSite } from './site.ts';
+import { createSite, reachImported, until, type TestSite } from './site.ts';
 
 /** One `kubectl apply` in somebody else's cluster: an agent as a pod, so that the hub needs no way in. Roles are enforced by a real API server. */
 const missing = await missingForLab();
@@ -42,18 +42,7 @@ const applyManifest = async (...args: string[]): Promise<string> => {
   if (!applied.ok) throw new Error(applied.failure.message);
   return manifest;
 };
-const reach = (what: string, is: (view: ClusterView) => boolean): Promise<ClusterView> =>
-  until(
-    what,
-    async () => {
-      const view = JSON.parse(await site.gpOk('get', 'cluster', 'theirs', '-o', 'json')) as ClusterView;
-      return is(view) ? view : undefined;
-    },
-    120_000,
-  ).catch(async (error: unknown) => {
-    const seen = await Promise.all([infrastructure(), site.gp('get', 'cluster', 'theirs', '-o', 'json'), site.gp('get', 'events', '-o', 'json')]);
-    throw new Error(`${String(error)}\n${JSON.stringify(seen, undefined, 1)}\n${site.logs.join('')}\n${pod.log()}`);
-  });
+const reach = (what: string, is: (view: ClusterView) => boolean): Promise<ClusterView> => reachImported(site, 'theirs', what, is, () => pod.log());
 const isPainted = (view: ClusterView, version: string): boolean =>
   view.state === 'ready' && view.spec.profiles[0]?.version === version && view.layers.length === 2 && view.layers.every((layer) => layer.isCurrent);
 const clusterFile = (mode: string, version?: string): string =>

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ClusterView } from '@groundplane/protocol/api/views';
 import { startChild, type Child } from '../lab/children.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -127,3 +128,27 @@ export const createSite = () => {
   };
 };
 export type TestSite = ReturnType<typeof createSite>;
+
+/** Waits for an imported cluster; when it does not come to that, everything that tells why is in the error. */
+export const reachImported = (
+  site: TestSite,
+  name: string,
+  what: string,
+  is: (view: ClusterView) => boolean,
+  more: () => string = () => '',
+): Promise<ClusterView> =>
+  until(
+    what,
+    async () => {
+      const view = JSON.parse(await site.gpOk('get', 'cluster', name, '-o', 'json')) as ClusterView;
+      return is(view) ? view : undefined;
+    },
+    120_000,
+  ).catch(async (error: unknown) => {
+    const seen = await Promise.all([
+      site.gp('cloud', 'show', name, '-o', 'json'),
+      site.gp('get', 'cluster', name, '-o', 'json'),
+      site.gp('get', 'events', '-o', 'json'),
+    ]);
+    throw new Error(`${String(error)}\n${JSON.stringify(seen, undefined, 1)}\n${site.logs.join('')}\n${more()}`);
+  });

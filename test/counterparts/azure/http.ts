@@ -1,6 +1,6 @@
 import type { Http } from '@groundplane/hub/port/http';
 import type { ControlPlaneOf, ReviewToken } from '../control-plane.ts';
-import { createTokens, type Tokens } from '../issued-tokens.ts';
+import { createTokens, reviewWith, type Tokens } from '../issued-tokens.ts';
 import { createArm, type Arm } from './arm.ts';
 
 export const azureAccount = {
@@ -44,15 +44,8 @@ const entra = (tokens: Tokens, url: URL, body: string) => {
 };
 
 /** What an AKS cluster without local accounts says about a token of Entra: made out to AKS, and of somebody whom a role lets do everything. */
-const reviewWith =
-  (tokens: Tokens): ReviewToken =>
-  (token) => {
-    if (!tokens.isOurs(token)) return undefined;
-    const known = tokens.look(token);
-    if (known === undefined) return { error: 'the token is not valid (any more)' };
-    if (known.for.split('/')[0] !== aksServerApp) return { error: `the token is for ${known.for}, not for AKS` };
-    return { username: known.to, groups: ['system:masters'] };
-  };
+const forAks = (tokens: Tokens): ReviewToken =>
+  reviewWith(tokens, (issued) => (issued.for.split('/')[0] === aksServerApp ? undefined : `the token is for ${issued.for}, not for AKS`));
 
 /** Both of Azure's doors in this process: no socket, no certificate. */
 export const azureHttp = async (controlPlane: ControlPlaneOf = () => undefined): Promise<{ http: Http; arm: Arm; tokens: Tokens; review: ReviewToken }> => {
@@ -69,5 +62,5 @@ export const azureHttp = async (controlPlane: ControlPlaneOf = () => undefined):
     const answer = arm.handle({ method, url: at, headers: given, body: text });
     return json(answer.status, answer.body, answer.headers);
   };
-  return { http, arm, tokens, review: reviewWith(tokens) };
+  return { http, arm, tokens, review: forAks(tokens) };
 };

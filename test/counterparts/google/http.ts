@@ -2,7 +2,7 @@ import { generateKeyPairSync, verify } from 'node:crypto';
 import type { Http } from '@groundplane/hub/port/http';
 import { systemClock } from '@groundplane/hub/system/clock';
 import type { ControlPlaneOf, ReviewToken } from '../control-plane.ts';
-import { createTokens, type Tokens } from '../issued-tokens.ts';
+import { createTokens, reviewWith, type Tokens } from '../issued-tokens.ts';
 import { answerCompute, linkOf } from './compute.ts';
 import { answerContainer } from './container.ts';
 import { complaints, loadRoutes } from './descriptions.ts';
@@ -57,15 +57,10 @@ const login = (tokens: Tokens, body: string) => {
 };
 
 /** What GKE's API server says about a token: the account's, for all of Google Cloud; what it may do there comes from IAM, here everything. */
-const reviewWith =
-  (tokens: Tokens): ReviewToken =>
-  (token) => {
-    if (!tokens.isOurs(token)) return undefined;
-    const known = tokens.look(token);
-    if (known === undefined) return { error: 'the token is not valid (any more)' };
-    if (!known.for.split(' ').includes('https://www.googleapis.com/auth/cloud-platform')) return { error: 'the token has not the scope that GKE needs' };
-    return { username: known.to, groups: ['system:masters'] };
-  };
+const forGke = (tokens: Tokens): ReviewToken =>
+  reviewWith(tokens, (issued) =>
+    issued.for.split(' ').includes('https://www.googleapis.com/auth/cloud-platform') ? undefined : 'the token has not the scope that GKE needs',
+  );
 
 /** What a project has before anybody makes anything. */
 const furnish = (store: Store): void => {
@@ -118,5 +113,5 @@ export const googleHttp = (controlPlane: ControlPlaneOf = () => undefined): { ht
       return json(error.status, refusal(error.status, error.reason, error.message));
     }
   };
-  return { http, store, tokens, review: reviewWith(tokens) };
+  return { http, store, tokens, review: forGke(tokens) };
 };
