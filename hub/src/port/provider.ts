@@ -183,6 +183,8 @@ export interface ManagedPoolFacts {
   count: number;
   version?: string | undefined;
   message?: string | undefined;
+  /** Label selector of its nodes in the cluster, by the label that the environment puts on them: `eks.amazonaws.com/nodegroup=workers`. */
+  nodes?: string | undefined;
   /** What of the wanted cannot be changed in place, and differs: `size`, `zones`, `diskGiB`, … It needs a new pool. Empty where nothing is wanted of it. */
   differs: readonly string[];
 }

@@ -86,6 +86,8 @@ export const managedSuite = (name: string, open: () => Promise<ManagedRig>, kill
       ]);
       const listed = await drive().once('pools', () => provider.listPools(at, [rig.pool('first', 1)]));
       expect(listed.find((pool) => pool.name === 'first-2')?.generation).toBe('abc123');
+      expect(new Set(listed.map((pool) => pool.nodes)).size, 'each with nodes of its own').toBe(2);
+      for (const { nodes } of listed) expect(nodes).toMatch(/^[a-z.]+\/[a-z-]+=[a-z0-9-]+$/);
       expect(await settle(old)).toEqual([expect.objectContaining({ name: 'first', pool: 'first', state: 'ready' })]);
       await endManaged(drive(), provider, scope);
       expect(await rig.inventory()).toEqual([]);

@@ -30,6 +30,7 @@ const factsOf = (pool: AgentPool, wants: readonly ManagedPoolWant[]): ManagedPoo
     generation: pool.tags?.[tagName('generation')],
     state: stateOf(pool),
     count: pool.count ?? 0,
+    nodes: `kubernetes.azure.com/agentpool=${pool.name ?? ''}`,
     version: pool.currentOrchestratorVersion ?? pool.orchestratorVersion,
     differs: want === undefined ? [] : fixedDifferences(pool, want),
     ...(stateOf(pool) === 'failed' ? { message: wordsOf(pool) } : {}),

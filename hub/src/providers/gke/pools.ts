@@ -50,6 +50,7 @@ const factsOf = (pool: NodePool, count: number, want: ManagedPoolWant | undefine
     pool: poolOf(pool),
     state: stateOf(pool),
     count,
+    nodes: `cloud.google.com/gke-nodepool=${pool.name}`,
     version: pool.version,
     differs,
     ...(generation === undefined ? {} : { generation }),
