@@ -135,6 +135,21 @@ export const applyTests = (get: Get): void => {
     expect(good(await cluster.apply({ ...first, metadata }, agent)).metadata.resourceVersion).toBe(first.metadata.resourceVersion);
   });
 
+  test('an apply with a uid is for that incarnation, and makes none', async () => {
+    const { cluster } = get();
+    const map = configMap(await newNamespace(cluster), 'incarnation', { a: '1' });
+    const first = good(await cluster.apply(map, agent));
+    const { uid } = first.metadata;
+    const own = { ...map, metadata: { ...map.metadata, ...(uid === undefined ? {} : { uid }) } };
+    expect(good(await cluster.apply(own, agent)).metadata.uid).toBe(uid);
+    good(await cluster.delete(refOf(map), { propagation: 'Background' }));
+    bad(await cluster.apply(own, agent), 'conflict', 'retry');
+    bad(await cluster.get(refOf(map)), 'not-found', 'retry');
+    const second = good(await cluster.apply(map, agent));
+    bad(await cluster.apply(own, agent), 'immutable-field', 'fatal');
+    expect(good(await cluster.get(refOf(map))).metadata.uid).toBe(second.metadata.uid);
+  });
+
   test('a field that is no longer applied is removed', async () => {
     const { cluster } = get();
     const map = configMap(await newNamespace(cluster), 'shrinking', { a: '1', b: '1' }, { x: '1', y: '1' });

@@ -105,6 +105,11 @@ const apply = (world: World, object: KubeObject, options: ApplyOptions): Result<
   const live = world.store.read(refOf(config));
   const placed = checkPlace(world, config, facts.value, live === undefined);
   if (!placed.ok) return placed;
+  const { uid } = config.metadata;
+  if (uid !== undefined && live === undefined)
+    return fail('retry', 'conflict', elementOf(object), `The API server answered 409: uid mismatch: the provided object specified uid ${uid}, and no existing object was found`); // prettier-ignore
+  if (uid !== undefined && uid !== live?.metadata.uid)
+    return fail('fatal', 'immutable-field', elementOf(object), `The API server answered 422: metadata.uid: Invalid value: "${uid}": field is immutable`);
   const wanted = config.metadata.resourceVersion;
   if (wanted !== undefined && wanted !== live?.metadata.resourceVersion)
     return fail('retry', 'conflict', elementOf(object), 'The API server answered 409: the object has been modified');

@@ -5,6 +5,9 @@ import { nextVersion } from '@groundplane/hub/plan/managed';
 import { pending, ready, type ManagedClusterFacts, type ManagedClusterProvider, type ManagedPoolFacts } from '@groundplane/hub/port/provider';
 import type { Row } from '@groundplane/hub/port/store';
 import { fail, ok } from '@groundplane/protocol/failure';
+import { virtualClock } from '../fake/clock.ts';
+import { cordonNodes } from '@groundplane/hub/resident/pool-nodes';
+import { fakeCluster } from '../fake/cluster.ts';
 import { infrastructureSchema, type Infrastructure } from '@groundplane/protocol/environment/infrastructure';
 
 /** A managed service in memory: what is asked for takes one more look. */
@@ -15,6 +18,8 @@ const service = () => {
   const refused = new Set<string>();
   /** Sizes that are taken, and never come up. */
   const broken = new Set<string>();
+  /** Pools that cannot be deleted just now. */
+  const busy = new Set<string>();
   const asked: string[] = [];
   const provider: ManagedClusterProvider = {
     check: async () => ok({ identity: 'x', missing: [], unchecked: [] }),
@@ -34,7 +39,13 @@ const service = () => {
       return pending('goes up', 5);
     },
     listPools: async (_scope, wants) =>
-      ok([...pools.values()].map((item) => ({ ...item, differs: wants.some((want) => want.pool === item.pool && want.size !== item.size) ? ['size'] : [] }))),
+      ok(
+        [...pools.values()].map((item) => ({
+          ...item,
+          nodes: `pool=${item.name}`,
+          differs: wants.some((want) => want.pool === item.pool && want.size !== item.size) ? ['size'] : [],
+        })),
+      ),
     ensurePool: async (_scope, want) => {
       const there = pools.get(want.name);
       if (there === undefined && refused.has(want.size)) return fail('blocked', 'quota-reached', `pool ${want.name}`, `you may have no more ${want.size}`);
@@ -52,19 +63,20 @@ const service = () => {
       return pending('is being changed', 5);
     },
     deletePool: async (_scope, name) => {
+      if (pools.has(name) && busy.has(name)) return pending('something else is at work on it', 5);
       if (!pools.delete(name)) return ready(undefined);
       asked.push(`no pool ${name}`);
       return pending('goes', 5);
     },
     credentials: async () => ok({ server: 'https://x', token: 't' }),
   };
-  return { provider, asked, pools, refused, broken };
+  return { provider, asked, pools, refused, broken, busy };
 };
 
 const specWith = (...pools: object[]): Infrastructure => infrastructureSchema.parse({ environment: 'eks', account: 'a', placement: { region: 'r' }, pools });
 
-const world = () => {
-  const { provider, asked, pools, refused, broken } = service();
+const world = (cordon?: ManagedTurn['cordon']) => {
+  const { provider, asked, pools, refused, broken, busy } = service();
   const time = { nowMs: 1 };
   const events: string[] = [];
   const store = {
@@ -87,13 +99,14 @@ const world = () => {
         nowMs: time.nowMs,
         provider,
         residents: undefined,
+        cordon,
       };
       if ((await managedTurn(turn)) === 60_000) break;
       infra = turn.infra;
     }
     return [...asked];
   };
-  return { settle, infra: () => infra, pools, refused, broken, events, time };
+  return { settle, infra: () => infra, asked, busy, pools, refused, broken, events, time };
 };
 
 describe('managed clusters', () => {
@@ -181,6 +194,51 @@ describe('managed clusters', () => {
     await settle(larger, '1.34');
     expect(await settle(larger, '1.34')).toContain('no pool first');
     expect(infra().failedSuccessors).toEqual({});
+  });
+
+  test('nodes of a pool that goes take no new pods before it is asked to go; when it stays after all, they do again', async () => {
+    const cluster = fakeCluster({ clock: virtualClock() });
+    for (const [name, pool] of [
+      ['a', 'first'],
+      ['b', 'first'],
+      ['c', 'first-2'],
+      ['d', 'second'],
+    ] as const)
+      // prettier-ignore
+      await cluster.create({ apiVersion: 'v1', kind: 'Node', metadata: { name, labels: { pool } } });
+    const cordoned = (): unknown[] => cluster.objects().filter((item) => (item['spec'] as { unschedulable?: boolean } | undefined)?.unschedulable === true).map((item) => item.metadata.name); // prettier-ignore
+    const { settle, infra, busy, events } = world((selector, cordon) => cordonNodes(cluster, selector, cordon));
+    const first = { name: 'first', count: 2, size: 's' };
+    const second = { name: 'second', count: 1, size: 's' };
+    await settle(specWith(first, second), '1.34');
+    expect(cordoned()).toEqual([]);
+    busy.add('first');
+    expect(await settle(specWith({ ...first, size: 'l' }, second), '1.34')).toEqual(['pool first-2 2 1.34']);
+    expect([cordoned(), Object.keys(infra().cordoned ?? {}), events]).toEqual([['a', 'b'], ['first'], ['PoolReplaced', 'PoolRemoved']]);
+    // The document changes back before it went.
+    busy.clear();
+    expect(await settle(specWith(first, second), '1.34')).toEqual(['no pool first-2']);
+    expect([cordoned(), infra().cordoned]).toEqual([['c'], undefined]);
+    expect(await settle(specWith(first), '1.34')).toEqual(['no pool second']);
+    expect(cordoned()).toEqual(['c', 'd']);
+  });
+
+  test('a cluster that cannot be reached holds a replacement up for ten minutes, and says so', async () => {
+    const { settle, infra, time, events } = world(async () => fail('retry', 'api-unreachable', 'server', 'does not answer'));
+    const first = { name: 'first', count: 2, size: 's' };
+    await settle(specWith(first), '1.34');
+    const larger = specWith({ ...first, size: 'l' });
+    expect(await settle(larger, '1.34')).toEqual(['pool first-2 2 1.34']);
+    expect(infra().steps.find((step) => step.name === 'pools')).toMatchObject({
+      state: 'doing',
+      message: 'the nodes of pool first cannot be cordoned (server: does not answer); it goes all the same in 10 min',
+    });
+    time.nowMs += 599_999;
+    expect(await settle(larger, '1.34')).toEqual([]);
+    time.nowMs += 1;
+    expect(await settle(larger, '1.34')).toEqual(['no pool first']);
+    expect(events).toEqual(['PoolReplaced', 'PoolRemoved', 'PoolNotCordoned']);
+    expect(infra().cordoned).toBeUndefined();
   });
 
   test('never go down; a pool that cannot be made holds up no other', async () => {

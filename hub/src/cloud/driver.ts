@@ -8,7 +8,7 @@ import { residentPool } from '../resident/ensure.ts';
 import { existingTurn, keepExisting } from './existing-turn.ts';
 import { insideTeardown, insideTurn } from './inside-turn.ts';
 import { machineTurn } from './machine-turn.ts';
-import { keepManaged, leavingOf, managedTurn } from './managed-turn.ts';
+import { cordonManaged, keepManaged, leavingOf, managedTurn } from './managed-turn.ts';
 import { pacedMs } from './pace.ts';
 import { afterFailure, again, noteFailure } from './steps.ts';
 import { teardown } from './teardown.ts';
@@ -86,7 +86,7 @@ export const createCloudDriver = (deps: CloudDeps, residents?: Residents) => {
     if (isManagedEnvironment(environment)) {
       const provider = await deps.accounts.managed(at, environment, account);
       if (!provider.ok) return withoutAccount(turn, provider, rows);
-      const managed = { ...turn, provider: provider.value, residents };
+      const managed = { ...turn, provider: provider.value, residents, cordon: cordonManaged(turn) };
       if (!row.value.deleting) return managedTurn(managed);
       if (!hasResident(rows)) return teardown(turn, provider.value, rows);
       await keepManaged(managed);

@@ -3,12 +3,15 @@ import type { Failure } from '@groundplane/protocol/failure';
 import { managedWant, planManagedPools, type ManagedPools, type ManagedPoolStep } from '../plan/managed-pools.ts';
 import type { ManagedClusterProvider, ManagedPoolFacts, ManagedPoolWant } from '../port/provider.ts';
 import { generationOf } from './machine-rows.ts';
+import { cordonFirst, letIn, type Cordon } from './pool-leave.ts';
 import type { PoolState } from './state.ts';
 import { afterFailure, again, note, noteFailure } from './steps.ts';
 import { event, type Turn } from './turn.ts';
 
 export interface PoolsTurn extends Turn {
   provider: ManagedClusterProvider;
+  /** Tells nodes of a pool that goes to take no new pods. */
+  cordon?: Cordon;
 }
 
 /** Of the account or the way to it, not of one pool: nothing else can be done either. */
@@ -60,8 +63,10 @@ const take = async (turn: PoolsTurn, { pool, there }: ManagedPools, step: Manage
       `pool ${pool.name}: ${differs} cannot be changed in place; ${step.name} is made, then ${step.replaces.join(', ')} goes`,
     );
   }
-  if (step.kind === 'remove' && seen !== undefined && seen.state !== 'going')
+  if (step.kind === 'remove' && seen !== undefined && seen.state !== 'going' && turn.infra.cordoned?.[step.name] === undefined)
     await tell(turn, 'normal', 'PoolRemoved', `pool ${pool.name}: ${step.name} goes: ${step.reason}`);
+  const waiting = step.kind === 'remove' ? await cordonFirst(turn, seen) : undefined;
+  if (waiting !== undefined) return { kind: 'pending', ...waiting };
   const done =
     step.kind === 'ensure'
       ? await provider.ensurePool(scope, { ...poolWant(turn, pool, version), name: step.name, count: step.count })
@@ -109,6 +114,8 @@ export const managedPools = async (turn: PoolsTurn, version: string | undefined)
     generationOf: (pool) => generationOf(turn, pool),
   });
   infra.pools = Object.fromEntries(pools.map((item) => [item.pool.name, stateOf(item)]));
+  const going = new Set([...remove, ...pools.flatMap(({ plan }) => plan.steps.flatMap((step) => (step.kind === 'remove' ? [step.name] : [])))]);
+  const staying = await letIn(turn, listed.value, going);
   let first: Failure | undefined;
   for (const planned of pools) {
     if (!planned.plan.steps.some((step) => step.kind === 'ensure' && step.replaces.length > 0)) delete infra.failedSuccessors?.[planned.pool.name];
@@ -124,11 +131,16 @@ export const managedPools = async (turn: PoolsTurn, version: string | undefined)
     }
   }
   for (const name of remove) {
+    const waiting = await cordonFirst(
+      turn,
+      listed.value.find((item) => item.name === name),
+    );
+    if (waiting !== undefined) return doing(turn, waiting);
     const gone = await provider.deletePool(scope, name);
     if (!gone.ok) return failed(turn, gone.failure);
     if (gone.value.state === 'pending') return doing(turn, { what: gone.value.what, afterMs: gone.value.afterMs ?? again.retryMs });
   }
-  const waits = Object.values(infra.pools).flatMap((pool) => pool.waits);
+  const waits = [...Object.values(infra.pools).flatMap((pool) => pool.waits), ...staying];
   // What was made ready just now has its old one to lose in the next look.
   const isMoving = pools.some(({ plan }) => plan.steps.some((step) => step.kind === 'remove' || step.replaces.length > 0));
   const state = first !== undefined ? (first.kind === 'retry' ? 'waiting' : 'failed') : waits.length > 0 ? 'waiting' : isMoving ? 'doing' : 'done';
@@ -140,6 +152,7 @@ export const managedPools = async (turn: PoolsTurn, version: string | undefined)
     nowMs,
   );
   if (first !== undefined) return afterFailure(first);
+  if (staying.length > 0) return again.blockedMs;
   return isMoving ? again.soonMs : undefined;
 };
 

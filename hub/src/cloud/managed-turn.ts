@@ -5,6 +5,7 @@ import type { ManagedClusterFacts } from '../port/provider.ts';
 import { managedConnection, type AskCredentials } from '../resident/access.ts';
 import { ensureResident } from '../resident/ensure.ts';
 import { leavingThings } from '../resident/leaving.ts';
+import { cordonThrough } from '../resident/pool-nodes.ts';
 import type { Residents } from '../resident/residents.ts';
 import { managedPools, poolWant, type PoolsTurn } from './managed-pools.ts';
 import { afterFailure, again, dropStep, note, noteFailure } from './steps.ts';
@@ -83,6 +84,14 @@ export const keepManaged = async (turn: ManagedTurn): Promise<void> => {
   const ask = credentialsOf(turn);
   await ensureResident(turn, residents, () => managedConnection(ask, deps.clock, deps.egress));
 };
+
+/** Through the cluster's API server. */
+export const cordonManaged =
+  (turn: Pick<ManagedTurn, 'row' | 'spec' | 'scope' | 'deps'>): NonNullable<ManagedTurn['cordon']> =>
+  async (selector, cordon) => {
+    const connection = await managedConnection(credentialsOf(turn), turn.deps.clock, turn.deps.egress);
+    return connection.ok ? cordonThrough(connection.value, turn.deps, selector, cordon) : connection;
+  };
 
 /** What its layers made in the cloud and are giving back just now. One that cannot be asked may be doing so. */
 export const leavingOf = async (turn: ManagedTurn): Promise<string[]> => {

@@ -2,6 +2,7 @@ import type { AccountKind } from '@groundplane/protocol/environment/account';
 import type { Environment } from '@groundplane/protocol/environment/environments';
 import type { Pool } from '@groundplane/protocol/environment/pool';
 import type { Failure } from '@groundplane/protocol/failure';
+import type { CordonNote } from '../plan/pool-cordon.ts';
 import type { AccountFacts, Endpoint, MachineFacts, ManagedPoolFacts } from '../port/provider.ts';
 
 /** A cloud account. Of a project, or of the whole tenant where the row's project is empty. */
@@ -78,6 +79,8 @@ export interface InfrastructureValue {
   scale: Record<string, number>;
   /** By pool: successors of a generation that the environment could not make, and when the last one was taken away for another attempt. */
   failedSuccessors?: Record<string, { generation: string; times: number; atMs: number }> | undefined;
+  /** By name in the environment: pools that are about to go, whose nodes were told to take no new pods. Since when nothing got on, and how many were left then. */
+  cordoned?: Record<string, CordonNote> | undefined;
   /** By pool: what its image is now. */
   images?: Record<string, PoolImage> | undefined;
   /** By pool: the newer image that somebody took. */

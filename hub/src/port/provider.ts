@@ -183,6 +183,8 @@ export interface ManagedPoolFacts {
   count: number;
   version?: string | undefined;
   message?: string | undefined;
+  /** Label selector of its nodes in the cluster, by the label that the environment puts on them: `eks.amazonaws.com/nodegroup=workers`. */
+  nodes?: string | undefined;
   /** What of the wanted cannot be changed in place, and differs: `size`, `zones`, `diskGiB`, … It needs a new pool. Empty where nothing is wanted of it. */
   differs: readonly string[];
 }
@@ -215,7 +217,7 @@ export interface ManagedClusterProvider<E extends ManagedEnvironment = ManagedEn
   ensureCluster(scope: ClusterScope<E>, version: string, first: ManagedPoolWant | undefined): Promise<Result<Progress<ManagedClusterFacts>>>;
   /** Control plane only, one minor at a time; the caller asks for each step, pools follow by `ensurePool`. */
   upgrade(scope: ClusterScope<E>, version: string): Promise<Result<Progress<void>>>;
-  /** Pools with our tag, and those without it that have the name of one that is wanted. `wants`: one for each pool of the document, to be compared with; what was made from its generation need not be. */
+  /** Pools with our tag, and no other. `wants`: one for each pool of the document, to be compared with; what was made from its generation need not be. */
   listPools(scope: ClusterScope<E>, wants: readonly ManagedPoolWant[]): Promise<Result<ManagedPoolFacts[]>>;
   /** Makes it, or changes what can be changed in place and leaves the rest (`differs`); one change at a time, `pending` while one is under way. */
   ensurePool(scope: ClusterScope<E>, want: ManagedPoolWant): Promise<Result<Progress<void>>>;

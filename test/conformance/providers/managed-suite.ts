@@ -86,7 +86,53 @@ export const managedSuite = (name: string, open: () => Promise<ManagedRig>, kill
       ]);
       const listed = await drive().once('pools', () => provider.listPools(at, [rig.pool('first', 1)]));
       expect(listed.find((pool) => pool.name === 'first-2')?.generation).toBe('abc123');
+      expect(new Set(listed.map((pool) => pool.nodes)).size, 'each with nodes of its own').toBe(2);
+      for (const { nodes } of listed) expect(nodes).toMatch(/^[a-z.]+\/[a-z-]+=[a-z0-9-]+$/);
       expect(await settle(old)).toEqual([expect.objectContaining({ name: 'first', pool: 'first', state: 'ready' })]);
+      await endManaged(drive(), provider, scope);
+      expect(await rig.inventory()).toEqual([]);
+    });
+
+    test('a pool of the wanted name that somebody else made is not ours: it is not listed, not changed and not deleted, and holds up no other', async () => {
+      const scope = nextScope();
+      const at = scope as never;
+      const pools = [rig.pool('first', 1), rig.pool('second', 1)] as const;
+      await drive().until('cluster', () => provider.ensureCluster(at, rig.versions[0], pools[0]));
+      for (const pool of pools) await drive().until('pool', () => provider.ensurePool(at, pool));
+      const putBack = await rig.untag(scope, 'second');
+      const before = (await rig.inventory()).toSorted();
+      expect((await drive().once('pools', () => provider.listPools(at, pools))).map((pool) => pool.name)).toEqual(['first']);
+      const notOurs = { ok: false, failure: { kind: 'blocked', code: 'not-ours', message: expect.stringContaining('somebody else made it') } };
+      // Larger, and as a successor: whatever is wanted of it.
+      for (const want of [pools[1], { ...pools[1], count: 3, size: rig.otherSize }, { ...pools[1], pool: 'first', generation: 'abc123' }])
+        expect(await provider.ensurePool(at, want)).toMatchObject(notOurs);
+      expect(await provider.deletePool(at, 'second')).toMatchObject(notOurs);
+      await drive().until('pool', () => provider.ensurePool(at, rig.pool('first', 2)));
+      expect((await rig.inventory()).toSorted().filter((line) => line.includes('second'))).toEqual(before.filter((line) => line.includes('second')));
+      putBack();
+      expect((await drive().once('pools', () => provider.listPools(at, pools))).map((pool) => [pool.name, pool.count])).toContainEqual(['second', 1]);
+      await endManaged(drive(), provider, scope);
+      expect(await rig.inventory()).toEqual([]);
+    });
+
+    test('a cluster of the name that somebody else made is not ours, whatever is asked of it', async () => {
+      const scope = nextScope();
+      const at = scope as never;
+      await drive().until('cluster', () => provider.ensureCluster(at, rig.versions[0], rig.pool('first', 1)));
+      await drive().until('pool', () => provider.ensurePool(at, rig.pool('first', 1)));
+      const putBack = await rig.untag(scope);
+      const before = (await rig.inventory()).toSorted();
+      const notOurs = { ok: false, failure: { kind: 'blocked', code: 'not-ours' } };
+      // Also to one that remembers nothing.
+      for (const asked of [provider, await rig.open(rig.http)]) {
+        expect(await asked.observe(at)).toMatchObject(notOurs);
+        expect(await asked.ensureCluster(at, rig.versions[0], rig.pool('first', 1))).toMatchObject(notOurs);
+        expect(await asked.upgrade(at, rig.versions[1])).toMatchObject(notOurs);
+        expect(await asked.ensurePool(at, rig.pool('second', 1))).toMatchObject(notOurs);
+        expect(await asked.credentials(at)).toMatchObject(notOurs);
+      }
+      expect((await rig.inventory()).toSorted()).toEqual(before);
+      putBack();
       await endManaged(drive(), provider, scope);
       expect(await rig.inventory()).toEqual([]);
     });

@@ -47,6 +47,8 @@ export interface ManagedRig<E extends ManagedEnvironment = ManagedEnvironment> e
   pool(name: string, count: number): ManagedPoolWant;
   /** Puts a pool into the cluster past the provider, without our tags; where somebody could. */
   strangerIn?(scope: ClusterScope<E>, pool: string): void;
+  /** Takes our tags from the cluster, or from one of its pools, past the provider: as if somebody else had made it. Answers how they come back. */
+  untag(scope: ClusterScope<E>, pool?: string): Promise<() => void>;
   /** Of nodes: what a pool cannot change in place anywhere. */
   otherSize: string;
   deleteBehind(scope: ClusterScope<E>, pool: string): Promise<void>;

@@ -31,6 +31,8 @@ export interface EksModel {
   /** What the next node group fails with, in EKS' words. */
   failNextPool?: { code: string; message: string } | undefined;
   controlPlane?: ControlPlaneOf;
+  /** Clusters, and node groups as `cluster/group`, that somebody else made: they show no tags. */
+  untagged?: Set<string>;
   /** Set by the front: who may enter a cluster, by principal. */
   entriesOf?: (cluster: string) => ReadonlyMap<string, AccessEntry>;
 }
@@ -86,7 +88,8 @@ export const eksFront = (http: Http, model: EksModel = { looks: 2 }): Http => {
       if (cluster.status === 'GONE') return refuse(request, 404, 'ResourceNotFoundException', `No cluster found for name: ${text(input['name'])}.`);
       return pass(request, (body) => {
         const has = body['cluster'] as Input;
-        return { cluster: { ...has, ...cluster.shown, status: cluster.status, ...apiServerOf(text(input['name']), cluster) } };
+        const theirs = model.untagged?.has(text(input['name'])) === true ? { tags: {} } : {};
+        return { cluster: { ...has, ...cluster.shown, ...theirs, status: cluster.status, ...apiServerOf(text(input['name']), cluster) } };
       });
     }
     if (name === 'UpdateClusterVersion') {
@@ -165,7 +168,8 @@ export const eksFront = (http: Http, model: EksModel = { looks: 2 }): Http => {
     if (name === 'DescribeNodegroup') {
       await look(pool, 'ACTIVE');
       if (pool.status === 'GONE') return refuse(request, 404, 'ResourceNotFoundException', `No node group found for name: ${key}.`);
-      return pass(request, (body) => ({ nodegroup: { ...(body['nodegroup'] as Input), ...pool.shown, status: pool.status } }));
+      const theirs = model.untagged?.has(`${text(input['clusterName'])}/${key}`) === true ? { tags: {} } : {};
+      return pass(request, (body) => ({ nodegroup: { ...(body['nodegroup'] as Input), ...pool.shown, ...theirs, status: pool.status } }));
     }
     if (name === 'DeleteNodegroup') {
       const remove = async (): Promise<void> => {

@@ -51,6 +51,11 @@ export const eksRig = async (heard: Set<string> = new Set(), model: EksModel = {
       }),
     }),
     inventory: () => eksInventory(outside),
+    untag: async (scope, pool) => {
+      const name = pool === undefined ? baseName(scope) : `${baseName(scope)}/${pool}`;
+      model.untagged = new Set([...(model.untagged ?? []), name]);
+      return () => void model.untagged?.delete(name);
+    },
     otherSize: 'm5.xlarge',
     pool: (name, count) => ({
       name,

@@ -1,4 +1,5 @@
 import { poolName } from '@groundplane/hub/providers/aks/pool-body';
+import { baseName } from '@groundplane/hub/providers/azure/names';
 import { openAks } from '@groundplane/hub/providers/aks/provider';
 import { placementSchemas } from '@groundplane/protocol/environment/placement';
 import type { ManagedRig } from '../../conformance/providers/rig.ts';
@@ -26,6 +27,16 @@ export const aksRig = async (group: 'own' | 'shared' = 'own'): Promise<ManagedRi
       if (first === undefined) return;
       const { tags: _tags, ...properties } = first.properties;
       arm.store.put({ ...first, id: first.id.replace(/[^/]+$/, name), name, properties });
+    },
+    untag: async (scope, pool) => {
+      const end = pool === undefined ? `/managedClusters/${baseName(scope)}` : `/managedClusters/${baseName(scope)}/agentPools/${poolName(pool)}`;
+      const thing = [...arm.store.resources.values()].find((item) => item.id.toLowerCase().endsWith(end.toLowerCase()));
+      if (thing === undefined) throw new Error(`there is no ${end}`);
+      // Tags of pools are among their properties.
+      const holder: { tags?: unknown } = pool === undefined ? thing : thing.properties;
+      const before = holder.tags;
+      holder.tags = {};
+      return () => void (holder.tags = before);
     },
     otherSize: 'Standard_D4s_v5',
     pool: (name, count) => ({

@@ -1,3 +1,4 @@
+import { clusterName, poolName } from '@groundplane/hub/providers/gke/names';
 import { openGke } from '@groundplane/hub/providers/gke/provider';
 import { placementSchemas } from '@groundplane/protocol/environment/placement';
 import type { ManagedRig } from '../../conformance/providers/rig.ts';
@@ -23,6 +24,15 @@ export const gkeRig = async (location: string = googleAccount.zone): Promise<Man
       if (path === undefined || first === undefined) return;
       const { resourceLabels: _labels, ...config } = first['config'] as Record<string, unknown>;
       store.things.set(path.replace(/[^/]+$/, name), { ...first, name, config });
+    },
+    untag: async (scope, pool) => {
+      const end = pool === undefined ? `/clusters/${clusterName(scope)}` : `/clusters/${clusterName(scope)}/nodePools/${poolName(pool)}`;
+      const thing = [...store.things].find(([path]) => path.endsWith(end))?.[1];
+      if (thing === undefined) throw new Error(`there is no ${end}`);
+      const holder = pool === undefined ? thing : (thing['config'] as Record<string, unknown>);
+      const before = holder['resourceLabels'];
+      holder['resourceLabels'] = {};
+      return () => void (holder['resourceLabels'] = before);
     },
     otherSize: 'n2-standard-4',
     pool: (name, count) => ({

@@ -88,7 +88,9 @@ test("a successor carries its pool's name in a tag; what somebody else put into 
   rig.strangerIn?.(at, poolName('first-3'));
   expect(await provider.ensurePool(at, { ...first, name: 'first-3' })).toMatchObject({ ok: false, failure: { kind: 'blocked', code: 'not-ours' } });
   expect(await provider.listPools(at, wants)).toMatchObject({ ok: true, value: [{ name: 'first' }, { name: 'first-2' }] });
-  expect(await provider.listPools(at, [...wants, rig.pool('theirs', 1)])).toMatchObject({ ok: true, value: [{}, {}, { name: 'theirs', pool: 'theirs' }] });
+  const theirs = rig.pool('theirs', 1);
+  expect(await provider.listPools(at, [...wants, theirs])).toMatchObject({ ok: true, value: [{ name: 'first' }, { name: 'first-2' }] });
+  expect(await provider.ensurePool(at, theirs)).toMatchObject({ ok: false, failure: { kind: 'blocked', code: 'not-ours' } });
 });
 
 test('the last pool of the system hands over before it goes; alone it stays', async () => {
@@ -100,6 +102,9 @@ test('the last pool of the system hands over before it goes; alone it stays', as
   await until(() => provider.ensureCluster(at, '1.34', rig.pool('first', 1)));
   expect(await provider.deletePool(at, 'first')).toMatchObject({ ok: false, failure: { kind: 'blocked', code: 'pool-last' } });
   await until(() => provider.ensurePool(at, rig.pool('second', 1)));
+  const putBack = await rig.untag(at, 'second');
+  expect(await provider.deletePool(at, 'first'), "somebody else's pool takes over nothing").toMatchObject({ ok: false, failure: { code: 'pool-last' } });
+  putBack();
   await until(() => provider.deletePool(at, 'first'));
   expect(await provider.listPools(at, [])).toMatchObject({ ok: true, value: [{ name: 'second', state: 'ready' }] });
 });

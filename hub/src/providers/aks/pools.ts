@@ -30,6 +30,7 @@ const factsOf = (pool: AgentPool, wants: readonly ManagedPoolWant[]): ManagedPoo
     generation: pool.tags?.[tagName('generation')],
     state: stateOf(pool),
     count: pool.count ?? 0,
+    nodes: `kubernetes.azure.com/agentpool=${pool.name ?? ''}`,
     version: pool.currentOrchestratorVersion ?? pool.orchestratorVersion,
     differs: want === undefined ? [] : fixedDifferences(pool, want),
     ...(stateOf(pool) === 'failed' ? { message: wordsOf(pool) } : {}),
@@ -44,13 +45,20 @@ const allPools = async (cloud: Cloud, scope: AksScope): Promise<Result<AgentPool
   return collect(`pools of ${elementOf(scope)}`, () => cloud.containers.agentPools.list(groupOf(scope), baseName(scope)));
 };
 
-/** What somebody else put into the cluster is theirs, unless it has the name of a pool that is wanted. */
+/** What somebody else put into the cluster is theirs, whatever its name. */
 export const listPools = async (cloud: Cloud, scope: AksScope, wants: readonly ManagedPoolWant[]): Promise<Result<ManagedPoolFacts[]>> => {
   const pools = await allPools(cloud, scope);
   if (!pools.ok) return pools;
-  const ours = pools.value.filter((pool) => isOurs(scope, pool) || wants.some((want) => want.pool === pool.name));
-  return ok(ours.map((pool) => factsOf(pool, wants)));
+  return ok(pools.value.filter((pool) => isOurs(scope, pool)).map((pool) => factsOf(pool, wants)));
 };
+
+const notOurPool = (element: string, name: string) =>
+  fail(
+    'blocked',
+    'not-ours',
+    element,
+    `${name} is there without the tag of this cluster; somebody else made it. Delete it in AKS, or give the pool another name`,
+  );
 
 const put = async (cloud: Cloud, scope: AksScope, name: string, body: AgentPool): Promise<Result<void>> =>
   submit(`AKS pool ${name}`, () => cloud.containers.agentPools.createOrUpdate(groupOf(scope), baseName(scope), name, body));
@@ -75,11 +83,9 @@ export const ensurePool = async (cloud: Cloud, scope: AksScope, want: ManagedPoo
     const sent = await put(cloud, scope, name, poolBody(want, { version: want.version, subnet: subnetOf(cloud, scope), mode, scope }));
     return sentOrWaiting(sent, `pool ${want.name} is being made`);
   }
+  if (!isOurs(scope, pool)) return notOurPool(element, name);
   const state = workState(pool);
   if (state === 'working' || state === 'going') return pending(`pool ${want.name} is ${pool.provisioningState ?? 'at work'}`, azureWaits.cluster);
-  // Only a pool that has the very name of one of the document is taken in without our tag.
-  if (!isOurs(scope, pool) && want.name !== want.pool)
-    return fail('blocked', 'not-ours', element, `${name} is there without the tag of this cluster; somebody else made it. Delete it, or give pool ${want.pool} another name`); // prettier-ignore
   if (nameOf(pool) !== want.name && pool.tags?.[tagName('pool')] !== undefined)
     return fail('blocked', 'not-ours', element, `AKS' name for it, ${name}, is taken by pool ${nameOf(pool)}. Give one of the two another name`);
   const isOld = want.version !== undefined && !isVersion(pool.currentOrchestratorVersion ?? pool.orchestratorVersion, want.version);
@@ -96,10 +102,15 @@ const promoteAnother = async (cloud: Cloud, scope: AksScope, leaving: AgentPool)
   if (!pools.ok) return pools;
   const others = pools.value.filter((pool) => pool.name !== leaving.name && workState(pool) !== 'going');
   if (others.some((pool) => pool.mode === 'System')) return ok(undefined);
-  const heir = others.find((pool) => pool.scaleSetPriority !== 'Spot');
+  const heir = others.find((pool) => pool.scaleSetPriority !== 'Spot' && isOurs(scope, pool));
   const element = `AKS pool ${leaving.name ?? ''}`;
   if (heir?.name === undefined)
-    return fail('blocked', 'pool-last', element, "it runs AKS' own parts, and no other pool without spot machines could. Add one first, or delete the cluster");
+    return fail(
+      'blocked',
+      'pool-last',
+      element,
+      "it runs AKS' own parts, and no other pool of this cluster without spot machines could. Add one first, or delete the cluster",
+    );
   const { nodeImageVersion: _image, ...body } = heir;
   const sent = sentOrWaiting(await put(cloud, scope, heir.name, { ...body, mode: 'System' }), `pool ${heir.name} takes over AKS' own parts`);
   return sent;
@@ -112,6 +123,7 @@ export const deletePool = async (cloud: Cloud, scope: AksScope, wanted: string):
   if (!found.ok) return found;
   const pool = found.value;
   if (pool === undefined) return ready(undefined);
+  if (!isOurs(scope, pool)) return notOurPool(element, name);
   const state = workState(pool);
   if (state === 'working' || state === 'going') return pending(`pool ${wanted} is ${pool.provisioningState ?? 'at work'}`, azureWaits.cluster);
   if (pool.mode === 'System') {

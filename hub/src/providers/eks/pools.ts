@@ -45,6 +45,7 @@ export const listPools = async (cloud: EksCloud, scope: EksScope, wants: readonl
         generation: group.tags?.[tagKeys.generation],
         state: poolState(group),
         count: group.scalingConfig?.desiredSize ?? 0,
+        nodes: `eks.amazonaws.com/nodegroup=${name}`,
         version: group.version,
         message: issuesOf(group),
         differs: want === undefined ? [] : differsOf(group, want, wantedSubnets(place.value, want)),

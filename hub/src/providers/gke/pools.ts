@@ -50,6 +50,7 @@ const factsOf = (pool: NodePool, count: number, want: ManagedPoolWant | undefine
     pool: poolOf(pool),
     state: stateOf(pool),
     count,
+    nodes: `cloud.google.com/gke-nodepool=${pool.name}`,
     version: pool.version,
     differs,
     ...(generation === undefined ? {} : { generation }),
@@ -57,7 +58,7 @@ const factsOf = (pool: NodePool, count: number, want: ManagedPoolWant | undefine
   };
 };
 
-/** What somebody else put into the cluster is theirs, unless it has the name of a pool that is wanted. */
+/** What somebody else put into the cluster is theirs, whatever its name. */
 export const listPools = async (session: Session, scope: GkeScope, wants: readonly ManagedPoolWant[]): Promise<Result<ManagedPoolFacts[]>> => {
   const cluster = await findCluster(session, scope);
   if (!cluster.ok) return cluster;
@@ -67,7 +68,7 @@ export const listPools = async (session: Session, scope: GkeScope, wants: readon
   const pools: ManagedPoolFacts[] = [];
   for (const pool of listed.value?.nodePools ?? []) {
     const want = wants.find((item) => item.pool === poolOf(pool));
-    if (!isOurs(scope, pool) && want === undefined) continue;
+    if (!isOurs(scope, pool)) continue;
     const count = await countOf(session, pool);
     if (!count.ok) return count;
     pools.push(factsOf(pool, count.value, want, zonesFor(scope, want, cluster.value)));
@@ -80,6 +81,9 @@ const makePool = async (session: Session, scope: GkeScope, want: ManagedPoolWant
   const sent = await session.start({ service: 'container', method: 'POST', path: `${clusterPath(scope)}/nodePools`, body }, `pool ${want.name}`);
   return sentOrWaiting(sent, `pool ${want.name} is being made`);
 };
+
+const notOurPool = (element: string) =>
+  fail('blocked', 'not-ours', element, 'is there without the label of this cluster; somebody else made it. Delete it in GKE, or give the pool another name');
 
 export const ensurePool = async (session: Session, scope: GkeScope, want: ManagedPoolWant): Promise<Result<Progress<void>>> => {
   const element = `GKE pool ${want.name}`;
@@ -95,9 +99,7 @@ export const ensurePool = async (session: Session, scope: GkeScope, want: Manage
   if (before.value === 'running') return pending(`pool ${want.name} is being changed`, googleWaits.cluster);
   const pool = found.value;
   if (pool === undefined) return makePool(session, scope, want, zones);
-  // Only a pool that has the very name of one of the document is taken in without our label.
-  if (!isOurs(scope, pool) && want.name !== want.pool)
-    return fail('blocked', 'not-ours', element, `is there without the label of this cluster; somebody else made it. Delete it, or give pool ${want.pool} another name`); // prettier-ignore
+  if (!isOurs(scope, pool)) return notOurPool(element);
   if (nameOf(pool) !== want.name && pool.config.resourceLabels[labelName('pool')] !== undefined)
     return fail('blocked', 'not-ours', element, `GKE's name for it, ${pool.name}, is taken by pool ${nameOf(pool)}. Give one of the two another name`);
   if (stateOf(pool) === 'failed')
@@ -120,6 +122,7 @@ export const deletePool = async (session: Session, scope: GkeScope, name: string
   const found = await session.find('container', poolPath(scope, name), poolSchema);
   if (!found.ok) return found;
   if (found.value === undefined) return ready(undefined);
+  if (!isOurs(scope, found.value)) return notOurPool(`GKE pool ${name}`);
   if (stateOf(found.value) === 'going') return pending(`pool ${name} is being deleted`, googleWaits.cluster);
   const sent = await session.start({ service: 'container', method: 'DELETE', path: poolPath(scope, name) }, `deletion of pool ${name}`);
   return sentOrWaiting(sent, `pool ${name} is being deleted`);
