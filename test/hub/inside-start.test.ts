@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { createServer as createSecure } from 'node:https';
@@ -7,12 +7,15 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
 import { zstdCompressSync } from 'node:zlib';
 import { ticketLine } from '@groundplane/hub/gateway/ticket-line';
 import { makeHubKeys } from '@groundplane/hub/trust/keys';
 import { startScript } from '@groundplane/hub/inside/start-script';
 import { pack } from 'tar-stream';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+
+const cannotUnshare = spawnSync('unshare', ['--pid', '--fork', 'true']).status !== 0;
 
 /** The program that a pod starts from, as Node runs it: with packages that are right, wrong and hostile. */
 let folder: string;
@@ -38,10 +41,14 @@ afterEach(async () => {
 });
 
 /** Node itself in a package is what `bin/node` runs: a script, so that it says what it was given. */
-const makePackage = async (says: string, extra: { name: string; type?: 'symlink'; linkname?: string }[] = []): Promise<Buffer> => {
+const makePackage = async (
+  says: string,
+  extra: { name: string; type?: 'symlink'; linkname?: string }[] = [],
+  first = '[ "$1" != --version ] || exit 0',
+): Promise<Buffer> => {
   const tar = pack();
   tar.entry({ name: 'bin', type: 'directory' });
-  tar.entry({ name: 'bin/node', mode: 0o755 }, `#!/bin/sh\necho "${says} $GROUNDPLANE_RUNNING $(basename "$1")"\n`);
+  tar.entry({ name: 'bin/node', mode: 0o755 }, `#!/bin/sh\n${first}\necho "${says} $GROUNDPLANE_RUNNING $(basename "$1")"\n`);
   tar.entry({ name: 'agent/inside.mjs', mode: 0o644 }, '');
   for (const item of extra) tar.entry({ ...item, mode: 0o644 }, item.type === undefined ? 'x' : '');
   tar.finalize();
@@ -53,18 +60,16 @@ const serve = (bytes: Buffer, under?: string): string => {
   return digest;
 };
 const text = (digest: string): string => JSON.stringify({ version: '1.0.0', [process.arch]: digest });
+const environmentOf = (wanted: string, before?: string): Record<string, string | undefined> => ({
+  PATH: process.env['PATH'],
+  GROUNDPLANE_HOME: join(folder, 'home'),
+  GROUNDPLANE_TICKET: join(folder, 'ticket'),
+  GROUNDPLANE_PACKAGES: `${'key' in server ? 'https://localhost' : 'http://127.0.0.1'}:${(server.address() as AddressInfo).port}/p`,
+  GROUNDPLANE_PACKAGE: wanted,
+  ...(before === undefined ? {} : { GROUNDPLANE_PACKAGE_BEFORE: before }),
+});
 const run = async (wanted: string, before?: string, last?: string): Promise<{ code: number | null; out: string }> => {
-  const child = spawn(process.execPath, [join(folder, 'start.mjs')], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      PATH: process.env['PATH'],
-      GROUNDPLANE_HOME: join(folder, 'home'),
-      GROUNDPLANE_TICKET: join(folder, 'ticket'),
-      GROUNDPLANE_PACKAGES: `${'key' in server ? 'https://localhost' : 'http://127.0.0.1'}:${(server.address() as AddressInfo).port}/p`,
-      GROUNDPLANE_PACKAGE: wanted,
-      ...(before === undefined ? {} : { GROUNDPLANE_PACKAGE_BEFORE: before }),
-    },
-  });
+  const child = spawn(process.execPath, [join(folder, 'start.mjs')], { stdio: ['ignore', 'pipe', 'pipe'], env: environmentOf(wanted, before) });
   let out = '';
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (piece: string) => {
@@ -135,6 +140,36 @@ test('a package that was damaged on its volume is fetched anew after three bad s
   for (let start = 0; start < 3; start += 1) said.push((await run(text(digest))).out.startsWith(`agent ${digest}`));
   expect(said).toEqual([false, false, true]);
 });
+
+test('a Node that the image has no libraries for says so, and what to do, before anything becomes it', async () => {
+  const digest = serve(await makePackage('never', [], 'echo "error while loading shared libraries: libatomic.so.1" >&2; exit 127'));
+  const { code, out } = await run(text(digest));
+  expect([code, out]).toEqual([1, expect.stringMatching(/does not run in this image: error while .*libatomic\.so\.1\. If .*--image/)]);
+  expect(out).not.toContain('never');
+});
+
+// Nobody ends the first process of a process namespace by a signal that it has no handler for.
+test.skipIf(cannotUnshare)(
+  `as the first process of a container it leaves when it is told to, also while it waits for the hub${cannotUnshare ? ' (skipped: no process namespaces here)' : ''}`,
+  async () => {
+    const child = spawn('unshare', ['--pid', '--fork', process.execPath, join(folder, 'start.mjs')], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: environmentOf(text(`sha256:${'a'.repeat(64)}`)),
+    });
+    let out = '';
+    child.stderr.setEncoding('utf8').on('data', (piece: string) => (out += piece));
+    await expect.poll(() => out, { timeout: 20_000 }).toContain('trying again');
+    // Of those that unshare has made there is one.
+    const first = Number(readFileSync(`/proc/${child.pid ?? 0}/task/${child.pid ?? 0}/children`, 'utf8').trim());
+    process.kill(first, 'SIGTERM');
+    try {
+      expect(await Promise.race([new Promise<number | null>((done) => child.on('close', done)), delay(5_000).then(() => 'still there')])).toBe(143);
+    } finally {
+      child.kill('SIGKILL');
+      if (existsSync(`/proc/${first}`)) process.kill(first, 'SIGKILL');
+    }
+  },
+);
 
 test('a node of another architecture says so', async () => {
   const { code, out } = await run(JSON.stringify({ version: '1.0.0', other: `sha256:${'a'.repeat(64)}` }));

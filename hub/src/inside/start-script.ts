@@ -4,7 +4,7 @@
  * there is one: the same rule as `launch.sh` has on hosts.
  */
 export const startScript = String.raw`// Fetches the agent, checks its digest, and becomes it. Written by the hub; see docs/providers.md.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { get as plainGet } from 'node:http';
@@ -128,15 +128,25 @@ const unpacked = async (digest) => {
   return folder;
 };
 
+// The first process of a container is not ended by a signal that it does not ask for, and would be waited for.
+const leave = () => process.exit(143);
+for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, leave);
+
 try {
   const digest = choose();
   const folder = await unpacked(digest);
   const node = join(folder, 'bin', 'node');
+  // After execve only the loader could say why it does not start.
+  const tried = spawnSync(node, ['--version'], { encoding: 'utf8', timeout: 60_000 });
+  if (tried.status !== 0) {
+    const why = (tried.error?.message ?? tried.stderr).trim();
+    throw new Error('the Node of the package does not run in this image: ' + why + '. If a library is missing, take an image that has libstdc++ and libatomic: gp cloud import NAME --image docker.io/library/node:26-slim');
+  }
   const args = [join(folder, 'agent', 'inside.mjs')];
   const more = { ...env, GROUNDPLANE_RUNNING: digest };
   if (typeof process.execve === 'function') process.execve(node, [node, ...args], more);
   const child = spawn(node, args, { stdio: 'inherit', env: more });
-  for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => child.kill(signal));
+  for (const signal of ['SIGTERM', 'SIGINT']) process.off(signal, leave).on(signal, () => child.kill(signal));
   child.on('exit', (code) => process.exit(code ?? 1));
 } catch (error) {
   say(error.message);

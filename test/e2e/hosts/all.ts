@@ -1,6 +1,7 @@
 import { agentInstall } from './agent-install.ts';
 import { baseline } from './baseline.ts';
 import { boot } from './boot.ts';
+import { insidePod } from './inside-pod.ts';
 import { kubeadmInstall } from './kubeadm-install.ts';
 import { kubeadmKeep } from './kubeadm-keep.ts';
 import { kubeadmOne } from './kubeadm-one.ts';
@@ -25,5 +26,6 @@ export const scenarios: readonly Scenario[] = [
   kubeadmUpgrade,
   kubeadmThree,
   kubeadmKeep,
+  insidePod,
   image,
 ];

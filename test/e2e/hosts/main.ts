@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
 import { ok, type Result } from '@groundplane/protocol/failure';
-import { makeAgentPackages } from '../../lab/hosts/agent-package.ts';
+import { makeAgentPackages, makeInsidePackages } from '../../lab/hosts/agent-package.ts';
 import { hostsCache } from '../../lab/hosts/cache.ts';
 import { ensureContent } from '../../lab/hosts/content.ts';
 import { ensureImages, ensureImageTools } from '../../lab/image-builds.ts';
 import { runEnclosed } from '../../lab/hosts/enclosure.ts';
+import { ensureNodeImage } from '../../lab/hosts/node-image.ts';
 import { missingForContent, missingForHosts } from '../../lab/hosts/prerequisite.ts';
 import type { KubernetesVersion } from '../../lab/hosts/recipe.ts';
 import { ensureRoot } from '../../lab/hosts/root-file-system.ts';
@@ -48,6 +49,11 @@ const makers: { [Key in keyof Prepared]-?: Maker<Prepared[Key]> } = {
     await makeAgentPackages(join(runFolder, 'agent'));
     return ok(join(runFolder, 'agent'));
   },
+  insideAgents: async (_progress, runFolder) => {
+    await makeInsidePackages(join(runFolder, 'inside-agents'));
+    return ok(join(runFolder, 'inside-agents'));
+  },
+  nodeImage: ensureNodeImage,
 };
 
 const versionsOf = (chosen: readonly Scenario[]): KubernetesVersion[] => {

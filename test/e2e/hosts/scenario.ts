@@ -10,6 +10,10 @@ export interface Prepared {
   contentBefore: string;
   /** Folder with packages of the agent of this source; see `makeAgentPackages`. */
   agent: string;
+  /** Folder with packages of the same agent for pods of imported clusters; see `makeInsidePackages`. */
+  insideAgents: string;
+  /** OCI layout with the image that such pods start from; see `ensureNodeImage`. */
+  nodeImage: string;
   /** Root file system with QEMU and the programs that build images. */
   imageTools: string;
   /** Folder with three versions of an operating system image; see `image-builds.ts`. */
