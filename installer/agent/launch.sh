@@ -97,5 +97,9 @@ if [ "$current" = - ]; then
   exit 1
 fi
 export GROUNDPLANE_SLOT="$current" GROUNDPLANE_MARKS="$marks"
-# The flags keep an idle agent small: no threads for V8, small young generation.
-exec "$home/versions/$current/bin/node" --v8-pool-size=0 --max-semi-space-size=1 "$home/versions/$current/agent/agent.mjs" "$@"
+# The flags keep an idle agent small: no threads for V8, a small young generation, and nothing compiled but what is called very often. They lie in the version,
+# since a Node that does not know a flag does not start; the ones here are for versions from before that, and every Node knows them.
+flags=
+if [ -r "$home/versions/$current/agent/node-flags" ]; then read -r flags <"$home/versions/$current/agent/node-flags" || true; fi
+# shellcheck disable=SC2086 # several words
+exec "$home/versions/$current/bin/node" ${flags:---v8-pool-size=0 --max-semi-space-size=1} "$home/versions/$current/agent/agent.mjs" "$@"

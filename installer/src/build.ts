@@ -73,6 +73,7 @@ export const buildAgent = async (out: string, target: BuildTarget = here): Promi
     chunkNames: 'agent-[hash]',
     external: ['bufferutil', 'utf-8-validate', 'osx-temperature-sensor'],
   });
+  cpSync(join(root, 'installer/agent/node-flags'), join(out, 'node-flags'));
 };
 
 /** Charts are rendered by whoever has a renderer: the hub, and gp without one. */

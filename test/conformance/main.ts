@@ -22,9 +22,10 @@ const run = async (name: Environment, points: number, from: number): Promise<Lin
   try {
     return await killEverywhere(rig, { points, from }, (report, of) => {
       // A run of hours says how far it is, and what it has found already.
-      if (report.killPoints % 20 === 0)
+      const tried = report.killPoints + report.notReached;
+      if (tried % 20 === 0)
         process.stderr.write(
-          `${name}: ${report.killPoints} of ${of} cuts${from > 1 ? ` from ${from} on` : ''}, ${report.doubles.length} doubles, ${report.leaks.length} leaks, ${report.stuck.length} stuck\n`,
+          `${name}: ${tried} of ${of} cuts${from > 1 ? ` from ${from} on` : ''}, ${report.doubles.length} doubles, ${report.leaks.length} leaks, ${report.stuck.length} stuck\n`,
         );
     });
   } finally {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -120,8 +120,9 @@ const agent = async (rig: Rig): Promise<Figures> => {
   const ticket = await rig.client.call('createTicket', { params: { project: 'bench' }, body: { name: 'one', autoApprove: true } });
   if (!ticket.ok) throw new Error(ticket.failure.message);
   const args = [
-    '--v8-pool-size=0',
-    '--max-semi-space-size=1',
+    ...readFileSync(join(folder, 'dist', 'node-flags'), 'utf8')
+      .trim()
+      .split(' '),
     join(folder, 'dist', 'agent.mjs'),
     '--data',
     join(folder, 'data'),

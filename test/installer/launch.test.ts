@@ -155,4 +155,24 @@ describe.skipIf(why !== '')(`starts of a new version${why}`, () => {
     start();
     expect(mark('log')).toMatch(/^1-aa --v8-pool-size=0 --max-semi-space-size=1 \S+\/versions\/1-aa\/agent\/agent\.mjs --data \/nowhere$/);
   });
+
+  test('a version brings the flags that its Node knows; an empty list of them is as good as none', () => {
+    mkdirSync(marks());
+    const file = join(home(), 'versions/1-aa/agent/node-flags');
+    for (const [flags, given] of [
+      ['--max-semi-space-size=1 --no-maglev\n', '--max-semi-space-size=1 --no-maglev'],
+      ['', '--v8-pool-size=0 --max-semi-space-size=1'],
+    ] as const) {
+      writeFileSync(file, flags);
+      start();
+      expect(mark('log')).toMatch(new RegExp(`1-aa ${given} \\S+/versions/1-aa/agent/agent\\.mjs --data /nowhere$`));
+    }
+  });
+
+  test('Node knows the flags of this version', () => {
+    const flags = readFileSync(join(import.meta.dirname, '../../installer/agent/node-flags'), 'utf8')
+      .trim()
+      .split(' ');
+    expect(spawnSync(process.execPath, [...flags, '--eval', 'console.log("started")'], { encoding: 'utf8' })).toMatchObject({ status: 0, stdout: 'started\n' });
+  });
 });

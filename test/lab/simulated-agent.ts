@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { openBlobs } from '@groundplane/agent/blobs/open';
 import { createAgent } from '@groundplane/agent/agent';
 import { linkFor } from '@groundplane/agent/link/link-for';
-import { agentVersion, readTicketText } from '@groundplane/agent/run';
+import { agentVersion, readTicketText } from '@groundplane/agent/main';
 import { loadDeviceKey } from '@groundplane/agent/identity/key';
 import { parseTicket } from '@groundplane/agent/identity/ticket';
 import { httpContent } from '@groundplane/agent/link/content-http';

@@ -11,7 +11,10 @@ export interface KillReport {
   counterpart: string;
   /** Calls of a life without a cut. */
   calls: number;
+  /** Cuts that happened. */
   killPoints: number;
+  /** Cuts at a call that the life did not come to: how often it must ask is up to how fast its services answer. */
+  notReached: number;
   /** Each with its point. */
   doubles: string[];
   leaks: string[];
@@ -21,7 +24,7 @@ export interface KillReport {
 }
 
 /** One life, with its end after a cut at a given call, gone on with by a new instance that remembers nothing. */
-const live = async (rig: AnyRig, scope: ClusterScope, cut: Cut | undefined, atHalf: () => Promise<void>): Promise<number> => {
+const live = async (rig: AnyRig, scope: ClusterScope, cut: Cut | undefined, atHalf: () => Promise<void>): Promise<{ calls: number; wasCut: boolean }> => {
   let calls = 0;
   const attempt = async (point: Cut | undefined, isGrown: boolean): Promise<{ cut: boolean; grown: boolean }> => {
     const door = cutHttp(rig.http, point);
@@ -48,7 +51,7 @@ const live = async (rig: AnyRig, scope: ClusterScope, cut: Cut | undefined, atHa
   };
   const first = await attempt(cut, false);
   if (first.cut) await attempt(undefined, first.grown);
-  return calls;
+  return { calls, wasCut: first.cut };
 };
 
 const spread = (calls: number, points: number): Cut[] => {
@@ -72,22 +75,23 @@ export const killEverywhere = async (
   const startedMs = performance.now();
   const idOf = (index: number): string => `clu_${String(index).padStart(20, '0')}`;
   let wanted: Record<string, number> = {};
-  const calls = await live(rig, rig.scope(idOf(0), 'life'), undefined, async () => void (wanted = kindsOf(await rig.inventory())));
-  const report: KillReport = { counterpart: rig.counterpart, calls, killPoints: 0, doubles: [], leaks: [], stuck: [], seconds: 0 };
+  const { calls } = await live(rig, rig.scope(idOf(0), 'life'), undefined, async () => void (wanted = kindsOf(await rig.inventory())));
+  const report: KillReport = { counterpart: rig.counterpart, calls, killPoints: 0, notReached: 0, doubles: [], leaks: [], stuck: [], seconds: 0 };
   report.leaks.push(...(await rig.inventory()).map((line) => `no cut: ${line}`));
   if (report.leaks.length > 0) return report;
   const points = spread(calls, which.points ?? Number.POSITIVE_INFINITY).slice((which.from ?? 1) - 1);
   for (const [index, cut] of points.entries()) {
     const point = `cut ${cut.when} call ${cut.at}`;
-    report.killPoints += 1;
     try {
-      await live(
+      const { wasCut } = await live(
         rig,
         rig.scope(idOf(index + 1), 'life'),
         cut,
         async () => void report.doubles.push(...doublesOf(await rig.inventory(), wanted).map((text) => `${point}: ${text}`)),
       );
+      report[wasCut ? 'killPoints' : 'notReached'] += 1;
     } catch (error) {
+      report.killPoints += 1;
       report.stuck.push(`${point}: ${error instanceof Error ? error.message : String(error)}`);
     }
     const left = await rig.inventory();
