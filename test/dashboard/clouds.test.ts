@@ -52,4 +52,33 @@ describe.skipIf(reason !== undefined)(`clouds in Chromium${reason === undefined 
     await context.close();
     await server.close();
   });
+
+  test('import an existing cluster by an agent inside of it: the wizard writes it, and shows the one command', { timeout: 120_000 }, async () => {
+    const server = await startFixture({ hosts: 12, assetsDir: dashboard.assetsDir() });
+    const { context, page, complaints } = await openPage(dashboard.browser(), server.url);
+    await logIn(page, server.credentials);
+    await page.goto('/p/retail/create/cluster');
+    await page.getByLabel('Environment and account').selectOption('Existing cluster, agent inside of it (needs no account)');
+    await page.getByRole('button', { name: 'Write into the document' }).click();
+    await page.getByText('When this is applied, one command for that cluster is shown.').waitFor();
+    const text = await page.locator('.cm-content').innerText();
+    expect(text).toContain('environment: existing');
+    expect(text).toContain('agent: inside');
+    expect(text).toContain('mode: read-only');
+    expect(text).not.toContain('account');
+    await page.getByRole('button', { name: 'Preview plan' }).click();
+    await page.getByRole('button', { name: 'Apply', exact: true }).click();
+    await page.getByRole('heading', { name: 'Import first' }).waitFor();
+    await page.getByText('The cluster is noted, and waits for its agent.').waitFor();
+    // It holds a secret: it is made when somebody asks.
+    expect(await page.getByText('kubectl apply').count()).toBe(0);
+    await page.getByRole('button', { name: 'Show the command' }).click();
+    await expect.poll(() => page.getByLabel('Command for the cluster').innerText()).toBe('kubectl apply -f https://hub.example/v1/import/code-of-first');
+    await page.getByRole('button', { name: 'Copy the command' }).waitFor();
+    await page.getByRole('link', { name: 'To the cluster' }).click();
+    await page.getByRole('heading', { name: 'first' }).waitFor();
+    expect(complaints).toEqual([]);
+    await context.close();
+    await server.close();
+  });
 });

@@ -164,6 +164,11 @@ export const cloudAnswers = (fixture: Fixture): Answers => {
       }),
     getInfrastructure: ({ params: { name } }) =>
       fixture.world.clusters.get(name)?.spec.infrastructure === undefined ? missing('infrastructure', name) : yes(infrastructure),
+    importCluster: ({ params: { name } }) => {
+      if (fixture.world.clusters.get(name)?.spec.infrastructure?.placement['agent'] !== 'inside')
+        return no(409, 'cluster-exists', `cluster ${name}`, 'is there already and has no agent inside. Choose another name, or delete it first');
+      return yes({ manifest: 'kind: Namespace\n', url: `https://hub.example/v1/import/code-of-${name}`, expiresAtMs: fixture.nowMs() + 3_600_000 });
+    },
     scalePool: ({ params: { pool }, body }) => yes(changePool(pool, { wanted: body.count })),
     repavePool: ({ params: { pool } }) => yes(changePool(pool, { needsApproval: false })),
   };

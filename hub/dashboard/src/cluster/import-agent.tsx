@@ -10,14 +10,15 @@ import { useScope } from '../scope.ts';
 import { exactTime } from '../time.ts';
 
 /** The one command that brings the agent into the cluster. It holds a secret, so it is made when somebody asks, and shown once. */
-export const ImportAgent = ({ name }: { name: string }): ReactElement => {
+export const ImportAgent = ({ name, isFirst = false }: { name: string; isFirst?: boolean }): ReactElement => {
   const { project, whyNot } = useScope();
   const invite = useMutation({ mutationFn: () => ask('importCluster', { params: { project, name }, body: {} }), gcTime: 0 });
   const { data, error } = invite;
   return (
     <Card title="Agent inside of the cluster">
       <p className="quiet">
-        One apply in the cluster starts the agent there; the hub needs no way in. One agent may come with it, and takes the place of the one before.
+        {isFirst && 'The cluster is noted, and waits for its agent. '}One apply in the cluster starts the agent there; the hub needs no way in. One agent may
+        come with it, and takes the place of the one before.
       </p>
       <Button onClick={() => invite.mutate()} why={whyNot('cluster.apply') ?? (invite.isPending ? 'It is on its way.' : undefined)}>
         {data === undefined ? 'Show the command' : 'Another command'}

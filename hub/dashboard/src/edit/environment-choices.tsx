@@ -27,9 +27,14 @@ const writtenIn = (raw: unknown): Infrastructure | undefined => {
   const written = spec['infrastructure'];
   if (!isRecord(written)) return undefined;
   const environment = environmentNames.find((name) => name === written['environment']);
-  if (environment === undefined || typeof written['account'] !== 'string') return undefined;
+  if (environment === undefined) return undefined;
   const pools = Array.isArray(written['pools']) ? written['pools'].filter(isRecord) : [];
-  return { environment, account: written['account'], placement: isRecord(written['placement']) ? written['placement'] : {}, pools };
+  return {
+    environment,
+    account: typeof written['account'] === 'string' ? written['account'] : '',
+    placement: isRecord(written['placement']) ? written['placement'] : {},
+    pools,
+  };
 };
 
 /** What each placement has to say at least; the rest are choices and defaults. */
@@ -60,6 +65,11 @@ const starterFor = (environment: Environment, account: string): Record<string, u
         ],
       }),
 });
+
+/** The others have a blank between environment and account. */
+const insideChoice = 'inside';
+/** As `gp cloud import` makes it: somebody lets it do more later, with a full agent. */
+const insideStarter = { environment: 'existing', placement: { mode: 'read-only', agent: 'inside' } };
 
 const shownMax = 40;
 
@@ -169,32 +179,34 @@ export const EnvironmentChoices = ({ raw, text, setText }: Props): ReactElement 
   const possible = accounts.flatMap((account) => accountKinds[account.kind].environments.map((environment) => ({ account: account.name, environment })));
   const [wanted, setWanted] = useState('');
   const written = writtenIn(raw);
-  const chosen = possible.find((each) => `${each.environment} ${each.account}` === wanted) ?? possible[0];
+  const options = [
+    ...possible.map((each) => [`${each.environment} ${each.account}`, `${environments[each.environment].title}, account ${each.account}`] as const),
+    [insideChoice, 'Existing cluster, agent inside of it (needs no account)'] as const,
+  ];
+  const chosen = options.some(([value]) => value === wanted) ? wanted : (options[0]?.[0] ?? insideChoice);
+  const write = (): void => {
+    const from = possible.find((each) => `${each.environment} ${each.account}` === chosen);
+    setText(setValue(text, ['spec', 'infrastructure'], from === undefined ? insideStarter : starterFor(from.environment, from.account)));
+  };
   return (
     <Card title="Environment">
       {written === undefined ? (
         <>
           <p className="quiet">
             {possible.length === 0
-              ? 'Hosts that came by themselves need none. With a cloud account, the hub makes machines or a managed cluster.'
+              ? 'Hosts that came by themselves need none. With a cloud account, the hub makes machines or a managed cluster. An existing cluster can be imported without one.'
               : 'Leave it out for hosts that came by themselves.'}
           </p>
-          {chosen !== undefined && (
-            <div className="row">
-              <Choice
-                label="Environment and account"
-                value={`${chosen.environment} ${chosen.account}`}
-                options={possible.map(
-                  (each) => [`${each.environment} ${each.account}`, `${environments[each.environment].title}, account ${each.account}`] as const,
-                )}
-                commit={setWanted}
-              />
-              <Button onClick={() => setText(setValue(text, ['spec', 'infrastructure'], starterFor(chosen.environment, chosen.account)))}>
-                Write into the document
-              </Button>
-            </div>
-          )}
+          <div className="row">
+            <Choice label="Environment and account" value={chosen} options={options} commit={setWanted} />
+            <Button onClick={write}>Write into the document</Button>
+          </div>
         </>
+      ) : written.environment === 'existing' && written.placement['agent'] === 'inside' ? (
+        <p className="quiet">
+          In a cluster that is there already, by an agent inside of it. When this is applied, one command for that cluster is shown. With{' '}
+          <code>mode: read-only</code> the agent only looks; with <code>mode: full</code> it also manages the layers.
+        </p>
       ) : environments[written.environment].kind === 'existing' ||
         !accounts.some((account) => account.name === written.account && account.kind === accountKindOf(written.environment)) ? (
         <p className="quiet">In {environments[written.environment].title}, as the document says.</p>

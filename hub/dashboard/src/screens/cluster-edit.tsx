@@ -1,4 +1,5 @@
 import type { EditorView } from '@codemirror/view';
+import { isInside } from '@groundplane/protocol/environment/infrastructure';
 import { clusterDocumentSchema } from '@groundplane/protocol/profile';
 import type { ClusterView, PlanView } from '@groundplane/protocol/api/views';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
@@ -7,6 +8,7 @@ import { stringify } from 'yaml';
 import type { z } from 'zod';
 import { ask } from '../api/client.ts';
 import { clusterQuery, keys } from '../api/queries.ts';
+import { ImportAgent } from '../cluster/import-agent.tsx';
 import { checkDocument } from '../edit/check-document.ts';
 import { Choices } from '../edit/cluster-choices.tsx';
 import { ProblemList } from '../edit/problem-list.tsx';
@@ -42,7 +44,7 @@ interface Planned {
   plan: PlanView;
 }
 
-const useChange = (cluster: ClusterView | undefined) => {
+const useChange = (cluster: ClusterView | undefined, onInside: (name: string) => void) => {
   const { project } = useScope();
   const client = useQueryClient();
   const plan = useMutation({
@@ -62,21 +64,46 @@ const useChange = (cluster: ClusterView | undefined) => {
     onSuccess: async (applied) => {
       notify(`${applied.name} is applied`);
       client.setQueryData(keys.cluster(project, applied.name), applied);
-      navigate(paths.cluster(project, applied.name));
+      if (cluster === undefined && isInside(applied.spec.infrastructure)) onInside(applied.name);
+      else navigate(paths.cluster(project, applied.name));
       await client.invalidateQueries({ queryKey: keys.clusters(project) });
     },
   });
   return { plan, apply };
 };
 
-const Editing = ({ initial, cluster }: { initial: string; cluster: ClusterView | undefined }): ReactElement => {
+/** A cluster with an agent inside is of no use before somebody applied the command in it. */
+const Imported = ({ name }: { name: string }): ReactElement => {
+  const { project } = useScope();
+  return (
+    <Page
+      title={
+        <>
+          Import <Name text={name} />
+        </>
+      }
+      tab={`Import ${name}`}
+      actions={<LinkButton href={paths.cluster(project, name)}>To the cluster</LinkButton>}
+    >
+      <ImportAgent name={name} isFirst />
+    </Page>
+  );
+};
+
+interface EditingProps {
+  initial: string;
+  cluster: ClusterView | undefined;
+  onInside: (name: string) => void;
+}
+
+const Editing = ({ initial, cluster, onInside }: EditingProps): ReactElement => {
   const { project, whyNot } = useScope();
   const [text, setText] = useState(initial);
   const [view, setView] = useState<EditorView | null>(null);
   useLeaveGuard(text !== initial);
   const calm = useDeferredValue(text);
   const checked = useMemo(() => checkDocument(calm, clusterDocumentSchema), [calm]);
-  const { plan, apply } = useChange(cluster);
+  const { plan, apply } = useChange(cluster, onInside);
   const document = calm === text ? checked.value : undefined;
   const why = reason(document, cluster, project, checked.problems.length);
   const isPlanned = plan.data?.text === text;
@@ -155,10 +182,14 @@ const Existing = ({ name }: { name: string }): ReactElement => {
       </Page>
     );
   }
-  return <Editing initial={stringify(clusterDocument(opened), { lineWidth: 0 })} cluster={opened} />;
+  return <Editing initial={stringify(clusterDocument(opened), { lineWidth: 0 })} cluster={opened} onInside={() => undefined} />;
 };
 
-const ClusterEdit = ({ name }: { name: string | undefined }): ReactElement =>
-  name === undefined ? <Editing initial={clusterStarter} cluster={undefined} /> : <Existing name={name} />;
+const Creating = (): ReactElement => {
+  const [imported, setImported] = useState<string>();
+  return imported === undefined ? <Editing initial={clusterStarter} cluster={undefined} onInside={setImported} /> : <Imported name={imported} />;
+};
+
+const ClusterEdit = ({ name }: { name: string | undefined }): ReactElement => (name === undefined ? <Creating /> : <Existing name={name} />);
 
 export default ClusterEdit;
