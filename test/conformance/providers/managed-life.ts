@@ -33,7 +33,8 @@ export const settlePools = async (
   for (let round = 0; round < roundsMax; round += 1) {
     const listed = await drive.once('pools', () => provider.listPools(at, wants));
     const planned = planManagedPools({ pools, listed, scale: {}, approved: {}, generationOf: () => '' });
-    for (const { pool, plan } of planned.pools) for (const step of plan.steps) await act(pool, step);
+    for (const { pool, plan, there } of planned.pools)
+      for (const step of plan.steps) if (!isSettled(step, managedWant(pool, undefined, version), there)) await act(pool, step);
     for (const name of planned.remove) await drive.until(`pool ${name} gone`, () => provider.deletePool(at, name));
     if (listed.length === pools.length && listed.every((item) => item.state === 'ready' && item.differs.length === 0)) return listed;
     await sleep(rig.pollMs);
