@@ -54,6 +54,11 @@ export const limits = {
   knownJournals: 200,
   knownVitals: 20_000,
   pageItems: 500,
+  /** A look at a cluster that is not ours: objects of one kind that are counted, in how many pages at most (a server may answer with fewer than it is asked for), and for how long. */
+  lookObjects: 10_000,
+  lookPageObjects: 500,
+  lookPages: 40,
+  lookMs: 60_000,
   /** Hub admits this many handshakes a second and tells the rest when to return. */
   handshakesPerSecond: 500,
   handshakeMs: 10_000,

@@ -27,6 +27,7 @@ test('looking at a cluster needs exactly the rights that the manifest gives', as
     ...cluster,
     get: async (ref) => ((await asked('get', ref)) ? cluster.get(ref) : denied),
     list: async (query) => ((await asked('list', query)) ? cluster.list(query) : denied),
+    page: async (query) => ((await asked('list', query)) ? cluster.page(query) : denied),
   };
   expect(await insideView(limited, '')).toMatchObject({ ok: true, value: { nodes: 0, mode: 'read-only' } });
   const lists = readOnlyRules.filter((rule) => rule.resourceNames === undefined);

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { foldList } from '@groundplane/agent/cluster/fold-list';
 import type { KubeObject } from '@groundplane/protocol/kubernetes';
 import { agent, at, bad, configMap, eventually, good, newNamespace, refOf } from './cluster-objects.ts';
 import type { Get } from './cluster.ts';
@@ -166,8 +167,44 @@ const listTests = (get: Get): void => {
   }, 60_000);
 };
 
+const pageTests = (get: Get): void => {
+  test('reads a list page by page', async () => {
+    const { cluster } = get();
+    const namespace = await newNamespace(cluster);
+    const query = { apiVersion: 'v1', kind: 'ConfigMap', namespace, labelSelector: 'page', limit: 2 };
+    expect(good(await cluster.page(query))).toEqual({ items: [] });
+    for (const name of ['a', 'b', 'c', 'd', 'e']) good(await cluster.create(configMap(namespace, name, {}, { page: 'yes' })));
+    const found: string[][] = [];
+    for (let after: string | undefined, page = 0; page < 9; page += 1) {
+      const read: { items: KubeObject[]; next?: string } = good(await cluster.page({ ...query, ...(after === undefined ? {} : { after }) }));
+      found.push(names(read.items));
+      expect(read.items[0]).toMatchObject({ apiVersion: 'v1', kind: 'ConfigMap' });
+      after = read.next;
+      if (after === undefined) break;
+    }
+    expect(found).toEqual([['a', 'b'], ['c', 'd'], ['e']]);
+    expect(good(await cluster.page({ ...query, limit: 5 })).next).toBeUndefined();
+  });
+
+  test('a place in a list stays good while others write, or is told to be lost', async () => {
+    const { cluster } = get();
+    const namespace = await newNamespace(cluster);
+    const query = { apiVersion: 'v1', kind: 'ConfigMap', namespace, labelSelector: 'page', limit: 1 };
+    for (const name of ['a', 'b', 'c']) good(await cluster.create(configMap(namespace, name, {}, { page: 'yes' })));
+    const { next: after = '' } = good(await cluster.page(query));
+    good(await cluster.delete({ apiVersion: 'v1', kind: 'ConfigMap', namespace, name: 'b' }, { propagation: 'Background' }));
+    const read = await cluster.page({ ...query, after });
+    // As the list was when it began.
+    if (read.ok) expect(names(read.value.items)).toEqual(['b']);
+    else bad(read, 'history-gone', 'retry');
+    const folded = good(await foldList<string[]>(cluster, { query, empty: () => [], add: (all, item) => [...all, item.metadata.name ?? ''] }));
+    expect(folded).toEqual({ value: ['a', 'c'], isMore: false });
+  });
+};
+
 export const readTests = (get: Get): void => {
   listTests(get);
+  pageTests(get);
 
   test('create refuses what exists; generateName makes a name', async () => {
     const { cluster } = get();

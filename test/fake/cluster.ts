@@ -1,6 +1,6 @@
 import { collectionPath, objectPath } from '@groundplane/agent/cluster/path';
 import type { Clock } from '@groundplane/agent/port/clock';
-import type { ApiResource, Cluster, ListQuery, WatchEvent } from '@groundplane/agent/port/cluster';
+import type { ApiResource, Cluster, ListQuery, PageQuery, WatchEvent } from '@groundplane/agent/port/cluster';
 import { fail, ok, type Failure, type Result } from '@groundplane/protocol/failure';
 import { refText, type KubeObject, type ObjectRef } from '@groundplane/protocol/kubernetes';
 import { isEstablished, type KindFacts } from './kinds.ts';
@@ -61,7 +61,7 @@ interface Simulation {
 
 const unreachable = (element: string): Failure => ({ kind: 'retry', code: 'api-unreachable', element, message: 'The simulated API server is paused.' });
 
-const readingOperations = new Set<Operation>(['version', 'resource', 'resources', 'get', 'list', 'podLog']);
+const readingOperations = new Set<Operation>(['version', 'resource', 'resources', 'get', 'list', 'page', 'podLog']);
 
 const mayDo = (identity: FakeIdentity, operation: Operation, kind: string): boolean => {
   if (identity === 'admin' || operation === 'version' || operation === 'resource' || operation === 'resources') return true;
@@ -91,6 +91,18 @@ const listNow = ({ store, writes: { kind } }: Simulation, query: ListQuery): Res
     .filter(isWanted)
     .sort((a, b) => (order(a) < order(b) ? -1 : 1));
   return ok({ items: items.map((item) => ({ ...item, apiVersion: query.apiVersion })), resourceVersion: String(store.resourceVersion()) });
+};
+
+/** A place in a list is where the page before ended, and the state of the cluster that it is of: after a change, the fake has no history, as a server that compacted it. */
+const pageNow = (simulation: Simulation, { limit, after, ...query }: PageQuery): Result<{ items: KubeObject[]; next?: string }> => {
+  const listed = listNow(simulation, query);
+  if (!listed.ok) return listed;
+  const { items, resourceVersion } = listed.value;
+  const [version = '', from = '0'] = after?.split('/') ?? [resourceVersion];
+  if (version !== resourceVersion)
+    return fail('retry', 'history-gone', `${query.kind} list`, 'The API server answered 410: The provided continue parameter is too old');
+  const end = Number(from) + limit;
+  return ok({ items: items.slice(Number(from), end), ...(end < items.length ? { next: `${version}/${end}` } : {}) });
 };
 
 const groupOf = (apiVersion: string): string => (apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '');
@@ -183,6 +195,7 @@ const clusterAs = (simulation: Simulation, identity: FakeIdentity): Cluster => {
     resources: async () => await guarded('resources', 'API discovery', '', () => ok(simulation.writes.kinds().map(resourceOf))),
     get: async (ref) => await guarded('get', refText(ref), ref.kind, () => getNow(simulation, ref)),
     list: async (query) => await guarded('list', `${query.kind} list`, query.kind, () => listNow(simulation, query)),
+    page: async (query) => await guarded('page', `${query.kind} list`, query.kind, () => pageNow(simulation, query)),
     apply: async (object, options) => await checked('apply', object, () => simulation.writes.apply(object, options)),
     create: async (object) => await checked('create', object, () => simulation.writes.create(object, manager)),
     replace: async (object) => await checked('replace', object, () => simulation.writes.replace(object, manager)),

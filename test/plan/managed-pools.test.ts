@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { managedWant, planManagedPool, planManagedPools, type ManagedPoolInput } from '@groundplane/hub/plan/managed-pools';
+import { isSettled, managedWant, planManagedPool, planManagedPools, type ManagedPoolInput } from '@groundplane/hub/plan/managed-pools';
 import type { ManagedPoolFacts } from '@groundplane/hub/port/provider';
 import { poolSchema, type Pool } from '@groundplane/protocol/environment/pool';
 
@@ -51,6 +51,17 @@ describe('pools of managed clusters', () => {
     const small = { ...fresh, count: 2 };
     expect(steps(poolOf(), [old, small])).toEqual(['+ workers-2 3']);
     expect(steps(poolOf({ update: { maxSurge: 1, maxUnavailable: 1, approval: 'auto' } }), [old, small])).toEqual(['+ workers-2 3', '- workers']);
+  });
+
+  test('what was listed as settled need not be asked for, unless another count is wanted of it', () => {
+    const step = { kind: 'ensure', name: 'workers', count: 3, replaces: [] } as const;
+    const settled = facts({ settled: true });
+    expect(isSettled(step, { count: 3 }, [settled])).toBe(true);
+    expect(isSettled(step, { count: 2 }, [settled])).toBe(false);
+    expect(isSettled({ ...step, count: 7 }, { count: 3, min: 1, max: 9 }, [settled]), 'an autoscaler has it').toBe(true);
+    expect(isSettled({ ...step, name: 'workers-2' }, { count: 3 }, [settled])).toBe(false);
+    expect(isSettled(step, { count: 3 }, [facts(), facts({ settled: false })])).toBe(false);
+    expect(isSettled({ kind: 'remove', name: 'workers', reason: '' }, { count: 3 }, [settled])).toBe(false);
   });
 
   test('changed back in between, the successor is the one that goes', () => {

@@ -20,16 +20,22 @@ export interface ClusterDeps {
   limits?: Partial<TransportLimits>;
 }
 
+/** Of a server's version, as far as it is told. */
+const versionChars = 128;
 const pageItems = 500;
 /** Half a million objects of one kind; beyond that something else is wrong. */
 const pagesMax = 1000;
 /** A list whose history is compacted between two pages starts again this often. */
 const listRestartsMax = 3;
 
+/** As far as a server may be believed. */
 interface ListJson {
-  items?: KubeObject[] | null;
-  metadata?: { resourceVersion?: string; continue?: string };
+  items?: unknown;
+  metadata?: { resourceVersion?: unknown; continue?: unknown } | null;
 }
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 
 const parseJson = <T>(body: string, element: string): Result<T> => {
   try {
@@ -91,31 +97,52 @@ const askObject = async (api: Api, ref: ObjectRef, verb: Verb, query: Query = {}
   return body.ok ? parseJson<KubeObject>(body.value, element) : body;
 };
 
+interface OnePage {
+  items: KubeObject[];
+  resourceVersion: string;
+  next?: string;
+}
+
+const onePage = async (api: Api, query: ListQuery, element: string, limit: number, after: string | undefined): Promise<Result<OnePage>> => {
+  const body = await ask(api, {
+    of: query,
+    element,
+    verb: { method: 'GET' },
+    query: { limit, labelSelector: query.labelSelector, continue: after },
+    path: (resource) => collectionPath(resource, query.namespace, element, true),
+  });
+  if (!body.ok) return body;
+  const list = parseJson<ListJson | null>(body.value, element);
+  if (!list.ok) return list;
+  const given = list.value?.items ?? [];
+  if (!Array.isArray(given) || !given.every(isObject)) return fail('retry', 'api-error', element, 'The API server answered with something that is no list.');
+  // Items of a list do not repeat what they are.
+  const items = given.map((item): KubeObject => {
+    const metadata = isObject(item['metadata']) ? item['metadata'] : {};
+    return { ...item, apiVersion: query.apiVersion, kind: query.kind, metadata };
+  });
+  const next = textOf(list.value?.metadata?.continue);
+  return ok({ items, resourceVersion: textOf(list.value?.metadata?.resourceVersion), ...(next === '' ? {} : { next }) });
+};
+
+const listElement = (query: ListQuery): string => `${query.kind} list${query.namespace === undefined ? '' : ` in ${query.namespace}`}`;
+
 /** All pages of one list, or the first item only with `limit` 1. */
 const listOnce = async (api: Api, query: ListQuery, element: string, limit: number): Promise<Listed> => {
   const items: KubeObject[] = [];
   let next: string | undefined;
   for (let page = 0; page < pagesMax; page += 1) {
-    const body = await ask(api, {
-      of: query,
-      element,
-      verb: { method: 'GET' },
-      query: { limit, labelSelector: query.labelSelector, continue: next },
-      path: (resource) => collectionPath(resource, query.namespace, element, true),
-    });
-    if (!body.ok) return body;
-    const list = parseJson<ListJson>(body.value, element);
-    if (!list.ok) return list;
-    // Items of a list do not repeat what they are.
-    for (const item of list.value.items ?? []) items.push({ ...item, apiVersion: query.apiVersion, kind: query.kind });
-    next = list.value.metadata?.continue;
-    if (next === undefined || next === '' || limit === 1) return ok({ items, resourceVersion: list.value.metadata?.resourceVersion ?? '' });
+    const read = await onePage(api, query, element, limit, next);
+    if (!read.ok) return read;
+    for (const item of read.value.items) items.push(item);
+    next = read.value.next;
+    if (next === undefined || limit === 1) return ok({ items, resourceVersion: read.value.resourceVersion });
   }
   return fail('blocked', 'api-error', element, `The list has more than ${pagesMax * pageItems} objects; this is beyond what is read.`);
 };
 
 const list = async (api: Api, query: ListQuery, limit: number = pageItems): Promise<Listed> => {
-  const element = `${query.kind} list${query.namespace === undefined ? '' : ` in ${query.namespace}`}`;
+  const element = listElement(query);
   for (let restart = 0; ; restart += 1) {
     const listed = await listOnce(api, query, element, limit);
     if (listed.ok || listed.failure.code !== 'history-gone') return listed;
@@ -163,9 +190,10 @@ const version = async ({ wire }: Api): Promise<Result<string>> => {
   const element = 'API server version';
   const body = await wire.send({ method: 'GET', path: '/version', element, resource: '' });
   if (!body.ok) return body;
-  const parsed = parseJson<{ gitVersion?: string }>(body.value, element);
+  const parsed = parseJson<{ gitVersion?: unknown } | null>(body.value, element);
   if (!parsed.ok) return parsed;
-  return parsed.value.gitVersion === undefined ? fail('retry', 'api-error', element, 'The answer has no gitVersion.') : ok(parsed.value.gitVersion);
+  const gitVersion = textOf(parsed.value?.gitVersion).slice(0, versionChars);
+  return gitVersion === '' ? fail('retry', 'api-error', element, 'The answer has no gitVersion.') : ok(gitVersion);
 };
 
 /** The Kubernetes API server behind a connection, as the Cluster port describes it. */
@@ -181,6 +209,12 @@ export const kubernetesCluster = (deps: ClusterDeps): Cluster => {
     resources: async () => await servedResources(wire),
     get,
     list: async (query) => await list(api, query),
+    page: async ({ limit, after, ...query }) => {
+      const read = await onePage(api, query, listElement(query), limit, after);
+      if (!read.ok) return read;
+      const { items, next } = read.value;
+      return ok({ items, ...(next === undefined ? {} : { next }) });
+    },
     apply: async (object, options) => await apply(api, object, options),
     create: async (object) => await create(api, object),
     replace: async (object) => await replace(api, object),

@@ -33,6 +33,13 @@ export interface ListQuery {
   labelSelector?: string;
 }
 
+export interface PageQuery extends ListQuery {
+  /** Most objects of one page; a server may answer with fewer, also with none, and go on. */
+  limit: number;
+  /** `next` of the page before. */
+  after?: string;
+}
+
 export interface DeleteOptions {
   propagation: 'Background' | 'Foreground' | 'Orphan';
   /** Delete only this incarnation; another one of the same name is left alone (failure `object-replaced`, blocked). */
@@ -45,7 +52,7 @@ export interface DeleteOptions {
  * Failures (codes): `api-unreachable` (retry: refused, reset, timeout, TLS not yet valid), `api-throttled` (retry), `api-error` (retry: 5xx),
  * `not-found` (retry: the object), `kind-unknown` (retry: no such kind is served yet; a CRD may still be on its way), `namespace-missing` (retry),
  * `field-conflict` (blocked), `object-replaced` (blocked), `conflict` (retry: resourceVersion), `denied` (blocked: 401, 403), `object-invalid` (fatal: 400, 422),
- * `immutable-field` (fatal: 422 whose causes say that a field is immutable), `exists` (blocked: create of something that exists).
+ * `history-gone` (retry: 410, the place in a list is too old; only of `page`), `immutable-field` (fatal: 422 whose causes say that a field is immutable), `exists` (blocked: create of something that exists).
  * Messages carry the API server's own words, without header or token contents.
  */
 export interface Cluster {
@@ -57,6 +64,8 @@ export interface Cluster {
   resources(): Promise<Result<ApiResource[]>>;
   get(ref: ObjectRef): Promise<Result<KubeObject>>;
   list(query: ListQuery): Promise<Result<{ items: KubeObject[]; resourceVersion: string }>>;
+  /** One page of a list, for those who do not want to hold all of it. Without `next` it is the last one. */
+  page(query: PageQuery): Promise<Result<{ items: KubeObject[]; next?: string }>>;
   /** Server-side apply. Returns the stored object with managedFields. */
   apply(object: KubeObject, options: ApplyOptions): Promise<Result<KubeObject>>;
   create(object: KubeObject): Promise<Result<KubeObject>>;

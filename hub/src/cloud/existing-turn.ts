@@ -1,4 +1,5 @@
 import { isClear } from '../plan/members.ts';
+import { seenWords } from '../plan/seen-words.ts';
 import type { Row } from '../port/store.ts';
 import { ensureResident, residentPool } from '../resident/ensure.ts';
 import type { Residents } from '../resident/residents.ts';
@@ -45,13 +46,7 @@ export const existingTurn = async (turn: Turn, residents: Residents | undefined,
   }
   infra.version = seen.value.version;
   infra.server = connection.value.server;
-  note(
-    infra,
-    'control-plane',
-    'done',
-    `Kubernetes ${seen.value.version}, ${seen.value.nodesReady} of ${seen.value.nodes} nodes ready, ${seen.value.workloads} workloads`,
-    nowMs,
-  );
+  note(infra, 'control-plane', 'done', seenWords(seen.value), nowMs);
   const resident = rows.find((item) => item.value.pool === residentPool);
   const isFull = (scope.placement as { mode?: string }).mode !== 'read-only';
   if (isFull && (resident === undefined || resident.value.phase === 'made')) await keepExisting(turn, residents);

@@ -1,5 +1,6 @@
 import { insideNames } from '@groundplane/protocol/inside/names';
 import { isClear } from '../plan/members.ts';
+import { seenWords } from '../plan/seen-words.ts';
 import type { Row } from '../port/store.ts';
 import { residentPool } from '../resident/ensure.ts';
 import { saveMachine } from './machine-rows.ts';
@@ -47,7 +48,7 @@ export const insideTurn = async (turn: Turn, rows: readonly Row<'machine'>[]): P
     return again.soonMs;
   }
   infra.version = seen.version;
-  note(infra, 'control-plane', 'done', `Kubernetes ${seen.version}, ${seen.nodesReady} of ${seen.nodes} nodes ready, ${seen.workloads} workloads`, nowMs);
+  note(infra, 'control-plane', 'done', seenWords(seen), nowMs);
   if (wanted === 'full' && seen.mode === 'read-only') {
     note(
       infra,

@@ -1,6 +1,6 @@
 import type { Pool } from '@groundplane/protocol/environment/pool';
 import type { Failure } from '@groundplane/protocol/failure';
-import { managedWant, planManagedPools, type ManagedPools, type ManagedPoolStep } from '../plan/managed-pools.ts';
+import { isSettled, managedWant, planManagedPools, type ManagedPools, type ManagedPoolStep } from '../plan/managed-pools.ts';
 import type { ManagedClusterProvider, ManagedPoolFacts, ManagedPoolWant } from '../port/provider.ts';
 import { generationOf } from './machine-rows.ts';
 import { cordonFirst, letIn, type Cordon } from './pool-leave.ts';
@@ -65,6 +65,7 @@ const take = async (turn: PoolsTurn, { pool, there }: ManagedPools, step: Manage
   }
   if (step.kind === 'remove' && seen !== undefined && seen.state !== 'going' && turn.infra.cordoned?.[step.name] === undefined)
     await tell(turn, 'normal', 'PoolRemoved', `pool ${pool.name}: ${step.name} goes: ${step.reason}`);
+  if (isSettled(step, poolWant(turn, pool, version), there)) return { kind: 'ready' };
   const waiting = step.kind === 'remove' ? await cordonFirst(turn, seen) : undefined;
   if (waiting !== undefined) return { kind: 'pending', ...waiting };
   const done =

@@ -1,7 +1,6 @@
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import type { ManagedEnvironment } from '@groundplane/protocol/environment/environments';
 import { nextVersion } from '../plan/managed.ts';
-import type { ManagedClusterFacts } from '../port/provider.ts';
 import { managedConnection, type AskCredentials } from '../resident/access.ts';
 import { ensureResident } from '../resident/ensure.ts';
 import { leavingThings } from '../resident/leaving.ts';
@@ -37,10 +36,10 @@ const failed = (turn: ManagedTurn, name: InfrastructureStep['name'], result: { o
 };
 
 /** Answers when to come again, or undefined to go on. */
-const controlPlane = async (turn: ManagedTurn, facts: ManagedClusterFacts, version: string): Promise<number | undefined> => {
+const controlPlane = async (turn: ManagedTurn, version: string): Promise<number | undefined> => {
   const { provider, scope, infra, nowMs, spec } = turn;
   const [first] = spec.pools;
-  const made = await provider.ensureCluster(scope, facts.version ?? version, first === undefined ? undefined : poolWant(turn, first, undefined));
+  const made = await provider.ensureCluster(scope, version, first === undefined ? undefined : poolWant(turn, first, undefined));
   if (!made.ok) return failed(turn, 'control-plane', made);
   if (made.value.state === 'pending') {
     note(infra, 'control-plane', 'doing', made.value.what, nowMs);
@@ -107,9 +106,7 @@ export const managedTurn = async (turn: ManagedTurn): Promise<number> => {
   dropStep(turn.infra, 'account');
   const version = await wantedVersion(turn);
   if (!version.ok) return failed(turn, 'control-plane', version);
-  const facts = await turn.provider.observe(turn.scope);
-  if (!facts.ok) return failed(turn, 'control-plane', facts);
-  const waiting = await controlPlane(turn, facts.value, version.value);
+  const waiting = await controlPlane(turn, version.value);
   if (waiting !== undefined) return waiting;
   await keepManaged(turn);
   if (turn.infra.version !== undefined) await noteSupport(turn, turn.infra.version);

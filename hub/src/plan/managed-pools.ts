@@ -2,7 +2,8 @@ import type { Pool } from '@groundplane/protocol/environment/pool';
 import type { ManagedPoolFacts, ManagedPoolWant } from '../port/provider.ts';
 
 /** Whether an environment scales this pool by itself, so that its number of nodes is not ours. */
-export const isAutoscaled = (pool: Pick<Pool, 'min' | 'max'>): boolean => pool.min !== undefined && pool.max !== undefined && pool.min < pool.max;
+export const isAutoscaled = (pool: { min?: number | undefined; max?: number | undefined }): boolean =>
+  pool.min !== undefined && pool.max !== undefined && pool.min < pool.max;
 
 const within = (pool: Pool, count: number): number =>
   pool.min === undefined || pool.max === undefined ? pool.count : Math.min(pool.max, Math.max(pool.min, count));
@@ -52,6 +53,13 @@ export interface ManagedPoolPlan {
   /** In nodes. */
   counts: { wanted: number; total: number; ready: number; outdated: number };
 }
+
+/**
+ * Whether a step asks for nothing new of a pool that was listed in the same look, so that it need not be read once more. `want`: what the list was compared with; a
+ * count that differs from it is a step of its own, except where an autoscaler has it.
+ */
+export const isSettled = (step: ManagedPoolStep, want: Pick<ManagedPoolWant, 'count' | 'min' | 'max'>, there: readonly ManagedPoolFacts[]): boolean =>
+  step.kind === 'ensure' && (step.count === want.count || isAutoscaled(want)) && there.some((item) => item.name === step.name && item.settled === true);
 
 const sum = (pools: readonly ManagedPoolFacts[]): number => pools.reduce((total, pool) => total + pool.count, 0);
 const fits = (pool: ManagedPoolFacts): boolean => pool.state !== 'going' && pool.differs.length === 0;

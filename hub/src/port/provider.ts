@@ -185,6 +185,8 @@ export interface ManagedPoolFacts {
   message?: string | undefined;
   /** Label selector of its nodes in the cluster, by the label that the environment puts on them: `eks.amazonaws.com/nodegroup=workers`. */
   nodes?: string | undefined;
+  /** Compared with what is wanted of its pool: it is ready, and `ensurePool` of it would change nothing. Absent: not known, ask. */
+  settled?: boolean | undefined;
   /** What of the wanted cannot be changed in place, and differs: `size`, `zones`, `diskGiB`, … It needs a new pool. Empty where nothing is wanted of it. */
   differs: readonly string[];
 }

@@ -2,6 +2,7 @@ import { kubernetesCluster } from '@groundplane/agent/cluster/client';
 import { lookAtCluster, type SeenCluster } from '@groundplane/agent/cluster/look';
 import type { Connection } from '@groundplane/agent/cluster/connection';
 import { fail, type Result } from '@groundplane/protocol/failure';
+import { limits } from '@groundplane/protocol/limits';
 import type { Accounts } from '../cloud/accounts.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Random } from '../port/random.ts';
@@ -30,7 +31,8 @@ export const importedAccess = (
 export const lookAt = async (connection: Connection, deps: { clock: Clock; random: Random }): Promise<Result<SeenCluster>> => {
   const cluster = kubernetesCluster({ connection, clock: deps.clock, random: deps.random, userAgent: 'groundplane-hub' });
   try {
-    return await lookAtCluster(cluster);
+    const untilMs = deps.clock.monotonicMs() + limits.lookMs;
+    return await lookAtCluster(cluster, () => deps.clock.monotonicMs() >= untilMs);
   } finally {
     cluster.close();
   }

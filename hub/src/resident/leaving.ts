@@ -1,11 +1,14 @@
+import { foldList } from '@groundplane/agent/cluster/fold-list';
 import { kubernetesCluster } from '@groundplane/agent/cluster/client';
 import type { Connection } from '@groundplane/agent/cluster/connection';
 import { ok, type Result } from '@groundplane/protocol/failure';
 import type { KubeObject } from '@groundplane/protocol/kubernetes';
+import { limits } from '@groundplane/protocol/limits';
 import type { Clock } from '../port/clock.ts';
 import type { Random } from '../port/random.ts';
 
-type Fields = Record<string, string | undefined> | undefined;
+/** A server may write anything, also null. */
+type Fields = Record<string, string | undefined> | null | undefined;
 const isGoing = (object: KubeObject): boolean => object.metadata.deletionTimestamp !== undefined;
 const specOf = (object: KubeObject): Fields => object['spec'] as Fields;
 
@@ -22,6 +25,9 @@ const kinds: readonly { apiVersion: string; kind: string; isLeaving: (object: Ku
   },
 ];
 
+const wordsOf = (kind: string, { metadata }: KubeObject): string =>
+  `${kind} ${metadata.namespace === undefined ? '' : `${metadata.namespace}/`}${metadata.name ?? ''}`.slice(0, 600);
+
 /**
  * Load balancers and disks that a cluster is giving back to its cloud just now. Whoever deletes the cluster before that is done leaves them behind, where they
  * cost money, and hold up the deletion of their network. Failures: those of the `Cluster` port.
@@ -30,11 +36,21 @@ export const leavingThings = async (connection: Connection, deps: { clock: Clock
   const cluster = kubernetesCluster({ connection, clock: deps.clock, random: deps.random, userAgent: 'groundplane-hub' });
   try {
     const found: string[] = [];
+    const untilMs = deps.clock.monotonicMs() + limits.lookMs;
     for (const { apiVersion, kind, isLeaving } of kinds) {
-      const listed = await cluster.list({ apiVersion, kind });
+      const listed = await foldList<string[]>(cluster, {
+        query: { apiVersion, kind },
+        empty: () => [],
+        add: (going, object) => {
+          if (isLeaving(object)) going.push(wordsOf(kind, object));
+          return going;
+        },
+        isLate: () => deps.clock.monotonicMs() >= untilMs,
+      });
       if (!listed.ok) return listed;
-      const going = listed.value.items.filter(isLeaving);
-      found.push(...going.map(({ metadata }) => `${kind} ${metadata.namespace === undefined ? '' : `${metadata.namespace}/`}${metadata.name ?? ''}`));
+      found.push(...listed.value.value);
+      // What was not looked at may be leaving too; the deletion's patience ends that.
+      if (listed.value.isMore) found.push(`maybe more: there are more objects of kind ${kind} than are looked at`);
     }
     return ok(found);
   } finally {

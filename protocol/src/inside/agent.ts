@@ -24,6 +24,11 @@ export const insideViewSchema = z.object({
   nodes: z.int(),
   nodesReady: z.int(),
   workloads: z.int(),
+  /** Of what there is more than was counted. */
+  more: z
+    .array(z.enum(['nodes', 'workloads']))
+    .max(2)
+    .optional(),
   /** Which rights it has. */
   mode: z.enum(['full', 'read-only']),
   /** Digest of the package that it runs from. */

@@ -158,6 +158,34 @@ describe('lists', () => {
     ]);
   });
 
+  test('a page is asked for as it was asked for, and a lost place is told', async () => {
+    const server = await api((asked, response) =>
+      answer(
+        response,
+        asked.path.includes('continue') ? 410 : 200,
+        asked.path.includes('continue') ? { kind: 'Status', reason: 'Expired' } : page(['a'], 'more'),
+      ),
+    );
+    const cluster = client(server.connection());
+    const query = { apiVersion: 'v1', kind: 'ConfigMap', namespace: 'n', limit: 7 };
+    expect(await cluster.page(query)).toMatchObject({ ok: true, value: { items: [{ kind: 'ConfigMap', metadata: { name: 'a' } }], next: 'more' } });
+    expect(code(await cluster.page({ ...query, after: 'mo&re' }))).toBe('history-gone');
+    expect(server.asked.map((one) => one.path.replace('/api/v1/namespaces/n/configmaps', ''))).toEqual(['?limit=7', '?limit=7&continue=mo%26re']);
+  });
+
+  test('a list of another shape is a failure, not an exception', async () => {
+    const shapes: unknown[] = [null, 'list', { items: 'all' }, { items: [null] }, { items: [5] }, { items: {} }];
+    const server = await api((_asked, response, count) =>
+      answer(response, 200, JSON.stringify(shapes[count] ?? { items: [{ metadata: null }], metadata: null })),
+    );
+    const cluster = client(server.connection());
+    const codes: string[] = [];
+    for (let index = 0; index < shapes.length; index += 1) codes.push(code(await cluster.page({ apiVersion: 'v1', kind: 'ConfigMap', limit: 7 })));
+    // No items at all are none.
+    expect(codes).toEqual(['ok', 'ok', 'api-error', 'api-error', 'api-error', 'api-error']);
+    expect(await cluster.page({ apiVersion: 'v1', kind: 'ConfigMap', limit: 7 })).toMatchObject({ ok: true, value: { items: [{ metadata: {} }] } });
+  });
+
   test('give up when that happens every time', async () => {
     const server = await api((asked, response) =>
       answer(response, asked.path.includes('continue') ? 410 : 200, asked.path.includes('continue') ? { kind: 'Status' } : page(['a'], 'more')),

@@ -39,14 +39,14 @@ export const coreResources = {
   ],
 };
 
-/** An HTTP server that answers as the script says; `/api/v1` is answered by itself. `count` numbers the scripted requests from 0. */
-export const scriptedApi = async (script: Script): Promise<ScriptedApi> => {
+/** An HTTP server that answers as the script says; `/api/v1` is answered by itself, with `more` besides pods and ConfigMaps. `count` numbers the scripted requests from 0. */
+export const scriptedApi = async (script: Script, more: readonly object[] = []): Promise<ScriptedApi> => {
   const asked: Asked[] = [];
   const server = createServer((request, response) => {
     void readAll(request).then((body) => {
       const { method = '', url: path = '', headers } = request;
       const one = { method, path, body, token: headers.authorization?.replace('Bearer ', ''), contentType: headers['content-type'] };
-      if (path === '/api/v1') answer(response, 200, coreResources);
+      if (path === '/api/v1') answer(response, 200, { ...coreResources, resources: [...coreResources.resources, ...more] });
       else script(one, response, asked.push(one) - 1);
     });
   });

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { managedWant, planManagedPools, type ManagedPoolStep } from '@groundplane/hub/plan/managed-pools';
-import type { ClusterScope, ManagedClusterProvider, ManagedPoolFacts } from '@groundplane/hub/port/provider';
+import { isSettled, managedWant, planManagedPools, type ManagedPoolStep } from '@groundplane/hub/plan/managed-pools';
+import type { ClusterScope, ManagedClusterProvider, ManagedPoolFacts, Progress } from '@groundplane/hub/port/provider';
+import type { Result } from '@groundplane/protocol/failure';
 import { poolSchema, type Pool } from '@groundplane/protocol/environment/pool';
 import type { Drive } from './drive.ts';
 import type { ManagedRig } from './rig.ts';
@@ -32,12 +33,31 @@ export const settlePools = async (
   for (let round = 0; round < roundsMax; round += 1) {
     const listed = await drive.once('pools', () => provider.listPools(at, wants));
     const planned = planManagedPools({ pools, listed, scale: {}, approved: {}, generationOf: () => '' });
-    for (const { pool, plan } of planned.pools) for (const step of plan.steps) await act(pool, step);
+    for (const { pool, plan, there } of planned.pools)
+      for (const step of plan.steps) if (!isSettled(step, managedWant(pool, undefined, version), there)) await act(pool, step);
     for (const name of planned.remove) await drive.until(`pool ${name} gone`, () => provider.deletePool(at, name));
     if (listed.length === pools.length && listed.every((item) => item.state === 'ready' && item.differs.length === 0)) return listed;
     await sleep(rig.pollMs);
   }
   throw new Error(`pools are not as wanted after ${roundsMax} looks`);
+};
+
+/** One look at a cluster that is as wanted, as the hub takes it. Throws when anything was to be done. */
+export const lookOnce = async (provider: ManagedClusterProvider, scope: ClusterScope, version: string, pools: readonly Pool[]): Promise<void> => {
+  const at = scope as never;
+  const wants = pools.map((pool) => managedWant(pool, undefined, version));
+  const isReady = <T>(result: Result<Progress<T>>): boolean => result.ok && result.value.state === 'ready';
+  if (!isReady(await provider.ensureCluster(at, version, wants[0]))) throw new Error('the cluster is not as wanted');
+  const listed = await provider.listPools(at, wants);
+  if (!listed.ok) throw new Error(listed.failure.message);
+  const planned = planManagedPools({ pools, listed: listed.value, scale: {}, approved: {}, generationOf: () => '' });
+  for (const { pool, plan, there } of planned.pools)
+    for (const step of plan.steps) {
+      const want = managedWant(pool, undefined, version);
+      if (isSettled(step, want, there)) continue;
+      if (step.kind === 'remove' || !isReady(await provider.ensurePool(at, { ...want, name: step.name, count: step.count })))
+        throw new Error(`pool ${step.name} is not as wanted`);
+    }
 };
 
 /** A cluster with two pools: one grows, both are upgraded, the second one goes, and the first is replaced, since its size cannot be changed. */

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ClusterScope, ManagedClusterProvider } from '@groundplane/hub/port/provider';
+import { managedWant } from '@groundplane/hub/plan/managed-pools';
+import type { ClusterScope, ManagedClusterProvider, ManagedPoolWant } from '@groundplane/hub/port/provider';
 import type { Pool } from '@groundplane/protocol/environment/pool';
-import { answeringHttp } from './cut-http.ts';
+import { answeringHttp, cutHttp } from './cut-http.ts';
 import { createDrive } from './drive.ts';
 import { killEverywhere } from './kill.ts';
-import { endManaged, growManaged, poolOf, settlePools } from './managed-life.ts';
+import { endManaged, growManaged, lookOnce, poolOf, settlePools } from './managed-life.ts';
 import type { ManagedRig } from './rig.ts';
 
 /** What every provider of managed clusters holds, against its counterpart. */
@@ -133,6 +134,40 @@ export const managedSuite = (name: string, open: () => Promise<ManagedRig>, kill
       }
       expect((await rig.inventory()).toSorted()).toEqual(before);
       putBack();
+      await endManaged(drive(), provider, scope);
+      expect(await rig.inventory()).toEqual([]);
+    });
+
+    test('a look at what is as wanted reads everything once; what is called settled needs no change, and what differs is not called so', async () => {
+      const scope = nextScope();
+      const at = scope as never;
+      const [, version] = rig.versions;
+      const pools = [poolOf(rig, 'first', 1), poolOf(rig, 'second', 1)];
+      await drive().until('cluster', () => provider.ensureCluster(at, version, rig.pool('first', 1)));
+      await settlePools(rig, drive(), provider, scope, pools, version);
+      const door = cutHttp(rig.http);
+      const counted = await rig.open(door.http);
+      // The first one also logs in.
+      await lookOnce(counted, scope, version, pools);
+      const before = door.calls();
+      await lookOnce(counted, scope, version, pools);
+      expect(door.calls() - before).toBe(rig.callsPerLook);
+      const settledFor = async (changes: Partial<ManagedPoolWant>): Promise<(boolean | undefined)[]> => {
+        const wants = pools.map((pool) => ({ ...managedWant(pool, undefined, version), ...changes }));
+        const listed = await drive().once('pools', () => provider.listPools(at, wants));
+        return listed.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map((pool) => pool.settled);
+      };
+      expect(await settledFor({})).toEqual([true, true]);
+      const changes: Partial<ManagedPoolWant>[] = [
+        { count: 2 },
+        { labels: { other: 'label' } },
+        { taints: [{ key: 'other', value: 'taint', effect: 'NoExecute' }] },
+        { min: 1, max: 5 },
+      ];
+      for (const change of changes) expect(await settledFor(change), JSON.stringify(change)).toEqual([false, false]);
+      // What was settled is left alone by whoever asks all the same.
+      for (const pool of pools)
+        expect(await provider.ensurePool(at, managedWant(pool, undefined, version))).toMatchObject({ ok: true, value: { state: 'ready' } });
       await endManaged(drive(), provider, scope);
       expect(await rig.inventory()).toEqual([]);
     });

@@ -45,6 +45,8 @@ export interface ManagedRig<E extends ManagedEnvironment = ManagedEnvironment> e
   /** Two minors, the older first. */
   versions: readonly [string, string];
   pool(name: string, count: number): ManagedPoolWant;
+  /** Calls of one look at a cluster with two pools that are as wanted. */
+  callsPerLook: number;
   /** Puts a pool into the cluster past the provider, without our tags; where somebody could. */
   strangerIn?(scope: ClusterScope<E>, pool: string): void;
   /** Takes our tags from the cluster, or from one of its pools, past the provider: as if somebody else had made it. Answers how they come back. */

@@ -37,6 +37,7 @@ export const eksRig = async (heard: Set<string> = new Set(), model: EksModel = {
     counterpart: `moto server ${motoVersion}, with our model of EKS' time, versions, add-ons and access entries in front`,
     http: front,
     pollMs: 5,
+    callsPerLook: 6,
     versions: ['1.33', '1.34'],
     open: (http) => openEks(depsOf(url, http)),
     openWrong: (http) => openEks(depsOf(url, http, wrongKeyId)),

@@ -17,6 +17,7 @@ export const aksRig = async (group: 'own' | 'shared' = 'own'): Promise<ManagedRi
     counterpart: azureCounterpart,
     http,
     pollMs: 0,
+    callsPerLook: 4,
     versions: ['1.33', '1.34'],
     open: (through) => openAks(azureDeps(through)),
     openWrong: (through) => openAks(azureDeps(through, 'wrong')),

@@ -14,6 +14,7 @@ export const gkeRig = async (location: string = googleAccount.zone): Promise<Man
     counterpart: googleCounterpart,
     http,
     pollMs: 0,
+    callsPerLook: 4,
     versions: ['1.33', '1.34'],
     open: (through) => openGke(googleDeps(through)),
     openWrong: (through) => openGke(googleDeps(through, keyFile('stranger@shop-1.iam.gserviceaccount.com'))),

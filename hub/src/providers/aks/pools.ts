@@ -22,6 +22,9 @@ const wordsOf = (pool: AgentPool): string => pool.status?.provisioningError?.mes
 const poolOf = (pool: AgentPool): string => pool.tags?.[tagName('pool')] ?? pool.name ?? '';
 const nameOf = (pool: AgentPool): string => pool.tags?.[tagName('name')] ?? poolOf(pool);
 
+const isOld = (pool: AgentPool, want: ManagedPoolWant): boolean =>
+  want.version !== undefined && !isVersion(pool.currentOrchestratorVersion ?? pool.orchestratorVersion, want.version);
+
 const factsOf = (pool: AgentPool, wants: readonly ManagedPoolWant[]): ManagedPoolFacts => {
   const want = wants.find((item) => item.pool === poolOf(pool));
   return {
@@ -32,6 +35,7 @@ const factsOf = (pool: AgentPool, wants: readonly ManagedPoolWant[]): ManagedPoo
     count: pool.count ?? 0,
     nodes: `kubernetes.azure.com/agentpool=${pool.name ?? ''}`,
     version: pool.currentOrchestratorVersion ?? pool.orchestratorVersion,
+    ...(want === undefined ? {} : { settled: workState(pool) === 'done' && !isOld(pool, want) && isAsWanted(pool, want) }),
     differs: want === undefined ? [] : fixedDifferences(pool, want),
     ...(stateOf(pool) === 'failed' ? { message: wordsOf(pool) } : {}),
   };
@@ -88,9 +92,8 @@ export const ensurePool = async (cloud: Cloud, scope: AksScope, want: ManagedPoo
   if (state === 'working' || state === 'going') return pending(`pool ${want.name} is ${pool.provisioningState ?? 'at work'}`, azureWaits.cluster);
   if (nameOf(pool) !== want.name && pool.tags?.[tagName('pool')] !== undefined)
     return fail('blocked', 'not-ours', element, `AKS' name for it, ${name}, is taken by pool ${nameOf(pool)}. Give one of the two another name`);
-  const isOld = want.version !== undefined && !isVersion(pool.currentOrchestratorVersion ?? pool.orchestratorVersion, want.version);
-  if (state === 'done' && !isOld && isAsWanted(pool, want)) return ready(undefined);
-  const sent = await put(cloud, scope, name, changed(pool, want, isOld ? want.version : undefined));
+  if (state === 'done' && !isOld(pool, want) && isAsWanted(pool, want)) return ready(undefined);
+  const sent = await put(cloud, scope, name, changed(pool, want, isOld(pool, want) ? want.version : undefined));
   // The same again is AKS' own way to mend a pool.
   if (sent.ok && state === 'failed') return fail('retry', 'cloud-failed', element, `${wordsOf(pool)}; AKS was asked to try again`);
   return sentOrWaiting(sent, `pool ${want.name} is being changed`);

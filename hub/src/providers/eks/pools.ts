@@ -27,6 +27,13 @@ const wantedSubnets = (place: Place | undefined, want: ManagedPoolWant): string[
 const needsPlace = (group: Nodegroup, want: ManagedPoolWant | undefined): boolean =>
   want !== undefined && want.zones.length > 0 && (want.generation === undefined || group.tags?.[tagKeys.generation] !== want.generation);
 
+/** Without a look at the control plane: a node group that is behind the wanted version is not as wanted, whether it may follow or not. */
+const isAsWanted = (group: Nodegroup, want: ManagedPoolWant): boolean =>
+  (group.status === 'ACTIVE' || group.status === 'DEGRADED') &&
+  configChange(group, want) === undefined &&
+  want.version !== undefined &&
+  versionChange(group, want.version, want.version) === undefined;
+
 export const listPools = async (cloud: EksCloud, scope: EksScope, wants: readonly ManagedPoolWant[]): Promise<Result<ManagedPoolFacts[]>> => {
   const found = await ownPools(cloud, scope);
   if (!found.ok) return found;
@@ -48,6 +55,7 @@ export const listPools = async (cloud: EksCloud, scope: EksScope, wants: readonl
         nodes: `eks.amazonaws.com/nodegroup=${name}`,
         version: group.version,
         message: issuesOf(group),
+        settled: want !== undefined && isAsWanted(group, want),
         differs: want === undefined ? [] : differsOf(group, want, wantedSubnets(place.value, want)),
       };
     }),

@@ -5,7 +5,7 @@ import { googleWaits } from '../google/limits.ts';
 import { clusterLabel, labelsOf, notOurs } from '../google/names.ts';
 import type { Session } from '../google/session.ts';
 import { clusterName, clusterPath, elementOf, isVersion, isZone, parentOf, type GkeScope } from './names.ts';
-import { poolBody } from './pool-body.ts';
+import { poolBody, poolSchema } from './pool-body.ts';
 
 const clusterSchema = z.looseObject({
   name: z.string(),
@@ -16,6 +16,8 @@ const clusterSchema = z.looseObject({
   currentMasterVersion: z.string().optional(),
   resourceLabels: z.record(z.string(), z.string()).default({}),
   locations: z.array(z.string()).default([]),
+  /** Everything that a list of them would say. */
+  nodePools: z.array(poolSchema).default([]),
   masterAuth: z.looseObject({ clusterCaCertificate: z.string().optional() }).optional(),
   masterAuthorizedNetworksConfig: z
     .looseObject({ enabled: z.boolean().optional(), cidrBlocks: z.array(z.looseObject({ cidrBlock: z.string() })).optional() })

@@ -33,15 +33,16 @@ const countOf = async (session: Session, pool: NodePool): Promise<Result<number>
   return ok(pool.instanceGroupUrls.length === 0 ? (pool.initialNodeCount ?? 0) : count);
 };
 
-const listSchema = z.looseObject({ nodePools: z.array(poolSchema).default([]) });
-
 const poolOf = (pool: NodePool): string => pool.config.resourceLabels[labelName('pool')] ?? pool.name;
 const nameOf = (pool: NodePool): string => pool.config.resourceLabels[labelName('name')] ?? poolOf(pool);
 const isOurs = (scope: GkeScope, pool: NodePool): boolean => pool.config.resourceLabels[clusterLabel] === scope.id;
 
+const isOld = (pool: NodePool, want: ManagedPoolWant): boolean => want.version !== undefined && !isVersion(pool.version, want.version);
+
 const factsOf = (pool: NodePool, count: number, want: ManagedPoolWant | undefined, zones: readonly string[]): ManagedPoolFacts => {
   const more = want === undefined ? undefined : roundingNote(want, zones);
   const differs = want === undefined ? [] : fixedDifferences(pool, want);
+  const settled = want !== undefined && stateOf(pool) === 'ready' && nextChange(pool, want, isOld(pool, want), count, zones) === undefined;
   // Zones are added in place, so that what it was made from says nothing of them.
   const generation = differs.includes('zones') ? undefined : pool.config.resourceLabels[labelName('generation')];
   const words = [pool.statusMessage, more].filter((text) => text !== undefined).join('; ');
@@ -53,6 +54,7 @@ const factsOf = (pool: NodePool, count: number, want: ManagedPoolWant | undefine
     nodes: `cloud.google.com/gke-nodepool=${pool.name}`,
     version: pool.version,
     differs,
+    settled,
     ...(generation === undefined ? {} : { generation }),
     ...(words === '' ? {} : { message: words }),
   };
@@ -63,15 +65,16 @@ export const listPools = async (session: Session, scope: GkeScope, wants: readon
   const cluster = await findCluster(session, scope);
   if (!cluster.ok) return cluster;
   if (cluster.value === undefined) return ok([]);
-  const listed = await session.find('container', `${clusterPath(scope)}/nodePools`, listSchema);
-  if (!listed.ok) return listed;
   const pools: ManagedPoolFacts[] = [];
-  for (const pool of listed.value?.nodePools ?? []) {
+  for (const pool of cluster.value.nodePools) {
     const want = wants.find((item) => item.pool === poolOf(pool));
     if (!isOurs(scope, pool)) continue;
     const count = await countOf(session, pool);
     if (!count.ok) return count;
-    pools.push(factsOf(pool, count.value, want, zonesFor(scope, want, cluster.value)));
+    const facts = factsOf(pool, count.value, want, zonesFor(scope, want, cluster.value));
+    // Nobody asks any more how what was begun for it ended.
+    if (facts.settled === true) session.forgetStarted(`pool ${facts.name}`);
+    pools.push(facts);
   }
   return ok(pools);
 };
@@ -107,8 +110,7 @@ export const ensurePool = async (session: Session, scope: GkeScope, want: Manage
   if (stateOf(pool) !== 'ready') return pending(`pool ${want.name} is ${pool.status}`, googleWaits.cluster);
   const count = await countOf(session, pool);
   if (!count.ok) return count;
-  const isOld = want.version !== undefined && !isVersion(pool.version, want.version);
-  const change = nextChange(pool, want, isOld, count.value, zones);
+  const change = nextChange(pool, want, isOld(pool, want), count.value, zones);
   if (change === undefined) return ready(undefined);
   const path = `${poolPath(scope, want.name)}${change.act}`;
   const sent = await session.start({ service: 'container', method: change.method, path, body: change.body }, `pool ${want.name}`);

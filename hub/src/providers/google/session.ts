@@ -133,7 +133,21 @@ export const createSession = (deps: ProviderDeps<'google'>) => {
     return operationFailure(`Google ${thing}`, error.errors ?? [{ message: error.message }]);
   };
 
-  return { call, read, find, listPages, start, outcome, token: login.token, forget: login.forget, settings, identity: (): string => identityOf(deps) };
+  const forgetStarted = (thing: string): void => void started.delete(thing);
+
+  return {
+    call,
+    read,
+    find,
+    listPages,
+    start,
+    outcome,
+    forgetStarted,
+    token: login.token,
+    forget: login.forget,
+    settings,
+    identity: (): string => identityOf(deps),
+  };
 };
 export type Session = ReturnType<typeof createSession>;
 
