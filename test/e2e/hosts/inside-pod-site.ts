@@ -176,13 +176,20 @@ export const infrastructure = async (platform: Platform, name: string): Promise<
   await platform.json<InfrastructureView>('cloud', 'show', name);
 
 /** Why a pod is not what it should be. */
-export const podWords = async (host: TestHost): Promise<string> => {
+export const podWords = async (platform: Platform, host: TestHost): Promise<string> => {
   const script = `export KUBECONFIG=/etc/kubernetes/admin.conf
-kubectl get pods,leases,pv,pvc -A -o wide; kubectl describe pods -n ${namespace} | tail -90
+kubectl get pods,leases,pv,pvc -A -o wide; kubectl describe pods -n ${namespace} | tail -25
 kubectl logs -n ${namespace} deployment/${agent} --tail 40; kubectl logs -n ${namespace} deployment/${agent} --tail 20 --previous
-journalctl -u kubelet --no-pager -n 15 -o cat; journalctl -u containerd --no-pager -n 10 -o cat`;
+kubectl get configmaps -n ${namespace} -o yaml | cut -c1-300 | tail -60`;
   const said = await host.exec(['sh', '-c', script]).catch(String);
-  return typeof said === 'string' ? said : said.stdout + said.stderr;
+  const events = (await platform.events().catch(() => [])).slice(-25).map(({ host: of, reason, message }) => `${of ?? ''} ${reason}: ${message}`);
+  const [cluster, steps, agents] = await Promise.all([
+    platform.cluster(theirs).catch(String),
+    infrastructure(platform, theirs).catch(String),
+    platform.host(agentHost).catch(String),
+  ]);
+  const views = JSON.stringify({ cluster, steps, agents }, undefined, 1);
+  return `${typeof said === 'string' ? said : said.stdout + said.stderr}\nevents:\n${events.join('\n')}\n${views}\nhub: ${platform.log.join('').slice(-2_000)}`;
 };
 
 /** The container is what the manifest promised: no rights, a read-only root, and the Node of the package, which the start program became. */

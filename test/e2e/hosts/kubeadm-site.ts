@@ -169,13 +169,18 @@ export const clusterWords = async (platform: Platform, host: TestHost, cluster =
 };
 
 /** Says what was going on when a scenario failed. */
-export const withWords = async <T>(platform: Platform, hosts: () => readonly TestHost[], work: () => Promise<T>): Promise<T> => {
+export const withWords = async <T>(
+  platform: Platform,
+  hosts: () => readonly TestHost[],
+  work: () => Promise<T>,
+  wordsOf: (platform: Platform, host: TestHost) => Promise<string> = clusterWords,
+): Promise<T> => {
   try {
     return await work();
   } catch (error) {
     const logs = await Promise.all(hosts().map(async (host) => `${host.name}: ${await agentLog(host, 25).catch(String)}`));
     const [first] = hosts();
-    const words = first === undefined ? '' : await clusterWords(platform, first);
+    const words = first === undefined ? '' : await wordsOf(platform, first);
     throw new Error(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n${logs.join('\n')}\n${words}`, { cause: error });
   } finally {
     await platform.stop();
