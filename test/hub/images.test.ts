@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { pinImages } from '@groundplane/hub/cloud/images';
 import { generationOf } from '@groundplane/hub/cloud/machine-rows';
-import { noteSupport } from '@groundplane/hub/cloud/support';
+import { noteSupport, noteUpstreamSupport } from '@groundplane/hub/cloud/support';
 import { freshInfrastructure, scopeOf, type CloudDeps } from '@groundplane/hub/cloud/turn';
 import type { ImageChoice } from '@groundplane/hub/port/provider';
 import type { Row } from '@groundplane/hub/port/store';
@@ -172,6 +172,47 @@ test('the end of support of a managed version is looked up once a day and told o
   await note('2026-11-03', '1.35');
   expect(infra.support).toMatchObject({ version: '1.35', ends: '2027-03-27' });
   expect(infra.support?.notice).toBeUndefined();
+});
+
+test('a cluster of machines is warned of the end of the patches of its minor version, by its profile and the catalogue', async () => {
+  const spec = specOf();
+  const infra = freshInfrastructure(spec);
+  const events: string[] = [];
+  let reads = 0;
+  let kubernetes: object | undefined = { distribution: 'kubeadm', version: '1.34.2' };
+  let catalogue: string | undefined;
+  const store = {
+    get: async () => (catalogue === undefined ? undefined : { value: { value: catalogue } }),
+    commit: async (writes: { event?: { message: string } }[]) => (events.push(...writes.flatMap((write) => write.event?.message ?? [])), ok(1)),
+  };
+  let isBroken = false;
+  const inputs = {
+    ofRow: async () => ((reads += 1), isBroken ? fail('blocked', 'profile-missing', 'x', 'x') : ok({ profiles: [{ spec: { layers: [{}, { kubernetes }] } }] })),
+  };
+  const look = async (day: string, version = 1): Promise<string | undefined> => {
+    const deps = { store, inputs, clock: { wallMs: () => 0 } } as unknown as CloudDeps;
+    await noteUpstreamSupport({ deps, row: { ...row, version }, infra, nowMs: Date.parse(`${day}T00:00:00Z`) });
+    return infra.support?.notice;
+  };
+  expect(await look('2026-08-01')).toBeUndefined();
+  expect(infra.support).toMatchObject({ version: '1.34.2', ends: '2026-10-27' });
+  await look('2026-08-01');
+  expect(reads).toBe(1);
+  expect(await look('2026-10-20')).toMatch(/until 2026-10-27, 7 more days/);
+  expect(await look('2026-10-28')).toMatch(/since 2026-10-27/);
+  expect(events, 'one for a version').toHaveLength(1);
+  isBroken = true;
+  expect(await look('2026-10-29'), 'profiles that cannot be read change nothing').toMatch(/since 2026-10-27/);
+  isBroken = false;
+  kubernetes = { distribution: 'k3s', version: '1.35.1' };
+  expect(await look('2026-10-28', 2), 'another document counts at once').toBeUndefined();
+  catalogue = JSON.stringify({ source: 'ours', images: {}, kubernetes: { upstream: { '1.35': '2026-11-01' } } });
+  expect(await look('2026-10-30', 2)).toMatch(/until 2026-11-01, 2 more days/);
+  for (const other of [undefined, { distribution: 'existing', version: '>=1.30' }]) {
+    kubernetes = other;
+    expect(await look('2026-10-30', reads + 10)).toBeUndefined();
+  }
+  expect(events).toHaveLength(2);
 });
 
 test('an environment that does not tell its versions is asked once an hour, and the catalogue counts meanwhile', async () => {

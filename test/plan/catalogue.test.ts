@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { builtInCatalogue, catalogueOf } from '@groundplane/hub/cloud/catalogue';
 import { imageFor, newestNamed, supportEnd, supportNotice } from '@groundplane/hub/plan/catalogue';
 import { siteImage } from '@groundplane/hub/providers/image-choice';
+import { upstreamEnds } from '@groundplane/hub/cloud/upstream-ends';
 import { catalogueSchema, type Catalogue } from '@groundplane/protocol/environment/catalogue';
 import { limits } from '@groundplane/protocol/limits';
 
@@ -72,6 +73,18 @@ test('is told from two months before, and not sooner', () => {
   expect(supportNotice('1.34', '2026-12-02', at('2026-10-03'))).toMatch(/until 2026-12-02, 60 more days/);
   expect(supportNotice('1.34', '2026-12-02', at('2026-12-03'))).toMatch(/no standard support since 2026-12-02/);
   expect(supportNotice('1.34', 'soon', at('2026-12-03'))).toBeUndefined();
+});
+
+test('of the Kubernetes project: the end of its patches', () => {
+  const at = (day: string): number => Date.parse(`${day}T12:00:00Z`);
+  expect(supportEnd(builtInCatalogue, 'upstream', 'v1.31.4')).toBe('2025-11-11');
+  expect(supportEnd(builtInCatalogue, 'upstream', '')).toBeUndefined();
+  expect(supportNotice('1.34.2', '2026-10-27', at('2026-08-20'), 'upstream')).toBeUndefined();
+  expect(supportNotice('1.34.2', '2026-10-27', at('2026-10-07'), 'upstream')).toMatch(/patches 1\.34\.2 until 2026-10-27, 20 more days/);
+  expect(supportNotice('1.34.2', '2026-10-27', at('2026-10-28'), 'upstream')).toMatch(/no patches of 1\.34\.2 since 2026-10-27/);
+  // Newer ones end later.
+  const ends = Object.entries(upstreamEnds).toSorted(([a], [b]) => a.localeCompare(b, 'en', { numeric: true }));
+  expect(ends.map(([, day]) => day)).toEqual(ends.map(([, day]) => day).toSorted());
 });
 
 test('of the images of a site the newest one whose name fits, for Arm only when asked for', () => {

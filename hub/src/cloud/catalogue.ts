@@ -1,5 +1,6 @@
 import { catalogueSchema, type Catalogue } from '@groundplane/protocol/environment/catalogue';
 import type { Store } from '../port/store.ts';
+import { upstreamEnds } from './upstream-ends.ts';
 
 /** At a site images have the names that somebody gave them; this is how most of them begin. */
 const atSites = (pattern: string) => ({ openstack: { '*': pattern }, vsphere: { '*': pattern }, nutanix: { '*': pattern } });
@@ -63,7 +64,7 @@ export const builtInCatalogue: Catalogue = {
   },
   kubernetes: {
     eks: { '1.31': '2025-11-26', '1.32': '2026-03-23', '1.33': '2026-07-29', '1.34': '2026-12-02', '1.35': '2027-03-27' },
-    upstream: { '1.31': '2025-10-28', '1.32': '2026-02-28', '1.33': '2026-06-28', '1.34': '2026-10-27', '1.35': '2027-02-28' },
+    upstream: { ...upstreamEnds },
   },
 };
 

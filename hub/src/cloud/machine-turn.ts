@@ -10,6 +10,7 @@ import type { Row } from '../port/store.ts';
 import { pinImages } from './images.ts';
 import { forgetMachine, generationOf, noteMachine, saveMachine, wantOf } from './machine-rows.ts';
 import { afterFailure, again, dropStep, note, noteFailure } from './steps.ts';
+import { noteUpstreamSupport } from './support.ts';
 import { event, saveInfrastructure, type Turn } from './turn.ts';
 
 /** Machines that are asked for at once; a cluster of a thousand does not use up its account's whole budget. */
@@ -272,6 +273,7 @@ const noteMachines = async (turn: MachineTurn, facts: ReadonlyMap<string, Machin
 export const machineTurn = async (turn: MachineTurn): Promise<number> => {
   const { infra, nowMs, provider, scope } = turn;
   dropStep(infra, 'account');
+  await noteUpstreamSupport(turn);
   const early = await network(turn);
   if (early !== undefined) return early;
   const listed = await provider.listMachines(scope);

@@ -85,8 +85,11 @@ export interface InfrastructureValue {
   images?: Record<string, PoolImage> | undefined;
   /** By pool: the newer image that somebody took. */
   approvedImages?: Record<string, string> | undefined;
-  /** Until when the Kubernetes version of a managed cluster has standard support. */
-  support?: { version: string; ends?: string | undefined; notice?: string | undefined; lookedMs: number } | undefined;
+  /**
+   * Until when the Kubernetes version has support: of a managed cluster the one that it runs, by its environment; of a cluster of machines the one of its profile,
+   * by the Kubernetes project. `row`: version of the cluster's row that it was taken from.
+   */
+  support?: { version: string; row?: number | undefined; ends?: string | undefined; notice?: string | undefined; lookedMs: number } | undefined;
   /** Managed clusters. */
   version?: string | undefined;
   server?: string | undefined;

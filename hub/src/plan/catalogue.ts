@@ -37,11 +37,15 @@ const dayMs = 86_400_000;
 /** Two minors come out in half a year; two months are time for one upgrade. */
 const warnDays = 60;
 
-/** Undefined: there is time. */
-export const supportNotice = (version: string, ends: string, nowMs: number): string | undefined => {
+/** Undefined: there is time. `upstream`: of the Kubernetes project itself, which runs nothing and changes nothing, and makes no patches any more. */
+export const supportNotice = (version: string, ends: string, nowMs: number, of: 'service' | 'upstream' = 'service'): string | undefined => {
   const days = Math.ceil((Date.parse(`${ends}T00:00:00Z`) - nowMs) / dayMs);
   if (Number.isNaN(days) || days > warnDays) return undefined;
   const next = `Upgrade it: a newer version in the Kubernetes layer of its profile`;
+  if (of === 'upstream')
+    return days > 0
+      ? `The Kubernetes project patches ${version} until ${ends}, ${days} more days. ${next}`
+      : `The Kubernetes project has made no patches of ${version} since ${ends}: holes that are found stay open. ${next}`;
   return days > 0
     ? `Kubernetes ${version} has standard support until ${ends}, ${days} more days. ${next}`
     : `Kubernetes ${version} has had no standard support since ${ends}; what comes after costs extra, or ends with an upgrade that nobody asked for. ${next}`;

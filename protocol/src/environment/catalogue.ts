@@ -31,7 +31,7 @@ export const catalogueSchema = z.strictObject({
   images: z
     .record(imageNameSchema, entry)
     .refine((images) => Object.keys(images).length <= limits.catalogueEntries, `has more than ${limits.catalogueEntries} images`),
-  /** `upstream` is the Kubernetes project's own support, for people to read. What an environment tells itself comes before. */
+  /** `upstream` is the Kubernetes project's own support, and what counts for clusters of machines. What an environment tells itself comes before. */
   kubernetes: z.partialRecord(z.enum([...environmentNames, 'upstream']), z.record(minor, day)),
 });
 export type Catalogue = z.infer<typeof catalogueSchema>;
