@@ -211,7 +211,7 @@ const isGone = async (platform: Platform, name: string): Promise<boolean> =>
 const leave = async (place: Place, name: string, before: readonly string[]): Promise<void> => {
   const { host, platform } = place;
   await platform.gp(['delete', 'cluster', name, '--yes']);
-  await until('the hub has let it go', async () => (await isGone(platform, name)) || undefined, 180_000);
+  await until('the hub has let it go', async () => (await isGone(platform, name)) || undefined, 75_000);
   await until('its namespace is gone', async () => (await kubectl(host, 'get', 'namespace', namespace)).code !== 0 || undefined, 180_000);
   let left: string[] = [];
   await until(
@@ -317,13 +317,9 @@ export const insidePod: Scenario = {
         await waitAlive(host, [host.name]);
         const before = await inventory(host);
         await arrive(place);
-        if (process.env['QUICK'] === undefined) {
-          await outlive(place, kubelet);
-          await withoutHub(place);
-          await update(place);
-        } else if (process.env['QUICK'] === '2') {
-          await update(place);
-        }
+        await outlive(place, kubelet);
+        await withoutHub(place);
+        await update(place);
         say(`the Lease is held by ${await holder(host)}`);
         await timed(place, 'leftSeconds', async () => await leave(place, theirs, before));
         await stored(place);
