@@ -180,9 +180,9 @@ test('a cluster of machines is warned of the end of the patches of its minor ver
   const events: string[] = [];
   let reads = 0;
   let kubernetes: object | undefined = { distribution: 'kubeadm', version: '1.34.2' };
-  let catalogue: string | undefined;
+  const held: { catalogue?: string } = {};
   const store = {
-    get: async () => (catalogue === undefined ? undefined : { value: { value: catalogue } }),
+    get: async () => (held.catalogue === undefined ? undefined : { value: { value: held.catalogue } }),
     commit: async (writes: { event?: { message: string } }[]) => (events.push(...writes.flatMap((write) => write.event?.message ?? [])), ok(1)),
   };
   let isBroken = false;
@@ -206,7 +206,7 @@ test('a cluster of machines is warned of the end of the patches of its minor ver
   isBroken = false;
   kubernetes = { distribution: 'k3s', version: '1.35.1' };
   expect(await look('2026-10-28', 2), 'another document counts at once').toBeUndefined();
-  catalogue = JSON.stringify({ source: 'ours', images: {}, kubernetes: { upstream: { '1.35': '2026-11-01' } } });
+  held.catalogue = JSON.stringify({ source: 'ours', images: {}, kubernetes: { upstream: { '1.35': '2026-11-01' } } });
   expect(await look('2026-10-30', 2)).toMatch(/until 2026-11-01, 2 more days/);
   for (const other of [undefined, { distribution: 'existing', version: '>=1.30' }]) {
     kubernetes = other;
