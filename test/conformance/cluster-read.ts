@@ -183,7 +183,8 @@ const pageTests = (get: Get): void => {
       if (after === undefined) break;
     }
     expect(found).toEqual([['a', 'b'], ['c', 'd'], ['e']]);
-    expect(good(await cluster.page({ ...query, limit: 5 })).next).toBeUndefined();
+    // With five, a server may not know yet that nothing else matches.
+    expect(good(await cluster.page({ ...query, limit: 6 })).next).toBeUndefined();
   });
 
   test('a place in a list stays good while others write, or is told to be lost', async () => {

@@ -71,6 +71,7 @@ describe('agent package', () => {
       '644 agent/better_sqlite3.node',
       '644 agent/first-boot.mjs',
       '644 agent/inside.mjs',
+      '644 agent/node-flags',
       '644 agent/package.json',
       '644 bin/LICENSE',
       '755 bin/node',
