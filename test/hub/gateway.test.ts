@@ -1,9 +1,12 @@
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ticketMac } from '@groundplane/agent/identity/ticket';
 import { limits } from '@groundplane/protocol/limits';
 import { ticketText, type Hello } from '@groundplane/protocol/messages';
 import { keyWords } from '@groundplane/protocol/words';
 import { virtualClock } from '../fake/clock.ts';
+import { fakeInfo } from '../fake/host.ts';
 import {
   applyCluster,
   applyProfile,
@@ -229,6 +232,35 @@ describe('greeting', () => {
     const withTicket = { ...device, ticket: makeDevice(await makeTicket(hub.admin, { autoApprove: true })).ticket };
     expect(await refusal(await greet(hub, withTicket))).toBe('host-revoked');
     expect(['host-revoked', 'not-found']).toContain(codeOf(await hub.admin.call('approveHost', { params: { project: 'default', name: 'edge' }, body: {} })));
+  });
+
+  test('what an agent tells of itself never undoes what somebody decided at the same moment', async () => {
+    const { line, id } = await enrolledHost(hub, 'edge');
+    for (let seq = 1; seq <= 5; seq += 1) {
+      const row = await hub.store.get('host', hub.tenant, id);
+      if (row === undefined) throw new Error('no host');
+      const { kind, tenant, project, name } = row;
+      // Not on disk yet when the report comes.
+      const decided = hub.store.commit([
+        { op: 'put', kind, tenant, id, project, name, lookup: row.value.key, value: { ...row.value, labels: { decided: String(seq) } } },
+      ]);
+      line.say({ t: 'report', seq, info: { ...fakeInfo, memoryBytes: seq } });
+      await decided;
+      await until(() => line.heard.some((message) => message.t === 'ack' && message.seq === seq), 'kept');
+      const now = await hub.store.get('host', hub.tenant, id);
+      expect([now?.value.labels, now?.value.info?.memoryBytes]).toEqual([{ decided: String(seq) }, seq]);
+    }
+  });
+
+  test('an agent whose report cannot be kept is sent away, so that it says it again', async () => {
+    const { line } = await enrolledHost(hub, 'edge');
+    const database = new Database(join(hub.folder, 'hub.db'));
+    database.exec("CREATE TRIGGER full BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'no space left'); END");
+    database.close();
+    line.say({ t: 'report', seq: 1, events: [{ atMs: 1, type: 'normal', reason: 'LayerReady', message: 'said once' }] });
+    await until(() => line.isClosed(), 'closed');
+    expect(line.heard.map((message) => message.t).filter((type) => type === 'ack' || type === 'goodbye')).toEqual(['goodbye']);
+    expect(hub.log.join('\n')).toContain('a report of edge could not be kept');
   });
 
   test('a device in the lobby gets no token, no desired state, and no answer to reports', async () => {

@@ -25,7 +25,7 @@ import { createAsker, type AskSession } from './ask.ts';
 import { createAdoption } from './adopt.ts';
 import { createCloneWatch } from './clones.ts';
 import { createEnrolment } from './enrol.ts';
-import { reportWrites } from './report.ts';
+import { keepReport } from './report.ts';
 import { createSites, siteMark } from './site.ts';
 import { createIntroductions } from './neighbours.ts';
 
@@ -70,6 +70,7 @@ interface Session {
 /** A connection that the network takes nothing from is cut rather than buffered for. */
 const backlogBytesMax = 4 * 1024 * 1024;
 const lobbyRetryMs = 5_000;
+const unkeptRetryMs = 15_000;
 const sweepMs = 15_000;
 /** A device whose power went says no goodbye; it gets two intervals and a little more. */
 const graceMs = (intervalMs: number): number => 2 * intervalMs + 30_000;
@@ -111,25 +112,15 @@ export const createGateway = (deps: GatewayDeps) => {
   const onReport = async (session: Session, report: Report): Promise<void> => {
     const host = fleet.host(session.host);
     if (host === undefined) return;
-    const writes = reportWrites(report, host, clusterName(host), clock.wallMs());
     const before = siteMark(host);
     const placeBefore = JSON.stringify(host.blobs);
-    if (report.info !== undefined) {
-      const row = await store.get('host', session.tenant, session.host);
-      if (row !== undefined)
-        writes.push({
-          op: 'put',
-          kind: 'host',
-          tenant: row.tenant,
-          id: row.id,
-          project: row.project,
-          name: row.name,
-          lookup: row.value.key,
-          value: { ...row.value, info: report.info },
-        });
+    const kept = await keepReport(store, { report, host, cluster: clusterName(host), nowMs: clock.wallMs() });
+    if (!kept.ok) {
+      deps.log(`gateway: a report of ${host.name} could not be kept: ${kept.failure.message}`);
+      // It says nothing more before it hears that this one arrived; when it comes anew, it says it again.
+      send(session.peer, { t: 'goodbye', retryMs: unkeptRetryMs, reason: 'the hub cannot write down what it is told' });
+      return session.peer.close();
     }
-    const done = writes.length === 0 ? undefined : await store.commit(writes, { patient: true });
-    if (done !== undefined && !done.ok) return deps.log(`gateway: a report of ${host.name} could not be kept: ${done.failure.message}`);
     send(session.peer, { t: 'ack', seq: report.seq });
     const after = fleet.host(session.host);
     if (after !== undefined && siteMark(after) !== before) await sites.tellAll(after);
