@@ -93,9 +93,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'the hub acknowledges what it did not keep',
-    file: 'hub/src/gateway/gateway.ts',
-    find: 'const done = writes.length === 0 ? undefined : await store.commit(writes, { patient: true });',
-    replace: 'const done = writes.length === 0 || clock.wallMs() % 3 === 0 ? undefined : await store.commit(writes, { patient: true });',
+    file: 'hub/src/gateway/report.ts',
+    find: 'const done = writes.length === 0 ? ok(undefined) : await store.commit(writes, { patient: true });',
+    replace: 'const done = writes.length === 0 || nowMs % 3 === 0 ? ok(undefined) : await store.commit(writes, { patient: true });',
   },
 ];
 
