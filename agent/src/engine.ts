@@ -300,7 +300,11 @@ export const createEngine = (deps: EngineDeps) => {
     const info = await deps.host.info();
     const address = await deps.kubernetes?.address();
     const more = deps.kubernetes === undefined ? {} : { sealKey: sealKeyOf(state).publicKey, ...(address === undefined ? {} : { address }) };
-    store.commit(outbox.info({ ...info, ...more }));
+    const list = outbox.info({ ...info, ...more });
+    if (list.length === 0) return;
+    store.commit(list);
+    // Else it lies there until something else is told, and whoever waits for everything to be told waits as long.
+    deps.onNews(false);
   };
 
   const run = async (signal: AbortSignal): Promise<void> => {

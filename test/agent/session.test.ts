@@ -335,3 +335,22 @@ describe('online', () => {
     expect(agent.session.state().state).toBe('online');
   });
 });
+
+test('what has changed on the machine is told while nothing else happens: it does not lie there until something does', async () => {
+  const agent = makeAgent();
+  agent.online();
+  await agent.engine.tellInfo();
+  const told = (): Report[] =>
+    agent
+      .wire()
+      .said.filter((message) => message.t === 'report')
+      .filter((report) => report.info !== undefined);
+  await agent.clock.advance(10_000);
+  expect(told()).toHaveLength(1);
+  agent.hear({ t: 'ack', seq: told()[0]?.seq });
+  expect(agent.store.keys('outbox')).toEqual([]);
+  // As it was: no news.
+  await agent.engine.tellInfo();
+  await agent.clock.advance(10_000);
+  expect(told()).toHaveLength(1);
+});
