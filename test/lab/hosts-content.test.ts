@@ -8,6 +8,7 @@ import { differences } from '../e2e/hosts/os-packages-site.ts';
 import { randomOf } from '../e2e/hosts/power-points.ts';
 import { digestOfParts } from './hosts/cache.ts';
 import { stageScript } from './hosts/host-stage.ts';
+import { startImageServer } from './hosts/image-server.ts';
 import { blobPath, putImage, putLayer, writeLayout } from './hosts/image.ts';
 import { etcdPrograms, kubernetesProgram, releases, runtimePrograms } from './hosts/recipe.ts';
 
@@ -51,6 +52,34 @@ describe('images', () => {
     expect(config.rootfs.diff_ids).toEqual([digestBytes(tar)]);
     expect(blobs).toHaveLength(3);
   });
+});
+
+test('images are served as a registry does: by tag and by digest, and nothing beside them', async () => {
+  const layout = join(folder, 'layout-4');
+  const layer = await putLayer(layout, makeRoot('d'));
+  const { entry } = putImage(layout, { ref: 'docker.io/library/thing:v1', layers: [layer], entrypoint: ['/usr/bin/program'] });
+  writeFileSync(join(folder, 'secret'), 'nobody asks for this');
+  const server = await startImageServer({ layout, images: [entry], address: '127.0.0.1', port: 0 });
+  const ask = async (path: string, method = 'GET'): Promise<Response> => await fetch(`http://127.0.0.1:${server.port}/v2/${path}`, { method });
+  try {
+    expect((await ask('')).status).toBe(200);
+    for (const which of ['v1', entry.digest]) {
+      const answer = await ask(`library/thing/manifests/${which}?ns=docker.io`);
+      expect([answer.headers.get('content-type'), answer.headers.get('docker-content-digest')]).toEqual([entry.mediaType, entry.digest]);
+      expect(digestBytes(new Uint8Array(await answer.arrayBuffer()))).toBe(entry.digest);
+    }
+    const head = await ask(`library/thing/blobs/${layer.digest}`, 'HEAD');
+    expect([head.status, head.headers.get('content-length')]).toEqual([200, String(layer.size)]);
+    const refused = [
+      'library/thing/manifests/v2',
+      'library/other/manifests/v1',
+      `library/thing/blobs/sha256:${'0'.repeat(64)}`,
+      'library/thing/blobs/..%2f..%2fsecret',
+    ];
+    for (const path of refused) expect((await ask(path)).status).toBe(404);
+  } finally {
+    server.stop();
+  }
 });
 
 test('what a host is made of has a folder of its own for each recipe', () => {

@@ -211,7 +211,7 @@ const isGone = async (platform: Platform, name: string): Promise<boolean> =>
 const leave = async (place: Place, name: string, before: readonly string[]): Promise<void> => {
   const { host, platform } = place;
   await platform.gp(['delete', 'cluster', name, '--yes']);
-  await until('the hub has let it go', async () => (await isGone(platform, name)) || undefined, 75_000);
+  await until('the hub has let it go', async () => (await isGone(platform, name)) || undefined, 120_000);
   await until('its namespace is gone', async () => (await kubectl(host, 'get', 'namespace', namespace)).code !== 0 || undefined, 180_000);
   let left: string[] = [];
   await until(

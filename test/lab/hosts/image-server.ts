@@ -1,5 +1,6 @@
 import { createReadStream, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import type { ImageEntry } from './image.ts';
 import { blobPath, hasBlob } from './image.ts';
 
@@ -34,6 +35,7 @@ export const startImageServer = async (options: { layout: string; images: readon
   server.listen(options.port, options.address, listening.resolve);
   await listening.promise;
   return {
+    port: (server.address() as AddressInfo).port,
     /** Requests so far: method and path. */
     asked,
     stop: (): void => {
