@@ -1,3 +1,4 @@
+import { isRecord } from '@groundplane/protocol/record';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -32,8 +33,6 @@ export const settingsPath = (env: Io['env']): string => {
   const folder = base !== undefined && base.startsWith('/') ? base : join(env.HOME ?? homedir(), '.config');
   return join(folder, 'groundplane', 'gp.json');
 };
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const parseCredential = (value: unknown): Credential | undefined => {
   if (!isRecord(value)) return undefined;

@@ -1,3 +1,4 @@
+import { isRecord } from '@groundplane/protocol/record';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { refText, type KubeObject, type ObjectRef } from '@groundplane/protocol/kubernetes';
 import type { Clock } from '../port/clock.ts';
@@ -34,7 +35,6 @@ interface ListJson {
   metadata?: { resourceVersion?: unknown; continue?: unknown } | null;
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 
 const parseJson = <T>(body: string, element: string): Result<T> => {
@@ -115,10 +115,10 @@ const onePage = async (api: Api, query: ListQuery, element: string, limit: numbe
   const list = parseJson<ListJson | null>(body.value, element);
   if (!list.ok) return list;
   const given = list.value?.items ?? [];
-  if (!Array.isArray(given) || !given.every(isObject)) return fail('retry', 'api-error', element, 'The API server answered with something that is no list.');
+  if (!Array.isArray(given) || !given.every(isRecord)) return fail('retry', 'api-error', element, 'The API server answered with something that is no list.');
   // Items of a list do not repeat what they are.
   const items = given.map((item): KubeObject => {
-    const metadata = isObject(item['metadata']) ? item['metadata'] : {};
+    const metadata = isRecord(item['metadata']) ? item['metadata'] : {};
     return { ...item, apiVersion: query.apiVersion, kind: query.kind, metadata };
   });
   const next = textOf(list.value?.metadata?.continue);

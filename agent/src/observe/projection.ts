@@ -1,7 +1,6 @@
+import { isRecord } from '@groundplane/protocol/record';
 import { digestOf, type Digest } from '@groundplane/protocol/digest';
 import type { FieldsV1, KubeObject } from '@groundplane/protocol/kubernetes';
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const matches = (item: unknown, key: Record<string, unknown>): boolean => isRecord(item) && Object.entries(key).every(([name, value]) => item[name] === value);
 

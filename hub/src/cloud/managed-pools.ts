@@ -1,7 +1,7 @@
 import type { Pool } from '@groundplane/protocol/environment/pool';
-import type { Failure } from '@groundplane/protocol/failure';
+import type { Failure, Result } from '@groundplane/protocol/failure';
 import { isSettled, managedWant, planManagedPools, type ManagedPools, type ManagedPoolStep } from '../plan/managed-pools.ts';
-import type { ManagedClusterProvider, ManagedPoolFacts, ManagedPoolWant } from '../port/provider.ts';
+import type { ManagedClusterProvider, ManagedPoolFacts, ManagedPoolWant, Progress } from '../port/provider.ts';
 import { generationOf } from './machine-rows.ts';
 import { cordonFirst, letIn, type Cordon } from './pool-leave.ts';
 import type { PoolState } from './state.ts';
@@ -51,8 +51,18 @@ const tell = async (turn: PoolsTurn, type: 'normal' | 'warning', reason: string,
 
 type Done = { kind: 'ready' } | { kind: 'pending'; what: string; afterMs: number } | { kind: 'failed'; failure: Failure };
 
+const doneOf = (result: Result<Progress<void>>): Done => {
+  if (!result.ok) return { kind: 'failed', failure: result.failure };
+  return result.value.state === 'ready' ? { kind: 'ready' } : { kind: 'pending', what: result.value.what, afterMs: result.value.afterMs ?? again.retryMs };
+};
+
+/** `seen`: as it was listed in this look. */
+const removePool = async (turn: PoolsTurn, name: string, seen: ManagedPoolFacts | undefined): Promise<Done> => {
+  const waiting = await cordonFirst(turn, seen);
+  return waiting === undefined ? doneOf(await turn.provider.deletePool(turn.scope, name)) : { kind: 'pending', ...waiting };
+};
+
 const take = async (turn: PoolsTurn, { pool, there }: ManagedPools, step: ManagedPoolStep, version: string | undefined): Promise<Done> => {
-  const { provider, scope } = turn;
   const seen = there.find((item) => item.name === step.name);
   if (step.kind === 'ensure' && seen === undefined && step.replaces.length > 0) {
     const differs = [...new Set(there.flatMap((item) => item.differs))].join(', ');
@@ -63,17 +73,14 @@ const take = async (turn: PoolsTurn, { pool, there }: ManagedPools, step: Manage
       `pool ${pool.name}: ${differs} cannot be changed in place; ${step.name} is made, then ${step.replaces.join(', ')} goes`,
     );
   }
-  if (step.kind === 'remove' && seen !== undefined && seen.state !== 'going' && turn.infra.cordoned?.[step.name] === undefined)
-    await tell(turn, 'normal', 'PoolRemoved', `pool ${pool.name}: ${step.name} goes: ${step.reason}`);
-  if (isSettled(step, poolWant(turn, pool, version), there)) return { kind: 'ready' };
-  const waiting = step.kind === 'remove' ? await cordonFirst(turn, seen) : undefined;
-  if (waiting !== undefined) return { kind: 'pending', ...waiting };
-  const done =
-    step.kind === 'ensure'
-      ? await provider.ensurePool(scope, { ...poolWant(turn, pool, version), name: step.name, count: step.count })
-      : await provider.deletePool(scope, step.name);
-  if (!done.ok) return { kind: 'failed', failure: done.failure };
-  return done.value.state === 'ready' ? { kind: 'ready' } : { kind: 'pending', what: done.value.what, afterMs: done.value.afterMs ?? again.retryMs };
+  if (step.kind === 'remove') {
+    if (seen !== undefined && seen.state !== 'going' && turn.infra.cordoned?.[step.name] === undefined)
+      await tell(turn, 'normal', 'PoolRemoved', `pool ${pool.name}: ${step.name} goes: ${step.reason}`);
+    return await removePool(turn, step.name, seen);
+  }
+  const want = poolWant(turn, pool, version);
+  if (isSettled(step, want, there)) return { kind: 'ready' };
+  return doneOf(await turn.provider.ensurePool(turn.scope, { ...want, name: step.name, count: step.count }));
 };
 
 /** Pauses between attempts at a successor that the environment cannot make; each costs it, and maybe money. Doubled each time. */
@@ -132,14 +139,13 @@ export const managedPools = async (turn: PoolsTurn, version: string | undefined)
     }
   }
   for (const name of remove) {
-    const waiting = await cordonFirst(
+    const gone = await removePool(
       turn,
+      name,
       listed.value.find((item) => item.name === name),
     );
-    if (waiting !== undefined) return doing(turn, waiting);
-    const gone = await provider.deletePool(scope, name);
-    if (!gone.ok) return failed(turn, gone.failure);
-    if (gone.value.state === 'pending') return doing(turn, { what: gone.value.what, afterMs: gone.value.afterMs ?? again.retryMs });
+    if (gone.kind === 'failed') return failed(turn, gone.failure);
+    if (gone.kind === 'pending') return doing(turn, gone);
   }
   const waits = [...Object.values(infra.pools).flatMap((pool) => pool.waits), ...staying];
   // What was made ready just now has its old one to lose in the next look.

@@ -4,8 +4,9 @@ import { nextVersion } from '../plan/managed.ts';
 import { managedConnection, type AskCredentials } from '../resident/access.ts';
 import { ensureResident } from '../resident/ensure.ts';
 import { leavingThings } from '../resident/leaving.ts';
-import { cordonThrough } from '../resident/pool-nodes.ts';
+import { cordonNodes } from '../resident/pool-nodes.ts';
 import type { Residents } from '../resident/residents.ts';
+import { throughConnection } from '../resident/through.ts';
 import { managedPools, poolWant, type PoolsTurn } from './managed-pools.ts';
 import { afterFailure, again, dropStep, note, noteFailure } from './steps.ts';
 import type { InfrastructureStep } from './state.ts';
@@ -89,7 +90,8 @@ export const cordonManaged =
   (turn: Pick<ManagedTurn, 'row' | 'spec' | 'scope' | 'deps'>): NonNullable<ManagedTurn['cordon']> =>
   async (selector, cordon) => {
     const connection = await managedConnection(credentialsOf(turn), turn.deps.clock, turn.deps.egress);
-    return connection.ok ? cordonThrough(connection.value, turn.deps, selector, cordon) : connection;
+    if (!connection.ok) return connection;
+    return await throughConnection(connection.value, turn.deps, async (cluster) => await cordonNodes(cluster, selector, cordon));
   };
 
 /** What its layers made in the cloud and are giving back just now. One that cannot be asked may be doing so. */

@@ -1,11 +1,10 @@
+import { isRecord } from '@groundplane/protocol/record';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { refKey, refText, type KubeObject, type ObjectRef } from '@groundplane/protocol/kubernetes';
 import { limits } from '@groundplane/protocol/limits';
 import { parseAllDocuments } from 'yaml';
 import { groupKind, isClusterScoped } from './kinds.ts';
 import { kubernetesYaml } from './yaml.ts';
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /**
  * Reads the documents of one YAML text as plain data. YAML 1.1 booleans and numbers are read the way Kubernetes reads them (YAML to JSON by the 1.1 core rules

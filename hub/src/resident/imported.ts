@@ -1,14 +1,11 @@
-import { kubernetesCluster } from '@groundplane/agent/cluster/client';
 import { lookAtCluster, type SeenCluster } from '@groundplane/agent/cluster/look';
 import type { Connection } from '@groundplane/agent/cluster/connection';
 import { fail, type Result } from '@groundplane/protocol/failure';
-import { limits } from '@groundplane/protocol/limits';
 import type { Accounts } from '../cloud/accounts.ts';
-import type { Clock } from '../port/clock.ts';
-import type { Random } from '../port/random.ts';
 import type { Row } from '../port/store.ts';
 import type { EgressPolicy } from '../registry/egress.ts';
 import { givenConnection } from './access.ts';
+import { throughConnection, type ThroughDeps } from './through.ts';
 
 /** The way into a cluster that somebody gave a kubeconfig for. */
 export const importedAccess = (
@@ -28,12 +25,5 @@ export const importedAccess = (
 };
 
 /** A look that changes nothing. Failures: those of the `Cluster` port. */
-export const lookAt = async (connection: Connection, deps: { clock: Clock; random: Random }): Promise<Result<SeenCluster>> => {
-  const cluster = kubernetesCluster({ connection, clock: deps.clock, random: deps.random, userAgent: 'groundplane-hub' });
-  try {
-    const untilMs = deps.clock.monotonicMs() + limits.lookMs;
-    return await lookAtCluster(cluster, () => deps.clock.monotonicMs() >= untilMs);
-  } finally {
-    cluster.close();
-  }
-};
+export const lookAt = async (connection: Connection, deps: ThroughDeps): Promise<Result<SeenCluster>> =>
+  await throughConnection(connection, deps, lookAtCluster);

@@ -1,11 +1,8 @@
 import { foldList } from '@groundplane/agent/cluster/fold-list';
-import { kubernetesCluster } from '@groundplane/agent/cluster/client';
 import type { Connection } from '@groundplane/agent/cluster/connection';
 import { ok, type Result } from '@groundplane/protocol/failure';
 import type { KubeObject } from '@groundplane/protocol/kubernetes';
-import { limits } from '@groundplane/protocol/limits';
-import type { Clock } from '../port/clock.ts';
-import type { Random } from '../port/random.ts';
+import { throughConnection, type ThroughDeps } from './through.ts';
 
 /** A server may write anything, also null. */
 type Fields = Record<string, string | undefined> | null | undefined;
@@ -32,11 +29,9 @@ const wordsOf = (kind: string, { metadata }: KubeObject): string =>
  * Load balancers and disks that a cluster is giving back to its cloud just now. Whoever deletes the cluster before that is done leaves them behind, where they
  * cost money, and hold up the deletion of their network. Failures: those of the `Cluster` port.
  */
-export const leavingThings = async (connection: Connection, deps: { clock: Clock; random: Random }): Promise<Result<string[]>> => {
-  const cluster = kubernetesCluster({ connection, clock: deps.clock, random: deps.random, userAgent: 'groundplane-hub' });
-  try {
+export const leavingThings = async (connection: Connection, deps: ThroughDeps): Promise<Result<string[]>> =>
+  await throughConnection(connection, deps, async (cluster, isLate) => {
     const found: string[] = [];
-    const untilMs = deps.clock.monotonicMs() + limits.lookMs;
     for (const { apiVersion, kind, isLeaving } of kinds) {
       const listed = await foldList<string[]>(cluster, {
         query: { apiVersion, kind },
@@ -45,7 +40,7 @@ export const leavingThings = async (connection: Connection, deps: { clock: Clock
           if (isLeaving(object)) going.push(wordsOf(kind, object));
           return going;
         },
-        isLate: () => deps.clock.monotonicMs() >= untilMs,
+        isLate,
       });
       if (!listed.ok) return listed;
       found.push(...listed.value.value);
@@ -53,7 +48,4 @@ export const leavingThings = async (connection: Connection, deps: { clock: Clock
       if (listed.value.isMore) found.push(`maybe more: there are more objects of kind ${kind} than are looked at`);
     }
     return ok(found);
-  } finally {
-    cluster.close();
-  }
-};
+  });

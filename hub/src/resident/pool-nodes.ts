@@ -1,10 +1,6 @@
-import { kubernetesCluster } from '@groundplane/agent/cluster/client';
-import type { Connection } from '@groundplane/agent/cluster/connection';
 import type { Cluster } from '@groundplane/agent/port/cluster';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import type { KubeObject } from '@groundplane/protocol/kubernetes';
-import type { Clock } from '../port/clock.ts';
-import type { Random } from '../port/random.ts';
 
 /** What it sets is its own: what a person cordoned stays cordoned when we take ours back. */
 const manager = 'groundplane-pool';
@@ -46,19 +42,4 @@ export const cordonNodes = async (cluster: Cluster, selector: string, cordon: bo
     if (failed !== undefined && !failed.ok) return failed;
   }
   return ok({ nodes: nodes.length, left: waiting.length - now.length });
-};
-
-/** The same through a connection, as long as one look takes. */
-export const cordonThrough = async (
-  connection: Connection,
-  deps: { clock: Clock; random: Random },
-  selector: string,
-  cordon: boolean,
-): ReturnType<typeof cordonNodes> => {
-  const cluster = kubernetesCluster({ connection, clock: deps.clock, random: deps.random, userAgent: 'groundplane-hub' });
-  try {
-    return await cordonNodes(cluster, selector, cordon);
-  } finally {
-    cluster.close();
-  }
 };

@@ -1,3 +1,4 @@
+import { isRecord } from '@groundplane/protocol/record';
 import { useQueries, useQuery } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
 import { hostsQuery, profileQuery, profilesQuery } from '../api/queries.ts';
@@ -18,7 +19,6 @@ interface ChoicesProps {
 }
 
 const shownMax = 30;
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 const listOf = (raw: unknown, key: string): unknown[] => {
   const spec = isRecord(raw) ? raw['spec'] : undefined;
   const list = isRecord(spec) ? spec[key] : undefined;

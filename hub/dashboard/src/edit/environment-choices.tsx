@@ -1,3 +1,4 @@
+import { isRecord } from '@groundplane/protocol/record';
 import { useQuery } from '@tanstack/react-query';
 import { accountKinds, accountKindOf } from '@groundplane/protocol/environment/account';
 import { environmentNames, environments, isMachineEnvironment, isManagedEnvironment, type Environment } from '@groundplane/protocol/environment/environments';
@@ -18,8 +19,6 @@ interface Props {
 }
 
 type Infrastructure = { environment: Environment; account: string; placement: Record<string, unknown>; pools: Record<string, unknown>[] };
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** What the document says so far, however unfinished. */
 const writtenIn = (raw: unknown): Infrastructure | undefined => {

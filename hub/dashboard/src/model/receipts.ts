@@ -1,3 +1,4 @@
+import { isRecord } from '@groundplane/protocol/record';
 import { limits } from '@groundplane/protocol/limits';
 import type { SignedReceipt } from '@groundplane/protocol/media';
 
@@ -5,8 +6,6 @@ import type { SignedReceipt } from '@groundplane/protocol/media';
 export const receiptFilesMax = 2_000;
 
 export type ReadReceipt = { file: string } & ({ receipt: SignedReceipt } | { problem: string });
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Enough to tell a receipt from other files; the hub checks every part of it, and the signature. */
 const isReceipt = (value: unknown): value is SignedReceipt => {

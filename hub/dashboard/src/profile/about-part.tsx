@@ -1,9 +1,10 @@
+import { isRecord } from '@groundplane/protocol/record';
 import type { ReactElement } from 'react';
 import { setOrRemove } from '../edit/change-document.ts';
 import { isName, nameRule } from '../model/names.ts';
 import { Choice, Field } from '../parts/field.tsx';
 import { useDraftScope } from './draft.ts';
-import { isRecord, textIn } from './layers.ts';
+import { textIn } from './layers.ts';
 
 const types = [
   ['full', 'full: from the operating system to the add-ons'],

@@ -1,3 +1,4 @@
+import { isRecord } from '@groundplane/protocol/record';
 import { useQuery } from '@tanstack/react-query';
 import type { LayerKind } from '@groundplane/protocol/layer';
 import { plainName } from '@groundplane/protocol/palette/import';
@@ -12,7 +13,7 @@ import { Choice } from '../parts/field.tsx';
 import { Tabs } from '../parts/tabs.tsx';
 import { useScope } from '../scope.ts';
 import { useDraftScope } from './draft.ts';
-import { freeName, isRecord, textIn, unitFields } from './layers.ts';
+import { freeName, textIn, unitFields } from './layers.ts';
 import { UnitChoice, type Unit } from './unit-choice.tsx';
 import { UnitFacts } from './unit-facts.tsx';
 

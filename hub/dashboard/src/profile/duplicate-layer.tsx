@@ -1,3 +1,4 @@
+import { isRecord } from '@groundplane/protocol/record';
 import { useQuery } from '@tanstack/react-query';
 import { setValue as setInValues } from '@groundplane/protocol/pack/values';
 import { useState, type ReactElement } from 'react';
@@ -8,7 +9,7 @@ import { Button } from '../parts/button.tsx';
 import { Dialog } from '../parts/dialog.tsx';
 import { useScope } from '../scope.ts';
 import { useDraftScope } from './draft.ts';
-import { freeName, isRecord, ownValues, type LayerSketch } from './layers.ts';
+import { freeName, ownValues, type LayerSketch } from './layers.ts';
 
 interface DuplicateLayerProps {
   layer: LayerSketch;

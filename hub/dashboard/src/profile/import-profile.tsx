@@ -1,3 +1,4 @@
+import { isRecord } from '@groundplane/protocol/record';
 import { useQuery } from '@tanstack/react-query';
 import type { UnitView } from '@groundplane/protocol/api/packs';
 import type { Finding } from '@groundplane/protocol/finding';
@@ -10,7 +11,7 @@ import { Button } from '../parts/button.tsx';
 import { Dialog } from '../parts/dialog.tsx';
 import { Badge } from '../parts/text.tsx';
 import { useScope } from '../scope.ts';
-import { isRecord, sketchLayers, unitFields } from './layers.ts';
+import { sketchLayers, unitFields } from './layers.ts';
 
 interface Read {
   document: string;

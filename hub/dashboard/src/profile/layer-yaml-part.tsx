@@ -1,3 +1,4 @@
+import { isRecord } from '@groundplane/protocol/record';
 import type { EditorView } from '@codemirror/view';
 import { useMemo, useState, type ReactElement } from 'react';
 import { stringify } from 'yaml';
@@ -5,7 +6,7 @@ import { readText } from '../edit/change-document.ts';
 import { useTyped } from '../edit/use-typed.ts';
 import { YamlEditor } from '../edit/yaml-editor.tsx';
 import { useLayerEdit } from './draft.ts';
-import { isRecord, type LayerSketch } from './layers.ts';
+import { type LayerSketch } from './layers.ts';
 
 /** The whole layer as its document has it: everything that has no field of its own. */
 export const LayerYamlPart = ({ layer }: { layer: LayerSketch }): ReactElement => {

@@ -1,9 +1,9 @@
+import { isRecord } from '@groundplane/protocol/record';
 import type { UnitView } from '@groundplane/protocol/api/packs';
 import { compareLayers, layerKinds, type LayerKind } from '@groundplane/protocol/layer';
 
 /** Data of a document while somebody types: anything may be missing or of another shape. */
 export type Loose = Readonly<Record<string, unknown>>;
-export const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 export const textIn = (holder: unknown, key: string): string | undefined => {
   const value = isRecord(holder) ? holder[key] : undefined;
   return typeof value === 'string' ? value : typeof value === 'number' ? String(value) : undefined;

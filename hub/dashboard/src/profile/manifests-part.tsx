@@ -1,3 +1,4 @@
+import { isRecord } from '@groundplane/protocol/record';
 import type { EditorView } from '@codemirror/view';
 import { useState, type ReactElement } from 'react';
 import { useTyped } from '../edit/use-typed.ts';
@@ -7,7 +8,7 @@ import { Field } from '../parts/field.tsx';
 import { Name } from '../parts/text.tsx';
 import { useDraftScope, useLayerEdit } from './draft.ts';
 import { addToList } from '../edit/change-document.ts';
-import { freeName, isRecord, textIn, type LayerSketch } from './layers.ts';
+import { freeName, textIn, type LayerSketch } from './layers.ts';
 
 interface Manifest {
   index: number;

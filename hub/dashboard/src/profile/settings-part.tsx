@@ -1,3 +1,4 @@
+import { isRecord } from '@groundplane/protocol/record';
 import type { Failure } from '@groundplane/protocol/failure';
 import { layerKinds } from '@groundplane/protocol/layer';
 import { setValue as setInValues } from '@groundplane/protocol/pack/values';
@@ -11,7 +12,7 @@ import { Check, Choice, Field } from '../parts/field.tsx';
 import { Problem } from '../parts/problem.tsx';
 import { useUrlState } from '../url-state.ts';
 import { useDraftScope, useLayerEdit } from './draft.ts';
-import { isRecord, textIn, type LayerSketch } from './layers.ts';
+import { textIn, type LayerSketch } from './layers.ts';
 import { useValues, type PartProps } from './values-part.tsx';
 
 const name = (text: string): string | undefined => (text === '' || isName(text) ? undefined : `It ${nameRule}.`);

@@ -1,3 +1,4 @@
+import { isRecord } from '@groundplane/protocol/record';
 import { useState, type ReactElement } from 'react';
 import { addToList, removeValue, setOrRemove, setValue } from '../edit/change-document.ts';
 import { Button } from '../parts/button.tsx';
@@ -8,7 +9,7 @@ import { Name, Tag } from '../parts/text.tsx';
 import { useUrlState } from '../url-state.ts';
 import { CopyButton } from '../parts/copy.tsx';
 import { useDraftScope } from './draft.ts';
-import { isRecord, textIn, type Loose } from './layers.ts';
+import { textIn, type Loose } from './layers.ts';
 
 const formats = ['string', 'number', 'boolean', 'ipv4', 'ipv4cidr', 'ipv6', 'version', 'base64'] as const;
 const inputs = [

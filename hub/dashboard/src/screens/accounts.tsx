@@ -1,3 +1,4 @@
+import { isRecord } from '@groundplane/protocol/record';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import type { AccountView } from '@groundplane/protocol/api/cloud-views';
 import { accountKindNames, type AccountKind } from '@groundplane/protocol/environment/account';
@@ -36,7 +37,6 @@ interface Body {
   settings: Record<string, unknown>;
   secret?: Record<string, unknown>;
 }
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** The hub checks what is in it; here only that it is two maps. */
 const readText = (kind: AccountKind, text: string): { body: Body } | { why: string } => {

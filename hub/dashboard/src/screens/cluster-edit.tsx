@@ -44,7 +44,7 @@ interface Planned {
   plan: PlanView;
 }
 
-const useChange = (cluster: ClusterView | undefined, onInside: (name: string) => void) => {
+const useChange = (cluster: ClusterView | undefined, onApplied: (applied: ClusterView) => void) => {
   const { project } = useScope();
   const client = useQueryClient();
   const plan = useMutation({
@@ -64,8 +64,7 @@ const useChange = (cluster: ClusterView | undefined, onInside: (name: string) =>
     onSuccess: async (applied) => {
       notify(`${applied.name} is applied`);
       client.setQueryData(keys.cluster(project, applied.name), applied);
-      if (cluster === undefined && isInside(applied.spec.infrastructure)) onInside(applied.name);
-      else navigate(paths.cluster(project, applied.name));
+      onApplied(applied);
       await client.invalidateQueries({ queryKey: keys.clusters(project) });
     },
   });
@@ -93,17 +92,17 @@ const Imported = ({ name }: { name: string }): ReactElement => {
 interface EditingProps {
   initial: string;
   cluster: ClusterView | undefined;
-  onInside: (name: string) => void;
+  onApplied: (applied: ClusterView) => void;
 }
 
-const Editing = ({ initial, cluster, onInside }: EditingProps): ReactElement => {
+const Editing = ({ initial, cluster, onApplied }: EditingProps): ReactElement => {
   const { project, whyNot } = useScope();
   const [text, setText] = useState(initial);
   const [view, setView] = useState<EditorView | null>(null);
   useLeaveGuard(text !== initial);
   const calm = useDeferredValue(text);
   const checked = useMemo(() => checkDocument(calm, clusterDocumentSchema), [calm]);
-  const { plan, apply } = useChange(cluster, onInside);
+  const { plan, apply } = useChange(cluster, onApplied);
   const document = calm === text ? checked.value : undefined;
   const why = reason(document, cluster, project, checked.problems.length);
   const isPlanned = plan.data?.text === text;
@@ -182,12 +181,20 @@ const Existing = ({ name }: { name: string }): ReactElement => {
       </Page>
     );
   }
-  return <Editing initial={stringify(clusterDocument(opened), { lineWidth: 0 })} cluster={opened} onInside={() => undefined} />;
+  return (
+    <Editing
+      initial={stringify(clusterDocument(opened), { lineWidth: 0 })}
+      cluster={opened}
+      onApplied={(applied) => navigate(paths.cluster(project, applied.name))}
+    />
+  );
 };
 
 const Creating = (): ReactElement => {
+  const { project } = useScope();
   const [imported, setImported] = useState<string>();
-  return imported === undefined ? <Editing initial={clusterStarter} cluster={undefined} onInside={setImported} /> : <Imported name={imported} />;
+  const onApplied = ({ name, spec }: ClusterView): void => (isInside(spec.infrastructure) ? setImported(name) : navigate(paths.cluster(project, name)));
+  return imported === undefined ? <Editing initial={clusterStarter} cluster={undefined} onApplied={onApplied} /> : <Imported name={imported} />;
 };
 
 const ClusterEdit = ({ name }: { name: string | undefined }): ReactElement => (name === undefined ? <Creating /> : <Existing name={name} />);

@@ -1,3 +1,4 @@
+import { isRecord } from '@groundplane/protocol/record';
 import type { EditorView } from '@codemirror/view';
 import { profileDocumentSchema, type Variable } from '@groundplane/protocol/profile';
 import { useDeferredValue, useMemo, useState, type ReactElement } from 'react';
@@ -26,7 +27,7 @@ import { CloneProfile } from '../profile/clone-profile.tsx';
 import { DraftScope, type Draft } from '../profile/draft.ts';
 import { ImportProfile } from '../profile/import-profile.tsx';
 import { LayerEditor } from '../profile/layer-editor.tsx';
-import { isRecord, sketchLayers, textIn } from '../profile/layers.ts';
+import { sketchLayers, textIn } from '../profile/layers.ts';
 import { PreviewPart } from '../profile/preview-part.tsx';
 import { Stack } from '../profile/stack.tsx';
 import { TransferMenu } from '../profile/transfer-menu.tsx';

@@ -1,10 +1,9 @@
+import { isRecord } from '@groundplane/protocol/record';
 import { fail, ok, type Failure, type Result } from '@groundplane/protocol/failure';
 import type { HttpResponse } from '../../port/http.ts';
 import { throttledBy } from '../throttled.ts';
 import { nutanixLimits } from './limits.ts';
 import { cleanWords } from '../words.ts';
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const clean = cleanWords(nutanixLimits.wordsLength);
 

@@ -1,3 +1,4 @@
+import { isRecord } from '@groundplane/protocol/record';
 import { fail, ok, type Failure, type Result } from '@groundplane/protocol/failure';
 import type { HttpResponse } from '../../port/http.ts';
 import { openStackLimits } from './limits.ts';
@@ -9,8 +10,6 @@ export interface Asked {
   method: string;
   path: string;
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const parse = (body: Buffer): unknown => {
   try {
