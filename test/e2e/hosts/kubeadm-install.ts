@@ -27,6 +27,27 @@ const slowSteps = async (host: TestHost, beganMs: number): Promise<string[]> => 
   );
 };
 
+/** CPU seconds of each program that runs, with those of the children it waited for; what ended with nobody waiting is in none of them. */
+const sayPrograms = async (host: TestHost, total: number, say: (line: string) => void): Promise<void> => {
+  const ticksASecond = Number(await host.run(['getconf', 'CLK_TCK']));
+  const stats = (await host.exec(['sh', '-c', 'cat /proc/[0-9]*/stat 2>/dev/null'])).stdout.trim().split('\n');
+  const used = new Map<string, [own: number, children: number]>();
+  for (const line of stats) {
+    const name = /\((.*)\)/.exec(line)?.[1] ?? '?';
+    const fields = line
+      .slice(line.lastIndexOf(')') + 2)
+      .split(' ')
+      .map(Number);
+    const at = (index: number): number => (fields[index] ?? 0) / ticksASecond;
+    const [own, children] = used.get(name) ?? [0, 0];
+    used.set(name, [own + at(11) + at(12), children + at(13) + at(14)]);
+  }
+  const known = [...used].filter(([, [own, children]]) => own + children >= 0.1).toSorted((a, b) => b[1][0] + b[1][1] - a[1][0] - a[1][1]);
+  for (const [name, [own, children]] of known) say(`  ${name}: ${own.toFixed(1)} CPU s, its children ${children.toFixed(1)}`);
+  const alive = known.reduce((sum, [, [own]]) => sum + own, 0);
+  say(`  programs that ended: ${(total - alive).toFixed(1)} CPU s of ${total}`);
+};
+
 /** From power-on of a host that was let in before, whose cluster is asked for already. */
 const measure = async (platform: Platform, host: TestHost, kubernetes: string, say: (line: string) => void): Promise<[seconds: number, cpuSeconds: number]> => {
   const began = performance.now();
@@ -36,6 +57,7 @@ const measure = async (platform: Platform, host: TestHost, kubernetes: string, s
   await waitReady(platform, '1.0.0', host.name);
   const figures: [number, number] = [secondsSince(began), Math.round((host.cpuSeconds() - cpuAtStart) * 10) / 10];
   for (const line of await slowSteps(host, beganMs)) say(`  ${line}`);
+  await sayPrograms(host, figures[1], say);
   await checkCluster([host], kubernetes);
   return figures;
 };
@@ -54,6 +76,7 @@ export const kubeadmInstall: Scenario = {
         const { version } = await release(platform, prepared.content, { version: '1.0.0' });
         const hand = await runByHand(site, prepared, say);
         say(`by hand: ${hand.seconds} s, ${hand.cpuSeconds} CPU s`);
+        await sayPrograms(hand.host, hand.cpuSeconds, say);
         await hand.host.stop();
         const far = await addEdge(site, prepared, platform, 'far');
         const near = await addEdge(site, prepared, platform, 'near');
