@@ -135,7 +135,9 @@ const agent = async (rig: Rig): Promise<Figures> => {
     '--ticket',
     ticket.value.ticket,
   ];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  // As its unit says.
+  const memory = { MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' };
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, ...memory } });
   try {
     await rig.waitOnline(1, 30_000);
     await delay(3_000);
