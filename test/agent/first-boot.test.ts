@@ -52,6 +52,28 @@ describe('what user data means on a machine', () => {
     ).toBe('[host."http://mirror:5000"]\n  capabilities = ["pull", "resolve"]\n  skip_verify = true\n');
   });
 
+  test('a mirror below /v2/ is taken as it stands; a chain of certificates becomes a file each', () => {
+    const registryMirrors = [{ registry: 'docker.io', endpoints: ['https://harbor.example/v2/dockerhub', 'https://plain.example'] }];
+    expect(contentOf({ registryMirrors }, '/etc/containerd/certs.d/docker.io/hosts.toml')).toBe(
+      '[host."https://harbor.example/v2/dockerhub"]\n  capabilities = ["pull", "resolve"]\n  override_path = true\n[host."https://plain.example"]\n  capabilities = ["pull", "resolve"]\n',
+    );
+    const pem = (body: string) => `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----\n`;
+    const { files } = settings({ caCertificates: [`${pem('MIIA')}${pem('MIIB')}`, pem('MIIC')] });
+    expect(files.map(({ content }) => content)).toEqual(['MIIA', 'MIIB', 'MIIC'].map(pem));
+  });
+
+  test('k3s and RKE2 find the mirrors in their own file', () => {
+    const registryMirrors = [
+      { registry: '*', endpoints: ['http://mirror:5000'], skipVerify: true },
+      { registry: 'docker.io', endpoints: ['https://harbor.example/v2/hub'] },
+    ];
+    for (const name of ['k3s', 'rke2'])
+      expect(JSON.parse(contentOf({ registryMirrors }, `/etc/rancher/${name}/registries.yaml`) ?? '')).toEqual({
+        mirrors: { '*': { endpoint: ['http://mirror:5000'] }, 'docker.io': { endpoint: ['https://harbor.example/v2/hub'] } },
+        configs: { 'mirror:5000': { tls: { insecure_skip_verify: true } } },
+      });
+  });
+
   test('accounts come with keys where their home is', () => {
     const { accounts } = settings({
       users: [{ name: 'root', sshKeys: ['k'] }, { name: 'ops', sshKeys: ['k', 'l'], passwordHash: '$6$a$b' }, { name: 'none' }],
@@ -123,6 +145,14 @@ describe('the disk to install to', () => {
     expect(parseDisks(text)).toEqual([{ path: '/dev/sda', serial: 'S', sizeBytes: 100, isReadOnly: false, isRemovable: true, isUsed: true }]);
     for (const odd of ['', 'null', '{}', '[]']) expect(parseDisks(odd)).toEqual([]);
   });
+
+  test('a disk is in use when something that is built on its partitions is', () => {
+    const volume = { path: '/dev/mapper/v', mountpoints: ['/data'] };
+    const text = JSON.stringify({
+      blockdevices: [{ path: '/dev/sdb', type: 'disk', size: 100, children: [{ path: '/dev/sdb1', mountpoints: [null], children: [volume] }] }],
+    });
+    expect(parseDisks(text)[0]?.isUsed).toBe(true);
+  });
 });
 
 describe('installing', () => {
@@ -134,12 +164,12 @@ describe('installing', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  const install = (code = 0) => {
+  const install = (code = 0, device = 'auto') => {
     const calls: string[] = [];
     const said: string[] = [];
     let staged: string[] = [];
     const done = installToDisk(
-      { device: 'auto', end: 'reboot' },
+      { device, end: 'reboot' },
       {
         esp: join(folder, 'esp'),
         ownDisk: '/dev/sda',
@@ -154,7 +184,8 @@ describe('installing', () => {
           const disks = {
             blockdevices: ['/dev/sda', '/dev/sdb'].map((path) => ({ path, type: 'disk', size: 64e9, serial: `serial ${path}`, mountpoints: [] })),
           };
-          return Promise.resolve({ code: file === 'systemd-repart' ? code : 0, stdout: file === 'lsblk' ? JSON.stringify(disks) : '', stderr: 'no' });
+          const stdout = { lsblk: JSON.stringify(disks), readlink: '/dev/sdb\n' }[file] ?? '';
+          return Promise.resolve({ code: file === 'systemd-repart' ? code : 0, stdout, stderr: 'no' });
         },
       },
     );
@@ -168,6 +199,13 @@ describe('installing', () => {
     expect(first.staged()).toEqual([doneFile, 'groundplane/user-data']);
     expect(JSON.parse(readFileSync(join(folder, 'esp', installedFile), 'utf8'))).toEqual(['serial /dev/sdb']);
     expect(existsSync(join(folder, 'staging'))).toBe(false);
+  });
+
+  test('a disk may be named by a link', async () => {
+    const named = install(0, '/dev/disk/by-id/ata-X');
+    expect(good(await named.done)).toBe('installed');
+    expect(named.calls).toContain('readlink --canonicalize /dev/disk/by-id/ata-X');
+    expect(named.calls).toContain('systemd-repart --dry-run=no --empty=force --definitions=/definitions /dev/sdb');
   });
 
   test('a machine that starts from the medium again loses nothing', async () => {

@@ -18,7 +18,15 @@ export interface Disk {
   isUsed: boolean;
 }
 
-const nodeSchema = z.object({ mountpoints: z.array(z.string().nullable()).default([]) });
+interface Node {
+  mountpoints: (string | null)[];
+  children: Node[];
+}
+/** Partitions, and what is built on them: LVM, RAID, encryption. */
+const nodeSchema: z.ZodType<Node> = z.object({
+  mountpoints: z.array(z.string().nullable()).default([]),
+  children: z.array(z.lazy(() => nodeSchema)).default([]),
+});
 const listSchema = z.object({
   blockdevices: z.array(
     z.object({
@@ -34,6 +42,8 @@ const listSchema = z.object({
     }),
   ),
 });
+
+const isUsed = (node: Node): boolean => node.mountpoints.some((point) => point !== null && point !== '') || node.children.some(isUsed);
 
 export const parseDisks = (text: string): Disk[] => {
   let json: unknown;
@@ -52,7 +62,7 @@ export const parseDisks = (text: string): Disk[] => {
       sizeBytes: item.size,
       isReadOnly: item.ro,
       isRemovable: item.rm,
-      isUsed: [item, ...item.children].some((node) => node.mountpoints.some((point) => point !== null && point !== '')),
+      isUsed: isUsed(item),
     }));
 };
 
@@ -115,7 +125,10 @@ const repartMs = 60 * 60_000;
 export const installToDisk = async (install: NonNullable<UserData['install']>, deps: InstallDeps): Promise<Result<'installed' | 'was-installed'>> => {
   const { run, esp, say } = deps;
   const listed = await run('lsblk', ['--json', '--bytes', '--output', 'PATH,TYPE,SIZE,RO,RM,SERIAL,WWN,MOUNTPOINTS']);
-  const disk = chooseDisk(install.device, parseDisks(listed.stdout), deps.ownDisk, deps.neededBytes);
+  // /dev/disk/by-id/… and the like are links.
+  const link = install.device.startsWith('/dev/disk/') ? await run('readlink', ['--canonicalize', install.device]) : undefined;
+  const device = link?.code === 0 && link.stdout.trim() !== '' ? link.stdout.trim() : install.device;
+  const disk = chooseDisk(device, parseDisks(listed.stdout), deps.ownDisk, deps.neededBytes);
   if (!disk.ok) return disk;
   const identity = disk.value.serial === '' ? disk.value.path : disk.value.serial;
   const before = await readInstalled(esp);

@@ -121,7 +121,10 @@ export const userDataSchema = z.strictObject({
       z
         .string()
         .max(65_536)
-        .regex(/^\s*-----BEGIN CERTIFICATE-----[\s\S]+-----END CERTIFICATE-----\s*$/, 'must be a certificate in PEM'),
+        .regex(
+          /^\s*(-----BEGIN CERTIFICATE-----\s+(?:[A-Za-z0-9+/]+\s+)*[A-Za-z0-9+/]+={0,2}\s+-----END CERTIFICATE-----\s*)+$/,
+          'must be a certificate in PEM: -----BEGIN CERTIFICATE-----, lines of base64, -----END CERTIFICATE-----',
+        ),
     )
     .max(userDataLimits.certificates)
     .default([]),
