@@ -89,10 +89,49 @@ describe('customising', () => {
     bad(await run(path, '--ticket', ticket), 'image-no-esp', 'fatal');
   });
 
+  test('user-data check says what a device takes, and repeats no secret', () => {
+    const text = `groundplane:
+  ticket: gpt1.abc
+  name: shop-17
+  users: [{name: ops, groups: [sudo], sshKeys: [k, l], passwordHash: $6$a$b}, {name: guest}]
+  network: {interfaces: {eth0: {addresses: [10.0.0.2/24], gateway: 10.0.0.1}, eth1: {dhcp: true}}, proxy: {https: "http://u:hidden@proxy:3128"}}
+  files: [{path: /etc/motd, content: hello}]
+  sysctls: {vm.swappiness: 10}
+  install: {device: auto}
+`;
+    const printed: string[] = [];
+    good(userDataCommand(['check', put('whole', text)], (line) => void printed.push(line)));
+    expect(printed.slice(0, -1)).toEqual([
+      'takes ticket: in the user data',
+      'takes name in the hub: shop-17',
+      'takes accounts: ops in sudo (2 keys and a password), guest (nobody can log in: neither key nor password)',
+      'takes interfaces: eth0 10.0.0.2/24 through 10.0.0.1, eth1 by DHCP',
+      'takes proxy: http://…@proxy:3128',
+      'takes files: /etc/motd',
+      'takes kernel settings: vm.swappiness=10',
+      'takes installs to: the only other disk, which loses everything; then reboot',
+    ]);
+    expect(printed.at(-1)).toMatch(/whole is good$/);
+  });
+
+  test.each([
+    ['a folder', () => folder, 'option-invalid', 'is a folder'],
+    ['an endless file', () => '/dev/zero', 'user-data-large', 'has more than'],
+    ['UTF-16', () => put('utf16', Buffer.from('\uFEFF#cloud-config\n', 'utf16le')), 'user-data-invalid', 'is no text in UTF-8'],
+  ])('user data from %s', (_, path, code, message) => {
+    expect(
+      bad(
+        userDataCommand(['check', path()], () => undefined),
+        code,
+        'fatal',
+      ).message,
+    ).toContain(message);
+  });
+
   test('user-data check prints what it finds, and fails on errors only', () => {
     const printed: string[] = [];
     good(userDataCommand(['check', put('warned', 'stylus: {debug: true}\n')], (text) => void printed.push(text)));
-    expect(printed.join('\n')).toMatch(/warned:1:10: warning: stylus.debug is not used[\s\S]*is good/);
+    expect(printed.join('\n')).toMatch(/warned:1:10: warning: stylus.debug is not used[\s\S]*has no errors, and there is nothing in it that a device takes/);
     bad(
       userDataCommand(['check', put('wrong', 'groundplane: 1\n')], () => undefined),
       'user-data-invalid',

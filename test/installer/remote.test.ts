@@ -152,6 +152,37 @@ describe('a stick', () => {
     expect(codeOf(await prepare(join(folder, 'nowhere')))).toBe('media-invalid');
   });
 
+  test('of a medium that lacks what it names is not begun, except for platforms that an image has elsewhere', async () => {
+    const from = medium();
+    const put = (text: string): string => {
+      writeFileSync(join(from, 'blobs', 'sha256', sha(text)), text);
+      return `{"digest":"sha256:${sha(text)}"}`;
+    };
+    const absent = `{"digest":"sha256:${sha('elsewhere')}"}`;
+    const manifest = put(`{"config":${put('config')},"layers":[${put('layer')}]}`);
+    const index = (root: string): void => writeFileSync(join(from, 'index.json'), `{"manifests":[${root}]}`);
+    index(put(`{"manifests":[${manifest},${absent}]}`));
+    expect(await prepare(from)).toEqual({ ok: true, value: undefined });
+    for (const root of [absent, put(`{"config":${absent}}`), put(`{"manifests":[${put(`{"layers":[${absent}]}`)}]}`)]) {
+      rmSync(join(folder, 'stick'), { recursive: true, force: true });
+      index(root);
+      expect(await prepare(from)).toMatchObject({
+        ok: false,
+        failure: { code: 'media-damaged', message: expect.stringContaining(`sha256:${sha('elsewhere')}`) as string },
+      });
+      expect(existsSync(join(folder, 'stick'))).toBe(false);
+    }
+    writeFileSync(join(from, 'index.json'), '{"manifests":');
+    expect(codeOf(await prepare(from))).toBe('media-damaged');
+  });
+
+  test('is never the medium itself, which would lose its index', async () => {
+    const from = medium();
+    for (const to of [from, join(from, '.'), join(from, 'blobs')])
+      expect(codeOf(await prepareStick({ from, to, onEvent: () => undefined }))).toBe('option-invalid');
+    expect(existsSync(join(from, 'index.json'))).toBe(true);
+  });
+
   test('takes packages of the agent along', async () => {
     const packages = join(folder, 'packages');
     mkdirSync(packages);
