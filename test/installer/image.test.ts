@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -87,6 +87,10 @@ describe('customising', () => {
     expect(lines).toMatchObject([{ event: 'finding', severity: 'error', line: 1 }]);
     bad(await run(put('text', 'no disk'), '--ticket', ticket), 'image-no-gpt', 'fatal');
     bad(await run(path, '--ticket', ticket), 'image-no-esp', 'fatal');
+    const cut = put('cut', gptOf(espType, 'ESP'));
+    expect(bad(await run(cut, '--ticket', ticket, '--out', join(folder, 'out')), 'image-cut', 'fatal').element).toBe(join(folder, 'out'));
+    expect(existsSync(join(folder, 'out'))).toBe(false);
+    expect(existsSync(join(folder, 'out.part'))).toBe(false);
   });
 
   test('user-data check says what a device takes, and repeats no secret', () => {

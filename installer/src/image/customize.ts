@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -127,6 +127,9 @@ export const writeToBoot = async (image: string, files: Readonly<Record<string, 
   if (!partitions.ok) return partitions;
   const esp = partitions.value.find((item) => item.type === espType);
   if (esp === undefined) return fail('fatal', 'image-no-esp', image, 'it has no boot partition (ESP)');
+  const whole = statSync(image);
+  if (whole.isFile() && whole.size < esp.offset + esp.size)
+    return fail('fatal', 'image-cut', image, `it has ${whole.size} bytes and ends within its boot partition; fetch or build it again`);
   const mtools = await findMtools();
   if (!mtools.ok) return mtools;
   const folder = await mkdtemp(join(tmpdir(), 'gp-customize-'));
@@ -182,7 +185,7 @@ export const customizeCommand = async (args: readonly string[], line: (value: ob
       if (!copied.ok) return copied;
     }
     const written = await writeToBoot(work, files);
-    if (!written.ok) return written;
+    if (!written.ok) return { ok: false, failure: { ...written.failure, element: image } };
     if (work !== image) await rename(work, image);
     line({ event: 'done', image, files: Object.keys(files) });
     return ok(undefined);
