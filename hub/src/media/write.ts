@@ -140,7 +140,9 @@ export const writeMedia = async (folder: string, store: ContentStore, document: 
 /** A layout as one tar archive: index first, then blobs by name; equal layouts give equal archives. Written beside and renamed when it is whole. */
 export const packLayout = async (folder: string, file: string): Promise<void> => {
   const archive = pack();
-  const written = pipeline(archive, createWriteStream(`${file}.part`));
+  // A file of an earlier try would keep its mode.
+  await rm(`${file}.part`, { force: true });
+  const written = pipeline(archive, createWriteStream(`${file}.part`, { mode: 0o600 }));
   const add = async (name: string): Promise<void> => {
     const { size } = await stat(join(folder, name));
     const entry = archive.entry({ name, size, mode: 0o644, mtime: new Date(0) });
