@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { constants, createReadStream } from 'node:fs';
 import { copyFile, lstat, mkdir, open, readdir, readFile, realpath, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
@@ -42,7 +42,8 @@ const syncPath = async (path: string): Promise<void> => {
 const copyChecked = async (from: string, to: string, sha256: string | undefined): Promise<Result<void>> => {
   const aside = `${to}.part`;
   await mkdir(dirname(to), { recursive: true });
-  await copyFile(from, aside);
+  await rm(aside, { force: true });
+  await copyFile(from, aside, constants.COPYFILE_EXCL);
   await syncPath(aside);
   const wanted = sha256 ?? (await hashOf(from));
   if ((await hashOf(aside)) !== wanted) {
@@ -180,6 +181,10 @@ export const prepareStick = async (options: StickOptions): Promise<Result<void>>
     if (missing.value !== undefined)
       return fail('fatal', 'media-damaged', from, `lacks the content sha256:${missing.value}, which it names. Export it again: what is there is kept`);
     await mkdir(to, { recursive: true });
+    // A stick that somebody prepared must not lead to other files of this machine.
+    for (const name of ['blobs', join('blobs', 'sha256'), 'agent'])
+      if ((await lstat(join(to, name)).catch(() => undefined))?.isDirectory() === false)
+        return fail('fatal', 'media-invalid', join(to, name), 'is no folder but a link or a file; remove it, or take another stick');
     const copied = await copyMedium(options);
     if (!copied.ok) return copied;
     let packages = 0;

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync, symlinkSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
@@ -181,6 +181,21 @@ describe('a stick', () => {
     for (const to of [from, join(from, '.'), join(from, 'blobs')])
       expect(codeOf(await prepareStick({ from, to, onEvent: () => undefined }))).toBe('option-invalid');
     expect(existsSync(join(from, 'index.json'))).toBe(true);
+  });
+
+  test('never leads to other files of this machine by its links', async () => {
+    const from = medium();
+    const secret = join(folder, 'shadow');
+    writeFileSync(secret, 'root:x');
+    mkdirSync(join(folder, 'stick', 'blobs', 'sha256'), { recursive: true });
+    for (const name of ['index.json.part', join('blobs', 'sha256', `${sha('one')}.part`)]) symlinkSync(secret, join(folder, 'stick', name));
+    expect(await prepare(from)).toEqual({ ok: true, value: undefined });
+    expect(readFileSync(secret, 'utf8')).toBe('root:x');
+    rmSync(join(folder, 'stick', 'blobs'), { recursive: true });
+    mkdirSync(join(folder, 'elsewhere'));
+    symlinkSync(join(folder, 'elsewhere'), join(folder, 'stick', 'blobs'));
+    expect(codeOf(await prepare(from))).toBe('media-invalid');
+    expect(readdirSync(join(folder, 'elsewhere'))).toEqual([]);
   });
 
   test('takes packages of the agent along', async () => {

@@ -90,9 +90,14 @@ const finishLayout = async (
 ): Promise<void> => {
   const { blobs, index } = layoutParts(document, roots);
   for (const bytes of blobs.values()) await store.put(bytes);
-  await writeFile(join(folder, 'oci-layout'), layoutFile);
-  if (sign !== undefined) await writeFile(join(folder, signatureFile), sign(Buffer.from(index)));
-  await writeFile(join(folder, 'index.json.new'), index);
+  const put = async (name: string, data: string | Buffer): Promise<void> => {
+    await rm(join(folder, name), { force: true });
+    // Never through a link that somebody left on a stick.
+    await writeFile(join(folder, name), data, { flag: 'wx' });
+  };
+  await put('oci-layout', layoutFile);
+  if (sign !== undefined) await put(signatureFile, sign(Buffer.from(index)));
+  await put('index.json.new', index);
   await rename(join(folder, 'index.json.new'), join(folder, 'index.json'));
 };
 
