@@ -7,6 +7,8 @@ import { settingsOf } from '@groundplane/agent/first-boot/settings';
 import { userDataSchema } from '@groundplane/protocol/user-data/schema';
 import { bad, good } from '../conformance/cluster-objects.ts';
 
+/** What bundles bring is asked for on the host itself first. */
+const ownMirror = '[host."http://127.0.0.1:5081"]\n  capabilities = ["pull", "resolve"]\n';
 const settings = (input: object, ticket?: string) => settingsOf(userDataSchema.parse(input), ticket);
 const contentOf = (input: object, path: string, ticket?: string): string | undefined =>
   settings(input, ticket).files.find((file) => file.path === path)?.content;
@@ -49,13 +51,13 @@ describe('what user data means on a machine', () => {
   test('mirrors become hosts.toml, the one for all under its own name', () => {
     expect(
       contentOf({ registryMirrors: [{ registry: '*', endpoints: ['http://mirror:5000'], skipVerify: true }] }, '/etc/containerd/certs.d/_default/hosts.toml'),
-    ).toBe('[host."http://mirror:5000"]\n  capabilities = ["pull", "resolve"]\n  skip_verify = true\n');
+    ).toBe(`${ownMirror}[host."http://mirror:5000"]\n  capabilities = ["pull", "resolve"]\n  skip_verify = true\n`);
   });
 
   test('a mirror below /v2/ is taken as it stands; a chain of certificates becomes a file each', () => {
     const registryMirrors = [{ registry: 'docker.io', endpoints: ['https://harbor.example/v2/dockerhub', 'https://plain.example'] }];
     expect(contentOf({ registryMirrors }, '/etc/containerd/certs.d/docker.io/hosts.toml')).toBe(
-      '[host."https://harbor.example/v2/dockerhub"]\n  capabilities = ["pull", "resolve"]\n  override_path = true\n[host."https://plain.example"]\n  capabilities = ["pull", "resolve"]\n',
+      `${ownMirror}[host."https://harbor.example/v2/dockerhub"]\n  capabilities = ["pull", "resolve"]\n  override_path = true\n[host."https://plain.example"]\n  capabilities = ["pull", "resolve"]\n`,
     );
     const pem = (body: string) => `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----\n`;
     const { files } = settings({ caCertificates: [`${pem('MIIA')}${pem('MIIB')}`, pem('MIIC')] });
@@ -69,7 +71,10 @@ describe('what user data means on a machine', () => {
     ];
     for (const name of ['k3s', 'rke2'])
       expect(JSON.parse(contentOf({ registryMirrors }, `/etc/rancher/${name}/registries.yaml`) ?? '')).toEqual({
-        mirrors: { '*': { endpoint: ['http://mirror:5000'] }, 'docker.io': { endpoint: ['https://harbor.example/v2/hub'] } },
+        mirrors: {
+          '*': { endpoint: ['http://127.0.0.1:5081', 'http://mirror:5000'] },
+          'docker.io': { endpoint: ['http://127.0.0.1:5081', 'https://harbor.example/v2/hub'] },
+        },
         configs: { 'mirror:5000': { tls: { insecure_skip_verify: true } } },
       });
   });

@@ -1,3 +1,4 @@
+import { mirrorAddress } from '@groundplane/protocol/distribution/machine';
 import type { UserData } from '@groundplane/protocol/user-data/schema';
 import type { FileToWrite } from '../port/host.ts';
 
@@ -47,14 +48,17 @@ const proxyFile = (config: UserData): FileToWrite[] => {
 /** A place below /v2/ is a project or proxy of a registry; without `override_path` containerd would put another /v2/ behind it. */
 const isBelowV2 = (endpoint: string): boolean => /^https?:\/\/[^/]+\/v2\/./.test(endpoint);
 
+/** What bundles and media bring lies on this host already: its own registry is asked first, and says at once what it does not have. */
+const withOwn = (endpoints: readonly string[]): string[] => [mirrorAddress, ...endpoints];
+
 const hostsToml = ({ endpoints, skipVerify }: UserData['registryMirrors'][number]): string =>
-  endpoints
+  withOwn(endpoints)
     .map((endpoint) =>
       [
         `[host."${endpoint}"]`,
         '  capabilities = ["pull", "resolve"]',
         ...(isBelowV2(endpoint) ? ['  override_path = true'] : []),
-        ...(skipVerify ? ['  skip_verify = true'] : []),
+        ...(skipVerify && endpoint !== mirrorAddress ? ['  skip_verify = true'] : []),
         '',
       ].join('\n'),
     )
@@ -64,7 +68,7 @@ const hostsToml = ({ endpoints, skipVerify }: UserData['registryMirrors'][number
 const registriesYaml = (mirrors: UserData['registryMirrors']): string => {
   const hosts = mirrors.filter(({ skipVerify }) => skipVerify).flatMap(({ endpoints }) => endpoints.map((endpoint) => new URL(endpoint).host));
   const value = {
-    mirrors: Object.fromEntries(mirrors.map(({ registry, endpoints }) => [registry, { endpoint: endpoints }])),
+    mirrors: Object.fromEntries(mirrors.map(({ registry, endpoints }) => [registry, { endpoint: withOwn(endpoints) }])),
     ...(hosts.length === 0 ? {} : { configs: Object.fromEntries(hosts.map((host) => [host, { tls: { insecure_skip_verify: true } }])) }),
   };
   return `${JSON.stringify(value, undefined, 2)}\n`;
