@@ -93,6 +93,18 @@ describe('customising', () => {
     expect(existsSync(join(folder, 'out.part'))).toBe(false);
   });
 
+  test('a ticket in the user data is for the same hub, and no other than the one beside it', async () => {
+    const path = put('disk', gptOf('0fc63daf-8483-4772-8e79-3d69d8477de4', 'data'));
+    const own = put('own', `groundplane: {ticket: ${ticket}}\n`);
+    const run = (...args: string[]) => customizeCommand([path, ...args], () => undefined);
+    expect(bad(await run('--user-data', own, '--hub', 'https://other.example.org'), 'ticket-foreign', 'fatal').message).toContain('hub.example.org');
+    bad(await run('--user-data', put('cut', `groundplane: {ticket: ${ticket.slice(0, 30)}}\n`)), 'ticket-invalid', 'fatal');
+    const other = `gpt1.${Buffer.from(JSON.stringify({ hubs: ['ws://hub.example.org:8443/link'] })).toString('base64url')}`;
+    bad(await run('--user-data', own, '--ticket', other), 'option-invalid', 'fatal');
+    // As far as the disk, which has no boot partition.
+    bad(await run('--user-data', own, '--ticket', ticket, '--hub', 'https://hub.example.org:8443'), 'image-no-esp', 'fatal');
+  });
+
   test('user-data check says what a device takes, and repeats no secret', () => {
     const text = `groundplane:
   ticket: gpt1.abc

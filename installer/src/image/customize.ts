@@ -152,6 +152,23 @@ export const writeToBoot = async (image: string, files: Readonly<Record<string, 
   }
 };
 
+/** What goes onto the boot partition, checked. A ticket may stand in the user data as well, where the device prefers it. */
+const readFiles = (
+  given: { ticket?: string | undefined; 'user-data'?: string | undefined; hub?: string | undefined },
+  line: (value: object) => void,
+): Result<Record<string, string>> => {
+  const ticket = given.ticket === undefined ? undefined : readTicket(given.ticket, given.hub);
+  if (ticket?.ok === false) return ticket;
+  const userData = given['user-data'] === undefined ? undefined : checkUserData(given['user-data'], (finding) => line({ event: 'finding', ...finding }));
+  if (userData?.ok === false) return userData;
+  const inside = userData?.value.config?.ticket;
+  const second = inside === undefined ? undefined : readTicket(inside, given.hub);
+  if (second?.ok === false) return fail('fatal', second.failure.code, `${given['user-data'] ?? ''}, groundplane.ticket`, second.failure.message);
+  if (ticket !== undefined && second !== undefined && ticket.value !== second.value)
+    return fail('fatal', 'option-invalid', '--ticket', 'the user data have another ticket, which the device would prefer. Leave one of them out');
+  return ok({ ...(ticket === undefined ? {} : { ticket: `${ticket.value}\n` }), ...(userData === undefined ? {} : { 'user-data': userData.value.text }) });
+};
+
 /** `installer customize`. Everything is checked before the image is touched. */
 export const customizeCommand = async (args: readonly string[], line: (value: object) => void): Promise<Result<void>> => {
   const { values, positionals } = parseArgs({
@@ -162,17 +179,8 @@ export const customizeCommand = async (args: readonly string[], line: (value: ob
   const [given] = positionals;
   if (given === undefined || positionals.length > 1 || (values.ticket === undefined && values['user-data'] === undefined))
     return fail('fatal', 'option-missing', 'customize', 'needs one image, and a ticket or user data: customize IMAGE --ticket @FILE --user-data FILE');
-  const files: Record<string, string> = {};
-  if (values.ticket !== undefined) {
-    const ticket = readTicket(values.ticket, values.hub);
-    if (!ticket.ok) return ticket;
-    files['ticket'] = `${ticket.value}\n`;
-  }
-  if (values['user-data'] !== undefined) {
-    const text = checkUserData(values['user-data'], (finding) => line({ event: 'finding', ...finding }));
-    if (!text.ok) return text;
-    files['user-data'] = text.value.text;
-  }
+  const files = readFiles(values, line);
+  if (!files.ok) return files;
   const readable = await readGpt(resolve(given));
   if (!readable.ok) return readable;
   const image = resolve(values.out ?? given);
@@ -184,10 +192,10 @@ export const customizeCommand = async (args: readonly string[], line: (value: ob
       const copied = await copyImage(resolve(given), work);
       if (!copied.ok) return copied;
     }
-    const written = await writeToBoot(work, files);
+    const written = await writeToBoot(work, files.value);
     if (!written.ok) return { ok: false, failure: { ...written.failure, element: image } };
     if (work !== image) await rename(work, image);
-    line({ event: 'done', image, files: Object.keys(files) });
+    line({ event: 'done', image, files: Object.keys(files.value) });
     return ok(undefined);
   } finally {
     if (work !== image) await rm(work, { force: true });
