@@ -178,4 +178,66 @@ stylus: {externalRegistries: {registryMappingRules: {docker.io: a.example, "dock
     const aliases = Array.from({ length: 20_000 }, () => '*a').join(', ');
     expect(readUserData(`x: &a 1\ny: [${aliases}]\nz: *b\n`).findings.map(findingText).join()).toContain('*b is read as an alias');
   });
+
+  test("every key of Palette's reference is known: taken, or with a reason of its own", () => {
+    const text = `install:
+  bind_mounts: [/a]
+  extra-dirs-rootfs: [/b]
+  grub_options: {extra_cmdline: x}
+  partitions: {persistent: {size: 1, fs: ext4}}
+  extra-partitions: [{name: a, size: 1, fs: ext4, label: A}]
+  poweroff: true
+  reboot: false
+stylus:
+  debug: true
+  trace: true
+  path: /
+  managementMode: central
+  installationMode: connected
+  enableMultiNode: true
+  featureGate: A,B
+  disablePasswordUpdate: true
+  disableTui: true
+  includeTui: true
+  imageOverride: x
+  localUI: {port: 5080, login: {disableRateLimiting: false}}
+  emcServer: {port: 5080}
+  vip: {skip: true}
+  skipKubeVip: true
+  imageRedirectWebhook: {enable: true, port: 0}
+  registryCredentials: {domain: a, username: b, password: hidden, encodedPassword: false, insecure: false}
+  externalRegistries:
+    registries: [{domain: a, username: b, password: hidden, repositoryName: c, certificates: [], insecure: false}]
+    registryMappingRules: {docker.io: mirror.example}
+  site:
+    paletteEndpoint: a
+    edgeHostToken: hidden
+    disableAutoRegister: true
+    name: edge-1
+    hostName: box
+    prefix: edge
+    projectName: a
+    projectUid: a
+    registrationURL: a
+    clusterId: a
+    clusterName: a
+    insecureSkipVerify: false
+    caCerts: []
+    ntpServers: [a.example]
+    deviceUIDPaths: [{name: a, regex: b}]
+    tags: {a: b}
+    tagsFromFile: {fileName: a, delimiter: b, separator: c}
+    tagsFromScript: {scriptName: a, timeout: 1}
+    remoteShell: {disable: true}
+    users: [{name: ops, groups: [a], passwd: $6$a$b, passwordExpiry: "2032-01-01", lock_passwd: false, ssh_authorized_keys: [k]}]
+    network: {httpProxy: "http://p:1", httpsProxy: "http://p:1", noProxy: a, nameserver: 1.1.1.1, interfaces: {eth0: {type: static, ipAddress: 10.0.0.2, mask: 255.255.255.0, gateway: 10.0.0.1, nameserver: 1.1.1.1}}}
+stages: {${['rootfs', 'initramfs', 'boot', 'fs', 'network', 'reconcile']
+      .flatMap((name) => [name, `${name}.before`, `${name}.after`])
+      .map((name) => `${name}: []`)
+      .join(', ')}}
+`;
+    good(text);
+    expect(told(text).filter((line) => /user-data-(unknown|shape)/.test(line))).toEqual([]);
+    expect(told(text).join()).not.toContain('hidden');
+  });
 });
