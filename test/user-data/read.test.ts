@@ -121,6 +121,8 @@ describe('own user data', () => {
     ['groundplane:\n  install: {device: /dev/../etc/passwd}\n', 'must be a device'],
     ['groundplane:\n  users: [{name: root; rm}]\n', 'is no user or group name'],
     ['groundplane:\n  timezone: ../../etc/shadow\n', 'is no time zone'],
+    ['groundplane:\n  timezone: Europe/Berln\n', 'is no time zone that is known'],
+    ['groundplane:\n  timezone: europe/berlin\n', 'with its capitals'],
     ['groundplane: 5\n', 'groundplane must be a map'],
     ['- a\n- b\n', 'user-data:1:1: error: is no map'],
     ['groundplane:\n\tname: x\n', 'user-data:2:1: error: a tab indents this line'],
@@ -135,6 +137,10 @@ describe('own user data', () => {
   ])('a mistake is told at its line: %s', (text, expected) => {
     expect(errors(text).join('\n')).toContain(expected);
     expect(readUserData(text).config).toBeUndefined();
+  });
+
+  test.each(['UTC', 'Etc/UTC', 'Asia/Calcutta', 'Europe/Kyiv', 'America/Argentina/Ushuaia', 'Etc/GMT+5'])('time zone %s', (zone) => {
+    expect(good(`groundplane: {timezone: ${zone}}`).timezone).toBe(zone);
   });
 
   test('text is bounded', () => {
