@@ -79,6 +79,17 @@ describe('what user data means on a machine', () => {
       });
   });
 
+  test('an account of administrators without a password may use sudo without one; nobody else may', () => {
+    const { files } = settings({
+      users: [
+        { name: 'ops', groups: ['sudo'], sshKeys: ['k'] },
+        { name: 'boss', groups: ['sudo'], passwordHash: '$6$a$b' },
+        { name: 'till', groups: ['users'], sshKeys: ['k'] },
+      ],
+    });
+    expect(files).toEqual([{ path: '/etc/sudoers.d/user-data-ops', content: 'ops ALL=(ALL:ALL) NOPASSWD: ALL\n', mode: '0440', owner: 'root', group: 'root' }]);
+  });
+
   test('accounts come with keys where their home is', () => {
     const { accounts } = settings({
       users: [{ name: 'root', sshKeys: ['k'] }, { name: 'ops', sshKeys: ['k', 'l'], passwordHash: '$6$a$b' }, { name: 'none' }],

@@ -1,11 +1,11 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { customizeCommand, readTicket, userDataCommand } from '@groundplane/installer/image/customize';
 import { defaultSizes, diskBytes, diskDefinitions, installBytes } from '@groundplane/installer/image/disk-layout';
 import { espType, readGpt } from '@groundplane/installer/image/gpt';
-import { publicKeyOf, signManifest } from '@groundplane/installer/image/image';
+import { publicKeyOf, removeHostKeys, signManifest } from '@groundplane/installer/image/image';
 import { missingForArch } from '@groundplane/installer/image/root';
 import { kernelCommandLine, rootEntries, type ImageIdentity } from '@groundplane/installer/image/root-files';
 import { missingForImages } from '@groundplane/installer/image/tools';
@@ -185,6 +185,13 @@ describe('what goes into an image', () => {
 
   test('each machine makes its own identity, and nothing updates by itself', () => {
     expect(textOf('/etc/machine-id')).toBe('');
+    expect(textOf('/usr/lib/systemd/system/groundplane-ssh-keys.service')).toMatch(/ConditionPathExists=!.*\nBefore=ssh.service[^]*ssh-keygen -A/);
+    expect(entries.find((item) => item.path === '/etc/systemd/system/ssh.service.wants/groundplane-ssh-keys.service')).toMatchObject({ kind: 'link' });
+    mkdirSync(join(folder, 'etc', 'ssh'), { recursive: true });
+    for (const name of ['ssh_host_rsa_key', 'ssh_host_ed25519_key', 'ssh_host_ed25519_key.pub', 'sshd_config']) put(join('etc', 'ssh', name), 'x');
+    removeHostKeys(folder);
+    expect(readdirSync(join(folder, 'etc', 'ssh'))).toEqual(['sshd_config']);
+    expect(() => removeHostKeys(join(folder, 'none'))).not.toThrow();
     for (const unit of ['apt-daily.timer', 'systemd-sysupdate.timer'])
       expect(entries.find((item) => item.path === `/etc/systemd/system/${unit}`)).toMatchObject({ target: '/dev/null' });
   });

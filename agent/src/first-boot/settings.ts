@@ -97,6 +97,14 @@ const agentFiles = (config: UserData, ticket: string | undefined): FileToWrite[]
   ];
 };
 
+const adminGroups = new Set(['admin', 'sudo', 'wheel']);
+
+/** An account that comes in by key has no password that sudo could ask for, so its group alone would let it do nothing. */
+const sudoFiles = ({ users }: UserData): FileToWrite[] =>
+  users
+    .filter(({ passwordHash, groups }) => passwordHash === undefined && groups.some((group) => adminGroups.has(group)))
+    .map(({ name }) => file(`/etc/sudoers.d/user-data-${name}`, `${name} ALL=(ALL:ALL) NOPASSWD: ALL\n`, '0440'));
+
 export const caFolder = '/usr/local/share/ca-certificates';
 
 /** `ticket`: the file that lies beside the user data. */
@@ -114,6 +122,7 @@ export const settingsOf = (config: UserData, ticket: string | undefined): FirstB
       ...(modules.length === 0 ? [] : [file('/etc/modules-load.d/user-data.conf', `${modules.join('\n')}\n`)]),
       ...(settings.length === 0 ? [] : [file('/etc/sysctl.d/90-user-data.conf', settings.join(''))]),
       ...certificatesOf(config).map((pem, index) => file(`${caFolder}/user-data-${index + 1}.crt`, `${pem}\n`)),
+      ...sudoFiles(config),
       ...config.files,
     ],
     accounts: config.users.map(({ name, groups, shell, sshKeys, passwordHash }) => ({
