@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { bootNames } from '@groundplane/agent/first-boot/boot-names';
 import { chooseDisk, doneFile, installedFile, installToDisk, parseDisks, type Disk } from '@groundplane/agent/first-boot/install';
 import { settingsOf } from '@groundplane/agent/first-boot/settings';
 import { userDataSchema } from '@groundplane/protocol/user-data/schema';
@@ -12,6 +13,18 @@ const ownMirror = '[host."http://127.0.0.1:5081"]\n  capabilities = ["pull", "re
 const settings = (input: object, ticket?: string) => settingsOf(userDataSchema.parse(input), ticket);
 const contentOf = (input: object, path: string, ticket?: string): string | undefined =>
   settings(input, ticket).files.find((file) => file.path === path)?.content;
+
+describe('files of the boot partition', () => {
+  test.each([
+    [['USER-DATA', 'Ticket'], 'USER-DATA', 'Ticket', []],
+    [['user-data.txt', 'ticket.txt', 'installed.json', 'is-installed', '._ticket'], 'user-data.txt', 'ticket.txt', []],
+    [['user-data.yaml', 'user-data'], 'user-data', undefined, ['user-data.yaml']],
+    [['userdata.yaml', 'shop.ticket'], undefined, undefined, ['userdata.yaml', 'shop.ticket']],
+    [[], undefined, undefined, []],
+  ])('%j', (files, userData, ticket, unread) => {
+    expect(bootNames(files)).toEqual({ userData, ticket, unread });
+  });
+});
 
 describe('what user data means on a machine', () => {
   test('nothing means nothing', () => {

@@ -11,6 +11,7 @@ import { runCommand } from '../system/command.ts';
 import { writeDurably } from '../system/durable.ts';
 import { systemInfo } from '../system/info.ts';
 import { linuxHost } from '../system/linux.ts';
+import { bootNames } from './boot-names.ts';
 import { doneFile, installToDisk } from './install.ts';
 import { settingsOf } from './settings.ts';
 
@@ -22,7 +23,6 @@ const esp = '/efi';
 const folder = join(esp, 'groundplane');
 const appliedFile = '/var/lib/groundplane/user-data.applied';
 const definitions = '/usr/lib/groundplane/repart-install.d';
-const userDataNames = ['user-data', 'user-data.yaml', 'user-data.yml'];
 
 const say = (text: string): void => void process.stdout.write(`groundplane: ${text}\n`);
 const told = (result: Result<unknown>): boolean => {
@@ -30,12 +30,7 @@ const told = (result: Result<unknown>): boolean => {
   return result.ok;
 };
 
-/** FAT names come back in any case. */
-const readFromBoot = async (names: readonly string[]): Promise<string | undefined> => {
-  const files = await readdir(folder).catch(() => []);
-  const found = names.flatMap((name) => files.filter((file) => file.toLowerCase() === name))[0];
-  return found === undefined ? undefined : readFileSync(join(folder, found), 'utf8');
-};
+const readFromBoot = (name: string | undefined): string | undefined => (name === undefined ? undefined : readFileSync(join(folder, name), 'utf8'));
 
 const apply = async (host: Host, config: UserData, ticket: string | undefined): Promise<boolean> => {
   const settings = settingsOf(config, ticket);
@@ -80,8 +75,10 @@ const install = async (wish: NonNullable<UserData['install']>): Promise<void> =>
 };
 
 const main = async (): Promise<void> => {
-  const text = await readFromBoot(userDataNames);
-  const ticket = await readFromBoot(['ticket']);
+  const names = bootNames(await readdir(folder).catch(() => []));
+  for (const name of names.unread) say(`groundplane/${name} is not read; user data are called user-data or user-data.yaml, and a ticket is called ticket`);
+  const text = readFromBoot(names.userData);
+  const ticket = readFromBoot(names.ticket);
   if (text === undefined && ticket === undefined) return say('there are no user data on the boot partition');
   const digest = createHash('sha256')
     .update(JSON.stringify([text, ticket]))
