@@ -143,6 +143,12 @@ describe('own user data', () => {
     expect(good(`groundplane: {timezone: ${zone}}`).timezone).toBe(zone);
   });
 
+  test('a key cannot steer the console that names it', () => {
+    const said = told('"\\e[2Jx\\u202e": 1\n').join();
+    expect(said).toContain('\\u001b[2Jx\\u202e is not known here');
+    for (const char of ['\u001b', '\u202e']) expect(said).not.toContain(char);
+  });
+
   test('text is bounded', () => {
     const text = (size: number): string => `#${'x'.repeat(size - 1)}`;
     expect(readUserData(text(userDataLimits.textBytes)).config).toBeDefined();
