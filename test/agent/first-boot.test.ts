@@ -237,6 +237,13 @@ describe('installing', () => {
     expect(named.calls).toContain('systemd-repart --dry-run=no --empty=force --definitions=/definitions /dev/sdb');
   });
 
+  test('the disk that it runs from is no disk to install to, and no mistake either', async () => {
+    const own = install(0, '/dev/sda');
+    expect(good(await own.done)).toBe('runs-from-it');
+    expect(own.said.join()).toContain('this system runs from /dev/sda already');
+    expect(own.calls.some((call) => call.startsWith('systemd-repart'))).toBe(false);
+  });
+
   test('a machine that starts from the medium again loses nothing', async () => {
     await install().done;
     const second = install();

@@ -79,7 +79,7 @@ export const chooseDisk = (device: string, disks: readonly Disk[], own: string, 
       'blocked',
       fixed.length === 0 ? 'install-no-disk' : 'install-many-disks',
       element,
-      `${fixed.length === 0 ? 'no disk is large enough' : 'there are several; name one'}. ${known}`,
+      `${fixed.length === 0 ? 'no other disk is fixed, free and large enough. Leave install out if the system shall run from where it is' : 'there are several; name one'}. ${known}`,
     );
   }
   const disk = disks.find((item) => item.path === device);
@@ -122,12 +122,20 @@ export interface InstallDeps {
 const repartMs = 60 * 60_000;
 
 /** Installs what runs to another disk. Everything on that disk is lost. */
-export const installToDisk = async (install: NonNullable<UserData['install']>, deps: InstallDeps): Promise<Result<'installed' | 'was-installed'>> => {
+export const installToDisk = async (
+  install: NonNullable<UserData['install']>,
+  deps: InstallDeps,
+): Promise<Result<'installed' | 'was-installed' | 'runs-from-it'>> => {
   const { run, esp, say } = deps;
   const listed = await run('lsblk', ['--json', '--bytes', '--output', 'PATH,TYPE,SIZE,RO,RM,SERIAL,WWN,MOUNTPOINTS']);
   // /dev/disk/by-id/… and the like are links.
   const link = install.device.startsWith('/dev/disk/') ? await run('readlink', ['--canonicalize', install.device]) : undefined;
   const device = link?.code === 0 && link.stdout.trim() !== '' ? link.stdout.trim() : install.device;
+  // The image was written to this disk itself, and the user data are those of an installer that would have brought it there.
+  if (device === deps.ownDisk) {
+    say(`install.device: this system runs from ${device} already, so there is nothing to install`);
+    return ok('runs-from-it');
+  }
   const disk = chooseDisk(device, parseDisks(listed.stdout), deps.ownDisk, deps.neededBytes);
   if (!disk.ok) return disk;
   const identity = disk.value.serial === '' ? disk.value.path : disk.value.serial;

@@ -57,7 +57,8 @@ const neededBytes = (): number => {
 
 const ownDisk = (): string => /^GROUNDPLANE_DISK=(\S+)$/m.exec(readFileSync('/run/groundplane/disk', 'utf8'))?.[1] ?? '';
 
-const install = async (wish: NonNullable<UserData['install']>): Promise<void> => {
+/** False when there was nothing to install, since the system is where it shall be. */
+const install = async (wish: NonNullable<UserData['install']>): Promise<boolean> => {
   const done = await installToDisk(wish, {
     run: runCommand,
     esp,
@@ -67,11 +68,13 @@ const install = async (wish: NonNullable<UserData['install']>): Promise<void> =>
     staging: '/run/groundplane/install-esp',
     say,
   });
-  if (!told(done) || !done.ok) return;
+  if (!told(done) || !done.ok) return true;
+  if (done.value === 'runs-from-it') return false;
   // A medium that is still in the machine would only start again.
   const end = done.value === 'was-installed' ? 'poweroff' : wish.end;
   say(`${end === 'reboot' ? 'rebooting' : 'switching off'}; remove the medium`);
   await runCommand('systemctl', [end, '--no-block']);
+  return true;
 };
 
 const main = async (): Promise<void> => {
@@ -87,7 +90,7 @@ const main = async (): Promise<void> => {
   const { config } = read;
   for (const finding of read.findings) say(findingText(finding));
   if (config === undefined) return say('the user data have errors, so nothing of them was applied');
-  if (config.install !== undefined && !existsSync(join(esp, doneFile))) return await install(config.install);
+  if (config.install !== undefined && !existsSync(join(esp, doneFile)) && (await install(config.install))) return;
   if (existsSync(appliedFile) && readFileSync(appliedFile, 'utf8').trim() === digest) return;
   const info = await systemInfo('first-boot');
   const isWhole = await apply(linuxHost({ root: '/', sysctlRoot: '/proc/sys', systemctl: 'systemctl', info }), config, ticket);
