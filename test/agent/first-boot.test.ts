@@ -193,7 +193,7 @@ describe('installing', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  const install = (code = 0, device = 'auto') => {
+  const install = (code = 0, device = 'auto', machine?: string) => {
     const calls: string[] = [];
     const said: string[] = [];
     let staged: string[] = [];
@@ -202,6 +202,7 @@ describe('installing', () => {
       {
         esp: join(folder, 'esp'),
         ownDisk: '/dev/sda',
+        machine: machine ?? '',
         definitions: '/definitions',
         neededBytes: 4e9,
         staging: join(folder, 'staging'),
@@ -211,7 +212,13 @@ describe('installing', () => {
           if (file === 'systemd-repart')
             staged = [doneFile, installedFile, 'groundplane/user-data'].filter((name) => existsSync(join(folder, 'staging', name)));
           const disks = {
-            blockdevices: ['/dev/sda', '/dev/sdb'].map((path) => ({ path, type: 'disk', size: 64e9, serial: `serial ${path}`, mountpoints: [] })),
+            blockdevices: ['/dev/sda', '/dev/sdb'].map((path) => ({
+              path,
+              type: 'disk',
+              size: 64e9,
+              serial: machine === undefined ? `serial ${path}` : null,
+              mountpoints: [],
+            })),
           };
           const stdout = { lsblk: JSON.stringify(disks), readlink: '/dev/sdb\n' }[file] ?? '';
           return Promise.resolve({ code: file === 'systemd-repart' ? code : 0, stdout, stderr: 'no' });
@@ -228,6 +235,16 @@ describe('installing', () => {
     expect(first.staged()).toEqual([doneFile, 'groundplane/user-data']);
     expect(JSON.parse(readFileSync(join(folder, 'esp', installedFile), 'utf8'))).toEqual(['serial /dev/sdb']);
     expect(existsSync(join(folder, 'staging'))).toBe(false);
+  });
+
+  test('disks without a serial number are told apart by their machines', async () => {
+    for (const [machine, expected] of [
+      ['uuid-1', 'installed'],
+      ['uuid-2', 'installed'],
+      ['uuid-1', 'was-installed'],
+    ] as const)
+      expect(good(await install(0, 'auto', machine).done)).toBe(expected);
+    expect(JSON.parse(readFileSync(join(folder, 'esp', installedFile), 'utf8'))).toEqual(['/dev/sdb uuid-1', '/dev/sdb uuid-2']);
   });
 
   test('a disk may be named by a link', async () => {

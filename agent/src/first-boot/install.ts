@@ -111,6 +111,8 @@ export interface InstallDeps {
   /** Where the boot partition of the medium is mounted. */
   esp: string;
   ownDisk: string;
+  /** What this machine is known by (its board's UUID); empty when it has nothing. */
+  machine: string;
   /** Definitions for systemd-repart, without what is copied to the boot partition. */
   definitions: string;
   neededBytes: number;
@@ -138,7 +140,8 @@ export const installToDisk = async (
   }
   const disk = chooseDisk(device, parseDisks(listed.stdout), deps.ownDisk, deps.neededBytes);
   if (!disk.ok) return disk;
-  const identity = disk.value.serial === '' ? disk.value.path : disk.value.serial;
+  // Disks of virtual machines often have no serial number, and all of them the same path.
+  const identity = disk.value.serial === '' ? `${disk.value.path} ${deps.machine}`.trim() : disk.value.serial;
   const before = await readInstalled(esp);
   if (before.includes(identity)) {
     say(`${disk.value.path} was installed from this medium before, so it is left alone. Remove the medium; to install again, delete ${installedFile} on it`);

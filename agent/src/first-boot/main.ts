@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Result } from '@groundplane/protocol/failure';
 import { findingText } from '@groundplane/protocol/finding';
@@ -63,6 +63,10 @@ const install = async (wish: NonNullable<UserData['install']>): Promise<boolean>
     run: runCommand,
     esp,
     ownDisk: ownDisk(),
+    machine: await readFile('/sys/class/dmi/id/product_uuid', 'utf8').then(
+      (text) => text.trim(),
+      () => '',
+    ),
     definitions,
     neededBytes: neededBytes(),
     staging: '/run/groundplane/install-esp',
