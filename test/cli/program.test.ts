@@ -23,6 +23,8 @@ describe('the command line itself', () => {
     [['create']],
     [['ticket', 'create', 'x', '--uses', '0']],
     [['ticket', 'create', 'x', '--label', 'novalue']],
+    [['ticket', 'create', 'x', '--label', 'a b=c']],
+    [['ticket', 'create', 'x', '--label', 'a=b/c']],
     [['create', 'project', 'Not A Name']],
     [['completion', 'powershell']],
     [['wait', 'cluster', 'x', '--for', 'lunch']],
