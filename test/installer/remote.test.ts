@@ -58,7 +58,7 @@ describe.skipIf(why !== '')(`installing by ssh${why}`, () => {
   /** The stand-in looks like a machine with systemd, whatever this one is. */
   const fitSsh = (options: RemoteOptions): RemoteOptions => ({
     ...options,
-    ssh: script('fit', `while [ "$1" != -- ]; do shift; done\nshift 2\nsh -c "$1" | grep -v '^gp-lacks systemd'\nexit 0\n`),
+    ssh: script('fit', `echo "$*" >>'${folder}/fit-calls'\nwhile [ "$1" != -- ]; do shift; done\nshift 2\nsh -c "$1" | grep -v '^gp-lacks systemd'\nexit 0\n`),
   });
   const left = (): string[] => readdirSync('/tmp').filter((name) => name.startsWith('groundplane-install-'));
 
@@ -81,6 +81,12 @@ describe.skipIf(why !== '')(`installing by ssh${why}`, () => {
     expect(JSON.stringify(events.filter((event) => event.event !== 'log'))).not.toContain('gpt1');
     expect(left()).toEqual(before);
     expect(existsSync(join(folder, 'calls'))).toBe(false);
+    // Nobody is there to answer, and a line that is gone must end it.
+    const calls = readFileSync(join(folder, 'fit-calls'), 'utf8')
+      .split('\n')
+      .filter((line) => line.startsWith('-o'));
+    expect(calls.length).toBeGreaterThanOrEqual(4);
+    for (const call of calls) expect(call).toMatch(/BatchMode=yes .*ServerAliveInterval=\d+ .*ServerAliveCountMax=\d+ .*--/);
   });
 
   test('a step that fails there says why with the last words, and is cleaned up', async () => {
