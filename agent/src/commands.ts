@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { request } from 'node:http';
 import { join, resolve } from 'node:path';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
@@ -56,7 +57,11 @@ groundplane-agent local-password        sets the password of the local page, fro
 
 const runKubernetes = async (words: readonly string[], options: CommandOptions, finish: (done: Result<unknown>) => number): Promise<number | undefined> => {
   const [verb, file] = words;
-  const store = openSqliteStore(join(options.data, 'agent.db'));
+  if (verb !== 'snapshots' && verb !== 'restore') return undefined;
+  const database = join(options.data, 'agent.db');
+  if (!existsSync(database))
+    return finish(fail('blocked', 'agent-missing', options.data, 'holds no state of an agent, or you are not root. Name the folder of the agent: --data DIR'));
+  const store = openSqliteStore(database);
   const memory = memoryOf(createState(store));
   store.close();
   if (verb === 'snapshots' && words.length === 1) {

@@ -24,6 +24,26 @@ export interface Doors {
   close: () => Promise<void>;
 }
 
+/** A port that somebody else has must not end the agent, which would be started again and again: this door stays shut, and the log says so. */
+export const openOrSay = async (name: string, port: number, start: () => Promise<Door>, log: (text: string) => void): Promise<Door | undefined> => {
+  try {
+    return await start();
+  } catch (error) {
+    log(`${name} cannot listen on port ${port}: ${error instanceof Error ? error.message : String(error)}. The agent goes on without it`);
+    return undefined;
+  }
+};
+
+/** A machine without IPv6 has no `::`; there the door is for IPv4 alone. */
+export const onEveryAddress = async (start: (address: string) => Promise<Door>): Promise<Door> => {
+  try {
+    return await start('::');
+  } catch (error) {
+    if (['EAFNOSUPPORT', 'EADDRNOTAVAIL'].includes((error as NodeJS.ErrnoException).code ?? '')) return await start('0.0.0.0');
+    throw error;
+  }
+};
+
 /** The mirror for the container runtime and the door for neighbours. A port that is taken costs that door and not the agent. */
 export const openDoors = async (deps: DoorsDeps, ports: { mirror: string; neighbours: string }): Promise<Doors> => {
   const { state } = deps.agent.engine;
@@ -36,17 +56,11 @@ export const openDoors = async (deps: DoorsDeps, ports: { mirror: string; neighb
   ];
   const open = async (name: string, text: string, start: (port: number) => Promise<Door>): Promise<Door | undefined> => {
     const port = parsePort(text);
-    if (port === undefined) return undefined;
-    try {
-      return await start(port);
-    } catch (error) {
-      deps.log(`${name} cannot listen on port ${port}: ${error instanceof Error ? error.message : String(error)}. The agent goes on without it`);
-      return undefined;
-    }
+    return port === undefined ? undefined : openOrSay(name, port, () => start(port), deps.log);
   };
   const mirror = await open('the image mirror', ports.mirror, (port) => startMirror({ blobs: deps.blobs, architecture: deps.architecture, bundles }, port));
   const door = await open('the door for neighbours', ports.neighbours, (port) =>
-    startNeighbourDoor({ clock: deps.clock, blobs: deps.blobs, known: deps.agent.neighbours }, { port, address: '::' }),
+    onEveryAddress((address) => startNeighbourDoor({ clock: deps.clock, blobs: deps.blobs, known: deps.agent.neighbours }, { port, address })),
   );
   return {
     mirrorPort: mirror?.port,

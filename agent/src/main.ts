@@ -1,9 +1,9 @@
 import type { AgentArch } from '@groundplane/protocol/agent-package';
-import { mkdirSync, readFileSync, writeFileSync, existsSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { fail } from '@groundplane/protocol/failure';
+import { fail, type Result } from '@groundplane/protocol/failure';
 import type { HostInfo } from '@groundplane/protocol/observed';
 import { createAgent, type Agent } from './agent.ts';
 import type { DiskBlobs } from './blobs/disk.ts';
@@ -14,7 +14,7 @@ import { distributions } from './distribution/distributions.ts';
 import { createProgramDigests } from './distribution/programs.ts';
 import type { OpenCluster } from './engine-facts.ts';
 import type { KubernetesDeps } from './observe/distribution.ts';
-import { openDoors } from './doors.ts';
+import { openDoors, openOrSay } from './doors.ts';
 import { loadDeviceKey, type DeviceKey } from './identity/key.ts';
 import { parseTicket, type EnrolmentTicket } from './identity/ticket.ts';
 import type { ProxyEnv } from './link/hub-agents.ts';
@@ -28,6 +28,7 @@ import type { Host } from './port/host.ts';
 import type { AgentStore } from './port/store.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { systemClock } from './system/clock.ts';
+import { writeSecretly } from './system/durable.ts';
 import { collectGarbage } from './system/collect.ts';
 import { bootId, hostAddress, serialNumber, siteAddresses, systemInfo } from './system/info.ts';
 import { linuxHost } from './system/linux.ts';
@@ -59,15 +60,30 @@ const openFrom =
     return connection.ok ? { ok: true, value: kubernetesCluster({ connection: connection.value, clock: systemClock, random: systemRandom }) } : connection;
   };
 
-/** The ticket is kept beside the state, so that a restart needs no flag. */
-export const readTicketText = (data: string, given: string | undefined): string => {
+/** The ticket is kept beside the state, so that a restart needs no flag. One that cannot be read does not take the place of one that could. */
+export const takeTicket = (data: string, given: string | undefined): Result<EnrolmentTicket> => {
   const file = join(data, 'ticket');
-  if (given !== undefined) {
-    const text = given.startsWith('@') ? readFileSync(given.slice(1), 'utf8') : given;
-    writeFileSync(file, text, { mode: 0o600 });
-    return text;
+  if (given === undefined) {
+    if (existsSync(file)) return parseTicket(readFileSync(file, 'utf8'));
+    return fail(
+      'fatal',
+      'ticket-missing',
+      file,
+      'there is no ticket yet, and without one the agent knows no hub. Give one: --ticket @FILE, from gp ticket create',
+    );
   }
-  return existsSync(file) ? readFileSync(file, 'utf8') : '';
+  let text = given;
+  if (given.startsWith('@')) {
+    try {
+      text = readFileSync(given.slice(1), 'utf8');
+    } catch (error) {
+      return fail('fatal', 'ticket-missing', `--ticket ${given}`, `cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  const ticket = parseTicket(text);
+  // A disk that takes nothing is no reason not to start; the flag is there the next time too.
+  if (ticket.ok) writeSecretly(file, text);
+  return ticket;
 };
 
 const usage = `groundplane-agent --ticket TEXT|@FILE [--data DIR] [--kubeconfig FILE] [--name NAME] [--carrier ws|mqtt] [--local-port N] [--mirror-port N|off] [--neighbour-port N|off] [--root DIR] [--gateway HOST:PORT]…`;
@@ -103,13 +119,29 @@ const meansFor = (architecture: AgentArch | undefined): KubernetesDeps => ({
   programs: createProgramDigests(),
 });
 
+const readOptions = () => {
+  try {
+    return parseArgs({ options, allowPositionals: true });
+  } catch (error) {
+    const text = error instanceof Error ? error.message.replace(/\. To specify a positional argument[\s\S]*$/, '') : String(error);
+    return stopWith(`${text}\n${usage}`, 2);
+  }
+};
+
+/** A port, 0 for any, or `off` where a door may stay shut. */
+const checkPort = (option: 'local-port' | 'mirror-port' | 'neighbour-port', text: string): void => {
+  const isPort = /^\d{1,5}$/.test(text) && Number(text) < 65_536;
+  if (!isPort && !(text === 'off' && option !== 'local-port')) stopWith(`--${option} is a port from 0 to 65535, not ${text}\n${usage}`, 2);
+};
+
 const main = async (): Promise<void> => {
-  const { values, positionals } = parseArgs({ options, allowPositionals: true });
+  const { values, positionals } = readOptions();
   if (values.help) return stopWith(`${usage}\n${(await import('./commands.ts')).commandsUsage}`, 0);
+  for (const option of ['local-port', 'mirror-port', 'neighbour-port'] as const) checkPort(option, values[option]);
   if (positionals.length > 0) return runCommandLine(positionals, values.data, Number(values['local-port']));
   if (values.carrier !== 'ws' && values.carrier !== 'mqtt') return stopWith(`--carrier is ws or mqtt, not ${values.carrier}\n${usage}`, 2);
   mkdirSync(values.data, { recursive: true, mode: 0o700 });
-  const ticket = parseTicket(readTicketText(values.data, values.ticket));
+  const ticket = takeTicket(values.data, values.ticket);
   if (!ticket.ok) return stopWith(`${ticket.failure.element}: ${ticket.failure.message}`, 2);
   const key = loadDeviceKey(join(values.data, 'device.key'));
   if (!key.ok) return stopWith(`${key.failure.element}: ${key.failure.message}`, 1);
@@ -208,26 +240,25 @@ const openAround = async ({ values, info, ...deps }: AroundDeps): Promise<{ blob
     blobs === undefined
       ? undefined
       : await openControl({ ...deps, blobs, data: values.data, clock: systemClock, random: systemRandom, log, signal: stop.signal });
-  const local = await startLocalPage(
-    {
-      name: values.name ?? info.hostname,
-      simulated: false,
-      engine: agent.engine,
-      session: agent.session.state,
-      approval: approvalAddress(ticket.content, key.publicKey),
-      control,
-    },
-    Number(values['local-port']),
-    values['local-address'],
-  );
+  const status = {
+    name: values.name ?? info.hostname,
+    simulated: false,
+    engine: agent.engine,
+    session: agent.session.state,
+    approval: approvalAddress(ticket.content, key.publicKey),
+    control,
+  };
+  const port = Number(values['local-port']);
+  const local = await openOrSay('the local page', port, () => startLocalPage(status, port, values['local-address']), log);
   const mirror = doors?.mirrorPort === undefined ? {} : { mirror: `http://127.0.0.1:${doors.mirrorPort}` };
-  process.stdout.write(`${JSON.stringify({ ready: true, local: `http://127.0.0.1:${local.port}`, ...mirror })}\n`);
+  const page = local === undefined ? {} : { local: `http://127.0.0.1:${local.port}` };
+  process.stdout.write(`${JSON.stringify({ ready: true, ...page, ...mirror })}\n`);
   return {
     blobPort: doors?.blobPort,
     close: async () => {
       stop.abort();
       await doors?.close();
-      await local.close();
+      await local?.close();
     },
   };
 };

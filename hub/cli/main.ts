@@ -3,13 +3,30 @@ import { CommanderError } from 'commander';
 import type { Io } from './io.ts';
 import { processIo } from './process-io.ts';
 import { createProgram, type Program } from './program.ts';
-import { exits, troubleText, type Outcome } from './trouble.ts';
+import { exits, trouble, troubleText, type Outcome, type Trouble } from './trouble.ts';
 import { painter } from './output/style.ts';
 
 export type { Io } from './io.ts';
 export { processIo } from './process-io.ts';
 
 const codeOf = (error: unknown): unknown => (typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined);
+
+/** What the file system refused, wherever it came up: the file, and the reason in words. */
+const fileTrouble = (error: unknown): Trouble | undefined => {
+  const { code, path, syscall } = error as NodeJS.ErrnoException;
+  if (typeof code !== 'string' || path === undefined || syscall === undefined) return undefined;
+  const why = {
+    ENOENT: 'there is no such file or folder',
+    ENOTDIR: 'a part of it is a file, where a folder has to be',
+    EISDIR: 'is a folder, not a file',
+    EEXIST: 'is there already',
+    EACCES: 'you may not read or write it',
+    EPERM: 'you may not read or write it',
+    EROFS: 'lies on a file system that is read-only',
+    ENOSPC: 'the disk is full',
+  }[code];
+  return trouble(path, why ?? `cannot be used (${code})`);
+};
 
 /** Help that was asked for ends with 0; help that is shown because something is missing is a mistake. */
 const commanderExit = (error: CommanderError): number => (error.exitCode === 0 ? exits.ok : exits.usage);
@@ -44,6 +61,11 @@ export const run = async (argv: readonly string[], io: Io): Promise<number> => {
   } catch (error) {
     if (codeOf(error) === 'EPIPE') return exits.ok;
     if (codeOf(error) === 'EOF') return exits.usage;
+    const refused = io.env.GP_DEBUG === undefined ? fileTrouble(error) : undefined;
+    if (refused !== undefined) {
+      await io.stderr.write(troubleText(refused, (item) => item)).catch(() => {});
+      return refused.exit;
+    }
     const text = error instanceof Error ? (io.env.GP_DEBUG === undefined ? error.message : (error.stack ?? error.message)) : String(error);
     await io.stderr
       .write(

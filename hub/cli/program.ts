@@ -1,3 +1,4 @@
+import { labelKey, labelValue } from '@groundplane/protocol/label-rules';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from './duration.ts';
 import { outputFormats, type Context, type Globals, type Io, type OutputFormat } from './io.ts';
@@ -27,6 +28,8 @@ const whole =
 const labels = (text: string, before: Readonly<Record<string, string>>): Record<string, string> => {
   const [, key, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
   if (key === undefined || value === undefined) throw new InvalidArgumentError('Write a label like site=zurich.');
+  if (!labelKey.test(key) || !labelValue.test(value))
+    throw new InvalidArgumentError('Keys and values of labels have letters, digits, "-", "_" and ".", at most 63, and begin and end with a letter or digit.');
   return { ...before, [key]: value };
 };
 

@@ -289,25 +289,50 @@ const authorityFlag = (file: string | undefined): Pick<HubOptions, 'publicCa'> =
   return { publicCa: authority.value };
 };
 
+const options = {
+  data: { type: 'string', default: '.groundplane' },
+  host: { type: 'string', default: '127.0.0.1' },
+  port: { type: 'string', default: '7600' },
+  'mqtt-port': { type: 'string', default: '0' },
+  'no-mqtt': { type: 'boolean', default: false },
+  'public-url': { type: 'string' },
+  'public-mqtt-url': { type: 'string' },
+  'public-ca': { type: 'string' },
+  'new-setup-link': { type: 'boolean', default: false },
+  'new-epoch': { type: 'boolean', default: false },
+  'key-file': { type: 'string' },
+  'egress-allow': { type: 'string', multiple: true },
+  'content-blob-max': { type: 'string' },
+  'content-rate': { type: 'string' },
+  help: { type: 'boolean', default: false },
+} as const;
+
+const usage = `flags of the hub, each explained in docs/operate.md: ${Object.entries(options)
+  .map(([name, option]) => `--${name}${option.type === 'string' ? ' …' : ''}`)
+  .join(', ')}`;
+
+const stopWith = (text: string, code: number): never => {
+  process.stderr.write(`${text}\n`);
+  process.exit(code);
+};
+
+const readFlags = () => {
+  try {
+    return parseArgs({ options }).values;
+  } catch (error) {
+    return stopWith(`${error instanceof Error ? error.message.replace(/\. To specify a positional argument[\s\S]*$/, '') : String(error)}\n${usage}`, 2);
+  }
+};
+
+const checkPort = (flag: string, text: string): void => {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) stopWith(`${flag} is a port from 0 to 65535, not ${text}\n${usage}`, 2);
+};
+
 const main = async (): Promise<void> => {
-  const { values } = parseArgs({
-    options: {
-      data: { type: 'string', default: '.groundplane' },
-      host: { type: 'string', default: '127.0.0.1' },
-      port: { type: 'string', default: '7600' },
-      'mqtt-port': { type: 'string', default: '0' },
-      'no-mqtt': { type: 'boolean', default: false },
-      'public-url': { type: 'string' },
-      'public-mqtt-url': { type: 'string' },
-      'public-ca': { type: 'string' },
-      'new-setup-link': { type: 'boolean', default: false },
-      'new-epoch': { type: 'boolean', default: false },
-      'key-file': { type: 'string' },
-      'egress-allow': { type: 'string', multiple: true, default: [] },
-      'content-blob-max': { type: 'string' },
-      'content-rate': { type: 'string' },
-    },
-  });
+  const values = readFlags();
+  if (values.help) return stopWith(usage, 0);
+  checkPort('--port', values.port);
+  checkPort('--mqtt-port', values['mqtt-port']);
   const hub = await startHub({
     data: values.data,
     host: values.host,
@@ -317,7 +342,7 @@ const main = async (): Promise<void> => {
     publicMqttUrl: values['public-mqtt-url'],
     ...authorityFlag(values['public-ca']),
     newEpoch: values['new-epoch'],
-    egressAllow: values['egress-allow'],
+    egressAllow: values['egress-allow'] ?? [],
     ...numberFlag('contentBlobMax', '--content-blob-max', values['content-blob-max'], limits.contentBlobBytes, registryLimits.blobBytesMax),
     ...numberFlag('contentRate', '--content-rate', values['content-rate'], 1_000, 1e12),
     log: (text) => process.stderr.write(`${text}\n`),

@@ -55,6 +55,14 @@ while [ $# -gt 0 ]; do
   shift
 done
 
+# As sha256sum prints it, as the installer prints it, and in the upper case of other systems.
+sha256=${sha256#sha256:}
+case $sha256 in *[A-F]*) sha256=$(printf '%s' "$sha256" | tr 'A-F' 'a-f') ;; esac
+case $sha256 in
+  '') ;;
+  *[!0-9a-f]*) stop 2 "--sha256 $sha256: is no digest of 64 hexadecimal digits" ;;
+  *) [ ${#sha256} -eq 64 ] || stop 2 "--sha256 $sha256: is no digest of 64 hexadecimal digits; it has ${#sha256}" ;;
+esac
 case $name in *[!0-9A-Za-z.-]*) stop 2 "--name $name: only letters, digits, \".\" and \"-\"" ;; esac
 case $carrier in '' | ws | mqtt) ;; *) stop 2 "--carrier is ws or mqtt, not $carrier" ;; esac
 case $root in '' | /*) ;; *) root=$PWD/$root ;; esac

@@ -63,19 +63,35 @@ const readKey = (file: string | undefined): string | undefined => {
 
 const jsonLine = (value: object): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
 
+/** 2 for what was asked in a wrong way, 1 for what went wrong. */
+const exitCodeOf = (failure: Failure): number => (failure.code.startsWith('option-') ? 2 : 1);
+
 /** What failed, for machines on standard output and for people on the other. */
 const failWith = (failure: Failure): never => {
   jsonLine({ event: 'error', ...failure });
-  return stopWith(`${failure.element}: ${failure.message}`, 1);
+  return stopWith(`${failure.element}: ${failure.message}${exitCodeOf(failure) === 2 ? '\nAll options: npm run installer -- help' : ''}`, exitCodeOf(failure));
 };
 
-const agentBySsh = async (target: string, values: Readonly<Record<string, string | boolean | undefined>>): Promise<void> => {
+/** What Node says about wrong options, and about files that cannot be read or written. Anything else is a mistake of ours. */
+const failureOf = (error: unknown): Failure | undefined => {
+  const { code, message, path } = error as NodeJS.ErrnoException;
+  if (typeof code !== 'string') return undefined;
+  const failed = code.startsWith('ERR_PARSE_ARGS')
+    ? fail('fatal', 'option-invalid', 'options', message.replace(/\. To specify a positional argument[\s\S]*$/, ''))
+    : /^E[A-Z]+$/.test(code)
+      ? fail('blocked', 'file-failed', path ?? 'file', message)
+      : undefined;
+  return failed?.ok === false ? failed.failure : undefined;
+};
+
+const agentBySsh = async (target: string, values: Readonly<Record<string, string | boolean | undefined>>): Promise<Result<void>> => {
   const text = (name: string): string | undefined => (typeof values[name] === 'string' ? values[name] : undefined);
   const packages = text('packages');
   const port = text('port');
-  if (packages === undefined) return stopWith(`--packages is missing\n${usage}`, 2);
-  if (port !== undefined && !/^[1-9]\d{0,4}$/.test(port)) return stopWith(`--port is a number, not ${port}`, 2);
-  const done = await installBySsh({
+  if (packages === undefined) return fail('fatal', 'option-missing', '--packages', 'is needed: the folder that "agent --out" has filled');
+  if (port !== undefined && !(/^[1-9]\d{0,4}$/.test(port) && Number(port) < 65_536))
+    return fail('fatal', 'option-invalid', `--port ${port}`, 'is a number from 1 to 65535');
+  return await installBySsh({
     target,
     packages,
     port: port === undefined ? undefined : Number(port),
@@ -86,14 +102,14 @@ const agentBySsh = async (target: string, values: Readonly<Record<string, string
     carrier: text('carrier'),
     onEvent: jsonLine,
   });
-  if (!done.ok) failWith(done.failure);
 };
 
-const media = async (args: readonly string[]): Promise<void> => {
+const media = async (args: readonly string[]): Promise<Result<void>> => {
   const { values } = parseArgs({ args: [...args], options: { from: { type: 'string' }, to: { type: 'string' }, packages: { type: 'string' } } });
-  if (values.from === undefined || values.to === undefined) return stopWith(usage, 2);
-  const done = await prepareStick({ from: values.from, to: values.to, packages: values.packages, onEvent: jsonLine });
-  if (!done.ok) failWith(done.failure);
+  const { from, to, packages } = values;
+  if (from === undefined || to === undefined)
+    return fail('fatal', 'option-missing', from === undefined ? '--from' : '--to', 'is needed: media --from MEDIUM --to DIR');
+  return await prepareStick({ from, to, packages, onEvent: jsonLine });
 };
 
 const agent = async (args: readonly string[]): Promise<void> => {
@@ -114,11 +130,10 @@ const agent = async (args: readonly string[]): Promise<void> => {
       ticket: { type: 'string' },
       name: { type: 'string' },
       carrier: { type: 'string' },
-      help: { type: 'boolean', default: false },
     },
   });
-  if (values.help) return stopWith(usage, 0);
-  if (values.ssh !== undefined) return agentBySsh(values.ssh, values);
+  const { ssh } = values;
+  if (ssh !== undefined) return await inLines(() => agentBySsh(ssh, values));
   if (values.out === undefined) return stopWith(`--out is missing\n${usage}`, 2);
   const level = Number(values.level);
   if (!Number.isInteger(level) || level < 1 || level > 22) return stopWith(`--level is 1 to 22, not ${values.level}`, 2);
@@ -133,45 +148,62 @@ const agent = async (args: readonly string[]): Promise<void> => {
     process.stderr.write('SHA256SUMS is not signed; use --sign KEY.pem, or hand the digest of the package on by a way that you trust\n');
 };
 
-const flashCommand = async (args: readonly string[]): Promise<void> => {
+const flashCommand = async (args: readonly string[]): Promise<Result<void>> => {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
     options: { yes: { type: 'boolean', default: false }, 'yes-partition': { type: 'boolean', default: false }, sha256: { type: 'string' } },
   });
   const [image, target] = positionals;
-  if (image === undefined || target === undefined || positionals.length > 2) return stopWith(usage, 2);
-  const line = (value: object): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
-  const done = await flash({ image, target, sha256: values.sha256, isSure: values.yes, mayBePartition: values['yes-partition'], onEvent: line });
-  if (done.ok) return;
-  line({ event: 'error', ...done.failure });
-  return stopWith(`${done.failure.element}: ${done.failure.message}`, 1);
-};
-
-/** Runs a command that reports in lines of JSON; a failure is a line too, and the words of standard error. */
-const inLines = async (run: (line: (value: object) => void) => Promise<Result<void>>): Promise<void> => {
-  const line = (value: object): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
-  const done = await run(line);
-  if (done.ok) return;
-  line({ event: 'error', ...done.failure });
-  return stopWith(`${done.failure.element}: ${done.failure.message}`, 1);
+  if (image === undefined || target === undefined || positionals.length > 2)
+    return fail('fatal', 'option-missing', 'flash', 'needs an image and where to write it: flash IMAGE DEVICE|FILE');
+  // As `sha256sum` prints it, as our own lines have it, and as people copy it.
+  const sha256 = values.sha256
+    ?.trim()
+    .toLowerCase()
+    .replace(/^sha256:/, '');
+  if (sha256 !== undefined && !/^[0-9a-f]{64}$/.test(sha256))
+    return fail('fatal', 'option-invalid', `--sha256 ${values.sha256 ?? ''}`, 'is no digest of 64 hexadecimal digits; make one: sha256sum IMAGE');
+  const done = await flash({ image, target, sha256, isSure: values.yes, mayBePartition: values['yes-partition'], onEvent: jsonLine });
+  return done.ok ? ok(undefined) : done;
 };
 
 const userData = (args: readonly string[]): void => {
   const checked = userDataCommand(args, (text) => void process.stdout.write(`${text}\n`));
-  if (!checked.ok) stopWith(`${checked.failure.element}: ${checked.failure.message}`, 1);
+  if (!checked.ok) stopWith(`${checked.failure.element}: ${checked.failure.message}`, exitCodeOf(checked.failure));
+};
+
+/** Runs a command that reports in lines of JSON; a failure is a line too, and the words of standard error. */
+const inLines = async (run: () => Promise<Result<void>>): Promise<void> => {
+  const done = await run().catch((error: unknown): Result<void> => {
+    const failure = failureOf(error);
+    if (failure === undefined) throw error;
+    return { ok: false, failure };
+  });
+  if (!done.ok) failWith(done.failure);
+};
+
+const run = async (command: string | undefined, args: readonly string[]): Promise<void> => {
+  if (command === undefined) return await buildAll();
+  if (['help', '--help', '-h'].includes(command) || args.some((arg) => arg === '--help' || arg === '-h')) return void process.stdout.write(`${usage}\n`);
+  if (command === 'agent') return await agent(args);
+  if (command === 'media') return await inLines(() => media(args));
+  if (command === 'flash') return await inLines(() => flashCommand(args));
+  if (command === 'build') return await inLines(() => buildCommand(args, sourceVersion(), jsonLine));
+  if (command === 'customize') return await inLines(() => customizeCommand(args, jsonLine));
+  if (command === 'user-data') return userData(args);
+  return stopWith(`unknown command ${command}\n${usage}`, 2);
 };
 
 const main = async (): Promise<void> => {
   const [command, ...args] = process.argv.slice(2);
-  if (command === undefined) return await buildAll();
-  if (command === 'agent') return await agent(args);
-  if (command === 'media') return await media(args);
-  if (command === 'flash') return await flashCommand(args);
-  if (command === 'build') return await inLines((line) => buildCommand(args, sourceVersion(), line));
-  if (command === 'customize') return await inLines((line) => customizeCommand(args, line));
-  if (command === 'user-data') return userData(args);
-  return stopWith(command === 'help' || command === '--help' ? usage : `unknown command ${command}\n${usage}`, command.endsWith('help') ? 0 : 2);
+  try {
+    await run(command, args);
+  } catch (error) {
+    const failure = failureOf(error);
+    if (failure === undefined) throw error;
+    stopWith(`${command ?? 'build'}: ${failure.message}`, exitCodeOf(failure));
+  }
 };
 
 if (import.meta.main) await main();

@@ -137,6 +137,9 @@ const buildPackage = async (arch: AgentArch, options: AgentBuild): Promise<Resul
 export const buildAgentPackages = async (options: AgentBuild): Promise<Result<{ name: string; bytes: number; sha256: string }[]>> => {
   const version = agentVersionSchema.safeParse(options.version);
   if (!version.success) return fail('fatal', 'version-invalid', `version ${options.version}`, version.error.issues[0]?.message ?? '');
+  // Before the work that would be lost.
+  const tried = options.keyPem === undefined ? undefined : signText('', options.keyPem);
+  if (tried?.ok === false) return tried;
   const made: { name: string; data: Buffer }[] = [{ name: 'install.sh', data: readFileSync(join(scripts, 'install.sh')) }];
   for (const arch of options.archs) {
     const built = await buildPackage(arch, options);

@@ -42,8 +42,11 @@ export const isTarget = (text: string): boolean =>
 /** scp wants an address of IPv6 in brackets, ssh without. */
 const sshTarget = (target: string): string => target.replaceAll(/[[\]]/g, '');
 
+/** A line that is gone is noticed after a minute; without it ssh would wait for ever. */
+const keepAlive = ['-o', 'ServerAliveInterval=15', '-o', 'ServerAliveCountMax=4'];
+
 /** The same for every connection: no questions, since nobody may be there to answer. Unknown hosts are refused, as the user's ssh does. */
-const sshOptions = ['-o', 'BatchMode=yes', '-o', 'ConnectTimeout=15'];
+const sshOptions = ['-o', 'BatchMode=yes', '-o', 'ConnectTimeout=15', ...keepAlive];
 
 interface Ran {
   code: number;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { copyFile, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { constants, createReadStream } from 'node:fs';
+import { copyFile, lstat, mkdir, open, readdir, readFile, realpath, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 
 /** One line of progress of `installer media`. */
@@ -42,7 +42,8 @@ const syncPath = async (path: string): Promise<void> => {
 const copyChecked = async (from: string, to: string, sha256: string | undefined): Promise<Result<void>> => {
   const aside = `${to}.part`;
   await mkdir(dirname(to), { recursive: true });
-  await copyFile(from, aside);
+  await rm(aside, { force: true });
+  await copyFile(from, aside, constants.COPYFILE_EXCL);
   await syncPath(aside);
   const wanted = sha256 ?? (await hashOf(from));
   if ((await hashOf(aside)) !== wanted) {
@@ -72,6 +73,14 @@ const listBlobs = async (folder: string): Promise<Listed[]> => {
     if (info.isFile() && /^[0-9a-f]{64}$/.test(name)) found.push({ name, bytes: info.size });
   }
   return found.toSorted((a, b) => a.bytes - b.bytes);
+};
+
+/** Far more than a list of a hundred thousand contents has. */
+const manifestBytesMax = 64 * 1024 * 1024;
+
+const isInside = async (path: string, folder: string): Promise<boolean> => {
+  const real = (given: string): Promise<string> => realpath(given).catch(() => resolve(given));
+  return !relative(await real(folder), await real(path)).startsWith('..');
 };
 
 const heads = ['oci-layout', 'groundplane-signature.json', 'index.json'] as const;
@@ -107,6 +116,45 @@ const copyMedium = async (options: StickOptions): Promise<Result<{ blobs: number
   return ok({ blobs: blobs.length, kept, bytes: total });
 };
 
+interface Wanted {
+  digest: string;
+  isManifest: boolean;
+  /** An image's index may name more platforms than the medium carries. */
+  mayLack: boolean;
+}
+
+/** What a list of a layout names: `index.json`, an image's index, or a manifest. */
+const namedIn = (text: string, isRoot: boolean): Wanted[] => {
+  const { manifests, layers, config } = JSON.parse(text) as { manifests?: unknown; layers?: unknown; config?: unknown };
+  const listed = (value: unknown): unknown[] => (Array.isArray(value) ? (value as unknown[]) : []);
+  const wanted = (value: unknown, isManifest: boolean): Wanted[] => {
+    const digest = typeof value === 'object' && value !== null && 'digest' in value ? value.digest : undefined;
+    const [, hex] = (typeof digest === 'string' ? /^sha256:([0-9a-f]{64})$/.exec(digest) : null) ?? [];
+    return hex === undefined ? [] : [{ digest: hex, isManifest, mayLack: isManifest && !isRoot }];
+  };
+  return [...listed(manifests).flatMap((item) => wanted(item, true)), ...[config, ...listed(layers)].flatMap((item) => wanted(item, false))];
+};
+
+/** The first content that a medium names and does not have; it would not be whole, however well it was copied. */
+const firstMissing = async (from: string): Promise<Result<string | undefined>> => {
+  const seen = new Set<string>();
+  const read = async (file: string): Promise<string> => ((await lstat(file)).size > manifestBytesMax ? '{}' : await readFile(file, 'utf8'));
+  try {
+    const left = namedIn(await read(join(from, 'index.json')), true);
+    for (let next = left.pop(); next !== undefined; next = left.pop()) {
+      if (seen.has(next.digest)) continue;
+      seen.add(next.digest);
+      const file = join(from, 'blobs', 'sha256', next.digest);
+      const isThere = (await lstat(file).catch(() => undefined))?.isFile() === true;
+      if (!isThere && !next.mayLack) return ok(next.digest);
+      if (isThere && next.isManifest) left.push(...namedIn(await read(file), false));
+    }
+    return ok(undefined);
+  } catch (error) {
+    return fail('fatal', 'media-damaged', from, `its lists cannot be read: ${error instanceof Error ? error.message : String(error)}. Export the medium again`);
+  }
+};
+
 const packageFile = /^(groundplane-agent-.+\.tar\.zst|install\.sh|SHA256SUMS(\.sig)?)$/;
 
 const copyPackages = async (from: string, to: string): Promise<Result<number>> => {
@@ -127,7 +175,16 @@ export const prepareStick = async (options: StickOptions): Promise<Result<void>>
   try {
     if ((await lstat(join(from, 'index.json')).catch(() => undefined))?.isFile() !== true)
       return fail('fatal', 'media-invalid', from, 'is no medium in a folder. Write one: gp media export CLUSTER FOLDER');
+    if (await isInside(to, from)) return fail('fatal', 'option-invalid', to, `lies in the medium ${from} itself; name the folder of the stick`);
+    const missing = await firstMissing(from);
+    if (!missing.ok) return missing;
+    if (missing.value !== undefined)
+      return fail('fatal', 'media-damaged', from, `lacks the content sha256:${missing.value}, which it names. Export it again: what is there is kept`);
     await mkdir(to, { recursive: true });
+    // A stick that somebody prepared must not lead to other files of this machine.
+    for (const name of ['blobs', join('blobs', 'sha256'), 'agent'])
+      if ((await lstat(join(to, name)).catch(() => undefined))?.isDirectory() === false)
+        return fail('fatal', 'media-invalid', join(to, name), 'is no folder but a link or a file; remove it, or take another stick');
     const copied = await copyMedium(options);
     if (!copied.ok) return copied;
     let packages = 0;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { labelKey, labelValue } from './label-rules.ts';
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
 
@@ -48,11 +49,7 @@ export const semverSchema = z
     'must be a semantic version like 1.4.0',
   );
 
-/** Labels follow Kubernetes' rules for keys and values. */
 export const labelsSchema = z
-  .record(
-    z.string().regex(/^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/, 'not a Kubernetes label key'),
-    z.string().regex(/^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/, 'not a Kubernetes label value'),
-  )
+  .record(z.string().regex(labelKey, 'not a Kubernetes label key'), z.string().regex(labelValue, 'not a Kubernetes label value'))
   .refine((labels) => Object.keys(labels).length <= 64, 'more than 64 labels');
 export type Labels = z.infer<typeof labelsSchema>;

@@ -2,14 +2,29 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { bootNames } from '@groundplane/agent/first-boot/boot-names';
 import { chooseDisk, doneFile, installedFile, installToDisk, parseDisks, type Disk } from '@groundplane/agent/first-boot/install';
 import { settingsOf } from '@groundplane/agent/first-boot/settings';
 import { userDataSchema } from '@groundplane/protocol/user-data/schema';
 import { bad, good } from '../conformance/cluster-objects.ts';
 
+/** What bundles bring is asked for on the host itself first. */
+const ownMirror = '[host."http://127.0.0.1:5081"]\n  capabilities = ["pull", "resolve"]\n';
 const settings = (input: object, ticket?: string) => settingsOf(userDataSchema.parse(input), ticket);
 const contentOf = (input: object, path: string, ticket?: string): string | undefined =>
   settings(input, ticket).files.find((file) => file.path === path)?.content;
+
+describe('files of the boot partition', () => {
+  test.each([
+    [['USER-DATA', 'Ticket'], 'USER-DATA', 'Ticket', []],
+    [['user-data.txt', 'ticket.txt', 'installed.json', 'is-installed', '._ticket'], 'user-data.txt', 'ticket.txt', []],
+    [['user-data.yaml', 'user-data'], 'user-data', undefined, ['user-data.yaml']],
+    [['userdata.yaml', 'shop.ticket'], undefined, undefined, ['userdata.yaml', 'shop.ticket']],
+    [[], undefined, undefined, []],
+  ])('%j', (files, userData, ticket, unread) => {
+    expect(bootNames(files)).toEqual({ userData, ticket, unread });
+  });
+});
 
 describe('what user data means on a machine', () => {
   test('nothing means nothing', () => {
@@ -49,7 +64,43 @@ describe('what user data means on a machine', () => {
   test('mirrors become hosts.toml, the one for all under its own name', () => {
     expect(
       contentOf({ registryMirrors: [{ registry: '*', endpoints: ['http://mirror:5000'], skipVerify: true }] }, '/etc/containerd/certs.d/_default/hosts.toml'),
-    ).toBe('[host."http://mirror:5000"]\n  capabilities = ["pull", "resolve"]\n  skip_verify = true\n');
+    ).toBe(`${ownMirror}[host."http://mirror:5000"]\n  capabilities = ["pull", "resolve"]\n  skip_verify = true\n`);
+  });
+
+  test('a mirror below /v2/ is taken as it stands; a chain of certificates becomes a file each', () => {
+    const registryMirrors = [{ registry: 'docker.io', endpoints: ['https://harbor.example/v2/dockerhub', 'https://plain.example'] }];
+    expect(contentOf({ registryMirrors }, '/etc/containerd/certs.d/docker.io/hosts.toml')).toBe(
+      `${ownMirror}[host."https://harbor.example/v2/dockerhub"]\n  capabilities = ["pull", "resolve"]\n  override_path = true\n[host."https://plain.example"]\n  capabilities = ["pull", "resolve"]\n`,
+    );
+    const pem = (body: string) => `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----\n`;
+    const { files } = settings({ caCertificates: [`${pem('MIIA')}${pem('MIIB')}`, pem('MIIC')] });
+    expect(files.map(({ content }) => content)).toEqual(['MIIA', 'MIIB', 'MIIC'].map(pem));
+  });
+
+  test('k3s and RKE2 find the mirrors in their own file', () => {
+    const registryMirrors = [
+      { registry: '*', endpoints: ['http://mirror:5000'], skipVerify: true },
+      { registry: 'docker.io', endpoints: ['https://harbor.example/v2/hub'] },
+    ];
+    for (const name of ['k3s', 'rke2'])
+      expect(JSON.parse(contentOf({ registryMirrors }, `/etc/rancher/${name}/registries.yaml`) ?? '')).toEqual({
+        mirrors: {
+          '*': { endpoint: ['http://127.0.0.1:5081', 'http://mirror:5000'] },
+          'docker.io': { endpoint: ['http://127.0.0.1:5081', 'https://harbor.example/v2/hub'] },
+        },
+        configs: { 'mirror:5000': { tls: { insecure_skip_verify: true } } },
+      });
+  });
+
+  test('an account of administrators without a password may use sudo without one; nobody else may', () => {
+    const { files } = settings({
+      users: [
+        { name: 'ops', groups: ['sudo'], sshKeys: ['k'] },
+        { name: 'boss', groups: ['sudo'], passwordHash: '$6$a$b' },
+        { name: 'till', groups: ['users'], sshKeys: ['k'] },
+      ],
+    });
+    expect(files).toEqual([{ path: '/etc/sudoers.d/user-data-ops', content: 'ops ALL=(ALL:ALL) NOPASSWD: ALL\n', mode: '0440', owner: 'root', group: 'root' }]);
   });
 
   test('accounts come with keys where their home is', () => {
@@ -123,6 +174,14 @@ describe('the disk to install to', () => {
     expect(parseDisks(text)).toEqual([{ path: '/dev/sda', serial: 'S', sizeBytes: 100, isReadOnly: false, isRemovable: true, isUsed: true }]);
     for (const odd of ['', 'null', '{}', '[]']) expect(parseDisks(odd)).toEqual([]);
   });
+
+  test('a disk is in use when something that is built on its partitions is', () => {
+    const volume = { path: '/dev/mapper/v', mountpoints: ['/data'] };
+    const text = JSON.stringify({
+      blockdevices: [{ path: '/dev/sdb', type: 'disk', size: 100, children: [{ path: '/dev/sdb1', mountpoints: [null], children: [volume] }] }],
+    });
+    expect(parseDisks(text)[0]?.isUsed).toBe(true);
+  });
 });
 
 describe('installing', () => {
@@ -134,15 +193,16 @@ describe('installing', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  const install = (code = 0) => {
+  const install = (code = 0, device = 'auto', machine?: string) => {
     const calls: string[] = [];
     const said: string[] = [];
     let staged: string[] = [];
     const done = installToDisk(
-      { device: 'auto', end: 'reboot' },
+      { device, end: 'reboot' },
       {
         esp: join(folder, 'esp'),
         ownDisk: '/dev/sda',
+        machine: machine ?? '',
         definitions: '/definitions',
         neededBytes: 4e9,
         staging: join(folder, 'staging'),
@@ -152,9 +212,16 @@ describe('installing', () => {
           if (file === 'systemd-repart')
             staged = [doneFile, installedFile, 'groundplane/user-data'].filter((name) => existsSync(join(folder, 'staging', name)));
           const disks = {
-            blockdevices: ['/dev/sda', '/dev/sdb'].map((path) => ({ path, type: 'disk', size: 64e9, serial: `serial ${path}`, mountpoints: [] })),
+            blockdevices: ['/dev/sda', '/dev/sdb'].map((path) => ({
+              path,
+              type: 'disk',
+              size: 64e9,
+              serial: machine === undefined ? `serial ${path}` : null,
+              mountpoints: [],
+            })),
           };
-          return Promise.resolve({ code: file === 'systemd-repart' ? code : 0, stdout: file === 'lsblk' ? JSON.stringify(disks) : '', stderr: 'no' });
+          const stdout = { lsblk: JSON.stringify(disks), readlink: '/dev/sdb\n' }[file] ?? '';
+          return Promise.resolve({ code: file === 'systemd-repart' ? code : 0, stdout, stderr: 'no' });
         },
       },
     );
@@ -168,6 +235,30 @@ describe('installing', () => {
     expect(first.staged()).toEqual([doneFile, 'groundplane/user-data']);
     expect(JSON.parse(readFileSync(join(folder, 'esp', installedFile), 'utf8'))).toEqual(['serial /dev/sdb']);
     expect(existsSync(join(folder, 'staging'))).toBe(false);
+  });
+
+  test('disks without a serial number are told apart by their machines', async () => {
+    for (const [machine, expected] of [
+      ['uuid-1', 'installed'],
+      ['uuid-2', 'installed'],
+      ['uuid-1', 'was-installed'],
+    ] as const)
+      expect(good(await install(0, 'auto', machine).done)).toBe(expected);
+    expect(JSON.parse(readFileSync(join(folder, 'esp', installedFile), 'utf8'))).toEqual(['/dev/sdb uuid-1', '/dev/sdb uuid-2']);
+  });
+
+  test('a disk may be named by a link', async () => {
+    const named = install(0, '/dev/disk/by-id/ata-X');
+    expect(good(await named.done)).toBe('installed');
+    expect(named.calls).toContain('readlink --canonicalize /dev/disk/by-id/ata-X');
+    expect(named.calls).toContain('systemd-repart --dry-run=no --empty=force --definitions=/definitions /dev/sdb');
+  });
+
+  test('the disk that it runs from is no disk to install to, and no mistake either', async () => {
+    const own = install(0, '/dev/sda');
+    expect(good(await own.done)).toBe('runs-from-it');
+    expect(own.said.join()).toContain('this system runs from /dev/sda already');
+    expect(own.calls.some((call) => call.startsWith('systemd-repart'))).toBe(false);
   });
 
   test('a machine that starts from the medium again loses nothing', async () => {

@@ -152,6 +152,8 @@ describe('the local page with a password', () => {
     const logs = await fetch(`${base()}/logs?unit=kubelet`, { headers: { cookie } });
     expect(await logs.text()).toContain('log of kubelet &#60;script&#62;');
     expect(logs.headers.get('content-security-policy')).toMatch(/default-src 'none'.*form-action 'self'/);
+    for (const unit of ['k3s-agent', 'rke2-server', 'rke2-agent'])
+      expect((await fetch(`${base()}/logs?unit=${unit}`, { headers: { cookie } })).status, unit).toBe(200);
     expect((await fetch(`${base()}/logs?unit=../../etc`, { headers: { cookie } })).status).toBe(404);
     await post('/logout', { csrf }, { cookie });
     expect((await fetch(`${base()}/media`, { headers: { cookie }, redirect: 'manual' })).status).toBe(303);

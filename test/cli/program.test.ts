@@ -7,7 +7,8 @@ import { buildCli } from '@groundplane/installer/build';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseDuration } from '../../hub/cli/duration.ts';
 import { isRequired } from '../lab/prerequisite.ts';
-import { gp } from './fake-io.ts';
+import { run } from '../../hub/cli/main.ts';
+import { fakeIo, gp } from './fake-io.ts';
 
 const execute = promisify(execFile);
 
@@ -22,6 +23,8 @@ describe('the command line itself', () => {
     [['create']],
     [['ticket', 'create', 'x', '--uses', '0']],
     [['ticket', 'create', 'x', '--label', 'novalue']],
+    [['ticket', 'create', 'x', '--label', 'a b=c']],
+    [['ticket', 'create', 'x', '--label', 'a=b/c']],
     [['create', 'project', 'Not A Name']],
     [['completion', 'powershell']],
     [['wait', 'cluster', 'x', '--for', 'lunch']],
@@ -38,6 +41,21 @@ describe('the command line itself', () => {
       expect(await gp(argv)).toMatchObject({ code: 0, error: '' });
     expect((await gp(['version'])).out).toBe('{\n  "version": "0.1.0"\n}\n');
     expect((await gp(['get', 'cluster'])).error).toContain('gp login');
+  });
+
+  test('what the file system refuses is told as that, and not as a bug', async () => {
+    const { io, stderr } = fakeIo();
+    const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC', syscall: 'write', path: '/media/shop.tar' });
+    expect(await run(['version'], { ...io, stdout: { ...io.stdout, write: () => Promise.reject(full) } })).toBe(1);
+    expect(stderr()).toBe('error: /media/shop.tar: the disk is full\n');
+  });
+
+  test('a medium does not take the place of a file', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'gp-files-'));
+    await writeFile(join(folder, 'a.txt'), '');
+    const ran = await gp(['media', 'export', 'shop', join(folder, 'a.txt')], { env: { GP_HUB: 'http://127.0.0.1:9', GP_TOKEN: 'x' } });
+    expect(ran).toMatchObject({ code: 2, error: expect.stringContaining('is a file; a medium is a folder, or an archive') as string });
+    await rm(folder, { recursive: true });
   });
 
   test('a mistyped word is guessed', async () => {

@@ -1,11 +1,13 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { openSqliteStore } from '@groundplane/agent/store/sqlite';
+import { openSqliteStore as openHubStore } from '@groundplane/hub/store/sqlite';
 import { fakeAgentStore, type FakeAgentStore } from '../fake/agent-store.ts';
+import { virtualClock } from '../fake/clock.ts';
 import { seededRandom } from '../fake/random.ts';
 import { isRequired } from '../lab/prerequisite.ts';
 import { agentStoreConformance } from './agent-store.ts';
@@ -29,6 +31,22 @@ agentStoreConformance(
 agentStoreConformance('SQLite', () => {
   const folder = mkdtempSync(join(tmpdir(), 'gp-agent-'));
   return { open: () => openSqliteStore(join(folder, 'agent.db')), remove: () => rmSync(folder, { recursive: true, force: true }) };
+});
+
+test('the state is readable by its owner only, also in a folder that others may enter, and one of an older version becomes so', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'gp-agent-'));
+  chmodSync(folder, 0o755);
+  for (const [name, open] of [
+    ['agent.db', openSqliteStore],
+    ['hub.db', (file: string) => openHubStore(file, virtualClock())],
+  ] as const) {
+    const file = join(folder, name);
+    writeFileSync(file, '', { mode: 0o644 });
+    const store = open(file);
+    for (const part of ['', '-wal', '-shm']) expect(statSync(`${file}${part}`).mode & 0o077, `${name}${part}`).toBe(0);
+    void store.close();
+  }
+  rmSync(folder, { recursive: true });
 });
 
 /** A small file system of its own, so that it can be filled without hurting anybody. Needs root, and a kernel that lets it mount. */

@@ -32,4 +32,6 @@ test('typed text stays text', () => {
 test('the commands name the device', () => {
   expect(imageCommands('till-7')).toContain('--out till-7.img');
   expect(sshCommands('till-7')).toContain('--name till-7');
+  expect(imageCommands("a'; rm -rf ~")).toContain(`--out 'a'\\''; rm -rf ~.img' --ticket`);
+  expect(imageCommands('')).toContain('flash device.img /dev/sdX');
 });

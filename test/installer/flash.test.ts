@@ -206,6 +206,14 @@ describe('writing', () => {
     ['an empty image', () => ({ image: image(Buffer.alloc(0)) }), 'image-damaged'],
     ['no image', () => ({ image: join(folder, 'nothing') }), 'image-missing'],
     ['a folder', () => ({ image: folder }), 'image-missing'],
+    ['an image of another kind', () => ({ image: image(Buffer.concat([Buffer.from('fd377a585a00', 'hex'), content(mib)])) }), 'image-format'],
+    ['a small one of another kind', () => ({ image: image(Buffer.from('QFI\xfb\0\0', 'latin1')) }), 'image-format'],
+    [
+      'a packed one of another kind',
+      () => ({ image: image(gzipSync(Buffer.concat([Buffer.alloc(257), Buffer.from('ustar'), content(mib)]))) }),
+      'image-format',
+    ],
+    ['a manifest', () => ({ image: image(Buffer.from('{"schema": 1}')) }), 'image-format'],
     ['another digest', () => ({ image: image(content(mib)), sha256: '0'.repeat(64) }), 'image-digest'],
   ];
   test.each(refused)('%s: nothing is written', async (_, make, code) => {
@@ -214,6 +222,22 @@ describe('writing', () => {
     expect(done).toMatchObject({ ok: false, failure: { code } });
     expect(existsSync(join(folder, 'target'))).toBe(false);
     expect(events.map((event) => event.event)).toEqual(['phase']);
+  });
+
+  test('where nothing can be written, nothing is said to be there', async () => {
+    const { done } = await run(image(content(mib)), join(folder, 'no-folder', 'out.img'));
+    expect(done).toMatchObject({ ok: false, failure: { code: 'target-error', message: expect.stringContaining('Nothing was written') as string } });
+  });
+
+  test('a new file that could not be finished is removed', async () => {
+    const source = image(content(3 * mib));
+    const target = join(folder, 'new.img');
+    const onEvent = (event: FlashEvent): void => {
+      if (event.event === 'phase' && event.phase === 'write') writeFileSync(source, content(4 * mib));
+    };
+    const done = await flash({ image: source, target, isSure: true, mayBePartition: false, onEvent });
+    expect(done).toMatchObject({ ok: false, failure: { code: 'target-error', message: expect.stringContaining('the file is removed') as string } });
+    expect(existsSync(target)).toBe(false);
   });
 
   test('a target that is too small is untouched', async () => {

@@ -1,11 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { customizeCommand, readTicket, userDataCommand } from '@groundplane/installer/image/customize';
 import { defaultSizes, diskBytes, diskDefinitions, installBytes } from '@groundplane/installer/image/disk-layout';
 import { espType, readGpt } from '@groundplane/installer/image/gpt';
-import { publicKeyOf, signManifest } from '@groundplane/installer/image/image';
+import { publicKeyOf, removeHostKeys, signManifest } from '@groundplane/installer/image/image';
 import { missingForArch } from '@groundplane/installer/image/root';
 import { kernelCommandLine, rootEntries, type ImageIdentity } from '@groundplane/installer/image/root-files';
 import { missingForImages } from '@groundplane/installer/image/tools';
@@ -87,12 +87,67 @@ describe('customising', () => {
     expect(lines).toMatchObject([{ event: 'finding', severity: 'error', line: 1 }]);
     bad(await run(put('text', 'no disk'), '--ticket', ticket), 'image-no-gpt', 'fatal');
     bad(await run(path, '--ticket', ticket), 'image-no-esp', 'fatal');
+    const cut = put('cut', gptOf(espType, 'ESP'));
+    expect(bad(await run(cut, '--ticket', ticket, '--out', join(folder, 'out')), 'image-cut', 'fatal').element).toBe(join(folder, 'out'));
+    expect(existsSync(join(folder, 'out'))).toBe(false);
+    expect(existsSync(join(folder, 'out.part'))).toBe(false);
+  });
+
+  test('a ticket in the user data is for the same hub, and no other than the one beside it', async () => {
+    const path = put('disk', gptOf('0fc63daf-8483-4772-8e79-3d69d8477de4', 'data'));
+    const own = put('own', `groundplane: {ticket: ${ticket}}\n`);
+    const run = (...args: string[]) => customizeCommand([path, ...args], () => undefined);
+    expect(bad(await run('--user-data', own, '--hub', 'https://other.example.org'), 'ticket-foreign', 'fatal').message).toContain('hub.example.org');
+    bad(await run('--user-data', put('cut', `groundplane: {ticket: ${ticket.slice(0, 30)}}\n`)), 'ticket-invalid', 'fatal');
+    const other = `gpt1.${Buffer.from(JSON.stringify({ hubs: ['ws://hub.example.org:8443/link'] })).toString('base64url')}`;
+    bad(await run('--user-data', own, '--ticket', other), 'option-invalid', 'fatal');
+    // As far as the disk, which has no boot partition.
+    bad(await run('--user-data', own, '--ticket', ticket, '--hub', 'https://hub.example.org:8443'), 'image-no-esp', 'fatal');
+  });
+
+  test('user-data check says what a device takes, and repeats no secret', () => {
+    const text = `groundplane:
+  ticket: gpt1.abc
+  name: shop-17
+  users: [{name: ops, groups: [sudo], sshKeys: [k, l], passwordHash: $6$a$b}, {name: guest}]
+  network: {interfaces: {eth0: {addresses: [10.0.0.2/24], gateway: 10.0.0.1}, eth1: {dhcp: true}}, proxy: {https: "http://u:hidden@proxy:3128"}}
+  files: [{path: /etc/motd, content: hello}]
+  sysctls: {vm.swappiness: 10}
+  install: {device: auto}
+`;
+    const printed: string[] = [];
+    good(userDataCommand(['check', put('whole', text)], (line) => void printed.push(line)));
+    expect(printed.slice(0, -1)).toEqual([
+      'takes ticket: in the user data',
+      'takes name in the hub: shop-17',
+      'takes accounts: ops in sudo (2 keys and a password), guest (nobody can log in: neither key nor password)',
+      'takes interfaces: eth0 10.0.0.2/24 through 10.0.0.1, eth1 by DHCP',
+      'takes proxy: http://…@proxy:3128',
+      'takes files: /etc/motd',
+      'takes kernel settings: vm.swappiness=10',
+      'takes installs to: the only other disk, which loses everything; then reboot',
+    ]);
+    expect(printed.at(-1)).toMatch(/whole is good$/);
+  });
+
+  test.each([
+    ['a folder', () => folder, 'option-invalid', 'is a folder'],
+    ['an endless file', () => '/dev/zero', 'user-data-large', 'has more than'],
+    ['UTF-16', () => put('utf16', Buffer.from('\uFEFF#cloud-config\n', 'utf16le')), 'user-data-invalid', 'is no text in UTF-8'],
+  ])('user data from %s', (_, path, code, message) => {
+    expect(
+      bad(
+        userDataCommand(['check', path()], () => undefined),
+        code,
+        'fatal',
+      ).message,
+    ).toContain(message);
   });
 
   test('user-data check prints what it finds, and fails on errors only', () => {
     const printed: string[] = [];
     good(userDataCommand(['check', put('warned', 'stylus: {debug: true}\n')], (text) => void printed.push(text)));
-    expect(printed.join('\n')).toMatch(/warned:1:10: warning: stylus.debug is not used[\s\S]*is good/);
+    expect(printed.join('\n')).toMatch(/warned:1:10: warning: stylus.debug is not used[\s\S]*has no errors, and there is nothing in it that a device takes/);
     bad(
       userDataCommand(['check', put('wrong', 'groundplane: 1\n')], () => undefined),
       'user-data-invalid',
@@ -130,6 +185,13 @@ describe('what goes into an image', () => {
 
   test('each machine makes its own identity, and nothing updates by itself', () => {
     expect(textOf('/etc/machine-id')).toBe('');
+    expect(textOf('/usr/lib/systemd/system/groundplane-ssh-keys.service')).toMatch(/ConditionPathExists=!.*\nBefore=ssh.service[^]*ssh-keygen -A/);
+    expect(entries.find((item) => item.path === '/etc/systemd/system/ssh.service.wants/groundplane-ssh-keys.service')).toMatchObject({ kind: 'link' });
+    mkdirSync(join(folder, 'etc', 'ssh'), { recursive: true });
+    for (const name of ['ssh_host_rsa_key', 'ssh_host_ed25519_key', 'ssh_host_ed25519_key.pub', 'sshd_config']) put(join('etc', 'ssh', name), 'x');
+    removeHostKeys(folder);
+    expect(readdirSync(join(folder, 'etc', 'ssh'))).toEqual(['sshd_config']);
+    expect(() => removeHostKeys(join(folder, 'none'))).not.toThrow();
     for (const unit of ['apt-daily.timer', 'systemd-sysupdate.timer'])
       expect(entries.find((item) => item.path === `/etc/systemd/system/${unit}`)).toMatchObject({ target: '/dev/null' });
   });

@@ -185,6 +185,8 @@ describe.skipIf(why !== '')(`install script${why}`, () => {
       refused(4, 'SHA256SUMS says ""', '--package', file, '--key', key);
     });
 
+    test('what is no digest', async () => refused(2, 'is no digest', '--package', await release('1.0.0'), '--sha256', `${'0'.repeat(63)}g`));
+    test('a digest that is cut', async () => refused(2, 'it has 63', '--package', await release('1.0.0'), '--sha256', '0'.repeat(63)));
     test('another digest than the one given', async () => refused(4, '--sha256 says', '--package', await release('1.0.0'), '--sha256', '0'.repeat(64)));
 
     test('no ticket', async () => {
@@ -209,7 +211,8 @@ describe.skipIf(why !== '')(`install script${why}`, () => {
   test('a digest from a trusted source is enough', async () => {
     const file = await release('1.0.0');
     rmSync(join(folder, '1.0.0/SHA256SUMS'));
-    expect(live('--package', file, '--sha256', digest(file), '--ticket', ticket).status).toBe(0);
+    for (const text of [digest(file), `sha256:${digest(file)}`, digest(file).toUpperCase()])
+      expect(live('--package', file, '--sha256', text, '--ticket', ticket).status).toBe(0);
   });
 
   test('what is no package of the agent is thrown away again', async () => {

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync, symlinkSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
@@ -58,7 +58,7 @@ describe.skipIf(why !== '')(`installing by ssh${why}`, () => {
   /** The stand-in looks like a machine with systemd, whatever this one is. */
   const fitSsh = (options: RemoteOptions): RemoteOptions => ({
     ...options,
-    ssh: script('fit', `while [ "$1" != -- ]; do shift; done\nshift 2\nsh -c "$1" | grep -v '^gp-lacks systemd'\nexit 0\n`),
+    ssh: script('fit', `echo "$*" >>'${folder}/fit-calls'\nwhile [ "$1" != -- ]; do shift; done\nshift 2\nsh -c "$1" | grep -v '^gp-lacks systemd'\nexit 0\n`),
   });
   const left = (): string[] => readdirSync('/tmp').filter((name) => name.startsWith('groundplane-install-'));
 
@@ -81,6 +81,12 @@ describe.skipIf(why !== '')(`installing by ssh${why}`, () => {
     expect(JSON.stringify(events.filter((event) => event.event !== 'log'))).not.toContain('gpt1');
     expect(left()).toEqual(before);
     expect(existsSync(join(folder, 'calls'))).toBe(false);
+    // Nobody is there to answer, and a line that is gone must end it.
+    const calls = readFileSync(join(folder, 'fit-calls'), 'utf8')
+      .split('\n')
+      .filter((line) => line.startsWith('-o'));
+    expect(calls.length).toBeGreaterThanOrEqual(4);
+    for (const call of calls) expect(call).toMatch(/BatchMode=yes .*ServerAliveInterval=\d+ .*ServerAliveCountMax=\d+ .*--/);
   });
 
   test('a step that fails there says why with the last words, and is cleaned up', async () => {
@@ -150,6 +156,52 @@ describe('a stick', () => {
     expect(codeOf(await prepare(from))).toBe('media-damaged');
     expect(existsSync(join(folder, 'stick', 'index.json'))).toBe(false);
     expect(codeOf(await prepare(join(folder, 'nowhere')))).toBe('media-invalid');
+  });
+
+  test('of a medium that lacks what it names is not begun, except for platforms that an image has elsewhere', async () => {
+    const from = medium();
+    const put = (text: string): string => {
+      writeFileSync(join(from, 'blobs', 'sha256', sha(text)), text);
+      return `{"digest":"sha256:${sha(text)}"}`;
+    };
+    const absent = `{"digest":"sha256:${sha('elsewhere')}"}`;
+    const manifest = put(`{"config":${put('config')},"layers":[${put('layer')}]}`);
+    const index = (root: string): void => writeFileSync(join(from, 'index.json'), `{"manifests":[${root}]}`);
+    index(put(`{"manifests":[${manifest},${absent}]}`));
+    expect(await prepare(from)).toEqual({ ok: true, value: undefined });
+    for (const root of [absent, put(`{"config":${absent}}`), put(`{"manifests":[${put(`{"layers":[${absent}]}`)}]}`)]) {
+      rmSync(join(folder, 'stick'), { recursive: true, force: true });
+      index(root);
+      expect(await prepare(from)).toMatchObject({
+        ok: false,
+        failure: { code: 'media-damaged', message: expect.stringContaining(`sha256:${sha('elsewhere')}`) as string },
+      });
+      expect(existsSync(join(folder, 'stick'))).toBe(false);
+    }
+    writeFileSync(join(from, 'index.json'), '{"manifests":');
+    expect(codeOf(await prepare(from))).toBe('media-damaged');
+  });
+
+  test('is never the medium itself, which would lose its index', async () => {
+    const from = medium();
+    for (const to of [from, join(from, '.'), join(from, 'blobs')])
+      expect(codeOf(await prepareStick({ from, to, onEvent: () => undefined }))).toBe('option-invalid');
+    expect(existsSync(join(from, 'index.json'))).toBe(true);
+  });
+
+  test('never leads to other files of this machine by its links', async () => {
+    const from = medium();
+    const secret = join(folder, 'shadow');
+    writeFileSync(secret, 'root:x');
+    mkdirSync(join(folder, 'stick', 'blobs', 'sha256'), { recursive: true });
+    for (const name of ['index.json.part', join('blobs', 'sha256', `${sha('one')}.part`)]) symlinkSync(secret, join(folder, 'stick', name));
+    expect(await prepare(from)).toEqual({ ok: true, value: undefined });
+    expect(readFileSync(secret, 'utf8')).toBe('root:x');
+    rmSync(join(folder, 'stick', 'blobs'), { recursive: true });
+    mkdirSync(join(folder, 'elsewhere'));
+    symlinkSync(join(folder, 'elsewhere'), join(folder, 'stick', 'blobs'));
+    expect(codeOf(await prepare(from))).toBe('media-invalid');
+    expect(readdirSync(join(folder, 'elsewhere'))).toEqual([]);
   });
 
   test('takes packages of the agent along', async () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { cp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -66,6 +66,21 @@ const make = async (name: string): Promise<string> => {
 };
 
 describe('a medium', () => {
+  test('is for its owner only, as folder and as archive: rendered objects hold secrets', async () => {
+    const path = await make('private');
+    writeFileSync(join(folder, 'private.tar.part'), 'of an earlier try', { mode: 0o644 });
+    await packLayout(path, join(folder, 'private.tar'));
+    expect(statSync(path).mode & 0o077).toBe(0);
+    expect(statSync(join(folder, 'private.tar')).mode & 0o077).toBe(0);
+    // A stick belongs to whoever mounted it, and its links lead nowhere.
+    mkdirSync(join(folder, 'stick'), { mode: 0o755 });
+    writeFileSync(join(folder, 'shadow'), 'root:x');
+    for (const name of ['oci-layout', 'index.json.new']) symlinkSync(join(folder, 'shadow'), join(folder, 'stick', name));
+    await make('stick');
+    expect(statSync(join(folder, 'stick')).mode & 0o777).toBe(0o755);
+    expect(readFileSync(join(folder, 'shadow'), 'utf8')).toBe('root:x');
+  });
+
   test('holds everything, as folder and as archive, and says what is missing', async () => {
     const path = await make('whole');
     await packLayout(path, join(folder, 'whole.tar'));

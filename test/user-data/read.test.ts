@@ -69,7 +69,8 @@ stylus:
   vip: {skip: true}
   externalRegistries:
     registryMappingRules:
-      "us-docker.pkg.dev/palette": "harbor.example.org/mirror"
+      "us-docker.pkg.dev/palette": "harbor.example.org/mirror/palette"
+      "gcr.io/images": "harbor.example.org/other"
   site:
     paletteEndpoint: api.example.org
     edgeHostToken: secret
@@ -120,13 +121,32 @@ describe('own user data', () => {
     ['groundplane:\n  install: {device: /dev/../etc/passwd}\n', 'must be a device'],
     ['groundplane:\n  users: [{name: root; rm}]\n', 'is no user or group name'],
     ['groundplane:\n  timezone: ../../etc/shadow\n', 'is no time zone'],
+    ['groundplane:\n  timezone: Europe/Berln\n', 'is no time zone that is known'],
+    ['groundplane:\n  timezone: europe/berlin\n', 'with its capitals'],
     ['groundplane: 5\n', 'groundplane must be a map'],
     ['- a\n- b\n', 'user-data:1:1: error: is no map'],
     ['groundplane:\n\tname: x\n', 'user-data:2:1: error: a tab indents this line'],
     ['stylus:\n  site:\n    name: Not A Name\n', 'user-data:3:5: error: stylus.site.name:'],
+    ['stylus:\n  site:\n    name: no\n', 'user-data:3:5: error: stylus.site.name: expected string, received boolean. YAML reads yes, no,'],
+    ['a: b\n---\nc: d\n', 'user-data:2:1: error: a second document begins here (---)'],
+    ['a: &x b\nusers: [{name: a, passwd: ******}]\n', 'user-data:2:27: error: ****** is read as an alias'],
+    ['#!/bin/sh\necho\n', 'user-data:1:1: error: is a script'],
+    ['Content-Type: multipart/mixed\n\nx', 'is a message of several parts'],
+    ['## template: jinja\n#cloud-config\n', 'is a template'],
+    ['\uFFFD\uFFFD#\0c\0', 'is no text in UTF-8'],
   ])('a mistake is told at its line: %s', (text, expected) => {
     expect(errors(text).join('\n')).toContain(expected);
     expect(readUserData(text).config).toBeUndefined();
+  });
+
+  test.each(['UTC', 'Etc/UTC', 'Asia/Calcutta', 'Europe/Kyiv', 'America/Argentina/Ushuaia', 'Etc/GMT+5'])('time zone %s', (zone) => {
+    expect(good(`groundplane: {timezone: ${zone}}`).timezone).toBe(zone);
+  });
+
+  test('a key cannot steer the console that names it', () => {
+    const said = told('"\\e[2Jx\\u202e": 1\n').join();
+    expect(said).toContain('\\u001b[2Jx\\u202e is not known here');
+    for (const char of ['\u001b', '\u202e']) expect(said).not.toContain(char);
   });
 
   test('text is bounded', () => {
@@ -152,7 +172,7 @@ describe("Palette's and cloud-init's user data", () => {
         proxy: { http: 'http://proxy:3128', except: ['10.0.0.0/8', '.local'] },
         interfaces: { enp0s3: { addresses: ['10.0.10.25/23'], gateway: '10.0.10.1', dns: ['10.0.10.53'] }, enp0s4: { dhcp: true } },
       },
-      registryMirrors: [{ registry: 'us-docker.pkg.dev', endpoints: ['https://harbor.example.org/mirror'] }],
+      registryMirrors: [{ registry: 'us-docker.pkg.dev', endpoints: ['https://harbor.example.org/v2/mirror'] }],
       sysctls: { 'fs.inotify.max_user_watches': '8192' },
     });
     expect(config.users.map(({ name, groups, passwordHash }) => ({ name, groups, passwordHash }))).toEqual([
@@ -178,7 +198,8 @@ describe("Palette's and cloud-init's user data", () => {
       'stylus.site.paletteEndpoint is not used: the ticket says where the hub is',
       'stylus.site.edgeHostToken is not used',
       'stylus.site.made-up is not known here',
-      'only a whole registry can be mirrored',
+      'a mirror is for a whole registry; all images of us-docker.pkg.dev are looked for at https://harbor.example.org/v2/mirror first',
+      'registryMappingRules.gcr.io/images is not used: a mirror keeps the path of an image, so harbor.example.org/other would have to end with /images',
     ])
       expect(text).toContain(expected);
     expect(text).not.toContain('secret');
@@ -197,7 +218,7 @@ describe("Palette's and cloud-init's user data", () => {
 
   test('cloud-init: users, files, ntp, certificates, and what is not run', () => {
     const text =
-      'hostname: box\nusers:\n  - default\n  - {name: a, groups: "x, y", ssh_authorized_keys: [k]}\nwrite_files:\n  - {path: /etc/x, content: z, encoding: b64}\n  - {path: /var/y, content: z, owner: "a:b", permissions: "0640"}\nntp: {servers: [ntp.example.org]}\nruncmd: [reboot]\n';
+      'hostname: box\nusers:\n  - default\n  - {name: a, groups: "x, y", ssh_authorized_keys: [k]}\nwrite_files:\n  - {path: /etc/x, content: gAA=, encoding: b64}\n  - {path: /var/y, content: z, owner: "a:b", permissions: "0640"}\nntp: {servers: [ntp.example.org]}\nruncmd: [reboot]\n';
     expect(good(text)).toMatchObject({
       hostname: 'box',
       ntp: ['ntp.example.org'],

@@ -18,7 +18,15 @@ export interface Disk {
   isUsed: boolean;
 }
 
-const nodeSchema = z.object({ mountpoints: z.array(z.string().nullable()).default([]) });
+interface Node {
+  mountpoints: (string | null)[];
+  children: Node[];
+}
+/** Partitions, and what is built on them: LVM, RAID, encryption. */
+const nodeSchema: z.ZodType<Node> = z.object({
+  mountpoints: z.array(z.string().nullable()).default([]),
+  children: z.array(z.lazy(() => nodeSchema)).default([]),
+});
 const listSchema = z.object({
   blockdevices: z.array(
     z.object({
@@ -34,6 +42,8 @@ const listSchema = z.object({
     }),
   ),
 });
+
+const isUsed = (node: Node): boolean => node.mountpoints.some((point) => point !== null && point !== '') || node.children.some(isUsed);
 
 export const parseDisks = (text: string): Disk[] => {
   let json: unknown;
@@ -52,7 +62,7 @@ export const parseDisks = (text: string): Disk[] => {
       sizeBytes: item.size,
       isReadOnly: item.ro,
       isRemovable: item.rm,
-      isUsed: [item, ...item.children].some((node) => node.mountpoints.some((point) => point !== null && point !== '')),
+      isUsed: isUsed(item),
     }));
 };
 
@@ -69,7 +79,7 @@ export const chooseDisk = (device: string, disks: readonly Disk[], own: string, 
       'blocked',
       fixed.length === 0 ? 'install-no-disk' : 'install-many-disks',
       element,
-      `${fixed.length === 0 ? 'no disk is large enough' : 'there are several; name one'}. ${known}`,
+      `${fixed.length === 0 ? 'no other disk is fixed, free and large enough. Leave install out if the system shall run from where it is' : 'there are several; name one'}. ${known}`,
     );
   }
   const disk = disks.find((item) => item.path === device);
@@ -101,6 +111,8 @@ export interface InstallDeps {
   /** Where the boot partition of the medium is mounted. */
   esp: string;
   ownDisk: string;
+  /** What this machine is known by (its board's UUID); empty when it has nothing. */
+  machine: string;
   /** Definitions for systemd-repart, without what is copied to the boot partition. */
   definitions: string;
   neededBytes: number;
@@ -112,12 +124,24 @@ export interface InstallDeps {
 const repartMs = 60 * 60_000;
 
 /** Installs what runs to another disk. Everything on that disk is lost. */
-export const installToDisk = async (install: NonNullable<UserData['install']>, deps: InstallDeps): Promise<Result<'installed' | 'was-installed'>> => {
+export const installToDisk = async (
+  install: NonNullable<UserData['install']>,
+  deps: InstallDeps,
+): Promise<Result<'installed' | 'was-installed' | 'runs-from-it'>> => {
   const { run, esp, say } = deps;
   const listed = await run('lsblk', ['--json', '--bytes', '--output', 'PATH,TYPE,SIZE,RO,RM,SERIAL,WWN,MOUNTPOINTS']);
-  const disk = chooseDisk(install.device, parseDisks(listed.stdout), deps.ownDisk, deps.neededBytes);
+  // /dev/disk/by-id/… and the like are links.
+  const link = install.device.startsWith('/dev/disk/') ? await run('readlink', ['--canonicalize', install.device]) : undefined;
+  const device = link?.code === 0 && link.stdout.trim() !== '' ? link.stdout.trim() : install.device;
+  // The image was written to this disk itself, and the user data are those of an installer that would have brought it there.
+  if (device === deps.ownDisk) {
+    say(`install.device: this system runs from ${device} already, so there is nothing to install`);
+    return ok('runs-from-it');
+  }
+  const disk = chooseDisk(device, parseDisks(listed.stdout), deps.ownDisk, deps.neededBytes);
   if (!disk.ok) return disk;
-  const identity = disk.value.serial === '' ? disk.value.path : disk.value.serial;
+  // Disks of virtual machines often have no serial number, and all of them the same path.
+  const identity = disk.value.serial === '' ? `${disk.value.path} ${deps.machine}`.trim() : disk.value.serial;
   const before = await readInstalled(esp);
   if (before.includes(identity)) {
     say(`${disk.value.path} was installed from this medium before, so it is left alone. Remove the medium; to install again, delete ${installedFile} on it`);

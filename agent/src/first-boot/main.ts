@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Result } from '@groundplane/protocol/failure';
 import { findingText } from '@groundplane/protocol/finding';
@@ -11,6 +11,7 @@ import { runCommand } from '../system/command.ts';
 import { writeDurably } from '../system/durable.ts';
 import { systemInfo } from '../system/info.ts';
 import { linuxHost } from '../system/linux.ts';
+import { bootNames } from './boot-names.ts';
 import { doneFile, installToDisk } from './install.ts';
 import { settingsOf } from './settings.ts';
 
@@ -22,7 +23,6 @@ const esp = '/efi';
 const folder = join(esp, 'groundplane');
 const appliedFile = '/var/lib/groundplane/user-data.applied';
 const definitions = '/usr/lib/groundplane/repart-install.d';
-const userDataNames = ['user-data', 'user-data.yaml', 'user-data.yml'];
 
 const say = (text: string): void => void process.stdout.write(`groundplane: ${text}\n`);
 const told = (result: Result<unknown>): boolean => {
@@ -30,12 +30,7 @@ const told = (result: Result<unknown>): boolean => {
   return result.ok;
 };
 
-/** FAT names come back in any case. */
-const readFromBoot = async (names: readonly string[]): Promise<string | undefined> => {
-  const files = await readdir(folder).catch(() => []);
-  const found = names.flatMap((name) => files.filter((file) => file.toLowerCase() === name))[0];
-  return found === undefined ? undefined : readFileSync(join(folder, found), 'utf8');
-};
+const readFromBoot = (name: string | undefined): string | undefined => (name === undefined ? undefined : readFileSync(join(folder, name), 'utf8'));
 
 const apply = async (host: Host, config: UserData, ticket: string | undefined): Promise<boolean> => {
   const settings = settingsOf(config, ticket);
@@ -62,26 +57,35 @@ const neededBytes = (): number => {
 
 const ownDisk = (): string => /^GROUNDPLANE_DISK=(\S+)$/m.exec(readFileSync('/run/groundplane/disk', 'utf8'))?.[1] ?? '';
 
-const install = async (wish: NonNullable<UserData['install']>): Promise<void> => {
+/** False when there was nothing to install, since the system is where it shall be. */
+const install = async (wish: NonNullable<UserData['install']>): Promise<boolean> => {
   const done = await installToDisk(wish, {
     run: runCommand,
     esp,
     ownDisk: ownDisk(),
+    machine: await readFile('/sys/class/dmi/id/product_uuid', 'utf8').then(
+      (text) => text.trim(),
+      () => '',
+    ),
     definitions,
     neededBytes: neededBytes(),
     staging: '/run/groundplane/install-esp',
     say,
   });
-  if (!told(done) || !done.ok) return;
+  if (!told(done) || !done.ok) return true;
+  if (done.value === 'runs-from-it') return false;
   // A medium that is still in the machine would only start again.
   const end = done.value === 'was-installed' ? 'poweroff' : wish.end;
   say(`${end === 'reboot' ? 'rebooting' : 'switching off'}; remove the medium`);
   await runCommand('systemctl', [end, '--no-block']);
+  return true;
 };
 
 const main = async (): Promise<void> => {
-  const text = await readFromBoot(userDataNames);
-  const ticket = await readFromBoot(['ticket']);
+  const names = bootNames(await readdir(folder).catch(() => []));
+  for (const name of names.unread) say(`groundplane/${name} is not read; user data are called user-data or user-data.yaml, and a ticket is called ticket`);
+  const text = readFromBoot(names.userData);
+  const ticket = readFromBoot(names.ticket);
   if (text === undefined && ticket === undefined) return say('there are no user data on the boot partition');
   const digest = createHash('sha256')
     .update(JSON.stringify([text, ticket]))
@@ -90,7 +94,7 @@ const main = async (): Promise<void> => {
   const { config } = read;
   for (const finding of read.findings) say(findingText(finding));
   if (config === undefined) return say('the user data have errors, so nothing of them was applied');
-  if (config.install !== undefined && !existsSync(join(esp, doneFile))) return await install(config.install);
+  if (config.install !== undefined && !existsSync(join(esp, doneFile)) && (await install(config.install))) return;
   if (existsSync(appliedFile) && readFileSync(appliedFile, 'utf8').trim() === digest) return;
   const info = await systemInfo('first-boot');
   const isWhole = await apply(linuxHost({ root: '/', sysctlRoot: '/proc/sys', systemctl: 'systemctl', info }), config, ticket);

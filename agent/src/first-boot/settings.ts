@@ -1,3 +1,4 @@
+import { mirrorAddress } from '@groundplane/protocol/distribution/machine';
 import type { UserData } from '@groundplane/protocol/user-data/schema';
 import type { FileToWrite } from '../port/host.ts';
 
@@ -44,14 +45,48 @@ const proxyFile = (config: UserData): FileToWrite[] => {
   return words.length === 0 ? [] : [file('/etc/systemd/system.conf.d/user-data-proxy.conf', `[Manager]\nDefaultEnvironment=${words.join(' ')}\n`)];
 };
 
-/** `hosts.toml` of containerd, which the runtime reads at each pull. */
-const mirrorFiles = (config: UserData): FileToWrite[] =>
-  config.registryMirrors.map(({ registry, endpoints, skipVerify }) =>
-    file(
-      `/etc/containerd/certs.d/${registry === '*' ? '_default' : registry}/hosts.toml`,
-      endpoints.map((endpoint) => `[host."${endpoint}"]\n  capabilities = ["pull", "resolve"]\n${skipVerify ? '  skip_verify = true\n' : ''}`).join(''),
-    ),
-  );
+/** A place below /v2/ is a project or proxy of a registry; without `override_path` containerd would put another /v2/ behind it. */
+const isBelowV2 = (endpoint: string): boolean => /^https?:\/\/[^/]+\/v2\/./.test(endpoint);
+
+/** What bundles and media bring lies on this host already: its own registry is asked first, and says at once what it does not have. */
+const withOwn = (endpoints: readonly string[]): string[] => [mirrorAddress, ...endpoints];
+
+const hostsToml = ({ endpoints, skipVerify }: UserData['registryMirrors'][number]): string =>
+  withOwn(endpoints)
+    .map((endpoint) =>
+      [
+        `[host."${endpoint}"]`,
+        '  capabilities = ["pull", "resolve"]',
+        ...(isBelowV2(endpoint) ? ['  override_path = true'] : []),
+        ...(skipVerify && endpoint !== mirrorAddress ? ['  skip_verify = true'] : []),
+        '',
+      ].join('\n'),
+    )
+    .join('');
+
+/** JSON is YAML; k3s and RKE2 read it at their start and make `hosts.toml` of their own containerd from it. */
+const registriesYaml = (mirrors: UserData['registryMirrors']): string => {
+  const hosts = mirrors.filter(({ skipVerify }) => skipVerify).flatMap(({ endpoints }) => endpoints.map((endpoint) => new URL(endpoint).host));
+  const value = {
+    mirrors: Object.fromEntries(mirrors.map(({ registry, endpoints }) => [registry, { endpoint: withOwn(endpoints) }])),
+    ...(hosts.length === 0 ? {} : { configs: Object.fromEntries(hosts.map((host) => [host, { tls: { insecure_skip_verify: true } }])) }),
+  };
+  return `${JSON.stringify(value, undefined, 2)}\n`;
+};
+
+/** For every runtime that a profile may bring: containerd reads `hosts.toml` at each pull. A profile's own files of these names win. */
+const mirrorFiles = ({ registryMirrors }: UserData): FileToWrite[] =>
+  registryMirrors.length === 0
+    ? []
+    : [
+        ...registryMirrors.map((mirror) =>
+          file(`/etc/containerd/certs.d/${mirror.registry === '*' ? '_default' : mirror.registry}/hosts.toml`, hostsToml(mirror)),
+        ),
+        ...['k3s', 'rke2'].map((name) => file(`/etc/rancher/${name}/registries.yaml`, registriesYaml(registryMirrors))),
+      ];
+
+/** One certificate a file: update-ca-certificates passes over files with several. */
+const certificatesOf = (config: UserData): string[] => config.caCertificates.flatMap((pem) => pem.match(/-----BEGIN [\s\S]+?-----END CERTIFICATE-----/g) ?? []);
 
 const agentFiles = (config: UserData, ticket: string | undefined): FileToWrite[] => {
   const given = config.ticket ?? ticket;
@@ -61,6 +96,14 @@ const agentFiles = (config: UserData, ticket: string | undefined): FileToWrite[]
     ...(options.length === 0 ? [] : [file('/etc/groundplane/agent.env', `GROUNDPLANE_AGENT_OPTIONS=${options.join(' ')}\n`)]),
   ];
 };
+
+const adminGroups = new Set(['admin', 'sudo', 'wheel']);
+
+/** An account that comes in by key has no password that sudo could ask for, so its group alone would let it do nothing. */
+const sudoFiles = ({ users }: UserData): FileToWrite[] =>
+  users
+    .filter(({ passwordHash, groups }) => passwordHash === undefined && groups.some((group) => adminGroups.has(group)))
+    .map(({ name }) => file(`/etc/sudoers.d/user-data-${name}`, `${name} ALL=(ALL:ALL) NOPASSWD: ALL\n`, '0440'));
 
 export const caFolder = '/usr/local/share/ca-certificates';
 
@@ -78,7 +121,8 @@ export const settingsOf = (config: UserData, ticket: string | undefined): FirstB
       ...(ntp.length === 0 ? [] : [file('/etc/systemd/timesyncd.conf.d/user-data.conf', `[Time]\nNTP=${ntp.join(' ')}\n`)]),
       ...(modules.length === 0 ? [] : [file('/etc/modules-load.d/user-data.conf', `${modules.join('\n')}\n`)]),
       ...(settings.length === 0 ? [] : [file('/etc/sysctl.d/90-user-data.conf', settings.join(''))]),
-      ...caCertificates.map((pem, index) => file(`${caFolder}/user-data-${index + 1}.crt`, `${pem.trim()}\n`)),
+      ...certificatesOf(config).map((pem, index) => file(`${caFolder}/user-data-${index + 1}.crt`, `${pem}\n`)),
+      ...sudoFiles(config),
       ...config.files,
     ],
     accounts: config.users.map(({ name, groups, shell, sshKeys, passwordHash }) => ({

@@ -5,7 +5,7 @@ import type { NetworkTrials } from './network.ts';
 import type { ProxyStore } from './proxy-settings.ts';
 
 /** Logs that the page shows; nobody names a unit of his own. */
-export const logUnits = ['groundplane-agent', 'kubelet', 'containerd', 'k3s', 'systemd-networkd'] as const;
+export const logUnits = ['groundplane-agent', 'kubelet', 'containerd', 'k3s', 'k3s-agent', 'rke2-server', 'rke2-agent', 'systemd-networkd'] as const;
 export type LogUnit = (typeof logUnits)[number];
 
 /** What a person with the password can do on the local page. */

@@ -39,20 +39,22 @@ export const createImporter = (deps: { media: MediaDeps; receipt: ReceiptDeps; m
     if (now.state === 'running') return fail('blocked', 'media-busy', folder, `${now.folder} is being imported; wait for its end`);
     if (!isAbsolute(folder)) return fail('fatal', 'media-invalid', folder, 'is no absolute path');
     now = { state: 'running', folder };
-    const { importMedium } = await reader();
-    const { makeReceipt, writeReceipt } = await writer();
-    const done = await importMedium(deps.media, folder).catch((error: unknown) =>
+    // However it ends, it has to end: nobody could begin another one.
+    const done = await take(folder).catch((error: unknown) =>
       fail('blocked', 'media-unreadable', folder, error instanceof Error ? error.message : String(error)),
     );
-    if (!done.ok) {
-      now = { state: 'failed', folder, message: `${done.failure.element}: ${done.failure.message}` };
-      return done;
-    }
+    now = done.ok ? { state: 'done', result: done.value } : { state: 'failed', folder, message: `${done.failure.element}: ${done.failure.message}` };
+    return done;
+  };
+
+  const take = async (folder: string): Promise<Result<FinishedImport>> => {
+    const { importMedium } = await reader();
+    const { makeReceipt, writeReceipt } = await writer();
+    const done = await importMedium(deps.media, folder);
+    if (!done.ok) return done;
     const receipt = makeReceipt(deps.receipt, done.value.index);
     const written = receipt.ok ? await writeReceipt(folder, receipt.value) : receipt;
-    const result: FinishedImport = { folder, ...done.value, ...(written.ok ? { receipt: written.value } : {}) };
-    now = { state: 'done', result };
-    return ok(result);
+    return ok({ folder, ...done.value, ...(written.ok ? { receipt: written.value } : {}) });
   };
 
   return {

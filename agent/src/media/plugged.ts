@@ -44,7 +44,10 @@ export const watchPlugged = async (
     }
   };
   while (!signal.aborted) {
-    await look();
+    // Whatever is wrong with a medium or the disk must not end the watch, nor the agent.
+    await look().catch((error: unknown) =>
+      deps.log(`media that are plugged in cannot be looked at: ${error instanceof Error ? error.message : String(error)}`),
+    );
     await sleep(clock, lookMs, signal);
   }
 };

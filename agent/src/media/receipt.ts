@@ -1,4 +1,4 @@
-import { mkdir, open, rename } from 'node:fs/promises';
+import { lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Digest } from '@groundplane/protocol/digest';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
@@ -59,12 +59,19 @@ export const makeReceipt = (deps: ReceiptDeps, medium: Digest | undefined): Resu
   return ok({ receipt, signature: deps.key.sign(receiptText(receipt)) });
 };
 
-/** Puts a receipt on a medium, durably: it may be pulled out right after. */
+/**
+ * Puts a receipt on a medium, durably: it may be pulled out right after. Never through a link: whoever wrote the medium must not choose which file of this host is
+ * overwritten.
+ */
 export const writeReceipt = async (folder: string, signed: SignedReceipt): Promise<Result<string>> => {
-  const target = join(folder, receiptsFolder, receiptFile(signed.receipt));
+  const receipts = join(folder, receiptsFolder);
+  const target = join(receipts, receiptFile(signed.receipt));
   try {
-    await mkdir(join(folder, receiptsFolder), { recursive: true });
-    const handle = await open(`${target}.new`, 'w', 0o644);
+    await mkdir(receipts, { recursive: true });
+    if (!(await lstat(receipts)).isDirectory()) return fail('fatal', 'media-invalid', receipts, 'is a link; remove it from the medium');
+    await rm(`${target}.new`, { force: true });
+    // With `x` the system itself refuses what stands there, links too.
+    const handle = await open(`${target}.new`, 'wx', 0o644);
     try {
       await handle.writeFile(JSON.stringify(signed));
       await handle.sync();

@@ -1,3 +1,4 @@
+import { chmodSync, closeSync, openSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { agentTables, type AgentStore, type AgentTable, type AgentWrite } from '../port/store.ts';
@@ -14,10 +15,22 @@ const asFailure = (error: unknown, file: string): Result<never> => {
   return fail('blocked', name, `agent state ${file}`, message);
 };
 
+/** What lies in it is its owner's, whoever may enter the folder. The files beside it (`-wal`, `-shm`) get the same mode from SQLite. A disk that takes nothing says so later. */
+const keepPrivate = (file: string): void => {
+  if (file === ':memory:') return;
+  try {
+    closeSync(openSync(file, 'a', 0o600));
+    chmodSync(file, 0o600);
+  } catch {
+    // A read-only disk, or somebody else's file.
+  }
+};
+
 /**
  * State in one SQLite file. WAL with `synchronous=FULL`: measured with recorded writes, NORMAL loses acknowledged commits at a power cut and FULL does not.
  */
 export const openSqliteStore = (file: string): AgentStore => {
+  keepPrivate(file);
   const database = new Database(file);
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = FULL');

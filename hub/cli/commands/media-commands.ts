@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import type { ApiResult } from '@groundplane/protocol/api/client';
@@ -111,6 +111,8 @@ export const exportMedia = async (
       sealed ? 'with --recipient the name has to end with .tar.age' : 'a name that ends with .tar.age needs --recipient',
       `gp media export … ${file.replace(/(\.tar)?(\.age)?$/, '')}.tar.age --recipient age1…`,
     );
+  if (!file.endsWith('.tar') && !sealed && (await stat(resolve(context.io.cwd, file)).catch(() => undefined))?.isDirectory() === false)
+    return usage('gp media export', `${file} is a file; a medium is a folder, or an archive whose name ends with .tar`, `gp media export … ${file}.tar`);
   const encrypter = sealed ? (await import('../../src/media/encryption.ts')).makeEncrypter(recipients) : undefined;
   if (encrypter?.ok === false) return failureTrouble(encrypter.failure);
   const connection = await connect(context);

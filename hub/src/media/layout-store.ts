@@ -11,6 +11,8 @@ import { sha256Of } from '../registry/oci-client.ts';
 /** The blobs of an OCI image layout (image specification 1.1, "Image Layout") as a content store: whatever fills stores fills media. */
 export const layoutStore = (folder: string): ContentStore => {
   const blobs = join(folder, 'blobs', 'sha256');
+  // Rendered objects hold secrets. A folder that is there already, such as that of a stick, keeps its mode.
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   mkdirSync(blobs, { recursive: true });
   const fileOf = (digest: string): string => join(blobs, digest.slice(7));
   const size = async (digest: string): Promise<number | undefined> =>

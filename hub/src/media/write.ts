@@ -90,9 +90,14 @@ const finishLayout = async (
 ): Promise<void> => {
   const { blobs, index } = layoutParts(document, roots);
   for (const bytes of blobs.values()) await store.put(bytes);
-  await writeFile(join(folder, 'oci-layout'), layoutFile);
-  if (sign !== undefined) await writeFile(join(folder, signatureFile), sign(Buffer.from(index)));
-  await writeFile(join(folder, 'index.json.new'), index);
+  const put = async (name: string, data: string | Buffer): Promise<void> => {
+    await rm(join(folder, name), { force: true });
+    // Never through a link that somebody left on a stick.
+    await writeFile(join(folder, name), data, { flag: 'wx' });
+  };
+  await put('oci-layout', layoutFile);
+  if (sign !== undefined) await put(signatureFile, sign(Buffer.from(index)));
+  await put('index.json.new', index);
   await rename(join(folder, 'index.json.new'), join(folder, 'index.json'));
 };
 
@@ -140,7 +145,9 @@ export const writeMedia = async (folder: string, store: ContentStore, document: 
 /** A layout as one tar archive: index first, then blobs by name; equal layouts give equal archives. Written beside and renamed when it is whole. */
 export const packLayout = async (folder: string, file: string): Promise<void> => {
   const archive = pack();
-  const written = pipeline(archive, createWriteStream(`${file}.part`));
+  // A file of an earlier try would keep its mode.
+  await rm(`${file}.part`, { force: true });
+  const written = pipeline(archive, createWriteStream(`${file}.part`, { mode: 0o600 }));
   const add = async (name: string): Promise<void> => {
     const { size } = await stat(join(folder, name));
     const entry = archive.entry({ name, size, mode: 0o644, mtime: new Date(0) });

@@ -1,3 +1,4 @@
+import { chmodSync, closeSync, openSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { fail, FailureError, ok, type Result } from '@groundplane/protocol/failure';
 import type { Clock } from '../port/clock.ts';
@@ -65,10 +66,18 @@ interface Waiting {
   resolve: (result: Result<Change[]>) => void;
 }
 
+/** Hashes, tickets and rendered Secrets lie in it: it is its owner's, whoever may enter the folder. SQLite gives the files beside it the same mode. */
+const keepPrivate = (file: string): void => {
+  if (file === ':memory:') return;
+  closeSync(openSync(file, 'a', 0o600));
+  chmodSync(file, 0o600);
+};
+
 /**
  * One SQLite file. Commits that arrive in the same turn of the event loop share one fully synced transaction (group commit); each is still atomic on its own.
  */
 export const openSqliteStore = (file: string, clock: Clock): Store => {
+  keepPrivate(file);
   const database = new Database(file);
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = FULL');

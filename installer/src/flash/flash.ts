@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { constants, createReadStream } from 'node:fs';
-import { open, realpath, stat, type FileHandle } from 'node:fs/promises';
+import { open, realpath, rm, stat, type FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
@@ -32,6 +32,28 @@ const magics = [
   { bytes: [0x28, 0xb5, 0x2f, 0xfd], decompress: createZstdDecompress },
   { bytes: [0x1f, 0x8b], decompress: createGunzip },
 ] as const;
+
+/** What people take for a disk image and what is none: written as it stands, it would destroy a disk and boot nothing. Offsets and bytes as `file` knows them. */
+const notImages: readonly { at: number; bytes: string; name: string; advice: string }[] = [
+  { at: 0, bytes: 'fd377a585a00', name: 'packed by xz', advice: 'Unpack it first: xz -dk IMAGE' },
+  { at: 0, bytes: '425a68', name: 'packed by bzip2', advice: 'Unpack it first: bzip2 -dk IMAGE' },
+  { at: 0, bytes: '04224d18', name: 'packed by lz4', advice: 'Unpack it first: lz4 -d IMAGE' },
+  { at: 0, bytes: '504b0304', name: 'a zip archive', advice: 'Unpack it first' },
+  { at: 0, bytes: '377abcaf271c', name: 'a 7z archive', advice: 'Unpack it first' },
+  { at: 257, bytes: '7573746172', name: 'a tar archive', advice: 'Unpack it first' },
+  { at: 0, bytes: '514649fb', name: 'a qcow2 disk of a virtual machine', advice: 'Convert it first: qemu-img convert -O raw IMAGE disk.img' },
+  { at: 0, bytes: '4b444d56', name: 'a VMDK disk of a virtual machine', advice: 'Convert it first: qemu-img convert -O raw IMAGE disk.img' },
+  { at: 0, bytes: '7668647866696c65', name: 'a VHDX disk of a virtual machine', advice: 'Convert it first: qemu-img convert -O raw IMAGE disk.img' },
+  { at: 1024, bytes: 'e2e1f5e0', name: 'a root file system for updates', advice: 'The disk image of the same build ends with .img' },
+  { at: 0, bytes: '7b', name: 'a text', advice: 'The disk image of the same build ends with .img' },
+];
+
+/** Says what the beginning of a content is, when it is no disk image. */
+const kindOf = (head: Buffer): string | undefined => {
+  const found = notImages.find(({ at, bytes }) => head.toString('hex', at, at + bytes.length / 2) === bytes);
+  return found === undefined ? undefined : `it is ${found.name}, not a disk image. ${found.advice}`;
+};
+const kindBytes = 2048;
 
 const firstBytes = async (path: string): Promise<Buffer> => {
   const file = await open(path, 'r');
@@ -84,8 +106,14 @@ const inspectImage = async (given: string): Promise<Result<ImageFacts>> => {
   const content = createHash('sha256');
   const file = createHash('sha256');
   let bytes = 0;
+  let head = Buffer.alloc(0);
   try {
     for await (const chunk of contentOf(path, (raw) => file.update(raw))) {
+      if (head.length < kindBytes) {
+        head = Buffer.concat([head, chunk.subarray(0, kindBytes)]);
+        const kind = head.length < kindBytes ? undefined : kindOf(head);
+        if (kind !== undefined) return fail('fatal', 'image-format', given, kind);
+      }
       content.update(chunk);
       bytes += chunk.length;
     }
@@ -93,6 +121,8 @@ const inspectImage = async (given: string): Promise<Result<ImageFacts>> => {
     return fail('fatal', 'image-damaged', given, `it cannot be read to its end: ${error instanceof Error ? error.message : String(error)}`);
   }
   if (bytes === 0) return fail('fatal', 'image-damaged', given, 'it is empty');
+  const kind = kindOf(head);
+  if (kind !== undefined) return fail('fatal', 'image-format', given, kind);
   return ok({ path, bytes, sha256: content.digest('hex'), fileSha256: file.digest('hex') });
 };
 
@@ -161,10 +191,12 @@ export const flash = async (options: FlashOptions): Promise<Result<{ bytes: numb
   if (!judged.ok) return judged;
   const { bytes, sha256 } = image.value;
   const isDevice = facts.kind === 'disk' || facts.kind === 'partition';
+  let isOpen = false;
   try {
     // With O_EXCL and without O_CREAT the kernel itself refuses a block device that is mounted or held (open(2)).
     const flags = constants.O_WRONLY | (isDevice ? constants.O_EXCL : constants.O_CREAT);
     const file = await open(facts.path, flags, 0o644);
+    isOpen = true;
     try {
       onEvent({ event: 'phase', phase: 'write', target: facts.path, total: bytes });
       await writeImage(file, image.value, facts, onEvent);
@@ -183,7 +215,16 @@ export const flash = async (options: FlashOptions): Promise<Result<{ bytes: numb
       );
   } catch (error) {
     if (isBusy(error)) return fail('fatal', 'target-in-use', facts.path, 'the kernel says that it is in use. Unmount it first, if this is the right disk');
-    return fail('blocked', 'target-error', facts.path, `${error instanceof Error ? error.message : String(error)}. What was written is not complete`);
+    const message = error instanceof Error ? error.message : String(error);
+    if (!isOpen) return fail('blocked', 'target-error', facts.path, `${message}. Nothing was written`);
+    // A new file that holds half an image helps nobody.
+    if (facts.kind === 'nothing') await rm(facts.path, { force: true });
+    return fail(
+      'blocked',
+      'target-error',
+      facts.path,
+      `${message}. What was written is not complete${facts.kind === 'nothing' ? ', and the file is removed' : ''}`,
+    );
   }
   onEvent({ event: 'done', target: facts.path, bytes, sha256 });
   return ok({ bytes, sha256 });

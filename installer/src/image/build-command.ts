@@ -94,9 +94,9 @@ const readOptions = (args: readonly string[], agentVersion: string, month: strin
       'no-disk': { type: 'boolean', default: false },
     },
   });
-  const lacks = (['out', 'version', 'sign'] as const).find((name) => values[name] === undefined);
-  if (lacks !== undefined || values.out === undefined || values.version === undefined || values.sign === undefined)
-    return fail('fatal', 'option-missing', `--${lacks ?? ''}`, 'is needed');
+  const lacks = (['out', 'version', 'sign'] as const).filter((name) => values[name] === undefined).map((name) => `--${name}`);
+  if (values.out === undefined || values.version === undefined || values.sign === undefined)
+    return fail('fatal', 'option-missing', lacks.join(', '), `${lacks.length === 1 ? 'is' : 'are'} needed: build --out DIR --version 1.0.0 --sign KEY.pem`);
   const name = osImageNameSchema.safeParse(values.name);
   const version = osImageVersionSchema.safeParse(values.version);
   if (!name.success) return fail('fatal', 'option-invalid', `--name ${values.name}`, name.error.issues[0]?.message ?? '');

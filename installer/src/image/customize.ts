@@ -1,5 +1,5 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -7,6 +7,8 @@ import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { findingText, type Finding } from '@groundplane/protocol/finding';
 import { userDataLimits } from '@groundplane/protocol/user-data/limits';
 import { readUserData } from '@groundplane/protocol/user-data/read';
+import type { UserData } from '@groundplane/protocol/user-data/schema';
+import { summaryOf } from '@groundplane/protocol/user-data/summary';
 import { outputOf, runProgram, type Ran } from './command.ts';
 import { espType, readGpt } from './gpt.ts';
 import { imageCache, toolsAt } from './tools.ts';
@@ -81,18 +83,41 @@ export const readTicket = (given: string, hub: string | undefined): Result<strin
   return ok(ticket);
 };
 
+/** The whole of a file or a pipe, when it is text and not too long. */
+const readText = (path: string): Result<string> => {
+  const bytesMax = 4 * userDataLimits.textBytes;
+  const bytes = Buffer.alloc(bytesMax + 1);
+  let length = 0;
+  try {
+    const file = openSync(path, 'r');
+    try {
+      for (let read = -1; read !== 0 && length < bytes.length; length += read) read = readSync(file, bytes, length, bytes.length - length, null);
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = { ENOENT: 'there is no such file', EISDIR: 'is a folder; name the file in it' }[code ?? ''];
+    return fail('fatal', 'option-invalid', path, why ?? `cannot be read: ${message}`);
+  }
+  if (length > bytesMax) return fail('fatal', 'user-data-large', path, `has more than ${userDataLimits.textBytes} characters`);
+  try {
+    return ok(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes.subarray(0, length)));
+  } catch {
+    return fail('fatal', 'user-data-invalid', path, 'is no text in UTF-8. Does it come from an editor that writes UTF-16? Save it as UTF-8');
+  }
+};
+
 /** Reads and checks user data; findings go to `tell`. */
-export const checkUserData = (path: string, tell: (finding: Finding) => void): Result<string> => {
-  const bytes = statSync(path, { throwIfNoEntry: false })?.size;
-  if (bytes === undefined) return fail('fatal', 'option-invalid', path, 'there is no such file');
-  if (bytes > 4 * userDataLimits.textBytes) return fail('fatal', 'user-data-large', path, `has more than ${userDataLimits.textBytes} characters`);
-  const text = readFileSync(path, 'utf8');
-  const read = readUserData(text, path);
+export const checkUserData = (path: string, tell: (finding: Finding) => void): Result<{ text: string; config: UserData | undefined }> => {
+  const text = readText(path);
+  if (!text.ok) return text;
+  const read = readUserData(text.value, path);
   for (const finding of read.findings) tell(finding);
   const errors = read.findings.filter((finding) => finding.severity === 'error');
   const [first] = errors;
   return first === undefined
-    ? ok(text)
+    ? ok({ text: text.value, config: read.config })
     : fail('fatal', 'user-data-invalid', path, `${errors.length} ${errors.length === 1 ? 'error' : 'errors'}. The first: ${findingText(first)}`);
 };
 
@@ -102,6 +127,9 @@ export const writeToBoot = async (image: string, files: Readonly<Record<string, 
   if (!partitions.ok) return partitions;
   const esp = partitions.value.find((item) => item.type === espType);
   if (esp === undefined) return fail('fatal', 'image-no-esp', image, 'it has no boot partition (ESP)');
+  const whole = statSync(image);
+  if (whole.isFile() && whole.size < esp.offset + esp.size)
+    return fail('fatal', 'image-cut', image, `it has ${whole.size} bytes and ends within its boot partition; fetch or build it again`);
   const mtools = await findMtools();
   if (!mtools.ok) return mtools;
   const folder = await mkdtemp(join(tmpdir(), 'gp-customize-'));
@@ -124,6 +152,23 @@ export const writeToBoot = async (image: string, files: Readonly<Record<string, 
   }
 };
 
+/** What goes onto the boot partition, checked. A ticket may stand in the user data as well, where the device prefers it. */
+const readFiles = (
+  given: { ticket?: string | undefined; 'user-data'?: string | undefined; hub?: string | undefined },
+  line: (value: object) => void,
+): Result<Record<string, string>> => {
+  const ticket = given.ticket === undefined ? undefined : readTicket(given.ticket, given.hub);
+  if (ticket?.ok === false) return ticket;
+  const userData = given['user-data'] === undefined ? undefined : checkUserData(given['user-data'], (finding) => line({ event: 'finding', ...finding }));
+  if (userData?.ok === false) return userData;
+  const inside = userData?.value.config?.ticket;
+  const second = inside === undefined ? undefined : readTicket(inside, given.hub);
+  if (second?.ok === false) return fail('fatal', second.failure.code, `${given['user-data'] ?? ''}, groundplane.ticket`, second.failure.message);
+  if (ticket !== undefined && second !== undefined && ticket.value !== second.value)
+    return fail('fatal', 'option-invalid', '--ticket', 'the user data have another ticket, which the device would prefer. Leave one of them out');
+  return ok({ ...(ticket === undefined ? {} : { ticket: `${ticket.value}\n` }), ...(userData === undefined ? {} : { 'user-data': userData.value.text }) });
+};
+
 /** `installer customize`. Everything is checked before the image is touched. */
 export const customizeCommand = async (args: readonly string[], line: (value: object) => void): Promise<Result<void>> => {
   const { values, positionals } = parseArgs({
@@ -133,37 +178,46 @@ export const customizeCommand = async (args: readonly string[], line: (value: ob
   });
   const [given] = positionals;
   if (given === undefined || positionals.length > 1 || (values.ticket === undefined && values['user-data'] === undefined))
-    return fail('fatal', 'option-missing', 'customize', `needs an image, and a ticket or user data\n${customizeUsage}`);
-  const files: Record<string, string> = {};
-  if (values.ticket !== undefined) {
-    const ticket = readTicket(values.ticket, values.hub);
-    if (!ticket.ok) return ticket;
-    files['ticket'] = `${ticket.value}\n`;
-  }
-  if (values['user-data'] !== undefined) {
-    const text = checkUserData(values['user-data'], (finding) => line({ event: 'finding', ...finding }));
-    if (!text.ok) return text;
-    files['user-data'] = text.value;
-  }
+    return fail('fatal', 'option-missing', 'customize', 'needs one image, and a ticket or user data: customize IMAGE --ticket @FILE --user-data FILE');
+  const files = readFiles(values, line);
+  if (!files.ok) return files;
   const readable = await readGpt(resolve(given));
   if (!readable.ok) return readable;
   const image = resolve(values.out ?? given);
-  if (values.out !== undefined) {
-    line({ event: 'phase', phase: 'copy', target: image });
-    const copied = await outputOf(runProgram(['cp', '--reflink=auto', '--sparse=always', resolve(given), image]), 'image-write', image);
-    if (!copied.ok) return copied;
+  // Beside, and renamed when it is done: a copy without what it was made for would look like a prepared image.
+  const work = values.out === undefined ? image : `${image}.part`;
+  try {
+    if (work !== image) {
+      line({ event: 'phase', phase: 'copy', target: image });
+      const copied = await copyImage(resolve(given), work);
+      if (!copied.ok) return copied;
+    }
+    const written = await writeToBoot(work, files.value);
+    if (!written.ok) return { ok: false, failure: { ...written.failure, element: image } };
+    if (work !== image) await rename(work, image);
+    line({ event: 'done', image, files: Object.keys(files.value) });
+    return ok(undefined);
+  } finally {
+    if (work !== image) await rm(work, { force: true });
   }
-  const written = await writeToBoot(image, files);
-  if (written.ok) line({ event: 'done', image, files: Object.keys(files) });
-  return written;
 };
 
-/** `installer user-data check FILE`: findings as sentences, and then what they come to. */
+/** Only its owner reads the copy: the ticket in it lets a host in. */
+const copyImage = async (from: string, to: string): Promise<Result<string>> => {
+  await rm(to, { force: true });
+  await writeFile(to, '', { mode: 0o600, flag: 'wx' });
+  return outputOf(runProgram(['cp', '--reflink=auto', '--sparse=always', '--no-preserve=mode', from, to]), 'image-write', to);
+};
+
+/** `installer user-data check FILE`: findings as sentences, what a device takes, and what it comes to. */
 export const userDataCommand = (args: readonly string[], print: (text: string) => void): Result<void> => {
   const [action, file] = args;
-  if (action !== 'check' || file === undefined || args.length > 2) return fail('fatal', 'option-missing', 'user-data', `knows: user-data check FILE`);
+  if (action !== 'check' || file === undefined || args.length > 2)
+    return fail('fatal', 'option-missing', 'user-data', 'knows one command: user-data check FILE');
   const checked = checkUserData(file, (finding) => print(findingText(finding)));
   if (!checked.ok) return checked;
-  print(`${file} is good`);
+  const taken = checked.value.config === undefined ? [] : summaryOf(checked.value.config);
+  for (const text of taken) print(`takes ${text}`);
+  print(taken.length === 0 ? `${file} has no errors, and there is nothing in it that a device takes` : `${file} is good`);
   return ok(undefined);
 };

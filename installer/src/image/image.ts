@@ -68,6 +68,12 @@ const leftOut = [
   '.*/__pycache__/.*',
 ];
 
+/** Each device makes keys of its own (`groundplane-ssh-keys.service`): whoever has an image would have those of all devices that run it. */
+export const removeHostKeys = (root: string): void => {
+  const folder = join(root, 'etc', 'ssh');
+  for (const name of existsSync(folder) ? readdirSync(folder) : []) if (name.startsWith('ssh_host_')) rmSync(join(folder, name));
+};
+
 /** File systems without a serial of their own differ only where their content does. */
 const uuidOf = (text: string): string =>
   createHash('sha256')
@@ -82,6 +88,7 @@ const makeRoot = async (tools: Tools, wish: ImageWish, base: string, work: strin
   if (!copied.ok) return copied;
   const agent = await wish.installAgent(root);
   if (!agent.ok) return agent;
+  removeHostKeys(root);
   for (const entry of rootEntries(wish)) placeEntry(root, entry);
   if (wish.overlay !== undefined) {
     const laid = await outputOf(

@@ -64,6 +64,17 @@ ExecStart=/opt/groundplane/current/bin/node /opt/groundplane/current/agent/first
 StandardOutput=journal+console
 `;
 
+/** /etc is kept on the data partition, so this happens once in the life of a device. */
+const sshKeysUnit = `[Unit]
+Description=Make the keys by which ssh knows this device
+ConditionPathExists=!/etc/ssh/ssh_host_ed25519_key
+Before=ssh.service ssh.socket
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/bin/ssh-keygen -A
+`;
+
 /** Only a boot on trial pulls boot-complete.target in. */
 const healthUnit = `[Unit]
 Description=Health check of a new image
@@ -85,6 +96,8 @@ const units = (): RootEntry[] => [
   wants('sysinit.target', 'groundplane-grow.service'),
   unit('groundplane-first-boot.service', firstBootUnit),
   wants('multi-user.target', 'groundplane-first-boot.service'),
+  unit('groundplane-ssh-keys.service', sshKeysUnit),
+  wants('ssh.service', 'groundplane-ssh-keys.service'),
   unit('groundplane-health.service', healthUnit),
   link('/etc/systemd/system/boot-complete.target.requires/groundplane-health.service', '/usr/lib/systemd/system/groundplane-health.service'),
   file(

@@ -11,7 +11,7 @@ import { debootstrapArgv, imageCache, suite, type Tools } from './tools.ts';
 const packages = [
   'systemd systemd-sysv dbus udev kmod systemd-boot systemd-boot-efi systemd-repart systemd-container systemd-resolved systemd-timesyncd libpam-systemd initramfs-tools busybox zstd',
   'e2fsprogs dosfstools mtools fdisk util-linux mount iproute2 nftables iptables conntrack ethtool socat ca-certificates libatomic1 libstdc++6 passwd login',
-  'procps openssl openssh-server tzdata',
+  'procps openssl openssh-server sudo tzdata',
 ].flatMap((line) => line.split(' '));
 
 const debianArch: Record<AgentArch, string> = { x64: 'amd64', arm64: 'arm64' };

@@ -114,6 +114,28 @@ const bareActions = (document: Document): { text: string; offset: number }[] => 
 
 export type ReadSource = { source: PackSource; findings: Finding[] } | { source?: undefined; findings: Finding[] };
 
+/** The first `*name` that no `&name` comes before; often a text that begins with a star. In one walk: a text may hold very many. */
+const lostAlias = (document: Document): { name: string; offset: number } | undefined => {
+  const anchors = new Map<string, number>();
+  const aliases: { name: string; offset: number }[] = [];
+  const open: unknown[] = [document.contents];
+  for (let node = open.pop(); node !== undefined; node = open.pop()) {
+    if (isPair(node)) open.push(node.key ?? undefined, node.value ?? undefined);
+    else if (isAlias(node)) aliases.push({ name: node.source, offset: node.range?.[0] ?? 0 });
+    else if (isMap(node) || isSeq(node)) for (const item of node.items) open.push(item);
+    if (!isMap(node) && !isSeq(node) && !isScalar(node)) continue;
+    const [anchor, offset] = [node.anchor, node.range?.[0] ?? 0];
+    if (anchor !== undefined) anchors.set(anchor, Math.min(offset, anchors.get(anchor) ?? offset));
+  }
+  return aliases.filter(({ name, offset }) => (anchors.get(name) ?? offset) >= offset).toSorted((a, b) => a.offset - b.offset)[0];
+};
+
+const yamlError = (error: { code: string; message: string }): string => {
+  if (error.code === 'TAB_AS_INDENT') return 'a tab indents this line; YAML wants spaces';
+  if (error.code === 'MULTIPLE_DOCS') return 'a second document begins here (---), and only one is read. Put everything into one';
+  return unmask(firstLine(error));
+};
+
 const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
 
 /**
@@ -142,9 +164,14 @@ export const readSource = (text: string, file: string): ReadSource => {
       logLevel: 'error',
     }) as Document;
     const [error] = document.errors;
-    if (error !== undefined)
-      return broken(error.code === 'TAB_AS_INDENT' ? 'a tab indents this line; YAML wants spaces' : unmask(firstLine(error)), at(error.pos[0]));
+    if (error !== undefined) return broken(yamlError(error), at(error.pos[0]));
     if (depthOf(document.contents, packLimits.yamlDepth) > packLimits.yamlDepth) return broken(`is nested more than ${packLimits.yamlDepth} deep`);
+    const lost = text.includes('*') ? lostAlias(document) : undefined;
+    if (lost !== undefined)
+      return broken(
+        `*${lost.name.slice(0, 100)} is read as an alias, and nothing is named &${lost.name.slice(0, 100)} before it. A text goes in quotes`,
+        at(lost.offset),
+      );
     const read: unknown = document.toJS({ maxAliasCount: limits.yamlAliases }) ?? null;
     const plain = masked === text ? read : unmaskPlain(read);
     const twice = oddKeys(document).map(({ key, isTwice, offset }): Finding => ({

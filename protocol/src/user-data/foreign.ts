@@ -30,10 +30,26 @@ export type Rule = Take | string | { [key: string]: Rule };
 
 export const warn = (draft: Draft, path: Path, code: string, message: string): void => void draft.told.push({ path, severity: 'warning', code, message });
 
+/** Palette's tools write a key that nobody has filled in as an empty text. */
+export const isUnset = (value: unknown): boolean => value === null || value === undefined || value === '';
+
 export const put =
   (key: string): Take =>
-  (value, from, draft) =>
-    void draft.values.set(key, { value, from });
+  (value, from, draft) => {
+    if (!isUnset(value)) draft.values.set(key, { value, from });
+  };
+
+/** A key that says nothing by itself. */
+export const nothing: Take = () => undefined;
+
+/** A key that has no meaning here, unless it says what is so here anyway. */
+export const unless =
+  (harmless: unknown, why: string): Take =>
+  (value, path, draft) => {
+    if (value !== harmless && !isUnset(value)) ignore(draft, path, why);
+  };
+
+export const ignore = (draft: Draft, path: Path, why: string): void => warn(draft, path, 'user-data-ignored', `${path.join('.')} is not used: ${why}`);
 
 export const add = (draft: Draft, list: Parameters<Draft['lists']['get']>[0], value: unknown, from: Path): void =>
   void draft.lists.set(list, [...(draft.lists.get(list) ?? []), { value, from }]);
@@ -46,15 +62,22 @@ export const each =
     value.forEach((item: unknown, index) => take(item, [...path, index], draft));
   };
 
+/** The rule of a key. Real files have `LocalUI` and `registrationUrl` too. */
+const ruleOf = (rules: { [key: string]: Rule }, key: string): Rule | undefined => {
+  if (Object.hasOwn(rules, key)) return rules[key];
+  const other = Object.keys(rules).find((name) => name.toLowerCase() === key.toLowerCase());
+  return other === undefined ? undefined : rules[other];
+};
+
 /** Walks a foreign map along a table. What the table does not know is told as well: nothing is left out in silence. */
 export const walk = (value: unknown, rules: { [key: string]: Rule }, path: Path, draft: Draft): void => {
   if (value === null || value === undefined) return;
   if (!isPlainMap(value)) return warn(draft, path, 'user-data-shape', `${path.join('.')} is no map; it is not used`);
   for (const key of Object.keys(value)) {
-    const rule = Object.hasOwn(rules, key) ? rules[key] : undefined;
+    const rule = ruleOf(rules, key);
     const at = [...path, key];
     if (rule === undefined) warn(draft, at, 'user-data-unknown', `${at.join('.')} is not known here; it is not used`);
-    else if (typeof rule === 'string') warn(draft, at, 'user-data-ignored', `${at.join('.')} is not used: ${rule}`);
+    else if (typeof rule === 'string') ignore(draft, at, rule);
     else if (typeof rule === 'function') rule(own(value, key), at, draft);
     else walk(own(value, key), rule, at, draft);
   }

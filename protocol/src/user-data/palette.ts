@@ -1,5 +1,9 @@
-import { isPlainMap, own } from '../pack/source.ts';
-import { add, each, put, textOf, walk, warn, wordsOf, type Draft, type Path, type Rule, type Take } from './foreign.ts';
+import { nameSchema } from '../ids.ts';
+import { isPlainMap } from '../pack/source.ts';
+import { takeAuthorizedKeys, takeUsers } from './accounts.ts';
+import { takeFile, textOfBase64 } from './foreign-files.ts';
+import { takeInterfaces, takeMappings } from './foreign-network.ts';
+import { add, each, ignore, isUnset, nothing, put, textOf, unless, walk, warn, wordsOf, type Draft, type Path, type Rule, type Take } from './foreign.ts';
 
 /**
  * User data of Palette's edge installer and of Kairos and cloud-init beneath it (docs: clusters/edge/edge-configuration/installer-reference): what has a
@@ -8,104 +12,20 @@ import { add, each, put, textOf, walk, warn, wordsOf, type Draft, type Path, typ
 const profile = 'it belongs into a profile, where it is versioned and rolled out';
 const ticket = 'the ticket says where the hub is and whom to trust';
 
-const prefixOfMask = (mask: string): number | undefined => {
-  const bits = mask
-    .split('.')
-    .map((part) => Number(part).toString(2).padStart(8, '0'))
-    .join('');
-  return /^1*0*$/.test(bits) && bits.length === 32 ? bits.lastIndexOf('1') + 1 : undefined;
-};
-
-/** `ipAddress` with a prefix, or with a mask beside it. */
-const takeInterfaces: Take = (value, path, draft) => {
-  if (!isPlainMap(value)) return;
-  for (const [name, item] of Object.entries(value)) {
-    const from = [...path, name];
-    const type = textOf(own(item, 'type')) ?? 'dhcp';
-    const ip = textOf(own(item, 'ipAddress'));
-    const prefix = prefixOfMask(textOf(own(item, 'mask')) ?? '');
-    const dns = wordsOf(own(item, 'nameserver'));
-    const gateway = textOf(own(item, 'gateway'));
-    const addresses = ip === undefined ? [] : [ip.includes('/') || prefix === undefined ? ip : `${ip}/${prefix}`];
-    draft.interfaces.set(name, {
-      from,
-      value: type === 'static' ? { addresses, dns, ...(gateway === undefined ? {} : { gateway }) } : { dhcp: true, dns },
-    });
-  }
-};
-
-const takeUser: Take = (value, from, draft) => {
-  if (!isPlainMap(value)) return value === 'default' ? undefined : warn(draft, from, 'user-data-shape', `${from.join('.')} is no account; it is not used`);
-  const password = textOf(own(value, 'passwd')) ?? textOf(own(value, 'hashed_passwd')) ?? textOf(own(value, 'plain_text_passwd'));
-  const isHash = password !== undefined && /^\$[0-9a-z]+\$/.test(password);
-  if (password !== undefined && !isHash)
-    warn(
-      draft,
-      from,
-      'user-data-password',
-      `${from.join('.')}: a password in plain text is not taken; the account comes in by key only. Give a hash: openssl passwd -6`,
-    );
-  const shell = textOf(own(value, 'shell'));
-  add(
-    draft,
-    'users',
-    {
-      name: own(value, 'name'),
-      groups: wordsOf(own(value, 'groups')),
-      sshKeys: wordsOfLines(own(value, 'ssh_authorized_keys') ?? own(value, 'sshAuthorizedKeys')),
-      ...(shell === undefined ? {} : { shell }),
-      ...(isHash && own(value, 'lock_passwd') !== true ? { passwordHash: password } : {}),
-    },
-    from,
-  );
-};
-
-const wordsOfLines = (value: unknown): string[] =>
-  Array.isArray(value) ? value.flatMap((item) => textOf(item) ?? []) : (textOf(value) ?? '').split('\n').filter((line) => line.trim() !== '');
-
-/** Numbers of accounts differ between systems; in such files they are those of root. */
-const nameOrRoot = (text: string): string => (/^\d+$/.test(text) ? 'root' : text);
-
-const takeFile: Take = (value, from, draft) => {
-  const encoding = textOf(own(value, 'encoding')) ?? '';
-  const path = textOf(own(value, 'path'));
-  if (path === undefined) return warn(draft, from, 'user-data-shape', `${from.join('.')} has no path; it is not used`);
-  if (encoding !== '' && !/^(text|text\/plain|plain)$/i.test(encoding))
-    return warn(draft, from, 'user-data-ignored', `${from.join('.')}: ${path} is written as ${encoding}; only plain text is taken`);
-  if (!/^\/(etc|var)\//.test(path))
-    return warn(draft, from, 'user-data-ignored', `${from.join('.')}: ${path} lies outside of /etc and /var, which is part of the image; it is not written`);
-  const [owner = 'root', group = owner] = (textOf(own(value, 'owner')) ?? 'root').split(':');
-  const mode = own(value, 'permissions') ?? own(value, 'mode');
-  add(
-    draft,
-    'files',
-    {
-      path,
-      content: textOf(own(value, 'content')) ?? '',
-      // YAML reads 0644 as the number 420, and people mean what they wrote.
-      ...(mode === undefined ? {} : { mode: typeof mode === 'number' ? mode.toString(8).padStart(4, '0') : mode }),
-      owner: nameOrRoot(owner),
-      group: nameOrRoot(textOf(own(value, 'group')) ?? group),
-    },
-    from,
-  );
+/** The body of a certificate without its frame, or all of it as base64 of a PEM: both are called "base64-encoded". */
+const takeCertificate: Take = (value, from, draft) => {
+  const text = textOf(value)?.trim() ?? '';
+  if (text === '') return;
+  const bare = text.replaceAll(/\s/g, '');
+  const decoded = /^[A-Za-z0-9+/]{40,}={0,2}$/.test(bare) ? textOfBase64(bare) : undefined;
+  if (decoded?.includes('-----BEGIN CERTIFICATE-----') === true) add(draft, 'caCertificates', decoded, from);
+  // DER of a certificate begins with a sequence of two bytes of length: MII in base64.
+  else if (/^MII[A-Za-z0-9+/]{40,}={0,2}$/.test(bare))
+    add(draft, 'caCertificates', `-----BEGIN CERTIFICATE-----\n${bare.replaceAll(/.{64}/g, '$&\n').trimEnd()}\n-----END CERTIFICATE-----\n`, from);
+  else add(draft, 'caCertificates', value, from);
 };
 
 const takeNtp: Take = (value, from, draft) => wordsOf(value).forEach((server) => add(draft, 'ntp', server, from));
-
-/** Rules are `from: to` by prefix; what is behind the registry's name in `to` stays part of the endpoint. */
-const takeMappings: Take = (value, path, draft) => {
-  if (!isPlainMap(value)) return;
-  for (const [from, to] of Object.entries(value)) {
-    const target = textOf(to);
-    const registry = from.split('/')[0] ?? '';
-    const at = [...path, from];
-    if (target === undefined || registry === '') continue;
-    if (from.includes('/'))
-      warn(draft, at, 'user-data-mapping', `${at.join('.')}: only a whole registry can be mirrored; the rule is taken for all of ${registry}`);
-    add(draft, 'registryMirrors', { registry, endpoints: [/^https?:\/\//.test(target) ? target : `https://${target}`] }, at);
-  }
-};
 
 const takeInstallEnd =
   (end: 'reboot' | 'poweroff'): Take =>
@@ -114,7 +34,9 @@ const takeInstallEnd =
   };
 
 const takeSysctl: Take = (value, path, draft) => {
-  if (isPlainMap(value))
+  if (isUnset(value)) return;
+  if (!isPlainMap(value)) warn(draft, path, 'user-data-shape', `${path.join('.')} is no map of settings; it is not used`);
+  else
     for (const [key, item] of Object.entries(value))
       draft.sysctls.set(key, { value: typeof item === 'string' || typeof item === 'number' ? item : String(item), from: [...path, key] });
 };
@@ -125,21 +47,69 @@ const takeHostname: Take = (value, path, draft) => {
   else put('hostname')(value, path, draft);
 };
 
+/** Palette names a host after this key when it has no host name of its own. */
+const takeSiteName: Take = (value, path, draft) => {
+  const text = textOf(value) ?? '';
+  if (text === '$random') return ignore(draft, path, 'the host is known in the hub by its host name, or by groundplane.name');
+  if (/\{\{/.test(text)) return warn(draft, path, 'user-data-template', `${path.join('.')}: templates are not filled in here; write the name itself`);
+  put('name')(value, path, draft);
+  if (!draft.values.has('hostname') && nameSchema.safeParse(value).success) put('hostname')(value, path, draft);
+};
+
+/** Servers and pools are the same to systemd. */
+const ntpRules: { [key: string]: Rule } = {
+  servers: takeNtp,
+  pools: takeNtp,
+  enabled: unless(true, 'the clock of a host is always kept'),
+  ntp_client: 'it is systemd-timesyncd',
+  config: 'servers and pools are all that is set',
+};
+
+const certificateRules: { [key: string]: Rule } = {
+  trusted: each(takeCertificate),
+  remove_defaults: unless(false, 'authorities of the image stay; build an image without them'),
+  'remove-defaults': unless(false, 'authorities of the image stay; build an image without them'),
+};
+
+const whereNetwork = 'settings of the network stand under groundplane.network';
+const condition = 'conditions of stages are not evaluated; the step is taken without it';
+
 const stepRules: { [key: string]: Rule } = {
-  name: () => undefined,
-  if: 'conditions of stages are not evaluated; the step is taken without it',
+  name: nothing,
+  if: condition,
+  if_arch: condition,
+  if_os: condition,
+  if_os_version: condition,
+  only_os: condition,
+  only_os_version: condition,
+  only_arch: condition,
+  only_service_manager: condition,
+  node: condition,
   files: each(takeFile),
+  directories: 'folders are made with the files in them',
+  dns: {
+    nameservers: (value, path, draft) => put('network.dns')(wordsOf(value), path, draft),
+    search: whereNetwork,
+    options: whereNetwork,
+    path: 'resolv.conf is written by systemd-resolved',
+  },
   hostname: takeHostname,
   sysctl: takeSysctl,
   modules: each((value, from, draft) => add(draft, 'modules', value, from)),
-  users: (value, path, draft) => {
-    if (isPlainMap(value)) for (const [name, item] of Object.entries(value)) takeUser({ ...(isPlainMap(item) ? item : {}), name }, [...path, name], draft);
-  },
-  authorized_keys: `accounts with their keys stand under users`,
-  timesyncd: (value, path, draft) => takeNtp(own(value, 'NTP'), [...path, 'NTP'], draft),
+  users: takeUsers,
+  authorized_keys: takeAuthorizedKeys,
+  timesyncd: { NTP: takeNtp, FallbackNTP: takeNtp },
   commands: `commands are not run on hosts of this platform; ${profile}`,
   environment: profile,
+  environment_file: profile,
   systemctl: profile,
+  systemd_firstboot: 'give hostname, timezone and users instead',
+  downloads: `nothing is fetched at the first start; ${profile}`,
+  git: `nothing is fetched at the first start; ${profile}`,
+  unpack_images: profile,
+  ensure_entities: 'accounts stand under users',
+  delete_entities: 'accounts of the image stay',
+  datasource: 'user data come from the boot partition alone',
   packages: 'packages are part of the image; build one with them',
   layout: 'partitions are those of the disk image',
 };
@@ -148,12 +118,21 @@ const stepRules: { [key: string]: Rule } = {
 const liveStages = /^(rootfs|initramfs|boot|fs|network|reconcile)(\.(before|after))?$/;
 
 const takeStages: Take = (value, path, draft) => {
-  if (!isPlainMap(value)) return;
+  if (isUnset(value)) return;
+  if (!isPlainMap(value)) return warn(draft, path, 'user-data-shape', `${path.join('.')} is no map of stages; it is not used`);
   for (const [stage, steps] of Object.entries(value)) {
     const at = [...path, stage];
     if (!liveStages.test(stage)) warn(draft, at, 'user-data-ignored', `${at.join('.')} is not used: images are built and installed in other ways here`);
     else each((step, from) => walk(step, stepRules, from, draft))(steps, at, draft);
   }
+};
+
+const networkRules: { [key: string]: Rule } = {
+  httpProxy: put('network.proxy.http'),
+  httpsProxy: put('network.proxy.https'),
+  noProxy: (value, path, draft) => put('network.proxy.except')(wordsOf(value), path, draft),
+  nameserver: (value, path, draft) => put('network.dns')(wordsOf(value), path, draft),
+  interfaces: takeInterfaces,
 };
 
 const siteRules: { [key: string]: Rule } = {
@@ -162,44 +141,51 @@ const siteRules: { [key: string]: Rule } = {
   registrationURL: ticket,
   insecureSkipVerify: `never here; ${ticket}`,
   disableAutoRegister: 'whether a host is let in by itself is a property of its ticket',
-  name: put('name'),
+  name: takeSiteName,
   hostName: takeHostname,
   prefix: 'names are not made from prefixes',
   projectName: 'the ticket says to which project the host belongs',
   projectUid: 'the ticket says to which project the host belongs',
   clusterId: 'the hub says to which cluster the host belongs',
   clusterName: 'the hub says to which cluster the host belongs',
-  caCerts: each((value, from, draft) => add(draft, 'caCertificates', value, from)),
+  caCerts: each(takeCertificate),
   ntpServers: takeNtp,
   deviceUIDPaths: 'the identity of a host is its key, and the serial number of its board is told beside it',
   tags: 'labels of hosts are given by the ticket or at the hub',
   tagsFromFile: 'labels of hosts are given by the ticket or at the hub',
   tagsFromScript: 'labels of hosts are given by the ticket or at the hub',
   remoteShell: 'there is no remote shell',
-  users: each(takeUser),
-  network: {
-    httpProxy: put('network.proxy.http'),
-    httpsProxy: put('network.proxy.https'),
-    noProxy: (value, path, draft) => put('network.proxy.except')(wordsOf(value), path, draft),
-    nameserver: (value, path, draft) => put('network.dns')(wordsOf(value), path, draft),
-    interfaces: takeInterfaces,
-  },
+  users: takeUsers,
+  network: networkRules,
+  siteNetwork: networkRules,
+  twoNode: 'how many hosts a cluster has is said by its document',
+  debug: 'the agent writes its journal always',
 };
 
 const stylusRules: { [key: string]: Rule } = {
   site: siteRules,
-  externalRegistries: { registries: `credentials of registries belong to the hub: gp registry add`, registryMappingRules: takeMappings },
+  externalRegistries: {
+    registries: 'credentials of registries belong to the hub: gp registry add. Certificates of registries stand under groundplane.caCertificates',
+    registryMappingRules: takeMappings,
+  },
   registryCredentials: `credentials of registries belong to the hub: gp registry add`,
   debug: 'the agent writes its journal always',
   trace: 'the agent writes its journal always',
   path: 'the agent has its place in the image',
   managementMode: 'a host works with and without its hub; there is no mode for that',
+  installationMode: 'a host works with and without its hub; there is no mode for that',
+  twoNode: 'how many hosts a cluster has is said by its document',
+  imageOverride: 'the image is the one that was flashed',
+  installHarbor: profile,
+  harborPVC: profile,
+  skipKubeVip: profile,
   enableMultiNode: 'the cluster document says which hosts belong together',
   featureGate: 'there are no feature gates',
   disablePasswordUpdate: 'passwords are changed by nobody here',
   disableTui: 'there is no text interface on the console',
   includeTui: 'there is no text interface on the console',
   localUI: 'the local page always listens on this host only',
+  emcServer: 'the local page always listens on this host only',
   vip: profile,
   imageRedirectWebhook: 'images are redirected by mirrors of the container runtime, not by a webhook',
 };
@@ -208,13 +194,20 @@ const installRules: { [key: string]: Rule } = {
   device: put('install.device'),
   reboot: takeInstallEnd('reboot'),
   poweroff: takeInstallEnd('poweroff'),
-  auto: () => undefined,
+  auto: nothing,
   bind_mounts: 'what is written lies below /etc and /var, which are kept',
   'extra-dirs-rootfs': 'build an image with these folders: installer build --overlay',
   grub_options: 'the kernel command line is part of the image: installer build --command-line',
   partitions: 'partitions are those of the disk image',
   'extra-partitions': 'partitions are those of the disk image',
+  encrypted_partitions: 'partitions are those of the disk image',
+  'no-format': 'the disk is always made anew',
+  bundles: profile,
+  image: 'what is installed is what it starts from',
+  env: 'the installer takes no environment',
 };
+
+const cluster = 'what a cluster is stands in its profile';
 
 /** Keys beside `groundplane`, at the top of the document. */
 export const foreignRules: { [key: string]: Rule } = {
@@ -224,15 +217,29 @@ export const foreignRules: { [key: string]: Rule } = {
   hostname: takeHostname,
   fqdn: takeHostname,
   timezone: put('timezone'),
-  users: each(takeUser),
+  users: takeUsers,
   write_files: each(takeFile),
-  ntp: (value, path, draft) => takeNtp(own(value, 'servers'), [...path, 'servers'], draft),
-  ca_certs: (value, path, draft) => each((item, from) => add(draft, 'caCertificates', item, from))(own(value, 'trusted'), [...path, 'trusted'], draft),
+  ntp: ntpRules,
+  ca_certs: certificateRules,
+  'ca-certs': certificateRules,
   runcmd: `commands are not run on hosts of this platform; ${profile}`,
   bootcmd: `commands are not run on hosts of this platform; ${profile}`,
   packages: 'packages are part of the image; build one with them',
+  package_update: 'packages are part of the image; build one with them',
+  package_upgrade: 'packages are part of the image; build one with them',
   ssh_authorized_keys: 'give keys to an account: users: [{name, ssh_authorized_keys}]',
-  name: () => undefined,
+  network: whereNetwork,
+  resolv_conf: whereNetwork,
+  manage_resolv_conf: whereNetwork,
+  mounts: 'partitions are those of the disk image',
+  disk_setup: 'partitions are those of the disk image',
+  fs_setup: 'partitions are those of the disk image',
+  cluster,
+  k3s: cluster,
+  'k3s-agent': cluster,
+  kairos: cluster,
+  p2p: cluster,
+  name: nothing,
 };
 
 /** Everything of a document that is not ours, as far as it means something here. */

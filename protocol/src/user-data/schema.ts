@@ -20,6 +20,15 @@ const hostname = z
   .max(253)
   .regex(/^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/, 'is no host name');
 const accountName = z.string().regex(/^[a-z_][-a-z0-9_]{0,31}$/, 'is no user or group name');
+/** Zones are files, so their capitals count, which they do not for what knows them here. Older names (Asia/Calcutta) answer to a newer one. */
+const isTimeZone = (zone: string): boolean => {
+  try {
+    const known = new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone;
+    return known === zone || known.toLowerCase() !== zone.toLowerCase();
+  } catch {
+    return false;
+  }
+};
 const oneLine = (max: number) =>
   z
     .string()
@@ -111,7 +120,7 @@ export const userDataSchema = z.strictObject({
     .string()
     .max(64)
     .regex(/^[A-Za-z][A-Za-z0-9_+/-]*$/, 'is no time zone like Europe/Berlin')
-    .refine((zone) => !zone.includes('..'))
+    .refine(isTimeZone, 'is no time zone that is known; write it like Europe/Berlin, with its capitals')
     .optional(),
   ntp: z.array(server).max(16).optional(),
   users: z.array(userDataUserSchema).max(userDataLimits.users).default([]),
@@ -121,7 +130,10 @@ export const userDataSchema = z.strictObject({
       z
         .string()
         .max(65_536)
-        .regex(/^\s*-----BEGIN CERTIFICATE-----[\s\S]+-----END CERTIFICATE-----\s*$/, 'must be a certificate in PEM'),
+        .regex(
+          /^\s*(-----BEGIN CERTIFICATE-----\s+(?:[A-Za-z0-9+/]+\s+)*[A-Za-z0-9+/]+={0,2}\s+-----END CERTIFICATE-----\s*)+$/,
+          'must be a certificate in PEM: -----BEGIN CERTIFICATE-----, lines of base64, -----END CERTIFICATE-----',
+        ),
     )
     .max(userDataLimits.certificates)
     .default([]),

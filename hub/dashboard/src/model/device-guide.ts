@@ -14,6 +14,9 @@ export interface DeviceWish {
 
 export const emptyWish: DeviceWish = { name: '', address: '', gateway: '', dns: '', nic: 'eth0', sshKey: '', disk: '' };
 
+/** One word of a shell, whatever was typed. */
+const shellWord = (text: string): string => (/^[A-Za-z0-9._/-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
+
 const words = (text: string): string[] => text.split(/[\s,]+/).filter((word) => word !== '');
 
 /** First-boot data for `installer customize`, in JSON's part of YAML, so that no typed text can mean anything else. */
@@ -49,14 +52,14 @@ export const packageCommands = (): string =>
 export const sshCommands = (name: string): string =>
   [
     '# from your machine, with the ticket in the file "ticket"',
-    `npm run installer -- agent --ssh root@HOST --packages release --key groundplane.pub.pem --ticket ticket${name.trim() === '' ? '' : ` --name ${name.trim()}`}`,
+    `npm run installer -- agent --ssh root@HOST --packages release --key groundplane.pub.pem --ticket ticket${name.trim() === '' ? '' : ` --name ${shellWord(name.trim())}`}`,
   ].join('\n');
 
 export const imageCommands = (name: string): string => {
-  const out = `${name.trim() === '' ? 'device' : name.trim()}.img`;
+  const out = shellWord(`${name.trim() === '' ? 'device' : name.trim()}.img`);
   return [
     '# with the ticket in the file "ticket" and what is below in "user-data.yaml"',
     `npm run installer -- customize IMAGE.img --out ${out} --ticket @ticket --user-data user-data.yaml`,
-    `npm run installer -- flash ${out} /dev/sdX      # the stick or disk; it asks before it writes`,
+    `npm run installer -- flash ${out} /dev/sdX      # the stick or disk; it says what would be lost, and writes with --yes`,
   ].join('\n');
 };
