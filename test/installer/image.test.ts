@@ -240,7 +240,21 @@ describe('what goes into an image', () => {
       'The program unshare is not installed: apt install util-linux.',
     ]);
     expect(missingForArch('arm64', 'x64', () => false)[0]).toContain('qemu-user-static');
-    expect(missingForArch('arm64', 'x64', () => true)).toEqual([]);
+    const lacksTest = missingForArch(
+      'arm64',
+      'x64',
+      () => true,
+      () => false,
+    );
+    expect(lacksTest[0]).toContain('need the program arch-test');
+    expect(
+      missingForArch(
+        'arm64',
+        'x64',
+        () => true,
+        () => true,
+      ),
+    ).toEqual([]);
     expect(missingForArch('x64', 'x64', () => false)).toEqual([]);
   });
 });

@@ -1,6 +1,7 @@
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { AgentArch } from '@groundplane/protocol/agent-package';
 import { ok, type Result } from '@groundplane/protocol/failure';
 import { buildOsImage, type BuildOptions } from '@groundplane/installer/image/build-command';
 import { defaultSizes } from '@groundplane/installer/image/disk-layout';
@@ -34,7 +35,7 @@ export const ensureImageTools = async (progress: (line: string) => void): Promis
   return tools.ok ? ok(tools.value.folder) : tools;
 };
 
-const buildAll = async (folder: string, progress: (line: string) => void): Promise<Result<unknown>> => {
+const buildAll = async (folder: string, arch: AgentArch, progress: (line: string) => void): Promise<Result<unknown>> => {
   const keyPem = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' });
   const key = publicKeyOf(keyPem);
   if (!key.ok) return key;
@@ -46,7 +47,7 @@ const buildAll = async (folder: string, progress: (line: string) => void): Promi
   const common: Omit<BuildOptions, 'version' | 'makesDisk'> = {
     out: folder,
     name: imageName,
-    arch: 'x64',
+    arch,
     kernel: 'cloud',
     keyPem,
     keys: [key.value],
@@ -62,7 +63,8 @@ const buildAll = async (folder: string, progress: (line: string) => void): Promi
   const builds: BuildOptions[] = [
     { ...common, version: imageVersions.first, makesDisk: true },
     { ...common, version: imageVersions.bad, makesDisk: false, overlay },
-    { ...common, version: imageVersions.next, makesDisk: false, packages: ['htop'] },
+    // Another package is another root, which a foreign processor takes long to make.
+    { ...common, version: imageVersions.next, makesDisk: false, packages: arch === process.arch ? ['htop'] : [] },
   ];
   for (const options of builds) {
     const built = await buildOsImage(options, (text) => progress(`image ${options.version}: ${text}`));
@@ -72,5 +74,5 @@ const buildAll = async (folder: string, progress: (line: string) => void): Promi
 };
 
 /** Folder with the images; made anew when the source that goes into them changes. */
-export const ensureImages = async (progress: (line: string) => void): Promise<Result<string>> =>
-  await ensureCached('os-images', sourceDigest(), (folder) => buildAll(folder, progress), progress);
+export const ensureImages = async (arch: AgentArch, progress: (line: string) => void): Promise<Result<string>> =>
+  await ensureCached(arch === 'x64' ? 'os-images' : `os-images-${arch}`, sourceDigest(), (folder) => buildAll(folder, arch, progress), progress);

@@ -3,13 +3,16 @@ import { existsSync, readFileSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { AgentArch } from '@groundplane/protocol/agent-package';
 
 /**
  * A machine with UEFI in QEMU, without hardware help: every processor of a CI has room for it. Programs come from the tools that build images.
  */
 export interface MachineOptions {
-  /** Root with QEMU and OVMF in it. */
+  /** Root with QEMU and its firmware in it. */
   tools: string;
+  /** Its processor; by default x64. */
+  arch?: AgentArch;
   /** Everything it reads and writes lies below this folder. */
   folder: string;
   disks: readonly string[];
@@ -28,6 +31,20 @@ export interface VirtualMachine {
   /** The power goes. */
   kill: () => Promise<void>;
 }
+
+/** A plain machine of each architecture: program and board, and the firmware with the file for its variables. */
+const boards: Readonly<Record<AgentArch, { qemu: string; code: string; variables: string }>> = {
+  x64: {
+    qemu: 'qemu-system-x86_64 -machine q35 -cpu Nehalem',
+    code: '/usr/share/OVMF/OVMF_CODE_4M.fd',
+    variables: 'usr/share/OVMF/OVMF_VARS_4M.fd',
+  },
+  arm64: {
+    qemu: 'qemu-system-aarch64 -machine virt -cpu cortex-a72',
+    code: '/usr/share/AAVMF/AAVMF_CODE.no-secboot.fd',
+    variables: 'usr/share/AAVMF/AAVMF_VARS.fd',
+  },
+};
 
 const ticksPerSecond = 100;
 
@@ -57,12 +74,13 @@ const controls = new RegExp(`${String.fromCharCode(27)}\\[[0-9;?]*[A-Za-z]|\\r`,
 
 export const startMachine = async (options: MachineOptions): Promise<VirtualMachine> => {
   const { tools, folder, disks, memoryMiB } = options;
+  const board = boards[options.arch ?? 'x64'];
   const [variables, log] = [join(folder, 'variables.fd'), join(folder, 'console.log')];
   // Where the firmware keeps its variables; they belong to the machine and survive its starts.
-  if (!existsSync(variables)) await copyFile(join(tools, 'usr/share/OVMF/OVMF_VARS_4M.fd'), variables);
+  if (!existsSync(variables)) await copyFile(join(tools, board.variables), variables);
   const before = existsSync(log) ? readFileSync(log, 'utf8').length : 0;
   const flash = (unit: number, file: string, more = ''): string[] => ['-drive', `if=pflash,format=raw,unit=${unit},file=${file}${more}`];
-  const fixed = '-machine q35 -accel tcg,thread=multi,tb-size=256 -cpu Nehalem -display none -no-user-config -nodefaults -monitor none -device virtio-rng-pci';
+  const fixed = `${board.qemu} -accel tcg,thread=multi,tb-size=256 -display none -no-user-config -nodefaults -monitor none -device virtio-rng-pci`;
   const network = options.hasNetwork === false ? '-nic none' : '-netdev user,id=n0 -device virtio-net-pci,netdev=n0,romfile=';
   const words = `${fixed} ${network} -smp ${options.processors ?? 1} -m ${memoryMiB} -serial chardev:serial`.split(' ');
   const drives = disks.flatMap((file, index) => [
@@ -71,8 +89,8 @@ export const startMachine = async (options: MachineOptions): Promise<VirtualMach
     '-device',
     `virtio-blk-pci,drive=d${index},serial=disk-${index},bootindex=${index + 1}`,
   ]);
-  const firmware = [...flash(0, '/usr/share/OVMF/OVMF_CODE_4M.fd', ',readonly=on'), ...flash(1, variables)];
-  const argv = ['qemu-system-x86_64', ...words, ...firmware, ...drives, '-chardev', `file,id=serial,path=${log},append=on`];
+  const firmware = [...flash(0, board.code, ',readonly=on'), ...flash(1, variables)];
+  const argv = [...words, ...firmware, ...drives, '-chardev', `file,id=serial,path=${log},append=on`];
   const child: ChildProcess = spawn('nice', ['-n', '5', 'unshare', '--mount', '--propagation', 'private', 'sh', '-c', enter, 'sh', tools, folder, ...argv], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });

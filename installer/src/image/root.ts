@@ -5,7 +5,7 @@ import type { AgentArch } from '@groundplane/protocol/agent-package';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { outputOf, runProgram } from './command.ts';
 import { initrdEntries, type RootEntry } from './root-files.ts';
-import { debootstrapArgv, imageCache, suite, type Tools } from './tools.ts';
+import { debootstrapArgv, imageCache, inPath, suite, type Tools } from './tools.ts';
 
 /** What an appliance needs to run the agent, and Kubernetes on top of it. */
 const packages = [
@@ -45,15 +45,19 @@ export const placeEntry = (root: string, entry: RootEntry): void => {
 
 const binfmt = '/proc/sys/fs/binfmt_misc';
 
-/** A foreign root is configured by running its own programs, for which the kernel has to know an emulator. */
+/** A foreign root is configured by running its own programs, for which the kernel has to know an emulator; mmdebstrap asks arch-test whether it does. */
 export const missingForArch = (
   arch: AgentArch,
   here: string = process.arch,
   registered: (name: string) => boolean = (name) => existsSync(join(binfmt, name)),
-): string[] =>
-  arch === here || registered(arch === 'arm64' ? 'qemu-aarch64' : 'qemu-x86_64')
-    ? []
-    : [`The kernel of this machine runs no programs for ${arch}: apt install qemu-user-static binfmt-support, or build on a machine with that processor.`];
+  has: (program: string) => boolean = inPath,
+): string[] => {
+  if (arch === here) return [];
+  const isRegistered = registered(arch === 'arm64' ? 'qemu-aarch64' : 'qemu-x86_64');
+  if (isRegistered && has('arch-test')) return [];
+  const lack = isRegistered ? `Roots for ${arch} need the program arch-test` : `The kernel of this machine runs no programs for ${arch}`;
+  return [`${lack}: apt install qemu-user-static binfmt-support arch-test, or build on a machine with that processor.`];
+};
 
 /**
  * A root file system of Debian with kernel and initrd, made once for the same wish and kept. Failures: `root-failed`, `initrd-failed`.

@@ -17,13 +17,14 @@ const packages = [
 ].flatMap((line) => line.split(' '));
 
 /** Besides the packages of one processor: these boot and test images. */
-export const emulatorPackages = ['qemu-system-x86', 'ovmf', 'binutils', 'busybox-static'];
+export const emulatorPackages = ['qemu-system-x86', 'ovmf', 'qemu-system-arm', 'qemu-efi-aarch64', 'binutils', 'busybox-static'];
 
 export const leftOut = ['/usr/share/man/*', '/usr/share/doc/*', '/usr/share/locale/*', '/usr/share/info/*', '/usr/share/lintian/*'];
 
 export const imageCache = (): string => join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'groundplane', 'images');
 
-const inPath = (program: string): boolean =>
+/** Whether a program is where Debian has its programs. */
+export const inPath = (program: string): boolean =>
   `/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`.split(delimiter).some((folder) => {
     try {
       accessSync(join(folder, program), constants.X_OK);

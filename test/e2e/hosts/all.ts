@@ -9,7 +9,7 @@ import { kubeadmThree } from './kubeadm-three.ts';
 import { kubeadmUpgrade } from './kubeadm-upgrade.ts';
 import { osPackages } from './os-packages.ts';
 import { bootCount } from './boot-count.ts';
-import { image } from './image.ts';
+import { image, imageArm64 } from './image.ts';
 import type { Scenario } from './scenario.ts';
 import { sysupdate } from './sysupdate.ts';
 
@@ -28,4 +28,5 @@ export const scenarios: readonly Scenario[] = [
   kubeadmKeep,
   insidePod,
   image,
+  imageArm64,
 ];

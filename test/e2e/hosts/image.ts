@@ -3,7 +3,9 @@ import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ClusterView, EventView, HostView } from '@groundplane/protocol/api/views';
+import type { AgentArch } from '@groundplane/protocol/agent-package';
 import { customizeCommand } from '@groundplane/installer/image/customize';
+import { missingForArch } from '@groundplane/installer/image/root';
 import { flash } from '@groundplane/installer/flash/flash';
 import { imageName, imageVersions } from '../../lab/image-builds.ts';
 import { startMachine, type VirtualMachine } from '../../lab/virtual-machine.ts';
@@ -72,7 +74,7 @@ const clusterFile = (folder: string, version: string): string => {
 };
 
 /** The disk of a new machine: image, ticket and user data, flashed as somebody would. */
-const makeDisk = async (images: string, folder: string, ticket: string): Promise<string> => {
+const makeDisk = async (images: string, arch: AgentArch, folder: string, ticket: string): Promise<string> => {
   const [image, disk] = [join(folder, 'customised.img'), join(folder, 'disk.img')];
   writeFileSync(join(folder, 'ticket'), ticket);
   writeFileSync(
@@ -82,7 +84,7 @@ const makeDisk = async (images: string, folder: string, ticket: string): Promise
   const lines: object[] = [];
   const customised = await customizeCommand(
     [
-      join(images, `${imageName}_${imageVersions.first}-x64.img`),
+      join(images, `${imageName}_${imageVersions.first}-${arch}.img`),
       '--out',
       image,
       '--ticket',
@@ -102,12 +104,13 @@ const makeDisk = async (images: string, folder: string, ticket: string): Promise
 
 /** One life of an appliance, with a real hub: flashed, enrolled, updated to a bad image, returned, updated to a good one. */
 export const runImage = async (options: {
+  arch: AgentArch;
   tools: string;
   images: string;
   folder: string;
   say: (line: string) => void;
 }): Promise<Record<string, number | string>> => {
-  const { tools, images, folder, say } = options;
+  const { arch, tools, images, folder, say } = options;
   mkdirSync(folder, { recursive: true });
   const site = createSite();
   const { host, cluster, events, json } = people(site);
@@ -120,13 +123,13 @@ export const runImage = async (options: {
     const login = await site.gpWith('correct horse battery staple\n', ['login', '--setup', link, '--name', 'admin', '--password-stdin']);
     check(login.code === 0, 'the first administrator is made', login);
     const { ticket } = await json<{ ticket: string }>('ticket', 'create', 'appliances', '--auto-approve');
-    const disk = await makeDisk(images, folder, ticket);
+    const disk = await makeDisk(images, arch, folder, ticket);
     for (const version of Object.values(imageVersions)) {
-      const os = await json<object>('image', 'upload', join(images, `${imageName}_${version}-x64.json`));
+      const os = await json<object>('image', 'upload', join(images, `${imageName}_${version}-${arch}.json`));
       await site.gpOk('apply', '-f', profileFile(folder, version, os));
     }
     say('image flashed, three versions in the hub');
-    machine = await startMachine({ tools, folder, disks: [disk], memoryMiB: 1_024, processors: 2 });
+    machine = await startMachine({ arch, tools, folder, disks: [disk], memoryMiB: 1_024, processors: 2 });
     const started = performance.now();
     await until('enrolled', async () => ((await host()).online ? true : undefined), bootMs);
     figures['bootToEnrolledSeconds'] = secondsSince(started);
@@ -177,14 +180,25 @@ export const image: Scenario = {
   about: 'an appliance from flashing to its second image, with a bad one between, in QEMU with UEFI and a real hub',
   needs: ['base', 'imageTools', 'images'],
   run: async ({ prepared, site, say }) => ({
-    figures: await runImage({ tools: prepared.imageTools, images: prepared.images, folder: join(site.folder, 'image'), say }),
+    figures: await runImage({ arch: 'x64', tools: prepared.imageTools, images: prepared.images, folder: join(site.folder, 'image'), say }),
   }),
 };
 
-/** On its own, without the other test hosts: `node test/e2e/hosts/image.ts TOOLS IMAGES FOLDER`. */
+/** The same life on the other processor: firmware, loader, kernel, root and agent are built from other parts. */
+export const imageArm64: Scenario = {
+  name: 'image-arm64',
+  about: 'the same for arm64, built and run by emulation',
+  needs: ['base', 'imageTools', 'imagesArm64'],
+  missing: () => missingForArch('arm64'),
+  run: async ({ prepared, site, say }) => ({
+    figures: await runImage({ arch: 'arm64', tools: prepared.imageTools, images: prepared.imagesArm64, folder: join(site.folder, 'image-arm64'), say }),
+  }),
+};
+
+/** On its own, without the other test hosts: `node test/e2e/hosts/image.ts ARCH TOOLS IMAGES FOLDER`. */
 if (import.meta.main) {
-  const [, , tools = '', images = '', folder = ''] = process.argv;
-  const figures = await runImage({ tools, images, folder, say: (line) => void process.stderr.write(`${line}\n`) });
+  const [, , arch, tools = '', images = '', folder = ''] = process.argv;
+  const figures = await runImage({ arch: arch === 'arm64' ? 'arm64' : 'x64', tools, images, folder, say: (line) => void process.stderr.write(`${line}\n`) });
   process.stdout.write(`${JSON.stringify(figures)}\n`);
   process.exit(0);
 }

@@ -42,7 +42,8 @@ type Maker<T> = (progress: (line: string) => void, runFolder: string) => Promise
 const makers: { [Key in keyof Prepared]-?: Maker<Prepared[Key]> } = {
   base: ensureRoot,
   imageTools: ensureImageTools,
-  images: ensureImages,
+  images: async (progress) => await ensureImages('x64', progress),
+  imagesArm64: async (progress) => await ensureImages('arm64', progress),
   content: async (progress) => await ensureContent(newest, progress),
   contentBefore: async (progress) => await ensureContent(before, progress),
   agent: async (_progress, runFolder) => {
@@ -59,6 +60,15 @@ const makers: { [Key in keyof Prepared]-?: Maker<Prepared[Key]> } = {
 const versionsOf = (chosen: readonly Scenario[]): KubernetesVersion[] => {
   const needs = new Set(chosen.flatMap((scenario) => scenario.needs));
   return [...(needs.has('content') ? [newest] : []), ...(needs.has('contentBefore') ? [before] : [])];
+};
+
+/** What this machine can run, and what it cannot, with the reason. */
+const split = (asked: readonly Scenario[]): { chosen: Scenario[]; skipped: { name: string; reason: string }[] } => {
+  const judged = asked.map((scenario) => ({ scenario, missing: scenario.missing?.() ?? [] }));
+  return {
+    chosen: judged.flatMap(({ scenario, missing }) => (missing.length === 0 ? [scenario] : [])),
+    skipped: judged.flatMap(({ scenario, missing }) => (missing.length === 0 ? [] : [{ name: scenario.name, reason: missing.join(' ') }])),
+  };
 };
 
 const prepare = async (chosen: readonly Scenario[], runFolder: string): Promise<Result<Prepared>> => {
@@ -129,13 +139,21 @@ export const runHosts = async (args: readonly string[]): Promise<number> => {
     process.stderr.write(unknown.length > 0 ? `there is no scenario ${unknown.join(', ')}\n${usage}` : usage);
     return values.list || values.help ? 0 : 2;
   }
-  const chosen = scenarios.filter((scenario) => positionals.length === 0 || positionals.includes(scenario.name));
+  const asked = scenarios.filter((scenario) => positionals.length === 0 || positionals.includes(scenario.name));
+  const { chosen, skipped } = split(asked);
   const finish = (reports: readonly ScenarioReport[], code: number, failure?: string): number => {
-    const summary = { ok: code === 0, scenarios: reports, ...(failure === undefined ? {} : { failure }) };
+    const summary = { ok: code === 0, scenarios: reports, skipped, ...(failure === undefined ? {} : { failure }) };
     process.stdout.write(`${JSON.stringify(summary, undefined, values.json ? undefined : 2)}\n`);
     return code;
   };
-  const missing = [...missingForHosts(), ...(await missingForContent(versionsOf(chosen)))];
+  for (const { name, reason } of skipped) note(`skipped ${name}: ${reason}`);
+  // Whoever names a scenario wants it, and CI wants all.
+  const isWanted = positionals.length > 0 || process.env['GROUNDPLANE_TEST_REQUIRE'] === 'all';
+  const missing = [
+    ...missingForHosts(),
+    ...(await missingForContent(versionsOf(chosen))),
+    ...(isWanted ? skipped.map(({ name, reason }) => `${name}: ${reason}`) : []),
+  ];
   if (missing.length > 0) {
     note(`test hosts cannot run on this machine:\n${missing.map((line) => `  ${line}`).join('\n')}`);
     return finish([], 3, missing.join(' '));

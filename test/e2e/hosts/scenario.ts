@@ -18,6 +18,8 @@ export interface Prepared {
   imageTools: string;
   /** Folder with three versions of an operating system image; see `image-builds.ts`. */
   images: string;
+  /** The same for arm64. */
+  imagesArm64: string;
 }
 
 export interface ScenarioContext {
@@ -44,6 +46,8 @@ export interface Scenario {
   /** What it proves, in one line. */
   about: string;
   needs: readonly (keyof Prepared)[];
+  /** What this machine lacks for it besides what all need, one sentence each. Absent: nothing. */
+  missing?: () => string[];
   run: (context: ScenarioContext) => Promise<Outcome>;
 }
 
