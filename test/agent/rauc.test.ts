@@ -17,7 +17,7 @@ const board = () => {
   type Name = keyof typeof slots;
   const state = { booted: 'rootfs.0' as Name, primary: 'rootfs.0' as Name, intended: undefined as string | undefined, isHealthy: true };
   const calls: string[] = [];
-  let answer: { code: number; stderr: string } | undefined;
+  let answer: { code: number; stdout: string; stderr: string } | undefined;
   const status = (): string =>
     JSON.stringify({
       compatible: 'site-board',
@@ -64,11 +64,15 @@ const board = () => {
     slots,
     state,
     calls,
-    fail: (code: number, stderr: string) => void (answer = { code, stderr }),
+    /** As RAUC 1.13 does it: the reason among the progress, if it has got that far. */
+    fail: (code: number, words: string) =>
+      void (answer = words.startsWith('LastError')
+        ? { code, stdout: `100% Installing failed.\n${words}\nidle\n`, stderr: 'Installing `/blobs/1.1.raucb` failed\n' }
+        : { code, stdout: '', stderr: words }),
     run: (_: string, args: readonly string[]) => {
       calls.push(args.join(' '));
       const failing = args[0] === 'install' || args[1] === 'mark-active' ? answer : undefined;
-      if (failing !== undefined) return Promise.resolve({ ...failing, stdout: '' });
+      if (failing !== undefined) return Promise.resolve(failing);
       const other = state.booted === 'rootfs.0' ? 'rootfs.1' : 'rootfs.0';
       if (args[0] === 'install') slots[other] = { ...slots[other], version: /([0-9.]+)\.raucb$/.exec(args[1] ?? '')?.[1] ?? '', status: 'ok', boot: 'bad' };
       if (args[1] === 'mark-active') {
@@ -163,13 +167,13 @@ describe('images by RAUC', () => {
   });
 
   test.each([
-    ['LastError: Installation error: Bundle signature verification failed', 'image-untrusted', 'fatal'],
-    ['LastError: Already processing a different method', 'image-busy', 'retry'],
-    ['Installation error: Image too large: No space left on device', 'image-space', 'blocked'],
-    ['Installation error: anything else', 'image-write', 'retry'],
+    ['LastError: signature verification failed: Verify error: self-signed certificate', 'image-untrusted', 'fatal'],
+    ['Failed to contact rauc service: Already processing a different method', 'image-busy', 'retry'],
+    ['LastError: Installation error: Image too large: No space left on device', 'image-space', 'blocked'],
+    ['LastError: Installation error: anything else', 'image-write', 'retry'],
   ] as const)('what rauc says is told: %s', async (words, code, kind) => {
     rauc.fail(1, words);
-    expect(bad(await images().stage(manifestOf('1.1'), pathsOf('1.1'), never), code, kind).message).toContain(words.slice(0, 20));
+    expect(bad(await images().stage(manifestOf('1.1'), pathsOf('1.1'), never), code, kind).message).toContain(words.replace('LastError: ', '').slice(0, 20));
   });
 
   test('no rauc, or one that answers otherwise, is a failure and no exception', async () => {

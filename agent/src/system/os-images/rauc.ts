@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { osImageLabel, type OsImageManifest } from '@groundplane/protocol/os-image';
-import type { ImageSlotState, ObservedImage } from '@groundplane/protocol/plan/os-image';
-import type { OsImages } from '../../port/os-images.ts';
+import type { ImageSlotState } from '@groundplane/protocol/plan/os-image';
+import type { ImagePaths, OsImages } from '../../port/os-images.ts';
 import { lastWords, type CommandResult } from '../command.ts';
 import { readDescription } from './description.ts';
 import type { Run } from './disk.ts';
@@ -15,7 +15,7 @@ const slotSchema = z.object({
   boot_status: z.string().nullish(),
   slot_status: z
     .object({
-      bundle: z.object({ version: z.string().nullish() }).nullish(),
+      bundle: z.object({ version: z.string().nullish(), hash: z.string().nullish() }).nullish(),
       status: z.string().nullish(),
       checksum: z.object({ sha256: z.string().nullish() }).nullish(),
     })
@@ -28,9 +28,14 @@ const statusSchema = z.object({
   slots: z.array(z.record(z.string(), slotSchema)).max(64),
 });
 
+/** `rauc info --output-format=json`. */
+const infoSchema = z.object({ hash: z.string().min(1) });
+
 interface RaucSlot {
   name: string;
   version: string | undefined;
+  /** Of the manifest in its bundle; RAUC before 1.9 does not say it. */
+  hash: string | undefined;
   isBooted: boolean;
   isPrimary: boolean;
   isGood: boolean;
@@ -57,11 +62,20 @@ const parseStatus = (text: string): Result<RaucSlot[]> => {
         name,
         // What was only half written has no status "ok".
         version: slot.slot_status?.status === 'ok' ? (slot.slot_status.bundle?.version ?? undefined) : undefined,
+        hash: slot.slot_status?.bundle?.hash ?? undefined,
         isBooted: slot.state === 'booted',
         isPrimary: name === primary,
         isGood: slot.boot_status !== 'bad',
       })),
   );
+};
+
+const parseInfo = (text: string): string | undefined => {
+  try {
+    return infoSchema.safeParse(JSON.parse(text)).data?.hash;
+  } catch {
+    return undefined;
+  }
 };
 
 /** RAUC calls a slot bad while it is written, until it is made active, and when its tries are used up. */
@@ -94,15 +108,28 @@ export const raucImages = (options: RaucOptions): OsImages => {
     return status.code === 0 ? parseStatus(status.stdout) : fail('retry', 'host-error', 'rauc', lastWords(status));
   };
 
-  const find = async (version: string): Promise<Result<RaucSlot | undefined>> => {
+  /** Undefined: RAUC does not say, or does not like the bundle, which it will tell when it is to install it. */
+  const hashOf = async (bundle: string): Promise<string | undefined> => {
+    const info = await rauc('info', '--output-format=json', bundle);
+    return info.code === 0 ? parseInfo(info.stdout) : undefined;
+  };
+
+  /** The slot that holds the image. Another bundle may have the same version. */
+  const find = async ({ version }: OsImageManifest, paths: ImagePaths): Promise<Result<RaucSlot | undefined>> => {
     const all = await slots();
-    return all.ok ? ok(all.value.find((slot) => slot.version === version && !slot.isBooted)) : all;
+    if (!all.ok) return all;
+    const slot = all.value.find((item) => item.version === version && !item.isBooted);
+    const bundle = paths.get('image.raucb');
+    if (slot?.hash === undefined || bundle === undefined) return ok(slot);
+    const hash = await hashOf(bundle);
+    return ok(hash === undefined || hash === slot.hash ? slot : undefined);
   };
 
   const did = async (manifest: OsImageManifest, ...args: string[]): Promise<Result<void>> => {
     const done = await rauc(...args);
     if (done.code === 0) return ok(undefined);
-    const words = lastWords(done);
+    // Why an installation failed stands among its progress; standard error says only that it did.
+    const words = /^LastError: (.+)$/m.exec(done.stdout)?.[1] ?? lastWords(done);
     if (/already processing|busy/i.test(words)) return fail('retry', 'image-busy', osImageLabel(manifest), words);
     if (/signature verification failed|failed to verify signature/i.test(words)) return fail('fatal', 'image-untrusted', osImageLabel(manifest), words);
     if (/no space left|too large|image size/i.test(words)) return fail('blocked', 'image-space', osImageLabel(manifest), words);
@@ -117,14 +144,14 @@ export const raucImages = (options: RaucOptions): OsImages => {
       if (!all.ok) return all;
       const booted = all.value.find((slot) => slot.isBooted);
       const { name, version, architecture } = description.value;
-      const health: ObservedImage['health'] =
-        booted?.isGood === false ? 'bad' : options.intended() === version && !(await options.isHealthy()) ? 'trial' : 'good';
+      // GRUB's backend calls a slot bad from its start until it is marked good, U-Boot's on its last try: neither says that a check has failed.
+      const isTrial = booted?.isGood === false || (options.intended() === version && !(await options.isHealthy()));
       return ok({
         architecture,
         name,
         driver: 'rauc',
         running: version,
-        health,
+        health: isTrial ? 'trial' : 'good',
         slots: all.value.flatMap((slot) =>
           slot.isBooted || slot.version === undefined ? [] : [{ version: slot.version, state: stateOf(slot, options.intended()) }],
         ),
@@ -143,15 +170,15 @@ export const raucImages = (options: RaucOptions): OsImages => {
       if (description.value?.version === manifest.version)
         return fail('fatal', 'image-running', osImageLabel(manifest), 'it runs from this slot, which is never written to');
       if (path === undefined) return fail('retry', 'content-missing', osImageLabel(manifest), 'its bundle is not here');
-      const there = await find(manifest.version);
+      const there = await find(manifest, paths);
       if (!there.ok) return there;
       return there.value === undefined ? did(manifest, 'install', path) : ok(undefined);
     },
-    activate: async (manifest) => {
-      const slot = await find(manifest.version);
+    activate: async (manifest, paths) => {
+      const slot = await find(manifest, paths);
       if (!slot.ok) return slot;
       return slot.value === undefined
-        ? fail('retry', 'image-wrong', osImageLabel(manifest), 'it is in no slot')
+        ? fail('retry', 'image-wrong', osImageLabel(manifest), 'it is in no slot; another one may have its version')
         : did(manifest, 'status', 'mark-active', slot.value.name);
     },
   };
