@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -274,18 +274,24 @@ export const startHub = async (options: HubOptions) => {
 };
 export type Hub = Awaited<ReturnType<typeof startHub>>;
 
+const stopWith = (text: string, code: number): never => {
+  process.stderr.write(`${text}\n`);
+  process.exit(code);
+};
+
 /** A flag whose value is a whole number within bounds, as one option of the hub; nothing when it was not given. */
 const numberFlag = <K extends string>(key: K, flag: string, text: string | undefined, min: number, max: number): Partial<Record<K, number>> => {
   if (text === undefined) return {};
   const value = Number(text);
-  if (!/^\d{1,15}$/.test(text) || value < min || value > max) throw new Error(`${flag} ${text}: write a whole number of bytes from ${min} to ${max}`);
+  if (!/^\d{1,15}$/.test(text) || value < min || value > max) return stopWith(`${flag} ${text}: write a whole number of bytes from ${min} to ${max}`, 2);
   return { [key]: value } as Record<K, number>;
 };
 
 const authorityFlag = (file: string | undefined): Pick<HubOptions, 'publicCa'> => {
   if (file === undefined) return {};
+  if (!existsSync(file)) return stopWith(`--public-ca ${file}: there is no such file`, 2);
   const authority = parseAuthority(readFileSync(file, 'utf8'), file);
-  if (!authority.ok) throw new Error(`${authority.failure.element}: ${authority.failure.message}`);
+  if (!authority.ok) return stopWith(`${authority.failure.element}: ${authority.failure.message}`, 2);
   return { publicCa: authority.value };
 };
 
@@ -310,11 +316,6 @@ const options = {
 const usage = `flags of the hub, each explained in docs/operate.md: ${Object.entries(options)
   .map(([name, option]) => `--${name}${option.type === 'string' ? ' …' : ''}`)
   .join(', ')}`;
-
-const stopWith = (text: string, code: number): never => {
-  process.stderr.write(`${text}\n`);
-  process.exit(code);
-};
 
 const readFlags = () => {
   try {
@@ -365,4 +366,12 @@ const writeServiceKey = async (hub: Hub, file: string): Promise<void> => {
   if (made.ok) writeFileSync(file, made.value.key, { mode: 0o600 });
 };
 
-if (import.meta.main) await main();
+/** What the system refused, such as a port that is taken, in one line; anything else is a mistake of ours and keeps its stack. */
+const startTrouble = (error: unknown): string =>
+  error instanceof Error && 'syscall' in error
+    ? `the hub cannot start: ${error.message}`
+    : error instanceof Error
+      ? (error.stack ?? error.message)
+      : String(error);
+
+if (import.meta.main) await main().catch((error: unknown) => stopWith(startTrouble(error), 1));

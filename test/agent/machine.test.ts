@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { linuxExtensions } from '@groundplane/agent/system/extensions';
-import { allowFile, linuxMachine } from '@groundplane/agent/system/machine';
+import { allowFile, linuxMachine, noteReboot } from '@groundplane/agent/system/machine';
 import { bootOrder, parseEntries, runningHealth, slotState } from '@groundplane/agent/system/os-images/boot-entries';
 import { healthyMark, isImageHealthy, watchImageHealth } from '@groundplane/agent/system/os-images/health';
 import { erofsSize } from '@groundplane/agent/system/os-images/running-files';
@@ -44,6 +44,13 @@ describe('a Linux machine', () => {
     expect(good(await machine().rebootNeeded())).toBe(file);
     put('/run/reboot-required.pkgs', 'linux-base\nlibc6\nlinux-base\n');
     expect(good(await machine().rebootNeeded())).toBe('libc6, linux-base');
+  });
+
+  test('what we noted after a change of packages counts as well, until the next boot', async () => {
+    await noteReboot(root, ['kernel', 'glibc']);
+    expect(good(await machine().rebootNeeded())).toBe('glibc, kernel');
+    await noteReboot(root, []);
+    expect(good(await machine().rebootNeeded())).toBe('/run/groundplane/reboot-required');
   });
 
   test('a person lets it happen by a file; a reboot that is refused is told', async () => {

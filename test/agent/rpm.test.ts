@@ -43,6 +43,7 @@ describe('dnf and zypper, by their words (neither runs here)', () => {
       'dnf versionlock list --quiet',
       'dnf versionlock delete bash',
       'dnf install --assumeyes --allowerasing --setopt=install_weak_deps=False bash-5.2.27-1.el9 curl',
+      'dnf needs-restarting --reboothint',
       'dnf versionlock add bash',
     ]);
     const zypper = script(rpm);
@@ -53,7 +54,25 @@ describe('dnf and zypper, by their words (neither runs here)', () => {
   test('only what is there is removed', async () => {
     const dnf = script(rpm);
     good(await rpmPackages('dnf', dnf.run).remove(['bash', 'curl']));
-    expect(dnf.asked.at(-1)).toBe('dnf remove --assumeyes --setopt=clean_requirements_on_remove=False bash');
+    expect(dnf.asked.slice(-2)).toEqual(['dnf remove --assumeyes --setopt=clean_requirements_on_remove=False bash', 'dnf needs-restarting --reboothint']);
+  });
+
+  test.each([
+    [
+      'Core libraries or services have been updated since boot-up:\n  * glibc\n  * kernel\n\nReboot is required to fully utilize these updates.\n',
+      [['glibc', 'kernel']],
+    ],
+    ['No core libraries or services have been updated since boot-up.\nReboot should not be necessary.\n', []],
+    // The plugin is not there: the exit code is that of a needed reboot.
+    ['', []],
+  ])('dnf is asked after a change whether a reboot is needed', async (stdout, expected) => {
+    const noted: (readonly string[])[] = [];
+    const dnf = script({ ...rpm, 'dnf needs-restarting': { code: 1, stdout } });
+    const manager = rpmPackages('dnf', dnf.run, (packages) => Promise.resolve(void noted.push(packages)));
+    good(await manager.install([{ name: 'curl' }]));
+    expect(noted).toEqual(expected);
+    const broken = rpmPackages('dnf', dnf.run, () => Promise.reject(new Error('full')));
+    good(await broken.install([{ name: 'curl' }]));
   });
 
   test.each([

@@ -240,6 +240,22 @@ describe('writing', () => {
     expect(existsSync(target)).toBe(false);
   });
 
+  test('a file that unpacks to more than the target holds is not unpacked to its end', async () => {
+    const bomb = image(zstdCompressSync(Buffer.alloc(64 * mib)), 'bomb.zst');
+    writeFileSync(join(folder, 'vm'), Buffer.alloc(mib, 0xee));
+    const { done } = await run(bomb, join(folder, 'vm'));
+    expect(done).toMatchObject({ ok: false, failure: { code: 'target-too-small', message: expect.stringContaining('more than the 1048576 bytes') as string } });
+    expect(readFileSync(join(folder, 'vm')).every((byte) => byte === 0xee)).toBe(true);
+  });
+
+  test('a target that is refused in any case needs no look at the image', async () => {
+    const machine = fakeMachine();
+    machine.disk('null', { number: '8:0' });
+    machine.mounts('30 1 8:0 / /data rw - ext4 /dev/null rw');
+    const { done } = await run(image(zstdCompressSync(content(3 * mib)).subarray(0, 100_000)), '/dev/null', { machine });
+    expect(done).toMatchObject({ ok: false, failure: { code: 'target-in-use' } });
+  });
+
   test('a target that is too small is untouched', async () => {
     writeFileSync(join(folder, 'small'), 'precious');
     expect((await run(image(content(mib)), join(folder, 'small'))).done).toMatchObject({ ok: false, failure: { code: 'target-too-small' } });

@@ -141,6 +141,12 @@ stylus: {externalRegistries: {registryMappingRules: {docker.io: a.example, "dock
     expect(told(text).join()).toContain('ca-certs.remove-defaults is not used');
   });
 
+  test('settings of the kernel are texts and numbers', () => {
+    const text = 'stages: {boot: [{sysctl: {net.ipv4.ip_forward: yes, vm.swappiness: 10, vm.x: [1], "fs.y": "a b"}}]}';
+    expect(good(text).sysctls).toEqual({ 'net.ipv4.ip_forward': 1, 'vm.swappiness': 10, 'fs.y': 'a b' });
+    expect(told(text).join()).toContain('vm.x is neither a text nor a number');
+  });
+
   test('names that differ in upper and lower case only are the same', () => {
     expect(told('stylus: {LocalUI: {port: 1}, site: {registrationUrl: x}}').join()).toMatch(/LocalUI is not used.*registrationUrl is not used/);
   });

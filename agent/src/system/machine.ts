@@ -1,5 +1,5 @@
-import { readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import type { Machine } from '../port/machine.ts';
 import { lastWords, type CommandResult } from './command.ts';
@@ -14,6 +14,16 @@ export interface LinuxMachineOptions {
 /** Debian and Ubuntu write the first two (update-notifier, unattended-upgrades, kernel packages), SUSE's libzypp the last. */
 const needFiles = ['/run/reboot-required', '/var/run/reboot-required', '/run/reboot-needed'];
 const packagesFile = '/run/reboot-required.pkgs';
+/** Written after a change of packages where the distribution itself leaves no sign: names, one a line. */
+const ownNeedFile = '/run/groundplane/reboot-required';
+
+/** Notes that a reboot is needed, until the next boot. */
+export const noteReboot = async (root: string, packages: readonly string[]): Promise<void> => {
+  const file = join(root, ownNeedFile);
+  await mkdir(dirname(file), { recursive: true, mode: 0o755 });
+  await writeFile(file, packages.map((name) => `${name}\n`).join(''));
+};
+
 /** Made by a person; `/run` is empty after each boot. */
 export const allowFile = '/run/groundplane/allow-reboot';
 
@@ -27,9 +37,10 @@ export const linuxMachine = (options: LinuxMachineOptions): Machine => {
       return text.trim() === '' ? fail('retry', 'host-error', 'boot id', 'the kernel does not tell which boot this is') : ok(text.trim());
     },
     rebootNeeded: async () => {
-      for (const file of needFiles) {
+      for (const file of [...needFiles, ownNeedFile]) {
         if (!(await exists(file))) continue;
-        const names = (await readFile(at(packagesFile), 'utf8').catch(() => '')).split('\n').filter((name) => name.trim() !== '');
+        const list = file === ownNeedFile ? ownNeedFile : packagesFile;
+        const names = (await readFile(at(list), 'utf8').catch(() => '')).split('\n').filter((name) => name.trim() !== '');
         return ok(names.length === 0 ? file : [...new Set(names)].toSorted().slice(0, 20).join(', ').slice(0, 500));
       }
       return ok(undefined);

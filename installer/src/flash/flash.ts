@@ -96,7 +96,7 @@ interface ImageFacts {
 }
 
 /** Reads the whole image once before anything is written: it is whole, it is the right one, and its size is known. */
-const inspectImage = async (given: string): Promise<Result<ImageFacts>> => {
+const inspectImage = async (given: string, roomBytes: number): Promise<Result<ImageFacts>> => {
   const isFile = await stat(given).then(
     (stats) => stats.isFile(),
     () => false,
@@ -116,6 +116,9 @@ const inspectImage = async (given: string): Promise<Result<ImageFacts>> => {
       }
       content.update(chunk);
       bytes += chunk.length;
+      // A small file can unpack to more than any disk holds.
+      if (bytes > roomBytes)
+        return fail('fatal', 'target-too-small', given, `it needs more than the ${roomBytes} bytes that the target has. Nothing was written`);
     }
   } catch (error) {
     return fail('fatal', 'image-damaged', given, `it cannot be read to its end: ${error instanceof Error ? error.message : String(error)}`);
@@ -182,7 +185,13 @@ const isBusy = (error: unknown): boolean => error instanceof Error && 'code' in 
 export const flash = async (options: FlashOptions): Promise<Result<{ bytes: number; sha256: string }>> => {
   const { onEvent } = options;
   onEvent({ event: 'phase', phase: 'check', target: options.target });
-  const image = await inspectImage(options.image);
+  // What is refused whatever the image is needs no reading of it, which takes minutes.
+  const first = lookAt(options.target, options.machine ?? thisMachine);
+  const path = await realpath(options.image).catch(() => options.image);
+  const early = judgeTarget(first, { image: { path, bytes: 0 }, isSure: options.isSure, mayBePartition: options.mayBePartition });
+  if (!early.ok) return early;
+  const room = first.kind === 'nothing' || first.sizeBytes === undefined || first.sizeBytes === 0 ? Number.POSITIVE_INFINITY : first.sizeBytes;
+  const image = await inspectImage(options.image, room);
   if (!image.ok) return image;
   if (options.sha256 !== undefined && options.sha256 !== image.value.fileSha256)
     return fail('fatal', 'image-digest', options.image, `it has the digest ${image.value.fileSha256}, and ${options.sha256} is expected. Nothing was written`);

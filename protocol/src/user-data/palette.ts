@@ -35,10 +35,14 @@ const takeInstallEnd =
 
 const takeSysctl: Take = (value, path, draft) => {
   if (isUnset(value)) return;
-  if (!isPlainMap(value)) warn(draft, path, 'user-data-shape', `${path.join('.')} is no map of settings; it is not used`);
-  else
-    for (const [key, item] of Object.entries(value))
-      draft.sysctls.set(key, { value: typeof item === 'string' || typeof item === 'number' ? item : String(item), from: [...path, key] });
+  if (!isPlainMap(value)) return warn(draft, path, 'user-data-shape', `${path.join('.')} is no map of settings; it is not used`);
+  for (const [key, item] of Object.entries(value)) {
+    const from = [...path, key];
+    // `yes` is read as true, which no setting of the kernel takes.
+    if (typeof item === 'boolean') draft.sysctls.set(key, { value: item ? 1 : 0, from });
+    else if (typeof item === 'string' || typeof item === 'number') draft.sysctls.set(key, { value: item, from });
+    else warn(draft, from, 'user-data-shape', `${from.join('.')} is neither a text nor a number; it is not used`);
+  }
 };
 
 const takeHostname: Take = (value, path, draft) => {

@@ -1,6 +1,8 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Packages } from '../../port/host.ts';
+import { runCommand } from '../command.ts';
+import { noteReboot } from '../machine.ts';
 import { aptPackages } from './apt.ts';
 import { rpmPackages } from './rpm.ts';
 
@@ -22,5 +24,5 @@ export const findPackages = async (root: string): Promise<Packages | undefined> 
   if (root !== '/') return undefined;
   if (await isThere(root, 'apt-get')) return aptPackages();
   if (await isThere(root, 'zypper')) return rpmPackages('zypper');
-  return (await isThere(root, 'dnf')) ? rpmPackages('dnf') : undefined;
+  return (await isThere(root, 'dnf')) ? rpmPackages('dnf', runCommand, (packages) => noteReboot(root, packages)) : undefined;
 };

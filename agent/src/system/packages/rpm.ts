@@ -62,9 +62,26 @@ const failureOf = (result: CommandResult, element: string) => {
   return fail('blocked', 'package-failed', element, words);
 };
 
-/** Red Hat's and SUSE's families. Versions are written as rpm shows them without the epoch: `5.2.26-3.el9`. */
-export const rpmPackages = (which: RpmManager['name'], run: Run = runCommand): Packages => {
+/**
+ * What a reboot is needed for, by `dnf needs-restarting --reboothint`; its exit code does not say, since a dnf without that plugin ends with 1 as well.
+ * Both dnf 4 and 5 list packages behind stars and end with this sentence.
+ */
+const parseRebootHint = (text: string): string[] | undefined =>
+  /^Reboot is required/m.test(text) ? [...text.matchAll(/^\s+\* (\S+)/gm)].map(([, name = '']) => name) : undefined;
+
+/** Red Hat's and SUSE's families. dnf leaves no sign that a reboot is needed, so `noteReboot` is told of it after a change. Versions are written as rpm shows them without the epoch: `5.2.26-3.el9`. */
+export const rpmPackages = (
+  which: RpmManager['name'],
+  run: Run = runCommand,
+  noteReboot: (packages: readonly string[]) => Promise<void> = () => Promise.resolve(),
+): Packages => {
   const manager = rpmManagers[which];
+  const askForReboot = async (): Promise<void> => {
+    if (which !== 'dnf') return;
+    const needed = parseRebootHint((await run('dnf', ['needs-restarting', '--reboothint'], { timeoutMs: 5 * 60_000 })).stdout);
+    // The change itself is done; a sign that cannot be left must not make it look failed.
+    if (needed !== undefined) await noteReboot(needed).catch(() => undefined);
+  };
   const call = async (element: string, args: readonly string[]): Promise<Result<CommandResult>> => {
     const result = await run(manager.name, args, { timeoutMs });
     return result.code === 0 ? ok(result) : failureOf(result, element);
@@ -96,6 +113,7 @@ export const rpmPackages = (which: RpmManager['name'], run: Run = runCommand): P
       if (!unlocked.ok) return unlocked;
       const done = await call(element(names), manager.install(wishes.map(manager.spec)));
       if (!done.ok) return done;
+      await askForReboot();
       const held = wishes.filter((wish) => wish.version !== undefined && wish.held !== false).map((wish) => wish.name);
       const lock = held.length === 0 ? ok(undefined) : await call(element(held), manager.lock(held));
       return lock.ok ? ok(undefined) : lock;
@@ -110,8 +128,11 @@ export const rpmPackages = (which: RpmManager['name'], run: Run = runCommand): P
       });
       const unlocked = held.length === 0 ? ok(undefined) : await call(element(held), manager.unlock(held));
       if (!unlocked.ok) return unlocked;
-      const done = there.length === 0 ? ok(undefined) : await call(element(there), manager.remove(there));
-      return done.ok ? ok(undefined) : done;
+      if (there.length === 0) return ok(undefined);
+      const done = await call(element(there), manager.remove(there));
+      if (!done.ok) return done;
+      await askForReboot();
+      return ok(undefined);
     },
   };
 };
