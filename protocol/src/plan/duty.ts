@@ -1,0 +1,39 @@
+import type { DesiredLease } from '../bundle.ts';
+import type { Failure } from '../failure.ts';
+
+/** What a host is among those that share the duty to apply to a cluster that was there before them. */
+export type Duty = { state: 'holds' } | { state: 'waits'; why: string } | { state: 'cannot'; failure: Failure };
+
+export interface DutyFacts {
+  self: string;
+  lease: DesiredLease;
+  /** Why this host cannot hold the Lease: no working kubeconfig, no answer, no right. Undefined: it can. */
+  obstacle: Failure | undefined;
+  /** The Lease is this host's, and what the holder before it knew is here. */
+  isHeld: boolean;
+  /** Who holds it, as far as this host has seen. */
+  holder: string | undefined;
+  /** It held the Lease, and has not seen since that another host does. */
+  wasHolder: boolean;
+}
+
+/**
+ * Whether this host applies. A holder whose API server does not answer goes on to plan and to be told as blocked: nothing may pass for applied just because it
+ * could not be tried. Any other host without an API server is left with its own machine, and is well.
+ */
+export const planDuty = (facts: DutyFacts): { duty: Duty; applier: boolean } => {
+  const { lease, holder } = facts;
+  if (facts.isHeld) return { duty: { state: 'holds' }, applier: true };
+  if (facts.obstacle !== undefined) return { duty: { state: 'cannot', failure: facts.obstacle }, applier: facts.wasHolder };
+  const isOther = holder !== undefined && holder !== facts.self;
+  const why = isOther
+    ? `host ${holder} holds the Lease and applies`
+    : holder === undefined && lease.from !== undefined && lease.from !== facts.self
+      ? `host ${lease.from} applied alone before, and has to hand over what it owns. If it will never come back, take it out of spec.hosts`
+      : 'the Lease is being taken over';
+  return { duty: { state: 'waits', why }, applier: false };
+};
+
+/** Whether this host may make a Lease that is not there: whoever applied before comes first, and only after it has laid down what it owns. */
+export const mayMakeLease = (lease: DesiredLease, self: string, hasHandedOver: boolean): boolean =>
+  lease.from === undefined || (lease.from === self && hasHandedOver);
