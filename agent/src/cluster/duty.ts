@@ -15,6 +15,12 @@ interface Memory {
   /** The holding that its records of layers are of; `laid-down`: they are of before there was a Lease, and lie in the cluster. */
   term: string;
 }
+/** That its hosts shared the duty, and by which list. */
+interface Shared {
+  cluster: string;
+  sinceMs: number;
+}
+const sharedKey = 'shared';
 const laidDown = 'laid-down';
 const memoryKey = 'duty';
 const noMemory: AgentWrite[] = [memoryKey, 'inventory'].map((key) => ({ table: 'kv', key, value: null }));
@@ -44,6 +50,7 @@ export const createDuty = (deps: { state: State; clock: Clock; cluster: () => Cl
 
   const self = (): string => state.kv<{ host: string }>('host')?.host ?? '';
   const memory = (): Memory | undefined => state.kv<Memory>(memoryKey);
+  const shared = (): Shared | undefined => state.kv<Shared>(sharedKey);
   const ownMemory = (): Memory | undefined => (memory()?.cluster === part?.cluster ? memory() : undefined);
   const remember = (cluster: string, lease: DesiredLease, term: string): Result<void> => state.commit([writes.kv(memoryKey, { cluster, lease, term })]);
   const able = (): Cluster | undefined => {
@@ -125,22 +132,36 @@ export const createDuty = (deps: { state: State; clock: Clock; cluster: () => Cl
     state.commit([...forgetPacks(state), ...noMemory]);
   };
 
-  const end = async (): Promise<void> => {
+  const end = async (cluster: string | undefined): Promise<void> => {
     await part?.lease.release();
     part = undefined;
     if (memory() !== undefined) state.commit(noMemory);
+    const before = shared();
+    if (before !== undefined && before.cluster !== cluster) state.commit([{ table: 'kv', key: sharedKey, value: null }]);
   };
 
-  /** The rule to go by: what is wanted, and for a cluster that is torn down whole, what was. */
-  const orderOf = (desired: Desired): { cluster: string; lease: DesiredLease } | undefined => {
-    if (desired.cluster !== undefined) return desired.cluster.lease === undefined ? undefined : { cluster: desired.cluster.id, lease: desired.cluster.lease };
-    return desired.detached === true ? undefined : memory();
+  /**
+   * The rule to go by: what is wanted; for a cluster that is torn down whole, what was; and for one whose hub has forgotten (a back-up) that its hosts shared the
+   * duty, the Lease still: whoever holds it may not have heard.
+   */
+  const orderOf = ({ cluster, detached }: Desired): { cluster: string; lease: DesiredLease } | undefined => {
+    if (cluster === undefined) return detached === true ? undefined : memory();
+    if (cluster.lease !== undefined) return { cluster: cluster.id, lease: cluster.lease };
+    const before = shared();
+    if (!cluster.applier || before?.cluster !== cluster.id) return undefined;
+    return { cluster: cluster.id, lease: { hosts: [self()], sinceMs: before.sinceMs + 1 } };
+  };
+
+  const noteShared = ({ cluster }: Desired): void => {
+    const next: Shared | undefined = cluster?.lease === undefined ? undefined : { cluster: cluster.id, sinceMs: cluster.lease.sinceMs };
+    if (next !== undefined && JSON.stringify(shared()) !== JSON.stringify(next)) state.commit([writes.kv(sharedKey, next)]);
   };
 
   /** What this host is right now. Undefined: it shares the duty with nobody. `isNew`: its records are another holder's since this look. */
   const look = async (desired: Desired, connect: () => Promise<Result<unknown>>): Promise<{ duty: Duty; applier: boolean; isNew: boolean } | undefined> => {
     const order = orderOf(desired);
-    if (order === undefined || (part !== undefined && part.cluster !== order.cluster)) await end();
+    if (order === undefined || (part !== undefined && part.cluster !== order.cluster)) await end(desired.cluster?.id);
+    noteShared(desired);
     if (order === undefined) return undefined;
     const now = enter(order.cluster, order.lease);
     const connection = await connect();
@@ -171,8 +192,8 @@ export const createDuty = (deps: { state: State; clock: Clock; cluster: () => Cl
     if (!saved.ok || desired.cluster !== undefined || state.objects().length > 0 || state.layers().length > 0) return saved;
     const gone = await cluster.delete(dutyLease(part.cluster), { propagation: 'Background' });
     if (!gone.ok) return gone;
-    part = undefined;
-    return state.commit(noMemory);
+    await end(undefined);
+    return ok(undefined);
   };
 
   /** Lets nothing be written without the Lease. */

@@ -108,6 +108,8 @@ export const createFleet = (store: Store) => {
   const byKey = new Map<string, HostEntry>();
   const byName = new Map<string, HostEntry>();
   const clusters = new Map<string, ClusterEntry>();
+  /** Clusters whose hosts share the duty to apply; also when all that were told so have left since. */
+  const shared = new Set<string>();
   const clusterOfHost = new Map<string, string>();
   /** Row id of each profile version, with its tenant and project. */
   const profiles = new Map<string, { tenant: string; project: string }>();
@@ -269,14 +271,15 @@ export const createFleet = (store: Store) => {
     const item = row.row;
     if (item.kind === 'host') putHost(item);
     else if (item.kind === 'cluster') putCluster(item);
-    else if (item.kind === 'desired')
+    else if (item.kind === 'desired') {
+      if (item.value.desired.cluster?.lease !== undefined) shared.add(item.value.desired.cluster.id);
       update(item.id, {
         desired: item.value.version,
         bundle: item.value.desired.bundle,
         cluster: item.value.desired.cluster?.id,
         told: toldDuty(item.value.desired.cluster),
       });
-    else if (item.kind === 'observed') update(item.id, summary(item.value.status));
+    } else if (item.kind === 'observed') update(item.id, summary(item.value.status));
     else if (item.kind === 'presence') update(item.id, { lastSeenMs: item.value.lastSeenMs });
     else if (item.kind === 'profile') profiles.set(item.id, { tenant: item.tenant, project: item.project });
     else if (item.kind === 'machine') putMachine(item);
@@ -304,6 +307,7 @@ export const createFleet = (store: Store) => {
       }
     } else if (item.kind === 'cluster') {
       clusters.delete(item.id);
+      shared.delete(item.id);
       written.delete(item.id);
       for (const [host, cluster] of clusterOfHost) if (cluster === item.id) clusterOfHost.delete(host);
     } else if (item.kind === 'desired') update(item.id, { desired: undefined, bundle: undefined, cluster: undefined, told: undefined });
@@ -364,6 +368,7 @@ export const createFleet = (store: Store) => {
     hostOfMachine: (machine: string): HostEntry | undefined => byMachine.get(machine),
     clusters: (): IterableIterator<ClusterEntry> => clusters.values(),
     clusterOf: (host: string): ClusterEntry | undefined => clusters.get(clusterOfHost.get(host) ?? ''),
+    isShared: (cluster: string): boolean => shared.has(cluster),
     noteHeld: (id: string, held: Version): void => update(id, { held }),
     setOnline: (id: string, online: boolean, nowMs: number): void => update(id, { online, lastSeenMs: nowMs }),
     setBundle: (id: string, result: { bundle: string | undefined; failure: ClusterEntry['failure'] }): void => {

@@ -21,21 +21,20 @@ type Member = Pick<HostEntry, 'id' | 'cluster' | 'canTakeOver' | 'told'>;
 
 /**
  * Which hosts of a Kubernetes that was there before them may apply. One alone does without a Lease. Several share the duty by a Lease, from when on whoever applied
- * before knows how to hand over; an agent that is too old for that is never told to apply beside them. What was shared once stays shared.
+ * before knows how to hand over; an agent that is too old for that is never told to apply beside them. What was shared once (`wasShared`) stays shared.
  */
 export const planAppliers = (
-  cluster: string,
+  { id, wasShared }: { id: string; wasShared: boolean },
   members: readonly Member[],
   nowMs: number,
 ): (Pick<NonNullable<Desired['cluster']>, 'applier' | 'lease'> & { host: string })[] => {
-  const told = members.flatMap((host) => (host.cluster === cluster && host.told !== undefined ? [{ ...host.told, host }] : []));
-  const shared = told.flatMap((item) => item.lease ?? []);
+  const told = members.flatMap((host) => (host.cluster === id && host.told !== undefined ? [{ ...host.told, host }] : []));
   const alone = told.find((item) => item.alone)?.host;
   const able = members.filter((host) => host.canTakeOver);
-  const isShared = shared.length > 0 || (able.length > 1 && (alone === undefined || alone.canTakeOver));
+  const isShared = able.length > 0 && (wasShared || (able.length > 1 && (alone === undefined || alone.canTakeOver)));
   if (!isShared) return members.map((host, index) => ({ host: host.id, applier: index === 0 }));
   const hosts = able.map((host) => host.id).toSorted();
-  const newest = shared.toSorted((a, b) => b.sinceMs - a.sinceMs)[0];
+  const newest = told.flatMap((item) => item.lease ?? []).toSorted((a, b) => b.sinceMs - a.sinceMs)[0];
   const sinceMs = newest === undefined ? nowMs : newest.list === digestOf(hosts) ? newest.sinceMs : Math.max(nowMs, newest.sinceMs + 1);
   const first = newest === undefined ? alone?.id : newest.from;
   const lease: DesiredLease = { hosts, sinceMs, ...(first !== undefined && hosts.includes(first) ? { from: first } : {}) };

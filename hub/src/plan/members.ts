@@ -43,12 +43,15 @@ export const planMembers = (
   members: readonly HostEntry[],
   isManaged: boolean,
   told: ReadonlySet<string>,
-  nowMs: number,
+  sharing: { wasShared: boolean; nowMs: number },
 ): ClusterPart[] => {
   const { id, name, spec } = cluster;
   const transfer = spec.transfer === undefined ? {} : { transfer: spec.transfer };
   if (!isManaged)
-    return planAppliers(id, members, nowMs).map(({ host, ...duty }) => ({ host, cluster: { id, name, role: 'control-plane' as const, ...duty, ...transfer } }));
+    return planAppliers({ id, wasShared: sharing.wasShared }, members, sharing.nowMs).map(({ host, ...duty }) => ({
+      host,
+      cluster: { id, name, role: 'control-plane' as const, ...duty, ...transfer },
+    }));
   const roleOf = (host: HostEntry) => spec.hostSettings?.[host.name]?.role ?? 'control-plane';
   const servers = members.filter((host) => roleOf(host) === 'control-plane');
   const founder = founderOf(servers, members, told);

@@ -55,7 +55,10 @@ export const clusterReconciler = (deps: ClusterReconcilerDeps & { inputs: Cluste
         const before = host.cluster === row.id ? await store.get('desired', row.tenant, host.id) : undefined;
         if (before?.value.desired.cluster?.site?.founder === true) told.add(host.id);
       }
-    const parts = planMembers({ id: row.id, name: row.name, spec }, members, isManaged, told, deps.clock.wallMs());
+    const parts = planMembers({ id: row.id, name: row.name, spec }, members, isManaged, told, {
+      wasShared: fleet.isShared(row.id),
+      nowMs: deps.clock.wallMs(),
+    });
     return parts.map(({ host, cluster }) => ({ tenant: row.tenant, host, cluster, bundle: built.digest, inputs: digest }));
   };
 
