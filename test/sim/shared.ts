@@ -2,6 +2,7 @@ import { createState } from '@groundplane/agent/store/state';
 import { isSameVersion } from '@groundplane/protocol/version';
 import { holderOf, idOf, sharedId } from './apart.ts';
 import { brokenVersion, versionCount, versionName } from './profiles.ts';
+import type { FakeHubDisk } from '../fake/hub-store.ts';
 import type { RunOptions } from './run.ts';
 import { createWorld, project, tenant, type Site, type World } from './world.ts';
 
@@ -9,7 +10,7 @@ const problem = (text: string): Error => new Error(`shared: ${text}`);
 
 /** People who move the cluster between versions and its hosts in and out. A broken version is for the other simulation: here the point is who applies. */
 const people = (world: World) => {
-  let [version, members, isDeleting] = [1, [...world.sites], false];
+  let [version, members, isDeleting] = [1, world.sites.slice(0, 1), false];
   const put = async (): Promise<void> =>
     void (await world.hub()?.store.commit([
       {
@@ -36,11 +37,22 @@ const people = (world: World) => {
       return `the cluster shall run ${version}`;
     },
     setMembers: async (): Promise<string> => {
-      const some = world.sites.filter(() => world.random.fraction() < 0.7);
+      // Whoever applied alone is not taken out before it has handed over: what it knew would go with it.
+      const isHandedOver = holderOf(world.sites[0]!.cluster) !== undefined;
+      const some = world.sites.filter((site) => world.random.fraction() < 0.7 || (!isHandedOver && members.includes(site)));
       members = some.length === 0 ? [world.random.pick(world.sites)] : some;
       if (world.random.fraction() < 0.3) members.reverse();
       await put();
       return `its hosts are ${members.map((site) => site.name).join(', ')}`;
+    },
+    /** The holder is taken out and does not hear of it, while it has something to do. */
+    oust: async (): Promise<string> => {
+      const holder = world.sites.find((site) => idOf(site) === holderOf(site.cluster));
+      if (holder === undefined || members.length < 2) return '';
+      world.setConnected(holder, false);
+      members = members.filter((site) => site !== holder);
+      await put();
+      return `${holder.name} is taken out and does not hear of it`;
     },
     remove: async (): Promise<void> => {
       isDeleting = true;
@@ -112,6 +124,7 @@ export const runShared = async (options: RunOptions): Promise<void> => {
   const { random } = world;
   const say = (text: string): void => options.trace?.(`${Math.round(world.clock.monotonicMs())} ms  ${text}`);
 
+  let backup: FakeHubDisk | undefined;
   const step = async (): Promise<string> => {
     const site = random.pick(world.sites);
     const dice = random.fraction();
@@ -135,8 +148,11 @@ export const runShared = async (options: RunOptions): Promise<void> => {
     }
     if (dice < 0.7) return meddle(world);
     if (dice < 0.74) {
-      if (world.hub() !== undefined) world.crashHub();
-      return 'the hub dies';
+      if (world.hub() === undefined) return '';
+      world.crashHub();
+      if (backup === undefined || random.fraction() < 0.7) return 'the hub dies';
+      world.restore(backup);
+      return 'the hub dies and comes back from a backup';
     }
     if (dice < 0.78) {
       site.disk.failNext({ kind: 'blocked', code: 'disk-full', element: 'disk', message: 'full' });
@@ -146,6 +162,27 @@ export const runShared = async (options: RunOptions): Promise<void> => {
       site.cluster.pause();
       world.clock.after(random.fraction() * 60_000, () => site.cluster.resume());
       return 'the API server is away';
+    }
+    if (dice < 0.86) {
+      const thaw = Promise.withResolvers<void>();
+      site.frozen = thaw.promise;
+      world.clock.after(20_000 + random.fraction() * 60_000, () => {
+        site.frozen = undefined;
+        thaw.resolve();
+      });
+      return `${site.name} stands still for a while`;
+    }
+    if (dice < 0.9) {
+      const text = await act.oust();
+      for (let times = 0; text !== '' && times < 20; times += 1) {
+        await meddle(world);
+        await world.clock.advance(random.fraction() * 3_000);
+      }
+      return text;
+    }
+    if (dice < 0.91) {
+      backup = world.backup();
+      return 'the hub is backed up';
     }
     return '';
   };

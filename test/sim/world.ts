@@ -35,6 +35,8 @@ export interface Site {
   isConnected: boolean;
   /** Its way to the API server is cut; that of other hosts of the same cluster is not. */
   isApart: boolean;
+  /** The machine stands still, as a suspended one does: answers come when it goes on. */
+  frozen: Promise<void> | undefined;
   life: Life | undefined;
   agent: Agent | undefined;
   stop: AbortController;
@@ -243,6 +245,7 @@ export const createWorld = async (options: WorldOptions) => {
       wallOffsetMs: 0,
       isConnected: true,
       isApart: false,
+      frozen: undefined,
       life: undefined,
       agent: undefined,
       stop: new AbortController(),

@@ -128,8 +128,8 @@ export const createDuty = (deps: { state: State; clock: Clock; cluster: () => Cl
 
   /** Somebody else looks after the layers now: what this host knew of them is over. */
   const forget = (): void => {
-    if (memory() === undefined) return;
-    state.commit([...forgetPacks(state), ...noMemory]);
+    const gone = forgetPacks(state);
+    if (memory() !== undefined || gone.length > 0) state.commit([...gone, ...noMemory]);
   };
 
   const end = async (cluster: string | undefined): Promise<void> => {

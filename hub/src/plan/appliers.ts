@@ -32,7 +32,9 @@ export const planAppliers = (
   const alone = told.find((item) => item.alone)?.host;
   const able = members.filter((host) => host.canTakeOver);
   const isShared = able.length > 0 && (wasShared || (able.length > 1 && (alone === undefined || alone.canTakeOver)));
-  if (!isShared) return members.map((host, index) => ({ host: host.id, applier: index === 0 }));
+  // Whoever applies alone and could hand over stays it until it can: another one would not know what it owns.
+  const only = alone?.canTakeOver === true ? alone : members[0];
+  if (!isShared) return members.map((host) => ({ host: host.id, applier: host === only }));
   const hosts = able.map((host) => host.id).toSorted();
   const newest = told.flatMap((item) => item.lease ?? []).toSorted((a, b) => b.sinceMs - a.sinceMs)[0];
   const sinceMs = newest === undefined ? nowMs : newest.list === digestOf(hosts) ? newest.sinceMs : Math.max(nowMs, newest.sinceMs + 1);
