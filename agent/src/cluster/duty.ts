@@ -53,9 +53,11 @@ export const createDuty = (deps: { state: State; clock: Clock; cluster: () => Cl
   const shared = (): Shared | undefined => state.kv<Shared>(sharedKey);
   const ownMemory = (): Memory | undefined => (memory()?.cluster === part?.cluster ? memory() : undefined);
   const remember = (cluster: string, lease: DesiredLease, term: string): Result<void> => state.commit([writes.kv(memoryKey, { cluster, lease, term })]);
+  /** A host that was let in anew by a hub that had forgotten it is another one than it was told of. */
+  const isMember = (): boolean => part?.order.hosts.includes(self()) === true;
   const able = (): Cluster | undefined => {
     const cluster = deps.cluster();
-    return cluster !== undefined && tried.get(cluster)?.ok === true ? cluster : undefined;
+    return cluster !== undefined && isMember() && tried.get(cluster)?.ok === true ? cluster : undefined;
   };
   /** Held, and with the memory that belongs to it. */
   const isReady = (forMs: number): boolean => part !== undefined && part.lease.isHeld(forMs) && ownMemory()?.term === part.lease.term();
@@ -115,6 +117,7 @@ export const createDuty = (deps: { state: State; clock: Clock; cluster: () => Cl
   };
 
   const turn = async (cluster: Cluster, now: Part): Promise<Result<{ isHeld: boolean; isNew: boolean }>> => {
+    if (!isMember()) return ok({ isHeld: false, isNew: false });
     const rights = await tryRights(cluster, now.place);
     if (!rights.ok) return rights;
     const laid = await layDown(cluster, now);

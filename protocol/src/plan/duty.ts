@@ -25,6 +25,7 @@ export const planDuty = (facts: DutyFacts): { duty: Duty; applier: boolean } => 
   const { lease, holder } = facts;
   if (facts.isHeld) return { duty: { state: 'holds' }, applier: true };
   if (facts.obstacle !== undefined) return { duty: { state: 'cannot', failure: facts.obstacle }, applier: facts.wasHolder };
+  if (!lease.hosts.includes(facts.self)) return { duty: { state: 'waits', why: 'this host is not among those that may hold the Lease' }, applier: false };
   const isOther = holder !== undefined && holder !== facts.self;
   const why = isOther
     ? `host ${holder} holds the Lease and applies`
