@@ -163,16 +163,20 @@ export const runShared = async (options: RunOptions): Promise<void> => {
       world.clock.after(random.fraction() * 60_000, () => site.cluster.resume());
       return 'the API server is away';
     }
-    if (dice < 0.86) {
+    if (dice < 0.88) {
+      // Best in the middle of its work.
+      const busy = world.sites.find((item) => idOf(item) === holderOf(item.cluster)) ?? site;
+      const text = await act.setVersion();
+      await world.clock.advance(random.fraction() * 1_500);
       const thaw = Promise.withResolvers<void>();
-      site.frozen = thaw.promise;
+      busy.frozen = thaw.promise;
       world.clock.after(20_000 + random.fraction() * 60_000, () => {
-        site.frozen = undefined;
+        busy.frozen = undefined;
         thaw.resolve();
       });
-      return `${site.name} stands still for a while`;
+      return `${text}, and ${busy.name} stands still for a while`;
     }
-    if (dice < 0.9) {
+    if (dice < 0.93) {
       const text = await act.oust();
       for (let times = 0; text !== '' && times < 20; times += 1) {
         await meddle(world);
@@ -180,7 +184,7 @@ export const runShared = async (options: RunOptions): Promise<void> => {
       }
       return text;
     }
-    if (dice < 0.91) {
+    if (dice < 0.94) {
       backup = world.backup();
       return 'the hub is backed up';
     }

@@ -5,7 +5,7 @@ import { sleep, type Clock } from '../port/clock.ts';
 import type { Cluster } from '../port/cluster.ts';
 import type { AgentWrite } from '../port/store.ts';
 import { writes, type State } from '../store/state.ts';
-import { forgetPacks, loadInventory, saveInventory, tryInventory, type InventoryPlace } from './inventory.ts';
+import { forgetPacks, hasInventory, loadInventory, saveInventory, tryInventory, type InventoryPlace } from './inventory.ts';
 import { createLease, leaseRef, marginMs, renewMs, type Lease } from './lease.ts';
 
 /** What this host remembers of its part: of which cluster, by which rule, and whose memory it has. */
@@ -15,10 +15,11 @@ interface Memory {
   /** The holding that its records of layers are of; `laid-down`: they are of before there was a Lease, and lie in the cluster. */
   term: string;
 }
-/** That its hosts shared the duty, and by which list. */
+/** That its hosts share the duty, by which list, and whether the Lease was there under it. */
 interface Shared {
   cluster: string;
   sinceMs: number;
+  wasThere: boolean;
 }
 const sharedKey = 'shared';
 const laidDown = 'laid-down';
@@ -30,6 +31,8 @@ interface Part {
   order: DesiredLease;
   lease: Lease;
   place: InventoryPlace;
+  /** The Lease is gone, and what was laid down with it: whoever cleared the cluster does not find it full again. */
+  isCleared: boolean;
 }
 
 /** Names in the cluster, since several clusters of the hub, or of several hubs, may use one Kubernetes. */
@@ -62,6 +65,10 @@ export const createDuty = (deps: { state: State; clock: Clock; cluster: () => Cl
   /** Held, and with the memory that belongs to it. */
   const isReady = (forMs: number): boolean => part !== undefined && part.lease.isHeld(forMs) && ownMemory()?.term === part.lease.term();
 
+  /** There was a Lease, this host did not hold it, and nothing says that it may be made again. */
+  const isLost = ({ cluster, order, isCleared }: Part): boolean =>
+    isCleared && memory()?.cluster !== cluster && shared()?.sinceMs === order.sinceMs && shared()?.wasThere === true;
+
   const enter = (cluster: string, order: DesiredLease): Part => {
     if (part?.cluster === cluster) {
       part.order = order;
@@ -70,6 +77,7 @@ export const createDuty = (deps: { state: State; clock: Clock; cluster: () => Cl
     const next: Part = {
       cluster,
       order,
+      isCleared: false,
       place: { namespace: leaseRef.namespace, of: nameOf(cluster) },
       lease: createLease({
         self,
@@ -77,7 +85,7 @@ export const createDuty = (deps: { state: State; clock: Clock; cluster: () => Cl
         cluster: able,
         onChange: () => deps.onChange(next.lease.isHeld()),
         ref: dutyLease(cluster),
-        mayMake: () => mayMakeLease(next.order, self(), memory()?.cluster === cluster),
+        mayMake: () => mayMakeLease(next.order, self(), memory()?.cluster === cluster) && !isLost(next),
         members: () => next.order,
       }),
     };
@@ -96,6 +104,17 @@ export const createDuty = (deps: { state: State; clock: Clock; cluster: () => Cl
     return saved.ok ? remember(id, order, laidDown) : saved;
   };
 
+  /** A Lease that somebody deleted is made again as long as there is something to go on with. */
+  const seeLoss = async (cluster: Cluster, now: Part): Promise<Result<void>> => {
+    // Not by the look in between: until it was asked, it may not.
+    now.isCleared = true;
+    if (!isLost(now)) return ok(undefined);
+    const there = await cluster.get(dutyLease(now.cluster));
+    const left = there.ok || there.failure.code !== 'not-found' ? ok(true) : await hasInventory(cluster, now.place);
+    if (left.ok) now.isCleared = !left.value;
+    return left.ok ? ok(undefined) : left;
+  };
+
   /** The records of layers become those of the holder before, unless they are its very own. */
   const learn = async (cluster: Cluster, { cluster: id, order, place, lease }: Part): Promise<Result<boolean>> => {
     const term = lease.term() ?? '';
@@ -105,6 +124,11 @@ export const createDuty = (deps: { state: State; clock: Clock; cluster: () => Cl
     if (!loaded.ok) return loaded;
     const kept = known === term ? ok(undefined) : remember(id, order, term);
     return kept.ok ? ok(!isOwn) : kept;
+  };
+
+  const noteThere = (): void => {
+    const before = shared();
+    if (before?.wasThere === false) state.commit([writes.kv(sharedKey, { ...before, wasThere: true })]);
   };
 
   /** Rights are asked for once a connection, before the Lease: a host that cannot pass on what it knows must not hold it. */
@@ -122,7 +146,11 @@ export const createDuty = (deps: { state: State; clock: Clock; cluster: () => Cl
     if (!rights.ok) return rights;
     const laid = await layDown(cluster, now);
     if (!laid.ok) return laid;
+    const loss = await seeLoss(cluster, now);
+    if (!loss.ok) return loss;
     const isHeld = await now.lease.check();
+    if (now.lease.holder() !== undefined) noteThere();
+    now.isCleared = true;
     const failure = now.lease.failure();
     if (!isHeld) return failure === undefined || races.includes(failure.code) ? ok({ isHeld, isNew: false }) : { ok: false, failure };
     const learnt = await learn(cluster, now);
@@ -156,8 +184,9 @@ export const createDuty = (deps: { state: State; clock: Clock; cluster: () => Cl
   };
 
   const noteShared = ({ cluster }: Desired): void => {
-    const next: Shared | undefined = cluster?.lease === undefined ? undefined : { cluster: cluster.id, sinceMs: cluster.lease.sinceMs };
-    if (next !== undefined && JSON.stringify(shared()) !== JSON.stringify(next)) state.commit([writes.kv(sharedKey, next)]);
+    const before = shared();
+    if (cluster?.lease === undefined || (before?.cluster === cluster.id && before.sinceMs === cluster.lease.sinceMs)) return;
+    state.commit([writes.kv(sharedKey, { cluster: cluster.id, sinceMs: cluster.lease.sinceMs, wasThere: false } satisfies Shared)]);
   };
 
   /** What this host is right now. Undefined: it shares the duty with nobody. `isNew`: its records are another holder's since this look. */
@@ -180,6 +209,7 @@ export const createDuty = (deps: { state: State; clock: Clock; cluster: () => Cl
       obstacle: done.ok ? undefined : done.failure,
       isHeld: done.ok && done.value.isHeld,
       holder,
+      isCleared: done.ok && holder === undefined && isLost(now),
       wasHolder: ownMemory() !== undefined && ownMemory()?.term !== laidDown,
     });
     return { ...decided, isNew: done.ok && done.value.isNew };

@@ -85,6 +85,12 @@ export const tryInventory = async (cluster: Cluster, { namespace, of = '' }: Inv
   return cluster.apply(object, { fieldManager, force: true, dryRun: true });
 };
 
+/** Whether anything is laid down here. */
+export const hasInventory = async (cluster: Cluster, place: InventoryPlace): Promise<Result<boolean>> => {
+  const list = await cluster.list({ apiVersion: 'v1', kind: 'ConfigMap', namespace: place.namespace, labelSelector: `${label}=${labelOf(place)}` });
+  return list.ok ? ok(list.value.items.length > 0) : list;
+};
+
 /** Layers in the cluster are no longer this host's to know of. */
 export const forgetPacks = (state: State): AgentWrite[] => {
   const rows = state.layers().filter(isPack);
