@@ -40,6 +40,9 @@ export const startShared = (names: readonly string[]) => {
   const way: Record<string, Way> = {};
   const log: string[] = [];
   const intruders: string[] = [];
+  /** Stands still at its n-th question about this object, as a machine that is suspended. */
+  const standstill: { name: string; what: string; count: number; until: Promise<void> | undefined } = { name: '', what: '', count: 0, until: undefined };
+  const thaw = Promise.withResolvers<void>();
   const lease = dutyLease(sharedCluster);
   const holder = (): string | undefined => {
     const spec = cluster.objects().find((object) => object.kind === 'Lease' && object.metadata.name === lease.name)?.['spec'];
@@ -59,6 +62,10 @@ export const startShared = (names: readonly string[]) => {
       if (way[name] === 'cut' && key !== 'close' && key !== 'watch') return Promise.resolve(fail('retry', 'api-unreachable', 'Kubernetes', 'the line is cut'));
       const [first, options] = args as [{ kind: string }, { dryRun?: boolean } | undefined];
       if (['apply', 'create', 'replace', 'delete'].includes(key) && options?.dryRun !== true) noted(key, first);
+      if (name === standstill.name && key === 'get' && (first as { name?: string }).name === standstill.what && (standstill.count -= 1) === 0)
+        standstill.until = thaw.promise;
+      const later = (): unknown => (Reflect.get(cluster, key) as (...list: unknown[]) => unknown)(...args);
+      if (name === standstill.name && standstill.until !== undefined && key !== 'watch') return standstill.until.then(later);
       return (Reflect.get(way[name] === 'viewer' ? cluster.as('viewer') : cluster, key) as (...list: unknown[]) => unknown)(...args);
     };
     const keys = Object.keys(cluster.as('admin')) as (keyof Cluster)[];
@@ -138,6 +145,8 @@ export const startShared = (names: readonly string[]) => {
     offer: (generation: number, layers: readonly BundleLayer[] | undefined, order: Order, to: readonly string[] = names): void => {
       for (const name of to) running.get(name)?.engine.offer(desired(name, generation, layers, order), {}, undefined);
     },
+    freezeAt: (name: string, what: string, count: number): void => void Object.assign(standstill, { name, what, count }),
+    thaw: (): void => thaw.resolve(),
     kill: (name: string): void => {
       const { stop, running: end } = running.get(name)!;
       stop.abort();

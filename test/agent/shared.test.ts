@@ -1,7 +1,8 @@
+import { dutyLease } from '@groundplane/agent/cluster/duty';
 import { createState } from '@groundplane/agent/store/state';
 import { expect, test } from 'vitest';
 import { configMap, deployment, osLayer, packLayer } from './rig.ts';
-import { hostId, startShared } from './shared-rig.ts';
+import { hostId, sharedCluster, startShared } from './shared-rig.ts';
 
 const { namespace: _none, ...plain } = packLayer('kubernetes', []);
 const kubernetes = { ...plain, kind: 'kubernetes' as const, kubernetes: { distribution: 'existing' as const } };
@@ -233,6 +234,85 @@ test('a cluster that is deleted is cleared by its holder, with the Lease and wha
   expect([site.live('shop'), site.holder()]).toEqual([undefined, undefined]);
   expect(site.inventory()).toEqual([]);
   expect(site.cluster.objects().some((object) => object.kind === 'Lease')).toBe(false);
+  expect(site.intruders).toEqual([]);
+  await site.close();
+});
+
+test('a holder that stood still in the middle of its work and woke up after its time writes nothing more', async () => {
+  const site = startShared(hosts);
+  site.offer(1, [kubernetes, shop], { hosts });
+  await site.clock.advance(seconds(60));
+  const first = site.holder()!;
+  site.log.length = 0;
+  // Asked once by the look, and once right before it is made.
+  site.freezeAt(first, 'second', 2);
+  const layers = [kubernetes, packLayer('shop', [configMap('shop', 'v1'), configMap('second', 'x')])];
+  site.offer(2, layers, { hosts });
+  await site.clock.advance(seconds(1));
+  expect(site.log).toEqual([]);
+  await site.clock.advance(seconds(90));
+  const second = site.holder()!;
+  expect(second).not.toBe(first);
+  expect(site.log).toEqual([`${second}: apply second`]);
+  site.thaw();
+  await site.clock.advance(seconds(120));
+  expect(site.log).toEqual([`${second}: apply second`]);
+  expect(site.intruders).toEqual([]);
+  expect(site.phases()).toEqual({ a: 'converged', b: 'converged', c: 'converged' });
+  await site.close();
+});
+
+test('a Lease that somebody deleted is made again, by its holder or by whoever finds what it laid down', async () => {
+  const site = startShared(hosts);
+  site.offer(1, [kubernetes, shop], { hosts });
+  await site.clock.advance(seconds(60));
+  const first = site.holder()!;
+  const gone = () => site.cluster.delete(dutyLease(sharedCluster), { propagation: 'Background' });
+  await gone();
+  await site.clock.advance(seconds(30));
+  expect(site.holder()).toBe(first);
+  site.kill(first);
+  await gone();
+  await site.clock.advance(seconds(150));
+  expect(hosts.filter((name) => name !== first)).toContain(site.holder());
+  expect(site.intruders).toEqual([]);
+  await site.close();
+});
+
+test('a host that slept while its cluster was deleted does not fill it again, before it is told', async () => {
+  const site = startShared(hosts);
+  site.offer(1, [kubernetes, shop], { hosts });
+  await site.clock.advance(seconds(60));
+  const [asleep] = hosts.filter((name) => name !== site.holder());
+  site.kill(asleep!);
+  site.offer(2, undefined, {});
+  await site.clock.advance(seconds(120));
+  expect([site.live('shop'), site.holder()]).toEqual([undefined, undefined]);
+  site.revive(asleep!);
+  await site.clock.advance(seconds(300));
+  expect([site.live('shop'), site.holder()]).toEqual([undefined, undefined]);
+  expect(site.status(asleep!).kubernetes).toMatchObject({ applier: 'waits', why: expect.stringContaining('cleared') as string });
+  // It was no deletion after all: the hub names its hosts anew.
+  site.offer(3, [kubernetes, shop], { hosts: [asleep!], sinceMs: 3 });
+  await site.clock.advance(seconds(120));
+  expect(site.live('shop')).toBeDefined();
+  await site.close();
+});
+
+test('what a hub has forgotten from a back-up is still done under the Lease: the host that it calls alone waits for the one that holds it', async () => {
+  const site = startShared(hosts);
+  site.offer(1, [kubernetes, shop], { hosts });
+  await site.clock.advance(seconds(60));
+  const first = site.holder()!;
+  const [other, third] = hosts.filter((name) => name !== first);
+  site.log.length = 0;
+  // The holder has not heard.
+  site.offer(2, [kubernetes, packLayer('shop', [configMap('shop', 'v2')])], { alone: other! }, [other!, third!]);
+  await site.clock.advance(seconds(35));
+  expect(site.log).toEqual([]);
+  await site.clock.advance(seconds(60));
+  expect(site.holder()).toBe(other);
+  expect(site.live('shop')?.['data']).toEqual({ text: 'v2' });
   expect(site.intruders).toEqual([]);
   await site.close();
 });

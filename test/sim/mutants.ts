@@ -128,13 +128,6 @@ export const mutants: readonly Mutant[] = [
     isShared: true,
   },
   {
-    name: 'a Lease that is taken from a living holder counts at once',
-    file: 'agent/src/cluster/lease.ts',
-    find: 'isAlive ? clock.monotonicMs() + durationMs : Number.NEGATIVE_INFINITY',
-    replace: 'Number.NEGATIVE_INFINITY',
-    isShared: true,
-  },
-  {
     name: 'a host that was the holder once remembers what it owned then',
     file: 'agent/src/cluster/duty.ts',
     find: 'if (isOther) forget();',
