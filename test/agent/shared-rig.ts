@@ -38,6 +38,8 @@ export const startShared = (names: readonly string[]) => {
   const cluster = fakeCluster({ clock });
   cluster.controllers({ readyMs: 1_000 });
   const way: Record<string, Way> = {};
+  const ways: Record<string, Way | undefined> = {};
+  let cutOnceHeld: string | undefined;
   const log: string[] = [];
   const intruders: string[] = [];
   /** Stands still at its n-th question about this object, as a machine that is suspended. */
@@ -66,6 +68,7 @@ export const startShared = (names: readonly string[]) => {
         standstill.until = thaw.promise;
       const later = (): unknown => (Reflect.get(cluster, key) as (...list: unknown[]) => unknown)(...args);
       if (name === standstill.name && standstill.until !== undefined && key !== 'watch') return standstill.until.then(later);
+      if (name === cutOnceHeld && key === 'create' && first.kind === 'Lease') return (later() as Promise<unknown>).then((made) => ((way[name] = 'cut'), made));
       return (Reflect.get(way[name] === 'viewer' ? cluster.as('viewer') : cluster, key) as (...list: unknown[]) => unknown)(...args);
     };
     const keys = Object.keys(cluster.as('admin')) as (keyof Cluster)[];
@@ -147,13 +150,21 @@ export const startShared = (names: readonly string[]) => {
     },
     freezeAt: (name: string, what: string, count: number): void => void Object.assign(standstill, { name, what, count }),
     thaw: (): void => thaw.resolve(),
+    /** The power goes: nothing that it still does arrives anywhere. */
     kill: (name: string): void => {
+      ways[name] = way[name];
+      way[name] = 'cut';
       const { stop, running: end } = running.get(name)!;
       stop.abort();
       ended.push(end);
       running.delete(name);
     },
-    revive: (name: string): void => void running.set(name, boot(name, stores.get(name)!)),
+    /** Its power goes in the moment in which it has made the Lease. */
+    cutOnceHeld: (name: string): void => void (cutOnceHeld = name),
+    revive: (name: string): void => {
+      way[name] = ways[name] ?? 'open';
+      running.set(name, boot(name, stores.get(name)!));
+    },
     live: (name: string): KubeObject | undefined => cluster.objects().find((object) => object.kind !== 'Namespace' && object.metadata.name === name),
     inventory: (): string[] =>
       cluster
