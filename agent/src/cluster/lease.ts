@@ -57,6 +57,8 @@ export const createLease = (deps: {
   let heldUntilMs = Number.NEGATIVE_INFINITY;
   /** Whoever it was taken from alive may believe for so long that it still holds it. */
   let heldFromMs = Number.NEGATIVE_INFINITY;
+  /** Since when it is held by somebody who has no part in it any more. */
+  let goneAtMs: number | undefined;
   /** As we wrote it last: a holder renews without asking first, and the API server refuses when somebody else wrote since. */
   let written: KubeObject | undefined;
   /** Names one holding without a break: as long as it is the same, nobody else held the Lease. */
@@ -109,7 +111,10 @@ export const createLease = (deps: {
     const list = deps.members?.();
     const isOutdated = list !== undefined && list.sinceMs > Number(read.value.metadata.annotations?.[sinceAnnotation] ?? 0);
     const isGone = !isFree && by !== deps.self() && isOutdated && !list.hosts.includes(by);
-    if (by === deps.self() || isFree || isGone) await write(cluster, read.value, isGone);
+    goneAtMs = isGone ? (goneAtMs ?? clock.monotonicMs()) : undefined;
+    // It may be hearing of it just now: then it lets go by itself, and nobody has to wait.
+    const isOverdue = goneAtMs !== undefined && clock.monotonicMs() - goneAtMs >= renewMs;
+    if (by === deps.self() || isFree || isOverdue) await write(cluster, read.value, isOverdue);
     else holder = by;
   };
 
