@@ -66,7 +66,10 @@ const suites = async (filters: readonly string[]): Promise<Outcome> => {
 const simulate = (what: string, seeds: number, steps: number, ...flags: string[]): Promise<Outcome> =>
   check(`simulator${what}, ${seeds} seeds of ${steps} steps`, process.execPath, [
     join(root, 'test/sim/main.ts'),
-    ...['--seeds', String(seeds), '--steps', String(steps)],
+    '--seeds',
+    String(seeds),
+    '--steps',
+    String(steps),
     ...flags,
   ]);
 const simulations: readonly (() => Promise<Outcome>)[] = [

@@ -95,7 +95,7 @@ describe.skipIf(cannot)(`several hosts apply to one cluster in turn${cannot ? ` 
   }, 2_400_000);
 
   afterAll(async () => {
-    for (const name of [...agents.keys()]) await killAgent(name);
+    for (const name of names) await killAgent(name);
     await hub?.stop();
     await light?.stop();
     rmSync(folder, { recursive: true, force: true });
