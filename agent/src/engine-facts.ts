@@ -181,6 +181,14 @@ export const createFactFinder = (deps: {
     return duty.save(record.desired);
   };
 
+  /** As soon as a layer in the cluster is begun, and a hook has run: another one goes on from there if this host dies right after. */
+  const passOn = async (record: DesiredRecord, name: string | undefined): Promise<Result<void>> => {
+    const row = name === undefined ? undefined : state.layer(name);
+    if (row === undefined || isForHost(row.layer, false)) return ok(undefined);
+    const saved = await save(record);
+    return saved.ok ? duty.passOn(record.desired) : saved;
+  };
+
   const distributionFacts = async (record: DesiredRecord): Promise<Result<HostFacts['distribution']>> => {
     if (deps.kubernetes === undefined) return ok(undefined);
     const memory = memoryOf(state);
@@ -240,5 +248,5 @@ export const createFactFinder = (deps: {
 
   const runLease = async (signal: AbortSignal): Promise<void> => void (await Promise.all([lease.run(signal), duty.run(signal)]));
 
-  return { gather, close, save, openNow, runLease, connection: (): Opened | undefined => opened, forget: (): void => opened?.view.forget() };
+  return { gather, close, save, passOn, openNow, runLease, connection: (): Opened | undefined => opened, forget: (): void => opened?.view.forget() };
 };

@@ -214,7 +214,8 @@ export const createEngine = (deps: EngineDeps) => {
           ? 'again'
           : { failure: done.failure, layer: stepLayer(item) ?? (item.step === 'awaitReady' ? layerNamed(item.layers, done.failure) : undefined) };
       if (item.step === 'awaitReady' && signal.aborted) return 'again';
-      const saved = passedOn.includes(item.step) ? await finder.save(target) : ok(undefined);
+      const saved = passedOn.includes(item.step) ? await finder.passOn(target, stepLayer(item)) : ok(undefined);
+      if (!saved.ok && goOn.includes(saved.failure.code)) return 'again';
       if (!saved.ok) return { failure: { ...saved.failure, kind: 'retry', code: 'inventory-unsaved' }, layer: undefined };
     }
     return next.steps.length === 0 ? 'settled' : 'again';

@@ -100,13 +100,6 @@ export const mutants: readonly Mutant[] = [
     replace: 'const done = writes.length === 0 || nowMs % 3 === 0 ? ok(undefined) : await store.commit(writes, { patient: true });',
   },
   {
-    name: 'a host that lost the Lease goes on writing',
-    file: 'agent/src/cluster/duty.ts',
-    find: 'part === undefined || isReady(marginMs) ? write(...args)',
-    replace: 'part !== null ? write(...args)',
-    isShared: true,
-  },
-  {
     name: 'the next holder knows nothing of the one before',
     file: 'agent/src/cluster/duty.ts',
     find: 'await loadInventory(cluster, state, place);',

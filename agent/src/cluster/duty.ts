@@ -168,7 +168,8 @@ export const createDuty = (deps: { state: State; clock: Clock; cluster: () => Cl
     part = undefined;
     if (memory() !== undefined) state.commit(noMemory);
     const before = shared();
-    if (before !== undefined && before.cluster !== cluster) state.commit([{ table: 'kv', key: sharedKey, value: null }]);
+    // Not with the cluster: a hub that forgot may give it back as if nobody had ever shared it.
+    if (before !== undefined && cluster !== undefined && before.cluster !== cluster) state.commit([{ table: 'kv', key: sharedKey, value: null }]);
   };
 
   /**
@@ -229,12 +230,16 @@ export const createDuty = (deps: { state: State; clock: Clock; cluster: () => Cl
     return ok(undefined);
   };
 
+  const lost = fail('retry', 'lease-lost', 'Kubernetes', 'another host may apply now');
+  /** In the middle of a plan: nothing of a layer is written before the next holder could know of it. */
+  const passOn = async (desired: Desired): Promise<Result<void>> => (part === undefined || isReady(marginMs) ? save(desired) : lost);
+
   /** Lets nothing be written without the Lease. */
   const fence = (cluster: Cluster): Cluster => {
     const guarded =
       <A extends unknown[], T>(write: (...args: A) => Promise<Result<T>>) =>
       async (...args: A): Promise<Result<T>> =>
-        part === undefined || isReady(marginMs) ? write(...args) : fail('retry', 'lease-lost', 'Kubernetes', 'another host may apply now');
+        part === undefined || isReady(marginMs) ? write(...args) : lost;
     return {
       ...cluster,
       apply: guarded(cluster.apply.bind(cluster)),
@@ -253,5 +258,5 @@ export const createDuty = (deps: { state: State; clock: Clock; cluster: () => Cl
     }
   };
 
-  return { look, save, fence, run };
+  return { look, save, passOn, fence, run };
 };
