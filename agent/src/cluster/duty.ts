@@ -85,7 +85,7 @@ export const createDuty = (deps: { state: State; clock: Clock; cluster: () => Cl
         cluster: able,
         onChange: () => deps.onChange(next.lease.isHeld()),
         ref: dutyLease(cluster),
-        mayMake: () => mayMakeLease(next.order, self(), memory()?.cluster === cluster) && !isLost(next),
+        mayMake: () => part === next && mayMakeLease(next.order, self(), memory()?.cluster === cluster) && !isLost(next),
         members: () => next.order,
       }),
     };
@@ -180,7 +180,7 @@ export const createDuty = (deps: { state: State; clock: Clock; cluster: () => Cl
     if (cluster === undefined) return detached === true ? undefined : memory();
     if (cluster.lease !== undefined) return { cluster: cluster.id, lease: cluster.lease };
     const before = shared();
-    if (!cluster.applier || before?.cluster !== cluster.id) return undefined;
+    if (!cluster.applier || cluster.site !== undefined || before?.cluster !== cluster.id) return undefined;
     return { cluster: cluster.id, lease: { hosts: [self()], sinceMs: before.sinceMs + 1 } };
   };
 
@@ -224,10 +224,13 @@ export const createDuty = (deps: { state: State; clock: Clock; cluster: () => Cl
     // Whoever may not write it any more lets the Lease run out.
     if (!saved.ok && saved.failure.kind !== 'retry') tried.set(cluster, saved);
     if (!saved.ok || desired.cluster !== undefined || state.objects().length > 0 || state.layers().length > 0) return saved;
-    const gone = await cluster.delete(dutyLease(part.cluster), { propagation: 'Background' });
-    if (!gone.ok) return gone;
-    await end(undefined);
-    return ok(undefined);
+    // From here on it is not renewed either, since that would make it again.
+    const ending = part;
+    part = undefined;
+    const gone = await cluster.delete(dutyLease(ending.cluster), { propagation: 'Background' });
+    if (gone.ok) return state.commit(noMemory);
+    part = ending;
+    return gone;
   };
 
   const lost = fail('retry', 'lease-lost', 'Kubernetes', 'another host may apply now');
