@@ -196,13 +196,7 @@ export const makeCluster = (shape: Shape, number: number, hosts: readonly HostVi
       message: shape.message,
     },
   ],
-  // Of this one the hosts share the duty to apply.
-  hosts:
-    shape.name === 'store-000'
-      ? hosts.map((host, index) =>
-          index === 0 ? { ...host, applier: 'holds' as const } : { ...host, applier: 'cannot' as const, why: 'kubeconfig: cannot be read' },
-        )
-      : [...hosts],
+  hosts: [...hosts],
   ...(shape.failure === undefined ? {} : { failure: shape.failure }),
   deleting: false,
 });
