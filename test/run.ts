@@ -63,10 +63,19 @@ const suites = async (filters: readonly string[]): Promise<Outcome> => {
   };
 };
 
-const simulation = async (): Promise<Outcome> => {
-  const outcome = await check('simulator, 200 seeds of 500 steps', process.execPath, [join(root, 'test/sim/main.ts'), '--seeds', '200', '--steps', '500']);
-  return outcome;
-};
+const simulate = (what: string, seeds: number, steps: number, ...flags: string[]): Promise<Outcome> =>
+  check(`simulator${what}, ${seeds} seeds of ${steps} steps`, process.execPath, [
+    join(root, 'test/sim/main.ts'),
+    '--seeds',
+    String(seeds),
+    '--steps',
+    String(steps),
+    ...flags,
+  ]);
+const simulations: readonly (() => Promise<Outcome>)[] = [
+  () => simulate('', 200, 500),
+  () => simulate(' with several hosts of one cluster', 60, 150, '--shared'),
+];
 
 const checks: readonly (() => Promise<Outcome>)[] = [
   () => check('types', process.execPath, [bin('typescript', 'bin/tsc'), '-p', '.']),
@@ -95,7 +104,7 @@ const main = async (): Promise<void> => {
   process.stdout.write(`Node ${process.version}, ${cpus().length} cores\n`);
   if (positionals.length === 0) for (const work of checks) await say(work);
   if (values.only !== 'check') await say(() => suites(positionals));
-  if (values.only !== 'check' && positionals.length === 0) await say(simulation);
+  if (values.only !== 'check' && positionals.length === 0) for (const work of simulations) await say(work);
   const sum = (key: 'passed' | 'failed'): number => outcomes.reduce((total, outcome) => total + outcome[key], 0);
   const skipped = outcomes.flatMap((outcome) => outcome.skipped);
   process.stdout.write(skipped.length === 0 ? '\nnothing was skipped\n' : '\nskipped on this machine:\n');

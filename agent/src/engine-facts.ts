@@ -3,6 +3,7 @@ import type { BundleLayer, Version } from '@groundplane/protocol/bundle';
 import { ok, type Result } from '@groundplane/protocol/failure';
 import { isForHost, targetLayers, type HostFacts, type ObservedKubernetes, type ObservedObject, type TargetLayer } from '@groundplane/protocol/plan/facts';
 import { loadInventory, saveInventory } from './cluster/inventory.ts';
+import { createDuty } from './cluster/duty.ts';
 import { createLease } from './cluster/lease.ts';
 import { observeNodes } from './distribution/nodes.ts';
 import { memoryOf, observeDistribution, type KubernetesDeps } from './observe/distribution.ts';
@@ -26,6 +27,8 @@ interface Opened {
   key: string;
   /** Monotonic. */
   atMs: number;
+  /** Without a fence. */
+  raw: Cluster;
   cluster: Cluster;
   view: ObjectView;
 }
@@ -53,6 +56,8 @@ export const createFactFinder = (deps: {
   blobs: Pick<Blobs, 'path'>;
   openCluster: OpenCluster;
   onChange: () => void;
+  /** This host may no longer apply: what it does is over. */
+  onLost: () => void;
   slots?: AgentSlots | undefined;
   /** Namespace for what this agent knows, where its own memory may go at any moment. */
   inventory?: string | undefined;
@@ -64,6 +69,15 @@ export const createFactFinder = (deps: {
     clock: deps.clock,
     cluster: () => (isCandidate() ? opened?.cluster : undefined),
     onChange: deps.onChange,
+  });
+  const duty = createDuty({
+    state,
+    clock: deps.clock,
+    cluster: () => opened?.raw,
+    onChange: (isHeld) => {
+      if (!isHeld) deps.onLost();
+      deps.onChange();
+    },
   });
   /** A control plane of a cluster that the agents brought up themselves. */
   const isCandidate = (): boolean => {
@@ -83,10 +97,26 @@ export const createFactFinder = (deps: {
     close();
     const cluster = await deps.openCluster({ kubeconfigPath: key === '' ? undefined : key });
     if (!cluster.ok) return cluster;
-    opened = { key, atMs: deps.clock.monotonicMs(), cluster: cluster.value, view: createObjectView(cluster.value, state, deps.onChange) };
+    const raw = cluster.value;
+    opened = { key, atMs: deps.clock.monotonicMs(), raw, cluster: duty.fence(raw), view: createObjectView(raw, state, deps.onChange) };
     // Needed again when everything is torn down and no bundle says where Kubernetes is.
     if (state.kv<string>('kubeconfigPath') !== key) state.commit([writes.kv('kubeconfigPath', key)]);
     return ok(opened);
+  };
+
+  /** The kubeconfig of a Kubernetes that was there before us. */
+  const givenPath = (record: DesiredRecord): string | undefined =>
+    record.bundle?.layers.find((layer) => layer.kind === 'kubernetes')?.kubernetes?.kubeconfigPath ??
+    (record.bundle === undefined ? state.kv<string>('kubeconfigPath') : undefined);
+
+  const isOld = (connection: Opened): boolean => deps.clock.monotonicMs() - connection.atMs >= reopenMs;
+
+  /** Whether this host applies, where hosts share that. */
+  const dutyNow = async (record: DesiredRecord): ReturnType<typeof duty.look> => {
+    const seen = await duty.look(record.desired, () => open(givenPath(record)));
+    if (seen?.isNew === true) opened?.view.forget();
+    if (seen?.duty.state === 'cannot' && opened !== undefined && isOld(opened)) close();
+    return seen;
   };
 
   const observeKubernetes = async (
@@ -106,15 +136,11 @@ export const createFactFinder = (deps: {
           failure: { kind: 'retry', code: 'cluster-waiting', element: 'Kubernetes', message: 'this host is not a member of its cluster yet' },
         },
       };
-    const path =
-      managed ??
-      record.bundle?.layers.find((layer) => layer.kind === 'kubernetes')?.kubernetes?.kubeconfigPath ??
-      (record.bundle === undefined ? state.kv<string>('kubeconfigPath') : undefined);
-    const connection = await open(path);
+    const connection = await open(managed ?? givenPath(record));
     if (!connection.ok) return { ...none, kubernetes: { state: 'unreachable', failure: connection.failure } };
     const version = await connection.value.cluster.version();
     // A node's certificate is renewed under our feet: another try reads the file again.
-    if (!version.ok && (managed !== undefined || deps.clock.monotonicMs() - connection.value.atMs >= reopenMs)) close();
+    if (!version.ok && (managed !== undefined || isOld(connection.value))) close();
     if (!version.ok) return { ...none, kubernetes: { state: 'unreachable', failure: version.failure } };
     const objects = await connection.value.view.observe(layers.filter((layer) => layer.kind !== 'os'));
     if (!objects.ok) return { ...none, kubernetes: { state: 'unreachable', failure: objects.failure } };
@@ -148,10 +174,19 @@ export const createFactFinder = (deps: {
   };
 
   /** What was done goes into the cluster too, for the next keeper. */
-  const save = async (): Promise<void> => {
-    if (opened === undefined) return;
-    if (deps.inventory !== undefined) await saveInventory(opened.cluster, state, deps.inventory);
+  const save = async (record: DesiredRecord): Promise<Result<void>> => {
+    if (opened === undefined) return ok(undefined);
+    if (deps.inventory !== undefined) await saveInventory(opened.cluster, state, { namespace: deps.inventory });
     else if (isCandidate() && lease.isHeld()) await saveInventory(opened.cluster, state);
+    return duty.save(record.desired);
+  };
+
+  /** As soon as a layer in the cluster is begun, and a hook has run: another one goes on from there if this host dies right after. */
+  const passOn = async (record: DesiredRecord, name: string | undefined): Promise<Result<void>> => {
+    const row = name === undefined ? undefined : state.layer(name);
+    if (row === undefined || isForHost(row.layer, false)) return ok(undefined);
+    const saved = await save(record);
+    return saved.ok ? duty.passOn(record.desired) : saved;
   };
 
   const distributionFacts = async (record: DesiredRecord): Promise<Result<HostFacts['distribution']>> => {
@@ -180,7 +215,9 @@ export const createFactFinder = (deps: {
     if (!os.ok) return os;
     const distribution = await distributionFacts(record);
     if (!distribution.ok) return distribution;
-    const applier = (record.desired.cluster?.applier ?? record.desired.detached !== true) && !(isCandidate() && lease.isElsewhere());
+    const shared = await dutyNow(record);
+    const isAlone = (record.desired.cluster?.applier ?? record.desired.detached !== true) && !(isCandidate() && lease.isElsewhere());
+    const applier = shared?.applier ?? isAlone;
     const machine = await observeMachine(
       deps,
       layers.map((item) => item.layer),
@@ -200,12 +237,16 @@ export const createFactFinder = (deps: {
       ownedOs: state.os(),
       os: { ...os.value, extensions, agent: deps.slots?.running() },
       ...whole,
-      kubernetes: seen.kubernetes,
+      // Whoever holds the duty and cannot fulfil it does not plan as if it could.
+      kubernetes: applier && shared?.duty.state === 'cannot' ? { state: 'unreachable', failure: shared.duty.failure } : seen.kubernetes,
+      duty: shared?.duty,
       distribution: distribution.value,
       objects: seen.objects,
       hooksDone: state.hooksDone(),
     });
   };
 
-  return { gather, close, save, openNow, runLease: lease.run, connection: (): Opened | undefined => opened, forget: (): void => opened?.view.forget() };
+  const runLease = async (signal: AbortSignal): Promise<void> => void (await Promise.all([lease.run(signal), duty.run(signal)]));
+
+  return { gather, close, save, passOn, openNow, runLease, connection: (): Opened | undefined => opened, forget: (): void => opened?.view.forget() };
 };

@@ -93,6 +93,13 @@ const nodeStatus = (facts: HostFacts | undefined): Pick<HostStatus['kubernetes']
   return { node: isWaiting ? 'waiting' : seen.local.member === 'joined' ? 'joined' : 'none', ...(seen.isKeeper ? { keeper: true } : {}) };
 };
 
+const dutyStatus = (facts: HostFacts | undefined): Pick<HostStatus['kubernetes'], 'applier' | 'why'> => {
+  const duty = facts?.duty;
+  if (duty === undefined) return {};
+  const why = duty.state === 'holds' ? undefined : duty.state === 'waits' ? duty.why : `${duty.failure.element}: ${duty.failure.message}`;
+  return { applier: duty.state, ...(why === undefined ? {} : { why: why.slice(0, 1024) }) };
+};
+
 const phaseOf = (input: StatusFacts, layers: readonly LayerStatus[]): HostPhase => {
   if (input.poison !== undefined) return input.rolledBack ? 'rolled-back' : 'failed';
   if (input.staging !== undefined) return 'staging';
@@ -130,7 +137,12 @@ export const hostStatus = (input: StatusFacts): HostStatus => {
     phase: phaseOf(input, layers),
     ...(input.progress === undefined ? {} : { staging: input.progress }),
     layers,
-    kubernetes: { state: kubernetes.state, ...(kubernetes.state === 'reachable' ? { version: kubernetes.version } : {}), ...nodeStatus(input.facts) },
+    kubernetes: {
+      state: kubernetes.state,
+      ...(kubernetes.state === 'reachable' ? { version: kubernetes.version } : {}),
+      ...nodeStatus(input.facts),
+      ...dutyStatus(input.facts),
+    },
     ...(input.failure === undefined ? {} : { failure: input.failure }),
     ...(input.poison === undefined ? {} : { poisoned: input.poison }),
   };

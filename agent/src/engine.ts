@@ -66,6 +66,7 @@ const surroundings: readonly string[] = [
   'api-unreachable',
   'api-throttled',
   'kubernetes-unknown',
+  'inventory-unsaved',
   'content-unreachable',
   'content-missing',
   'content-denied',
@@ -81,7 +82,9 @@ const surroundings: readonly string[] = [
   ...waitingCodes,
 ];
 /** Not failures at all: look again at once. */
-const goOn: readonly string[] = ['superseded', 'replacing'];
+const goOn: readonly string[] = ['superseded', 'replacing', 'lease-lost'];
+/** What another host has to know if this one dies right after. */
+const passedOn: readonly Step['step'][] = ['beginLayer', 'runHook'];
 
 type Outcome = 'again' | 'settled' | { failure: Failure; layer: string | undefined };
 
@@ -115,6 +118,7 @@ export const createEngine = (deps: EngineDeps) => {
     openCluster: deps.openCluster,
     kubernetes: deps.kubernetes,
     onChange: wake,
+    onLost: () => supersede.abort(),
     slots: deps.slots,
     inventory: deps.inventory,
   });
@@ -210,6 +214,9 @@ export const createEngine = (deps: EngineDeps) => {
           ? 'again'
           : { failure: done.failure, layer: stepLayer(item) ?? (item.step === 'awaitReady' ? layerNamed(item.layers, done.failure) : undefined) };
       if (item.step === 'awaitReady' && signal.aborted) return 'again';
+      const saved = passedOn.includes(item.step) ? await finder.passOn(target, stepLayer(item)) : ok(undefined);
+      if (!saved.ok && goOn.includes(saved.failure.code)) return 'again';
+      if (!saved.ok) return { failure: { ...saved.failure, kind: 'retry', code: 'inventory-unsaved' }, layer: undefined };
     }
     return next.steps.length === 0 ? 'settled' : 'again';
   };
@@ -258,7 +265,7 @@ export const createEngine = (deps: EngineDeps) => {
       facts = gathered.value;
       plan = planHost(facts);
       outcome = await execute(target, plan, supersede.signal);
-      await finder.save();
+      await finder.save(target);
       step = undefined;
       // What can never be is no waiting: the host returned from an image, say.
       const hopeless = outcome === 'settled' ? plan.blocked.find((item) => item.failure.kind === 'fatal') : undefined;
@@ -300,7 +307,7 @@ export const createEngine = (deps: EngineDeps) => {
     const info = await deps.host.info();
     const address = await deps.kubernetes?.address();
     const more = deps.kubernetes === undefined ? {} : { sealKey: sealKeyOf(state).publicKey, ...(address === undefined ? {} : { address }) };
-    const list = outbox.info({ ...info, ...more });
+    const list = outbox.info({ ...info, ...more, ...(deps.inventory === undefined ? { canTakeOver: true } : {}) });
     if (list.length === 0) return;
     store.commit(list);
     // Else it lies there until something else is told, and whoever waits for everything to be told waits as long.

@@ -79,6 +79,7 @@ export const createCore = async (deps: CoreDeps) => {
     fleet,
     bundler,
     assigner,
+    clock,
     inputs,
     onAssigned: (rows) => void gateway.push(rows).catch((error: unknown) => log(`push: ${String(error)}`)),
   });

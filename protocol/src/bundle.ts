@@ -183,6 +183,17 @@ export const desiredSiteSchema = z.object({
 });
 export type DesiredSite = z.infer<typeof desiredSiteSchema>;
 
+/** How the hosts of a cluster that was there before them share the duty to apply. */
+const desiredLeaseSchema = z.object({
+  /** Who may hold it. A holder that is not among them has left the cluster, whether it knows or not. */
+  hosts: z.array(idSchema).max(limits.hostsPerCluster),
+  /** When this list was made, by the hub's clock. Of two lists the newer one counts. */
+  sinceMs: z.number(),
+  /** Who applied before there was a Lease, and alone knows what it owns: nobody else may make the Lease. Absent: nobody did. */
+  from: idSchema.optional(),
+});
+export type DesiredLease = z.infer<typeof desiredLeaseSchema>;
+
 /** What one host should be. Small: everything heavy is behind the bundle's digest. */
 export const desiredSchema = z.object({
   schema: z.literal('groundplane.dev/desired/1'),
@@ -200,6 +211,11 @@ export const desiredSchema = z.object({
       role: z.enum(['control-plane', 'worker']),
       /** It may apply Kubernetes objects; of several that may, the one that holds the cluster's Lease does. */
       applier: z.boolean(),
+      /**
+       * Only where several hosts use a Kubernetes that is there. Whoever of them holds the cluster's Lease applies; `applier` is false for all, so that an agent
+       * that knows no Lease never applies beside the holder.
+       */
+      lease: desiredLeaseSchema.optional(),
       /** Only for clusters that the agents bring up. */
       site: desiredSiteSchema.optional(),
       transfer: transferSchema.optional(),

@@ -31,6 +31,11 @@ export const hostPhases = {
 } as const;
 export type HostPhase = keyof typeof hostPhases;
 
+/** What a host is among those that share the duty to apply: it holds the cluster's Lease, waits for it, or cannot hold it. */
+export const applierStates = ['holds', 'waits', 'cannot'] as const;
+/** The same for people. `held`: it held the Lease when it was last heard of. */
+export const applierWords = { holds: 'applies', held: 'applied when last heard of', waits: 'would take over', cannot: 'cannot take over' } as const;
+
 const keysOf = <T extends Record<string, string>>(table: T): [keyof T & string, ...(keyof T & string)[]] => Object.keys(table) as [keyof T & string];
 
 export const layerStatusSchema = z.object({
@@ -61,6 +66,9 @@ export const hostStatusSchema = z.object({
     node: z.enum(['none', 'waiting', 'joined']).optional(),
     /** It looks after the whole cluster. */
     keeper: z.boolean().optional(),
+    /** Only where hosts share the duty to apply: whether it applies, would take that over, or cannot, and why. */
+    applier: z.enum(applierStates).optional(),
+    why: z.string().max(1024).optional(),
   }),
   failure: failureSchema.optional(),
   /** The generation that failed and will not be retried, and why. */
@@ -82,6 +90,8 @@ export const hostInfoSchema = z.object({
   simulated: z.boolean(),
   /** Address that other hosts of its site reach it at. */
   address: z.string().max(64).optional(),
+  /** It can share the duty to apply with other hosts, by a Lease in a cluster that was there before them. */
+  canTakeOver: z.boolean().optional(),
   /** Public key that other hosts seal secrets for it with. */
   sealKey: z.string().max(64).optional(),
   /** Where neighbours reach it, and the port at which it gives them large content. */

@@ -196,11 +196,13 @@ test('a hub that forgot what it confirmed is told again, and one that remembers 
   const outbox = createOutbox(store);
   const version = { epoch: 'e', generation: 3, digest: `sha256:${'a'.repeat(64)}` as const };
   const status = { version, phase: 'converged' as const, layers: [], kubernetes: { state: 'unknown' as const } };
-  store.commit(outbox.status(status));
+  store.commit([...outbox.status(status), ...outbox.info(fakeInfo)]);
   const report = outbox.take();
   store.commit(outbox.acknowledge(report?.seq ?? 0));
   store.commit(outbox.compare({ phase: 'converged', version }));
-  expect(outbox.status(status)).toEqual([]);
+  expect([outbox.status(status), outbox.info(fakeInfo)]).toEqual([[], []]);
   store.commit(outbox.compare({ phase: 'converged', version: { ...version, generation: 2 } }));
   expect(outbox.status(status)).toHaveLength(1);
+  // What the machine is, and what its agent can, may be as old there.
+  expect(outbox.info(fakeInfo)).toHaveLength(1);
 });

@@ -132,6 +132,14 @@ describe('tables', () => {
     expect(asked).toEqual(['a']);
   });
 
+  test('of hosts that share the duty to apply it is said who does, who would, and who cannot', async () => {
+    const host = { id: 'x', project: 'default', state: 'approved' as const, online: true, simulated: false, generation: 1, drifted: 0, labels: {} };
+    const items = (['holds', 'waits', 'cannot', 'held'] as const).map((applier) => ({ ...host, name: applier, applier }));
+    const { out } = await show(['get', 'hosts', '-o', 'wide'], { listHosts: { items: [...items, { ...host, name: 'alone' }] } });
+    const nodes = ['applies', 'would take over', 'cannot take over', 'applied when last heard of', ' - '];
+    for (const [index, line] of out.trimEnd().split('\n').slice(1).entries()) expect(line).toContain(nodes[index]);
+  });
+
   test('hostile names and messages cannot steer the terminal', async () => {
     const evil = '\u001b]0;owned\u0007\u009b31m\u202egnp\nnext line\t';
     const views: Views = {

@@ -20,6 +20,7 @@ const screens: readonly (readonly [string, string, string])[] = [
   ['clusters without a match', inProject('clusters?q=nothing-has-this'), '0 of'],
   ['cluster that failed', inProject('clusters/store-001'), 'Rolled back'],
   ['cluster that is ready', inProject('clusters/store-000'), 'Conditions'],
+  ['cluster whose hosts share the duty to apply', inProject('clusters/store-000'), 'cannot take over'],
   ['cluster editor', inProject('clusters/store-001/edit'), 'Released profiles'],
   ['cluster creation', inProject('create/cluster'), 'Released profiles'],
   ['hosts', inProject('hosts'), 'till-0001'],

@@ -198,13 +198,19 @@ const profileAnswers = (fixture: Fixture): Answers => {
   };
 };
 
+/** Its hosts share the duty to apply. */
+const shared = (cluster: ClusterView): ClusterView => ({
+  ...cluster,
+  hosts: cluster.hosts.map((host, index) => ({ ...host, ...(index === 0 ? { applier: 'holds' } : { applier: 'cannot', why: 'kubeconfig: cannot be read' }) })),
+});
+
 const clusterAnswers = (fixture: Fixture): Answers => {
   const { clusters } = fixture.world;
   return {
     listClusters: ({ query }) => yes(pageOf([...clusters.values()].map(clusterSummary), query)),
     getCluster: ({ params }) => {
       const found = clusters.get(params.name);
-      return found === undefined ? missing('cluster', params.name) : yes(found);
+      return found === undefined ? missing('cluster', params.name) : yes(params.name === 'store-000' ? shared(found) : found);
     },
     planCluster: ({ params, body }) => {
       const plan = planOf(fixture.world, params.name, body.spec);

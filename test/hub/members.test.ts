@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 
 const spec = (hosts: string[], more: object = {}): ClusterSpec => clusterSpecSchema.parse({ profiles: [{ name: 'p', version: '1.0.0' }], hosts, ...more });
 const worker = (...names: string[]) => ({ hostSettings: Object.fromEntries(names.map((name) => [name, { role: 'worker' }])) });
+const sharing = { wasShared: false, nowMs: 1 };
 const host = (name: string, node?: 'none' | 'waiting' | 'joined') => ({ id: `hos_${name}`, name, node }) as HostEntry;
 
 describe('who makes the cluster', () => {
@@ -21,6 +22,7 @@ describe('who makes the cluster', () => {
       hosts,
       true,
       new Set(told.map((name) => `hos_${name}`)),
+      sharing,
     ).find((part) => part.cluster.site?.founder)?.host;
 
   test('the first control plane', () => expect(founderOf([host('w'), host('a'), host('b')], [], worker('w'))).toBe('hos_a'));
@@ -32,18 +34,18 @@ describe('who makes the cluster', () => {
 });
 
 test('the API server is found by a name of the cluster, unless somebody gave an address', () => {
-  const [part] = planMembers({ id: 'c', name: 'site', spec: spec(['a']) }, [host('a')], true, new Set());
+  const [part] = planMembers({ id: 'c', name: 'site', spec: spec(['a']) }, [host('a')], true, new Set(), sharing);
   expect(part?.cluster.site?.endpoint).toEqual({ kind: 'managed', host: 'api.site.groundplane.internal', port: 6443 });
   const given = spec(['a'], { endpoint: { kind: 'vip', host: '10.0.0.9' } });
-  expect(planMembers({ id: 'c', name: 'site', spec: given }, [host('a')], true, new Set())[0]?.cluster.site?.endpoint).toEqual({
+  expect(planMembers({ id: 'c', name: 'site', spec: given }, [host('a')], true, new Set(), sharing)[0]?.cluster.site?.endpoint).toEqual({
     kind: 'vip',
     host: '10.0.0.9',
     port: 6443,
   });
 });
 
-test('hosts that use a Kubernetes that is there know nothing of each other', () => {
-  const parts = planMembers({ id: 'c', name: 'site', spec: spec(['a', 'b']) }, [host('a'), host('b')], false, new Set());
+test('of hosts whose agents know no Lease the first one applies', () => {
+  const parts = planMembers({ id: 'c', name: 'site', spec: spec(['a', 'b']) }, [host('a'), host('b')], false, new Set(), sharing);
   expect(parts.map((part) => part.cluster)).toEqual([
     { id: 'c', name: 'site', role: 'control-plane', applier: true },
     { id: 'c', name: 'site', role: 'control-plane', applier: false },

@@ -8,6 +8,8 @@ export interface Mutant {
   file: string;
   find: string;
   replace: string;
+  /** It shows where several hosts are in one cluster. */
+  isShared?: true;
 }
 
 export const mutants: readonly Mutant[] = [
@@ -96,6 +98,34 @@ export const mutants: readonly Mutant[] = [
     file: 'hub/src/gateway/report.ts',
     find: 'const done = writes.length === 0 ? ok(undefined) : await store.commit(writes, { patient: true });',
     replace: 'const done = writes.length === 0 || nowMs % 3 === 0 ? ok(undefined) : await store.commit(writes, { patient: true });',
+  },
+  {
+    name: 'the next holder knows nothing of the one before',
+    file: 'agent/src/cluster/duty.ts',
+    find: 'await loadInventory(cluster, state, place);',
+    replace: 'ok(undefined);',
+    isShared: true,
+  },
+  {
+    name: 'others begin before the host that applied alone has handed over',
+    file: 'protocol/src/plan/duty.ts',
+    find: 'lease.from === undefined || (lease.from === self && hasHandedOver);',
+    replace: 'lease.hosts.includes(self) || hasHandedOver;',
+    isShared: true,
+  },
+  {
+    name: 'what a holder began is laid down only when it is finished',
+    file: 'agent/src/engine.ts',
+    find: "['beginLayer', 'runHook']",
+    replace: '[]',
+    isShared: true,
+  },
+  {
+    name: 'a host that was the holder once remembers what it owned then',
+    file: 'agent/src/cluster/duty.ts',
+    find: 'if (isOther) forget();',
+    replace: '',
+    isShared: true,
   },
 ];
 

@@ -14,6 +14,7 @@ import { fakeContent } from '../fake/content.ts';
 import { emptyHostState, fakeHost, type FakeHost } from '../fake/host.ts';
 import { copyDisk, emptyHubDisk, fakeHubStore, type FakeHubDisk } from '../fake/hub-store.ts';
 import { seededRandom } from '../fake/random.ts';
+import { seenFrom } from './apart.ts';
 import { Crashed, newLife, noHelm, type Life } from './crash.ts';
 import { simDeviceKey, simHubKeys, simVerify } from './keys.ts';
 import { agentPackage, simSpec, versionCount, versionName } from './profiles.ts';
@@ -32,6 +33,10 @@ export interface Site {
   cluster: FakeCluster;
   wallOffsetMs: number;
   isConnected: boolean;
+  /** Its way to the API server is cut; that of other hosts of the same cluster is not. */
+  isApart: boolean;
+  /** The machine stands still, as a suspended one does: answers come when it goes on. */
+  frozen: Promise<void> | undefined;
   life: Life | undefined;
   agent: Agent | undefined;
   stop: AbortController;
@@ -41,6 +46,8 @@ export interface Site {
 export interface WorldOptions {
   seed: number;
   sites: number;
+  /** The sites are hosts of one Kubernetes. */
+  isShared?: boolean;
 }
 
 const settle = (): Promise<void> => {
@@ -187,7 +194,7 @@ export const createWorld = async (options: WorldOptions) => {
     });
     site.life = life;
     site.stop = new AbortController();
-    const cluster = life.wrap(site.cluster);
+    const cluster = life.wrap(options.isShared === true ? seenFrom(site, (text) => void faults.push(text)) : site.cluster);
     const agent = createAgent({
       store: life.store(site.disk.reopen()),
       host: life.wrap(site.host),
@@ -221,9 +228,14 @@ export const createWorld = async (options: WorldOptions) => {
     });
   };
 
-  const makeSite = (index: number): Site => {
+  const makeCluster = (): FakeCluster => {
     const cluster = fakeCluster({ clock });
     cluster.controllers({ readyMs: 500 });
+    return cluster;
+  };
+  const common = makeCluster();
+  const makeSite = (index: number): Site => {
+    const cluster = options.isShared === true ? common : makeCluster();
     return {
       name: `site-${index}`,
       disk: fakeAgentStore(),
@@ -232,6 +244,8 @@ export const createWorld = async (options: WorldOptions) => {
       cluster,
       wallOffsetMs: 0,
       isConnected: true,
+      isApart: false,
+      frozen: undefined,
       life: undefined,
       agent: undefined,
       stop: new AbortController(),

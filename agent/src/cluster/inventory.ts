@@ -1,10 +1,11 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { digestBytes } from '@groundplane/protocol/digest';
 import { ok, type Result } from '@groundplane/protocol/failure';
+import { refKey } from '@groundplane/protocol/kubernetes';
 import { isForHost } from '@groundplane/protocol/plan/facts';
 import type { Cluster } from '../port/cluster.ts';
 import type { AgentWrite } from '../port/store.ts';
-import { writes, type LayerRow, type ObjectRecord, type State } from '../store/state.ts';
+import { intendedRecord, writes, type LayerRow, type ObjectRecord, type State } from '../store/state.ts';
 
 /** What is known of one layer of the cluster: enough for another agent to go on with it. */
 interface LayerInventory {
@@ -13,11 +14,18 @@ interface LayerInventory {
   hooks: string[];
 }
 
+/** Where it lies. `of`: whose it is, where several look after one Kubernetes and know nothing of each other. */
+export interface InventoryPlace {
+  namespace: string;
+  of?: string;
+}
+
 /** Where the keeper of a cluster that agents brought up has it. */
-const keeperNamespace = 'kube-system';
+const keeperPlace: InventoryPlace = { namespace: 'kube-system' };
 const label = 'groundplane.dev/inventory';
 const fieldManager = 'groundplane-keeper';
-const nameOf = (layer: string): string => `groundplane-layer-${layer}`;
+const nameOf = ({ of }: InventoryPlace, layer: string): string => ['groundplane-layer', ...(of === undefined ? [] : [of]), layer].join('-');
+const labelOf = ({ of }: InventoryPlace): string => of ?? 'layer';
 /** etcd takes 1.5 MB in one request, and base64 adds a third. */
 const packedBytesMax = 900 * 1024;
 const unpackedBytesMax = 64 * 1024 * 1024;
@@ -34,7 +42,8 @@ const inventoryOf = (state: State, row: LayerRow): LayerInventory => ({
  * Keeps in the cluster itself what its keeper knows of the layers in it, so that the next keeper goes on where this one stopped, also without a hub: which objects
  * are owned, by which incarnation, and which hooks have run. Only what changed is written. Answers how many layers were too large, which happens to nobody.
  */
-export const saveInventory = async (cluster: Cluster, state: State, namespace = keeperNamespace): Promise<Result<void>> => {
+export const saveInventory = async (cluster: Cluster, state: State, place = keeperPlace): Promise<Result<void>> => {
+  const { namespace } = place;
   const before = state.kv<Record<string, string>>('inventory') ?? {};
   const now: Record<string, string> = {};
   for (const row of state.layers().filter(isPack)) {
@@ -47,14 +56,14 @@ export const saveInventory = async (cluster: Cluster, state: State, namespace = 
     const object = {
       apiVersion: 'v1',
       kind: 'ConfigMap',
-      metadata: { name: nameOf(row.name), namespace, labels: { [label]: 'layer' } },
+      metadata: { name: nameOf(place, row.name), namespace, labels: { [label]: labelOf(place) } },
       binaryData: { record: packed.toString('base64') },
     };
     const done = await cluster.apply(object, { fieldManager, force: true });
     if (!done.ok) return done;
   }
   for (const layer of Object.keys(before).filter((name) => now[name] === undefined)) {
-    const gone = await cluster.delete({ apiVersion: 'v1', kind: 'ConfigMap', namespace, name: nameOf(layer) }, { propagation: 'Background' });
+    const gone = await cluster.delete({ apiVersion: 'v1', kind: 'ConfigMap', namespace, name: nameOf(place, layer) }, { propagation: 'Background' });
     if (!gone.ok) return gone;
   }
   return JSON.stringify(before) === JSON.stringify(now) ? ok(undefined) : state.commit([writes.kv('inventory', now)]);
@@ -68,24 +77,54 @@ const unpacked = (text: unknown): LayerInventory | undefined => {
   }
 };
 
-/** Takes over what the keeper before knew, in place of whatever this host remembers from an earlier time of its own. */
-export const loadInventory = async (cluster: Cluster, state: State, namespace = keeperNamespace): Promise<Result<void>> => {
-  const list = await cluster.list({ apiVersion: 'v1', kind: 'ConfigMap', namespace, labelSelector: `${label}=layer` });
+/** Asks whether it may be written and read here, and changes nothing. */
+export const tryInventory = async (cluster: Cluster, { namespace, of = '' }: InventoryPlace): Promise<Result<unknown>> => {
+  const list = await cluster.list({ apiVersion: 'v1', kind: 'ConfigMap', namespace, labelSelector: `${label}=${of}` });
   if (!list.ok) return list;
-  const found = list.value.items.flatMap((item) => unpacked((item['binaryData'] as Record<string, string> | undefined)?.['record']) ?? []);
+  const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: `groundplane-layer-${of}`, namespace } };
+  return cluster.apply(object, { fieldManager, force: true, dryRun: true });
+};
+
+/** Whether anything is laid down here. */
+export const hasInventory = async (cluster: Cluster, place: InventoryPlace): Promise<Result<boolean>> => {
+  const list = await cluster.list({ apiVersion: 'v1', kind: 'ConfigMap', namespace: place.namespace, labelSelector: `${label}=${labelOf(place)}` });
+  return list.ok ? ok(list.value.items.length > 0) : list;
+};
+
+/** Layers in the cluster are no longer this host's to know of. */
+export const forgetPacks = (state: State): AgentWrite[] => {
   const rows = state.layers().filter(isPack);
   const mine = new Set(rows.map((row) => row.name));
-  const changes: AgentWrite[] = [
+  return [
     ...rows.map((row) => writes.noLayer(row.name)),
     ...state
       .objects()
       .filter((record) => mine.has(record.layer))
       .map((record) => writes.noObject(record.ref)),
     ...[...state.hooksDone()].map((key) => writes.noHook(key)),
-    ...found.flatMap(({ row, objects, hooks }) => [
-      writes.layer(row),
-      ...objects.map((record) => writes.object(record)),
-      ...hooks.map((key) => writes.hookDone(key)),
+  ];
+};
+
+/** What may have been made by one that died before it was noted: only the API server knows, and it is asked when the object's turn comes. */
+const unnoted = ({ row, objects }: LayerInventory): ObjectRecord[] => {
+  const known = new Set(objects.map((record) => refKey(record.ref)));
+  if (row.state !== 'installing' || row.event === 'delete') return [];
+  return row.layer.objects
+    .filter((object) => !known.has(refKey(object.ref)))
+    .map(({ ref, digest, keep, crd }) => intendedRecord({ ref, layer: row.name, digest, keep: keep === true || crd !== undefined }));
+};
+
+/** Takes over what the keeper before knew, in place of whatever this host remembers from an earlier time of its own. */
+export const loadInventory = async (cluster: Cluster, state: State, place = keeperPlace): Promise<Result<void>> => {
+  const list = await cluster.list({ apiVersion: 'v1', kind: 'ConfigMap', namespace: place.namespace, labelSelector: `${label}=${labelOf(place)}` });
+  if (!list.ok) return list;
+  const found = list.value.items.flatMap((item) => unpacked((item['binaryData'] as Record<string, string> | undefined)?.['record']) ?? []);
+  const changes: AgentWrite[] = [
+    ...forgetPacks(state),
+    ...found.flatMap((item) => [
+      writes.layer(item.row),
+      ...[...item.objects, ...unnoted(item)].map((record) => writes.object(record)),
+      ...item.hooks.map((key) => writes.hookDone(key)),
     ]),
     writes.kv('inventory', Object.fromEntries(found.map((item) => [item.row.name, digestBytes(JSON.stringify(item))]))),
   ];

@@ -6,7 +6,7 @@ import { fieldManager, layerLabel, managedLabel } from '../observe/packs.ts';
 import { ownedFields, projectionDigest } from '../observe/projection.ts';
 import type { Cluster } from '../port/cluster.ts';
 import type { AgentWrite } from '../port/store.ts';
-import { writes, type ObjectRecord } from '../store/state.ts';
+import { intendedRecord, isIntended, writes, type ObjectRecord } from '../store/state.ts';
 import type { ExecuteContext, Executor } from './context.ts';
 import { isDrift, noteHealed } from './drift.ts';
 
@@ -73,21 +73,6 @@ const origin = async (cluster: Cluster, ref: ObjectRef): Promise<Result<'new' | 
   return ['not-found', 'kind-unknown', 'namespace-missing'].includes(live.failure.code) ? ok('new') : live;
 };
 
-/**
- * What is written before an object is made. An agent that dies in between, and is told of other layers then, would leave it behind: no bundle names it any more.
- */
-const unfinished = (args: StepArgs['applyObject']): ObjectRecord => ({
-  ref: args.ref,
-  layer: args.layer,
-  digest: args.digest,
-  adopted: false,
-  keep: args.keep,
-  uid: '',
-  fields: {},
-  projection: args.digest,
-});
-const isUnfinished = (record: ObjectRecord): boolean => record.uid === '';
-
 export const applyObject: Executor<'applyObject'> = async (args, context) => {
   const found = clusterOf(context, refText(args.ref));
   if (!found.ok) return found;
@@ -95,7 +80,7 @@ export const applyObject: Executor<'applyObject'> = async (args, context) => {
   if (!object.ok) return object;
   const noted = context.state.object(args.ref);
   // Noted before it was made, and never since: whether it was made, and by whom, only the API server knows.
-  const record = noted === undefined || isUnfinished(noted) ? undefined : noted;
+  const record = noted === undefined || isIntended(noted) ? undefined : noted;
   const from = record === undefined ? await origin(found.value, args.ref) : ok('ours' as const);
   if (!from.ok) return from;
   // Left alone, also when it moves to another layer; only our record of it moves along.
@@ -103,7 +88,7 @@ export const applyObject: Executor<'applyObject'> = async (args, context) => {
     return ok(record === undefined ? [] : [writes.object({ ...record, layer: args.layer })]);
   const adopted = record?.adopted ?? from.value === 'foreign';
   if (from.value === 'new') {
-    const intended = context.state.commit([writes.object(unfinished(args))]);
+    const intended = context.state.commit([writes.object(intendedRecord(args))]);
     if (!intended.ok) return intended;
   }
   const applied = await applyTo(context, found.value, {
@@ -152,7 +137,7 @@ const replaceObject = async (args: StepArgs['applyObject'], context: ExecuteCont
 const deleteOurs = async (context: ExecuteContext, cluster: Cluster, ref: ObjectRef): Promise<Result<void>> => {
   const record = context.state.object(ref);
   const gone =
-    record !== undefined && isUnfinished(record)
+    record !== undefined && isIntended(record)
       ? fail('blocked', 'object-replaced', refText(ref), 'was made by somebody else')
       : await cluster.delete(ref, { propagation: 'Background', ...(record === undefined ? {} : { uid: record.uid }) });
   if (gone.ok || gone.failure.code !== 'object-replaced') return gone;

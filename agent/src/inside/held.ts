@@ -1,11 +1,9 @@
 import { sleep, type Clock } from '../port/clock.ts';
-import type { Lease } from '../cluster/lease.ts';
+import { marginMs, type Lease } from '../cluster/lease.ts';
 
 const lookMs = 1_000;
-/** So long before its Lease is over, a pod that cannot renew it stops. */
-const marginMs = 8_000;
 
-/** Ends what runs when the Lease is nearly over. Does nothing else, so that no call to a server that hangs holds it up. Answers whether the Lease was why. */
+/** Ends what runs when the Lease is nearly over and could not be renewed. Does nothing else, so that no call to a server that hangs holds it up. Answers whether the Lease was why. */
 export const endWithLease = async (lease: Pick<Lease, 'isHeld'>, clock: Clock, stop: AbortController): Promise<boolean> => {
   while (!stop.signal.aborted) {
     if (!lease.isHeld(marginMs)) {

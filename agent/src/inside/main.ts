@@ -171,7 +171,7 @@ const hold = async (home: Home, signal: AbortSignal, use: (agent: Agent | undefi
   const state = createState(store);
   const transitions = lease.transitions();
   if (!isLastMemory(state.kv<number>('leaseTransitions'), transitions)) {
-    const loaded = await loadInventory(cluster, state, insideNames.namespace);
+    const loaded = await loadInventory(cluster, state, { namespace: insideNames.namespace });
     if (!loaded.ok) say(told(loaded.failure));
     if (!loaded.ok) return undefined;
   }

@@ -135,7 +135,7 @@ export const createOutbox = (store: AgentStore) => {
       if (text === undefined) return [];
       const sent = JSON.parse(text) as HostStatus;
       const isKnown = known?.phase === sent.phase && (sent.version === undefined || isSameVersion(known.version, sent.version));
-      return isKnown ? [] : [{ table: 'kv', key: 'sent/status', value: null }];
+      return isKnown ? [] : ['sent/status', 'sent/info'].map((key) => ({ table: 'kv', key, value: null }));
     },
     /** The connection broke before the acknowledgement: what was on its way has to be sent again. */
     lost: (): void => {

@@ -26,6 +26,22 @@ export interface ObjectRecord extends OwnedObject {
   projection: Digest;
 }
 
+/**
+ * What is written before an object is made. An agent that dies in between, and is told of other layers then, would leave it behind: no bundle names it any more.
+ */
+export const intendedRecord = ({ ref, layer, digest, keep }: Pick<ObjectRecord, 'ref' | 'layer' | 'digest' | 'keep'>): ObjectRecord => ({
+  ref,
+  layer,
+  digest,
+  adopted: false,
+  keep,
+  uid: '',
+  fields: {},
+  projection: digest,
+});
+/** Whether it was made, and by whom, only the API server knows. */
+export const isIntended = (record: ObjectRecord): boolean => record.uid === '';
+
 /** What was there before us, to be put back. */
 export type Before =
   | { file: FileOnDisk | 'absent' }

@@ -1,4 +1,5 @@
 import type { ClusterLayerView, ClusterSummaryView, EventView, HostSummaryView, ProfileSummaryView, TicketView } from '@groundplane/protocol/api/views';
+import { applierWords } from '@groundplane/protocol/observed';
 import { shortDigest } from '@groundplane/protocol/digest';
 import { ageText, timeText } from '../output/print.ts';
 import { toneOf } from '../output/style.ts';
@@ -9,6 +10,8 @@ const labelText = (labels: Readonly<Record<string, string>>): string =>
   Object.entries(labels)
     .map(([key, value]) => `${key}=${value}`)
     .join(',') || '-';
+/** Which host applies, where several share that. */
+export const applierText = (applier: HostSummaryView['applier']): string => (applier === undefined ? '-' : applierWords[applier]);
 const digestText = (digest: string | undefined): string => (digest === undefined ? '-' : shortDigest(digest));
 
 export const clusterColumns = (nowMs: number): Column<ClusterSummaryView>[] => [
@@ -35,7 +38,8 @@ export const hostColumns = (nowMs: number): Column<HostSummaryView>[] => [
   { title: 'PHASE', value: (item) => item.phase ?? '-', tone: toneOf },
   {
     title: 'NODE',
-    value: ({ kubernetes }) => (kubernetes === undefined ? '-' : `${kubernetes.role}${kubernetes.keeper ? ', keeper' : ''}, ${kubernetes.node}`),
+    value: ({ kubernetes, applier }) =>
+      kubernetes === undefined ? applierText(applier) : `${kubernetes.role}${kubernetes.keeper ? ', keeper' : ''}, ${kubernetes.node}`,
     wide: true,
   },
   {

@@ -8,7 +8,7 @@ import { printable, printableLines } from '../output/printable.ts';
 import { painter, toneOf, type Paint } from '../output/style.ts';
 import { table } from '../output/table.ts';
 import { apiTrouble, exits, type Outcome } from '../trouble.ts';
-import { eventColumns, hostColumns, layerColumns } from './columns.ts';
+import { applierText, eventColumns, hostColumns, layerColumns } from './columns.ts';
 import { readOne } from './get.ts';
 import { vitalsText } from './places.ts';
 import { badName, parseKind, parseProfileName, pluralOf } from './kinds.ts';
@@ -107,6 +107,7 @@ const hostText = (host: HostView, nowMs: number, paint: Paint, isWide: boolean):
           ? undefined
           : printable(`${status.kubernetes.state}${status.kubernetes.version === undefined ? '' : `, ${status.kubernetes.version}`}`),
       ],
+      ['Add-ons', host.applier === undefined ? undefined : printable(`${applierText(host.applier)}${host.why === undefined ? '' : `; ${host.why}`}`)],
       [
         'Machine',
         info === undefined

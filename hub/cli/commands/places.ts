@@ -9,6 +9,7 @@ import { toneOf } from '../output/style.ts';
 import { table, type Column } from '../output/table.ts';
 import { everyPage } from '../pages.ts';
 import { apiTrouble, exits, usage, type Outcome } from '../trouble.ts';
+import { applierText } from './columns.ts';
 import { badName } from './kinds.ts';
 
 const stepColumns: readonly Column<JournalEntry>[] = [
@@ -84,7 +85,10 @@ const memberColumns = (nowMs: number): Column<SiteHostView>[] => [
     tone: toneOf,
   },
   { title: 'CLUSTER', value: (host) => host.cluster ?? '-' },
-  { title: 'ROLE', value: ({ kubernetes }) => (kubernetes === undefined ? '-' : `${kubernetes.role}${kubernetes.keeper ? ', keeper' : ''}`) },
+  {
+    title: 'ROLE',
+    value: ({ kubernetes, applier }) => (kubernetes === undefined ? applierText(applier) : `${kubernetes.role}${kubernetes.keeper ? ', keeper' : ''}`),
+  },
   { title: 'SHARES AT', value: ({ shares }) => (shares === undefined ? '-' : `${shares.addresses[0] ?? '?'} port ${shares.port}`) },
   { title: 'MEDIUM', value: ({ carried }) => (carried?.receivedAtMs === undefined ? '-' : `${ageText(nowMs, carried.receivedAtMs)} ago`) },
 ];

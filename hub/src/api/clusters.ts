@@ -11,6 +11,7 @@ import type { Row } from '../port/store.ts';
 import type { BuiltBundle } from '../render/bundle.ts';
 import { notFound } from './errors.ts';
 import { limitOf, page, pageQuery, stamp, type ApiDeps, type Handler, type Request } from './handler.ts';
+import { applierAmong, applierCondition } from '../plan/appliers.ts';
 import { isManagedBundle, memberProblem } from '../plan/members.ts';
 import { hostSummary } from './hosts.ts';
 import { accountKindOf } from '@groundplane/protocol/environment/account';
@@ -34,7 +35,7 @@ export const membersOf = (deps: ApiDeps, cluster: Pick<Row<'cluster'>, 'tenant' 
 
 const summary = (deps: ApiDeps, row: Row<'cluster'>, entry: ClusterEntry, project: string): ClusterSummaryView => {
   const hosts = membersOf(deps, row, deps.fleet.specOf(row));
-  const first = hosts[0];
+  const first = applierAmong(hosts) ?? hosts[0];
   return {
     ...stamp(row),
     name: row.name,
@@ -110,6 +111,7 @@ const conditions = (entry: ClusterEntry, hosts: readonly HostEntry[], layers: re
               .slice(0, 10)
               .join(', ')}. They go on by themselves`,
     },
+    ...applierCondition(hosts.filter((host) => host.state === 'approved')),
     {
       type: 'Drifted',
       status: drifted.length > 0 ? 'True' : 'False',
@@ -125,7 +127,7 @@ const conditions = (entry: ClusterEntry, hosts: readonly HostEntry[], layers: re
 const view = async (deps: ApiDeps, row: Row<'cluster'>, entry: ClusterEntry, project: string): Promise<ClusterView> => {
   const hosts = membersOf(deps, row, deps.fleet.specOf(row));
   const approved = hosts.filter((host) => host.state === 'approved');
-  const applier = approved.find((host) => host.isKeeper) ?? approved[0];
+  const applier = applierAmong(approved) ?? approved[0];
   const observed = applier === undefined ? undefined : await deps.store.get('observed', row.tenant, applier.id);
   const digest = entry.bundle ?? applier?.bundle;
   const layers = layerStack(digest === undefined ? undefined : await deps.bundler.load(digest), observed?.value.status);

@@ -36,6 +36,8 @@ export const hostSummary = (deps: ApiDeps, host: HostEntry, project: string): Ho
     drifted: host.drifted,
     labels: { ...host.labels },
     ...kubernetesOf(host, cluster),
+    ...(host.applier === undefined || cluster === undefined ? {} : { applier: host.applier === 'holds' && !host.online ? 'held' : host.applier }),
+    ...(host.why === undefined || cluster === undefined ? {} : { why: host.why }),
   };
 };
 

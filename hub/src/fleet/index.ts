@@ -5,6 +5,7 @@ import type { HostStatus } from '@groundplane/protocol/observed';
 import type { ClusterSpec } from '@groundplane/protocol/profile';
 import type { Endpoint } from '../port/provider.ts';
 import type { AnyRow, Change, Row, Store } from '../port/store.ts';
+import { isExcused, toldDuty, withoutApplier, type ToldDuty } from '../plan/appliers.ts';
 import { withMachines, type MachineMember } from '../plan/machine-members.ts';
 
 /** What is worth holding in memory of each host: a few hundred bytes. The whole report is in the store. */
@@ -35,6 +36,15 @@ export interface HostEntry {
   /** Only where agents bring Kubernetes up. */
   node: HostStatus['kubernetes']['node'];
   isKeeper: boolean;
+  /** Only where hosts share the duty to apply: what it is among them, and why not more. */
+  applier: HostStatus['kubernetes']['applier'];
+  why: string | undefined;
+  /** Nothing but its way to the API server keeps it from being as desired. */
+  isApartOnly: boolean;
+  /** Its agent knows how to share that duty. */
+  canTakeOver: boolean;
+  /** What it was told about it. */
+  told: ToldDuty | undefined;
   address: string | undefined;
   sealKey: string | undefined;
   /** Where its neighbours get large content from it. */
@@ -68,7 +78,10 @@ export interface ClusterEntry {
 
 const summary = (
   status: HostStatus,
-): Pick<HostEntry, 'phase' | 'reported' | 'drifted' | 'layersReady' | 'layersTotal' | 'message' | 'kubernetesVersion' | 'node' | 'isKeeper'> => ({
+): Pick<
+  HostEntry,
+  'phase' | 'reported' | 'drifted' | 'layersReady' | 'layersTotal' | 'message' | 'kubernetesVersion' | 'node' | 'isKeeper' | 'applier' | 'why' | 'isApartOnly'
+> => ({
   phase: status.phase,
   reported: status.version,
   drifted: status.layers.reduce((sum, layer) => sum + layer.drift.healed, 0),
@@ -81,6 +94,9 @@ const summary = (
   kubernetesVersion: status.kubernetes.version,
   node: status.kubernetes.node,
   isKeeper: status.kubernetes.keeper === true,
+  applier: status.kubernetes.applier,
+  why: status.kubernetes.why,
+  isApartOnly: status.failure !== undefined && status.kubernetes.why === `${status.failure.element}: ${status.failure.message}`.slice(0, 1024),
 });
 
 /**
@@ -92,6 +108,8 @@ export const createFleet = (store: Store) => {
   const byKey = new Map<string, HostEntry>();
   const byName = new Map<string, HostEntry>();
   const clusters = new Map<string, ClusterEntry>();
+  /** Clusters whose hosts share the duty to apply; also when all that were told so have left since. */
+  const shared = new Set<string>();
   const clusterOfHost = new Map<string, string>();
   /** Row id of each profile version, with its tenant and project. */
   const profiles = new Map<string, { tenant: string; project: string }>();
@@ -105,14 +123,16 @@ export const createFleet = (store: Store) => {
   const nameKey = (tenant: string, project: string, name: string): string => `${tenant} ${project} ${name}`;
 
   const judge = (cluster: ClusterEntry): void => {
-    const members = cluster.hosts.map((name) => byName.get(nameKey(cluster.tenant, cluster.project, name))).filter((host) => host?.state === 'approved');
+    const members = cluster.hosts
+      .map((name) => byName.get(nameKey(cluster.tenant, cluster.project, name)))
+      .filter((host) => host?.state === 'approved') as HostEntry[];
     const facts = members.map((host) => ({
-      desired: host?.desired,
+      desired: host.desired,
       status:
-        host?.phase === undefined
+        host.phase === undefined
           ? undefined
           : ({
-              phase: host.phase,
+              phase: isExcused(host, members) ? 'converged' : host.phase,
               layers: [],
               kubernetes: { state: 'unknown' },
               ...(host.reported === undefined ? {} : { version: host.reported }),
@@ -124,7 +144,8 @@ export const createFleet = (store: Store) => {
       Object.assign(cluster, { state: 'ready', message: 'It is looked at, and nothing of it is changed.' });
       return;
     }
-    Object.assign(cluster, clusterState({ deleting: cluster.deleting, failure: cluster.failure, hosts: facts }));
+    const state = clusterState({ deleting: cluster.deleting, failure: cluster.failure, hosts: facts });
+    Object.assign(cluster, state.state === 'ready' ? (withoutApplier(members) ?? state) : state);
   };
 
   const judgeHost = (host: HostEntry): void => {
@@ -152,6 +173,10 @@ export const createFleet = (store: Store) => {
         kubernetesVersion: undefined,
         node: undefined,
         isKeeper: false,
+        applier: undefined,
+        why: undefined,
+        isApartOnly: false,
+        told: undefined,
       }),
       id: row.id,
       tenant: row.tenant,
@@ -164,6 +189,7 @@ export const createFleet = (store: Store) => {
       labels: row.value.labels,
       address: row.value.info?.address,
       sealKey: row.value.info?.sealKey,
+      canTakeOver: row.value.info?.canTakeOver === true,
       machine: row.value.machine,
       blobs:
         row.value.info?.addresses === undefined || row.value.info.blobPort === undefined
@@ -245,9 +271,15 @@ export const createFleet = (store: Store) => {
     const item = row.row;
     if (item.kind === 'host') putHost(item);
     else if (item.kind === 'cluster') putCluster(item);
-    else if (item.kind === 'desired')
-      update(item.id, { desired: item.value.version, bundle: item.value.desired.bundle, cluster: item.value.desired.cluster?.id });
-    else if (item.kind === 'observed') update(item.id, summary(item.value.status));
+    else if (item.kind === 'desired') {
+      if (item.value.desired.cluster?.lease !== undefined) shared.add(item.value.desired.cluster.id);
+      update(item.id, {
+        desired: item.value.version,
+        bundle: item.value.desired.bundle,
+        cluster: item.value.desired.cluster?.id,
+        told: toldDuty(item.value.desired.cluster),
+      });
+    } else if (item.kind === 'observed') update(item.id, summary(item.value.status));
     else if (item.kind === 'presence') update(item.id, { lastSeenMs: item.value.lastSeenMs });
     else if (item.kind === 'profile') profiles.set(item.id, { tenant: item.tenant, project: item.project });
     else if (item.kind === 'machine') putMachine(item);
@@ -275,9 +307,10 @@ export const createFleet = (store: Store) => {
       }
     } else if (item.kind === 'cluster') {
       clusters.delete(item.id);
+      shared.delete(item.id);
       written.delete(item.id);
       for (const [host, cluster] of clusterOfHost) if (cluster === item.id) clusterOfHost.delete(host);
-    } else if (item.kind === 'desired') update(item.id, { desired: undefined, bundle: undefined, cluster: undefined });
+    } else if (item.kind === 'desired') update(item.id, { desired: undefined, bundle: undefined, cluster: undefined, told: undefined });
     else if (item.kind === 'profile') profiles.delete(item.id);
     else if (item.kind === 'infrastructure') endpoints.delete(item.id);
     else if (item.kind === 'machine') {
@@ -335,6 +368,7 @@ export const createFleet = (store: Store) => {
     hostOfMachine: (machine: string): HostEntry | undefined => byMachine.get(machine),
     clusters: (): IterableIterator<ClusterEntry> => clusters.values(),
     clusterOf: (host: string): ClusterEntry | undefined => clusters.get(clusterOfHost.get(host) ?? ''),
+    isShared: (cluster: string): boolean => shared.has(cluster),
     noteHeld: (id: string, held: Version): void => update(id, { held }),
     setOnline: (id: string, online: boolean, nowMs: number): void => update(id, { online, lastSeenMs: nowMs }),
     setBundle: (id: string, result: { bundle: string | undefined; failure: ClusterEntry['failure'] }): void => {

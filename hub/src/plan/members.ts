@@ -2,6 +2,7 @@ import type { Bundle, Desired, DesiredSite } from '@groundplane/protocol/bundle'
 import type { ClusterSpec } from '@groundplane/protocol/profile';
 import { isSameVersion } from '@groundplane/protocol/version';
 import type { HostEntry } from '../fleet/index.ts';
+import { planAppliers } from './appliers.ts';
 
 interface ClusterPart {
   host: string;
@@ -42,11 +43,15 @@ export const planMembers = (
   members: readonly HostEntry[],
   isManaged: boolean,
   told: ReadonlySet<string>,
+  sharing: { wasShared: boolean; nowMs: number },
 ): ClusterPart[] => {
   const { id, name, spec } = cluster;
   const transfer = spec.transfer === undefined ? {} : { transfer: spec.transfer };
   if (!isManaged)
-    return members.map((host, index) => ({ host: host.id, cluster: { id, name, role: 'control-plane' as const, applier: index === 0, ...transfer } }));
+    return planAppliers({ id, wasShared: sharing.wasShared }, members, sharing.nowMs).map(({ host, ...duty }) => ({
+      host,
+      cluster: { id, name, role: 'control-plane' as const, ...duty, ...transfer },
+    }));
   const roleOf = (host: HostEntry) => spec.hostSettings?.[host.name]?.role ?? 'control-plane';
   const servers = members.filter((host) => roleOf(host) === 'control-plane');
   const founder = founderOf(servers, members, told);

@@ -5,6 +5,7 @@ import { isClear, isManagedBundle, planMembers } from '../plan/members.ts';
 import { isInsideAgentRow } from '../inside/agent-setting.ts';
 import { withOrders } from './inside-orders.ts';
 import type { Assignment } from '../plan/assignments.ts';
+import type { Clock } from '../port/clock.ts';
 import type { Row, Store } from '../port/store.ts';
 import type { Bundler, BuiltBundle } from '../render/bundle.ts';
 import type { Assigner } from './assign.ts';
@@ -16,6 +17,7 @@ export interface ClusterReconcilerDeps {
   fleet: Fleet;
   bundler: Bundler;
   assigner: Assigner;
+  clock: Clock;
   /** New desired states, to be sent to whoever is connected. */
   onAssigned: (rows: readonly Row<'desired'>[]) => void;
 }
@@ -53,7 +55,10 @@ export const clusterReconciler = (deps: ClusterReconcilerDeps & { inputs: Cluste
         const before = host.cluster === row.id ? await store.get('desired', row.tenant, host.id) : undefined;
         if (before?.value.desired.cluster?.site?.founder === true) told.add(host.id);
       }
-    const parts = planMembers({ id: row.id, name: row.name, spec }, members, isManaged, told);
+    const parts = planMembers({ id: row.id, name: row.name, spec }, members, isManaged, told, {
+      wasShared: fleet.isShared(row.id),
+      nowMs: deps.clock.wallMs(),
+    });
     return parts.map(({ host, cluster }) => ({ tenant: row.tenant, host, cluster, bundle: built.digest, inputs: digest }));
   };
 

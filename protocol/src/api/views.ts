@@ -3,7 +3,7 @@ import { versionSchema } from '../bundle.ts';
 import { failureSchema } from '../failure.ts';
 import { labelsSchema } from '../ids.ts';
 import { layerKinds } from '../layer.ts';
-import { eventTypes, hostInfoSchema, hostStatusSchema, layerStatusSchema } from '../observed.ts';
+import { applierWords, eventTypes, hostInfoSchema, hostStatusSchema, layerStatusSchema } from '../observed.ts';
 import { clusterSpecSchema, profileSpecSchema } from '../profile.ts';
 import { permissions, roleNames } from '../access.ts';
 import { clusterStates } from '../cluster-state.ts';
@@ -81,6 +81,9 @@ export const hostSummaryView = z.object({
       version: z.string().optional(),
     })
     .optional(),
+  /** Only where hosts share the duty to apply: it holds the Lease, held it when it was last heard of, waits for it, or cannot hold it; and why. */
+  applier: z.enum(keysOf(applierWords)).optional(),
+  why: z.string().optional(),
   /** Why a person has to look at this one in the lobby: it claims the place of a known host, or two machines have its key. Only lists and hosts say it. */
   question: z.enum(['replaces', 'clone']).optional(),
 });

@@ -5,6 +5,7 @@ import type { Failure } from '../failure.ts';
 import type { ObjectRef } from '../kubernetes.ts';
 import type { Readiness } from '../readiness.ts';
 import type { DistributionFacts } from './distribution.ts';
+import type { Duty } from './duty.ts';
 import type { ObservedImage } from './os-image.ts';
 import type { RebootIntent } from './reboot.ts';
 import type { LayerEvent, Step } from './steps.ts';
@@ -112,6 +113,8 @@ export interface HostFacts {
   kubernetes: ObservedKubernetes;
   /** Only where the agent brings Kubernetes up itself, or did. */
   distribution?: DistributionFacts | undefined;
+  /** Only where hosts share the duty to apply. */
+  duty?: Duty | undefined;
   /** By `refKey`. */
   objects: ReadonlyMap<string, ObservedObject>;
   hooksDone: ReadonlySet<string>;

@@ -139,8 +139,10 @@ const blockedFor = (facts: HostFacts, layers: readonly TargetLayer[], leaving: R
   const kubernetes = layers.find((target) => target.layer.kind === 'kubernetes')?.layer;
   // When Kubernetes itself goes, what cannot be taken out of it first goes with it.
   const isGoing = [...leaving.values()].some((record) => isManaged(record.layer));
+  // Where another host applies, it is of no concern to this one whether the API server answers here.
+  const isOthers = facts.duty !== undefined && !facts.target.applier;
   const needed = [
-    ...layers.filter((target) => target.layer.kind !== 'os' && !isManaged(target.layer)).map((target) => target.layer),
+    ...layers.filter((target) => !isOthers && target.layer.kind !== 'os' && !isManaged(target.layer)).map((target) => target.layer),
     ...[...leaving.values()].filter((record) => !isGoing && needsKubernetes(facts, record)).map((record) => record.layer),
   ];
   if (needed.length === 0) return [];

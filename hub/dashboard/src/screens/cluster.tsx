@@ -2,6 +2,7 @@ import { lazy, Suspense, type ReactElement } from 'react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from 'wouter';
 import { clusterStates } from '@groundplane/protocol/cluster-state';
+import { applierWords } from '@groundplane/protocol/observed';
 import type { ClusterView } from '@groundplane/protocol/api/views';
 import { ask } from '../api/client.ts';
 import { clusterQuery, eventsQuery, keys } from '../api/queries.ts';
@@ -78,6 +79,7 @@ const HostTable = ({ cluster }: { cluster: ClusterView }): ReactElement => {
   const { project } = useScope();
   if (cluster.hosts.length === 0) return <p className="quiet">No host is assigned. Edit the cluster and name approved hosts under spec.hosts.</p>;
   const isManaged = cluster.hosts.some((host) => host.kubernetes !== undefined);
+  const isShared = cluster.hosts.some((host) => host.applier !== undefined);
   return (
     <div className="scroll-x" tabIndex={0} role="region" aria-label="Hosts of the cluster">
       <table>
@@ -88,6 +90,7 @@ const HostTable = ({ cluster }: { cluster: ClusterView }): ReactElement => {
             <th scope="col">Phase</th>
             <th scope="col">Generation</th>
             {isManaged && <th scope="col">Kubernetes</th>}
+            {isShared && <th scope="col">Add-ons</th>}
           </tr>
         </thead>
         <tbody>
@@ -113,6 +116,7 @@ const HostTable = ({ cluster }: { cluster: ClusterView }): ReactElement => {
                 <Generation host={host} />
               </td>
               {isManaged && <td>{nodeText(host)}</td>}
+              {isShared && <td title={host.why}>{host.applier === undefined ? '–' : applierWords[host.applier]}</td>}
             </tr>
           ))}
         </tbody>

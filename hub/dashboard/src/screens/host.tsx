@@ -1,7 +1,7 @@
 import { useState, type ReactElement } from 'react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from 'wouter';
-import { hostPhases } from '@groundplane/protocol/observed';
+import { applierWords, hostPhases } from '@groundplane/protocol/observed';
 import type { ClusterLayerView, HostView } from '@groundplane/protocol/api/views';
 import { ask } from '../api/client.ts';
 import { clusterQuery, hostQuery, keys } from '../api/queries.ts';
@@ -78,6 +78,7 @@ const Generations = ({ host }: { host: HostView }): ReactElement => {
             </>
           ),
         ],
+        ['Add-ons', host.applier === undefined ? undefined : `${applierWords[host.applier]}${host.why === undefined ? '' : `; ${host.why}`}`],
         ['Kubernetes', host.status === undefined ? undefined : `${host.status.kubernetes.version ?? ''} ${host.status.kubernetes.state}`],
       ]}
     />

@@ -1,7 +1,7 @@
 import { useMemo, type ReactElement } from 'react';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from 'wouter';
-import { hostPhases } from '@groundplane/protocol/observed';
+import { applierWords, hostPhases } from '@groundplane/protocol/observed';
 import type { SiteHostView, SiteView } from '@groundplane/protocol/api/site-routes';
 import { siteQuery } from '../api/queries-places.ts';
 import { phaseTone } from '../model/tone.ts';
@@ -15,6 +15,7 @@ import { navigate } from '../url-state.ts';
 import { SiteClusters, SitePresence } from './sites.tsx';
 
 const Role = ({ host }: { host: SiteHostView }): ReactElement => {
+  if (host.applier !== undefined) return <span title={host.why}>{applierWords[host.applier]}</span>;
   if (host.kubernetes === undefined) return <span className="quiet">–</span>;
   return (
     <span>
@@ -95,7 +96,7 @@ const inOrder = (members: readonly SiteHostView[]): SiteHostView[] => {
 };
 
 const About = ({ site }: { site: SiteView }): ReactElement => {
-  const keepers = site.members.filter((host) => host.kubernetes?.keeper === true);
+  const keepers = site.members.filter((host) => host.kubernetes?.keeper === true || host.applier === 'holds');
   const { project } = useScope();
   return (
     <Facts
