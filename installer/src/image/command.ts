@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 
 export interface Ran {
-  /** 127 when the program is not there. */
+  /** 127 when the program is not there, 128 when it was stopped. */
   code: number;
   stdout: string;
   stderr: string;
@@ -23,7 +23,11 @@ export const runProgram = (argv: readonly string[], options: { timeoutMs?: numbe
   child.stderr.setEncoding('utf8').on('data', (text: string) => (ran.stderr = (ran.stderr + text).slice(-outputCharsMax)));
   child.stdin.on('error', () => undefined);
   child.stdin.end(options.input ?? '');
-  const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 600_000);
+  const timeoutMs = options.timeoutMs ?? 600_000;
+  const timer = setTimeout(() => {
+    ran.stderr += `\nit did not end within ${Math.round(timeoutMs / 1_000)} s and was stopped`;
+    child.kill('SIGKILL');
+  }, timeoutMs);
   child.on('error', (error) => {
     clearTimeout(timer);
     resolve({ ...ran, code: 127, stderr: error.message });
