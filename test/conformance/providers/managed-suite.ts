@@ -7,6 +7,7 @@ import { createDrive } from './drive.ts';
 import { killEverywhere } from './kill.ts';
 import { endManaged, growManaged, lookOnce, poolOf, settlePools } from './managed-life.ts';
 import type { ManagedRig } from './rig.ts';
+import { cutsTitle } from './scenario-titles.ts';
 
 /** What every provider of managed clusters holds, against its counterpart. */
 export const managedSuite = (name: string, open: () => Promise<ManagedRig>, killPoints = 8): void => {
@@ -202,7 +203,7 @@ export const managedSuite = (name: string, open: () => Promise<ManagedRig>, kill
       expect(offers.versions?.length ?? 0).toBeGreaterThan(0);
     });
 
-    test(`killed at ${killPoints} calls, spread over a life: no double, no leak`, { timeout: 900_000 }, async () => {
+    test(`${cutsTitle} ${killPoints} calls, spread over a life: no double, no leak`, { timeout: 900_000 }, async () => {
       const report = await killEverywhere(rig, { points: killPoints });
       expect({ doubles: report.doubles, leaks: report.leaks, stuck: report.stuck }).toEqual({ doubles: [], leaks: [], stuck: [] });
     });
