@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ClusterView } from '@groundplane/protocol/api/views';
@@ -15,6 +14,7 @@ import { fail } from '@groundplane/protocol/failure';
 import { openHub, value, type HubWorld } from '../hub/world.ts';
 import { startLight, type LightCluster } from '../lab/light.ts';
 import { isRequired, missingForLab } from '../lab/prerequisite.ts';
+import { startSilent } from './silent.ts';
 import { until } from './site.ts';
 
 /**
@@ -329,26 +329,6 @@ describe.skipIf(cannot).each(ways)(`a managed cluster of $title${cannot ? ` (mis
     expect(hub.log).toEqual([]);
   }, 120_000);
 });
-
-/** Takes every connection, and never says a word. */
-const startSilent = async () => {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => undefined);
-  });
-  const listening = Promise.withResolvers<void>();
-  server.listen(0, '127.0.0.1', () => listening.resolve());
-  await listening.promise;
-  return {
-    url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    heard: (): number => sockets.size,
-    close: (): void => {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    },
-  };
-};
 
 describe.skipIf(cannot)(`clusters that nobody can reach${cannot ? ` (missing: ${missing.join('; ')})` : ''}`, () => {
   test('hold up no other: made, changed and deleted beside a silent API server, a certificate of somebody else, and a cloud that never answers', async () => {
