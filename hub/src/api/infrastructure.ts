@@ -161,7 +161,10 @@ export const repavePool: Handler<'repavePool'> = async ({ principal, params, pro
   const { row } = found.value;
   const infra = (await deps.store.get('infrastructure', row.tenant, row.id))?.value;
   const state = infra?.pools[params.pool];
-  if (infra === undefined || state === undefined) return notFound(`pool ${params.pool}`, `See: gp cloud show ${params.name}`);
+  const isThere = row.value.spec.infrastructure?.pools.some((pool) => pool.name === params.pool) === true;
+  if (!isThere) return notFound(`pool ${params.pool}`, `See: gp cloud show ${params.name}`);
+  if (infra === undefined || state === undefined)
+    return fail('blocked', 'nothing-to-approve', `pool ${params.pool}`, `nothing of it was made yet. What is in the way: gp cloud show ${params.name}`);
   const image = infra.images?.[params.pool];
   if (!state.needsApproval && image?.newer === undefined)
     return fail('blocked', 'nothing-to-approve', `pool ${params.pool}`, 'nothing waits for approval, and there is no newer image');

@@ -124,7 +124,7 @@ export const createFleet = (store: Store) => {
       Object.assign(cluster, { state: 'ready', message: 'It is looked at, and nothing of it is changed.' });
       return;
     }
-    Object.assign(cluster, clusterState({ deleting: cluster.deleting, failure: cluster.failure, hosts: facts }));
+    Object.assign(cluster, clusterState({ deleting: cluster.deleting, failure: cluster.failure, hosts: facts, isMade: infrastructure !== undefined }));
   };
 
   const judgeHost = (host: HostEntry): void => {
