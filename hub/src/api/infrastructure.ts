@@ -92,7 +92,7 @@ const view = async (deps: ApiDeps, row: Row<'cluster'>): Promise<Result<Infrastr
     pools,
     machines: (await machinesOf(deps, row)).map((machine) => machineView(deps, machine, infra?.pools[machine.value.pool]?.generation)),
     protected: spec.protected,
-    notices: infra?.support?.notice === undefined ? [] : [infra.support.notice],
+    notices: [infra?.support?.notice, infra?.manifestNotice].filter((text) => text !== undefined),
     ...(infra?.endpoint === undefined ? {} : { endpoint: infra.endpoint }),
     ...(infra?.server === undefined ? {} : { server: infra.server }),
     ...(gateway === undefined ? {} : { gateway }),

@@ -90,6 +90,8 @@ export interface InfrastructureValue {
    * by the Kubernetes project. `row`: version of the cluster's row that it was taken from.
    */
   support?: { version: string; row?: number | undefined; ends?: string | undefined; notice?: string | undefined; lookedMs: number } | undefined;
+  /** The agent inside was started by a manifest of another release. */
+  manifestNotice?: string | undefined;
   /** Managed clusters. */
   version?: string | undefined;
   server?: string | undefined;
