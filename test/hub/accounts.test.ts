@@ -1,14 +1,18 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { fail } from '@groundplane/protocol/failure';
+import { fail, ok } from '@groundplane/protocol/failure';
+import type { Http, HttpRequest } from '@groundplane/hub/port/http';
 import { providerTable } from '@groundplane/hub/providers/table';
 import { openHub, value, type HubWorld } from './world.ts';
 
 let hub: HubWorld;
+/** What environments say, instead of nothing. */
+let answer: (request: HttpRequest) => Awaited<ReturnType<Http>> | undefined = () => undefined;
 beforeEach(async () => {
+  answer = () => undefined;
   hub = await openHub({
     cloud: {
       table: providerTable,
-      httpFor: () => () => Promise.resolve(fail('retry', 'cloud-unreachable', 'cloud', 'is not there.')),
+      httpFor: () => (request) => Promise.resolve(answer(request) ?? fail('retry', 'cloud-unreachable', 'cloud', 'is not there.')),
       addresses: () => ({ links: [], content: '' }),
       egress: { private: [] },
     },
@@ -92,18 +96,44 @@ test('a gateway is a host of a project, so that an account of the tenant has non
   expect(await setShared('site', nutanix(password, { gateway: 'inside' }))).toMatchObject({ ok: false, failure: { code: 'gateway-missing' } });
 });
 
-test("clusters do not change the account by a new one of the project that has the name of the tenant's", async () => {
-  value(await setShared('production', aws()));
+const makeCluster = async (name: string, account: string): Promise<void> => {
   const layers = [{ name: 'kubernetes', kind: 'kubernetes', kubernetes: { distribution: 'eks', version: '1.34' } }];
   value(await hub.admin.call('applyProfile', { params: { ...project, name: 'base', version: '1.0.0' }, body: { spec: { type: 'full', layers } } as never }));
-  const infrastructure = {
-    environment: 'eks',
-    account: 'production',
-    placement: { region: 'eu-central-1' },
-    pools: [{ name: 'workers', count: 1, size: 'm5.large' }],
+  const pools = [{ name: 'workers', count: 1, size: 'm5.large' }];
+  const infrastructure = { environment: 'eks', account, placement: { region: 'eu-central-1' }, pools };
+  value(await hub.admin.call('applyCluster', { params: { ...project, name }, body: { spec: { profiles: [{ name: 'base', version: '1.0.0' }], infrastructure } } as never })); // prettier-ignore
+};
+
+test('credentials of another account of the cloud are not taken while clusters have things in the first one', async () => {
+  /** An AWS that knows everybody, and lets them do everything. */
+  const awsOf = (id: string): void => {
+    answer = ({ body }) => {
+      const action = /Action=(\w+)/.exec(typeof body === 'string' ? body : Buffer.from(body ?? []).toString())?.[1] ?? '';
+      const result = action === 'GetCallerIdentity' ? `<Arn>arn:aws:iam::${id}:user/u</Arn><UserId>u</UserId><Account>${id}</Account>` : '';
+      const text = `<${action}Response><${action}Result>${result}</${action}Result></${action}Response>`;
+      return ok({ status: 200, headers: { 'content-type': 'text/xml' }, body: Buffer.from(text) });
+    };
   };
-  const spec = { profiles: [{ name: 'base', version: '1.0.0' }], infrastructure };
-  value(await hub.admin.call('applyCluster', { params: { ...project, name: 'shop' }, body: { spec } as never }));
+  awsOf('111111111111');
+  value(await set('production', aws(), 'true'));
+  awsOf('222222222222');
+  // Nobody uses it yet.
+  value(await set('production', aws(), 'true'));
+  await makeCluster('shop', 'production');
+  awsOf('111111111111');
+  expect(await set('production', aws(), 'true')).toMatchObject({
+    ok: false,
+    failure: { code: 'account-moved', message: expect.stringMatching(/of AWS account 111111111111, and what shop has is in AWS account 222222222222/) },
+  });
+  awsOf('222222222222');
+  value(await set('production', aws({ accessKeyId: 'NEWER' }), 'true'));
+  awsOf('111111111111');
+  value(await set('production', aws()));
+});
+
+test("clusters do not change the account by a new one of the project that has the name of the tenant's", async () => {
+  value(await setShared('production', aws()));
+  await makeCluster('shop', 'production');
   expect(await set('production', aws({ accessKeyId: 'OTHER' }))).toMatchObject({
     ok: false,
     failure: { kind: 'blocked', code: 'in-use', message: expect.stringMatching(/shop of this project uses it/) },

@@ -139,6 +139,18 @@ const hides = async (deps: ApiDeps, tenant: string, place: Place, name: string):
   );
 };
 
+/** With credentials of somewhere else nothing of the clusters is found: all of it would be made a second time there, and the first would be left. */
+const belongsElsewhere = (before: AccountRow, facts: AccountValue['checked']['facts'], users: readonly string[]): Result<never> | undefined => {
+  const [was, is] = [before.value.checked.facts?.owner, facts?.owner];
+  if (was === undefined || is === undefined || was === is || users.length === 0) return undefined;
+  return fail(
+    'blocked',
+    'account-moved',
+    `account ${before.name}`,
+    `these credentials are of ${is}, and what ${users.slice(0, 5).join(', ')} ${users.length === 1 ? 'has' : 'have'} is in ${was}: it would be made a second time. Make another account for new clusters; to keep it all the same: --no-validate`,
+  );
+};
+
 const set = async (deps: ApiDeps, principal: Principal, place: Place, name: string, body: SetBody, isChecked: boolean): Promise<Result<AccountView>> => {
   const before = await deps.store.byName('account', principal.tenant, place.id, name);
   const read = readBody(deps, principal, body, before);
@@ -170,6 +182,8 @@ const set = async (deps: ApiDeps, principal: Principal, place: Place, name: stri
         `${failure.message.replace(/[.\s]+$/, '')}. Nothing was kept; to keep it without a look: --no-validate`,
       );
   }
+  const elsewhere = before === undefined ? undefined : belongsElsewhere(before, value.checked.facts, usedBy(deps, before));
+  if (elsewhere !== undefined) return elsewhere;
   const done = await deps.store.commit([
     { op: 'put', kind: 'account', tenant: principal.tenant, id, project: place.id, name, value, expect: before?.version ?? 'absent' },
     {
