@@ -150,6 +150,50 @@ describe('clusters of machines', () => {
     expect((await world.hostRows()).map((row) => row.name).toSorted()).toEqual(there.toSorted());
   });
 
+  test('a hub that was away is no reason to replace a machine: who comes back late is waited for as long as anybody', async () => {
+    world = await createCloudWorld();
+    await world.apply(poolsOf(workers(4)));
+    // Longer than a machine may take to come up, and than one may be silent.
+    await world.run(2_400);
+    const before = world.cloud.instances().map((item) => item.id);
+    const late = world.cloud.instances().find((item) => item.name.includes('workers'))?.name ?? '';
+    world.silent.add(late);
+    await world.restart();
+    await world.run(300);
+    expect(world.cloud.instances().map((item) => item.id)).toEqual(before);
+    world.silent.delete(late);
+    await world.run(120);
+    expect(world.cloud.instances().map((item) => item.id)).toEqual(before);
+    // One that does not come at all is made anew when its time is over, counted from when it could come.
+    world.silent.add(late);
+    await world.restart();
+    await world.run(1_800);
+    expect(world.cloud.instances().map((item) => item.name)).not.toContain(late);
+    expect(world.cloud.instances()).toHaveLength(5);
+  });
+
+  test('after many fell silent at once, those who come back last are not taken for the broken ones', async () => {
+    world = await createCloudWorld();
+    await world.apply(poolsOf(workers(5)));
+    await world.run(600);
+    const before = world.cloud.instances().map((item) => item.id);
+    const names = world.cloud.instances().flatMap((item) => (item.name.includes('workers') ? [item.name] : []));
+    const [first, second, third, fourth] = names;
+    const [early, late] = [[first, second, third], [fourth]].map((list) => list.map((name) => name ?? ''));
+    for (const name of [...(early ?? []), ...(late ?? [])]) world.silent.add(name);
+    await world.run(1_200);
+    expect(await step('machines')).toMatchObject({ message: expect.stringContaining('4 of 5 not heard of') });
+    for (const name of early ?? []) world.silent.delete(name);
+    await world.run(300);
+    expect(await step('machines')).toMatchObject({ message: expect.stringContaining('have time to come back') });
+    expect(world.cloud.instances().map((item) => item.id)).toEqual(before);
+    // Whoever does not come at all is made anew after all.
+    await world.run(1_800);
+    expect(world.cloud.instances().map((item) => item.name)).not.toContain(fourth);
+    expect(world.cloud.instances()).toHaveLength(6);
+    expect((await world.infrastructure())?.crowdSilentMs ?? {}).toEqual({});
+  });
+
   test('a quota is told in its words, and the rest goes on when there is room', async () => {
     world = await createCloudWorld({ quota: 2 });
     await world.apply(poolsOf(workers(3)));

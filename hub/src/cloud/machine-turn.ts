@@ -23,6 +23,8 @@ export interface MachineTurn extends Turn {
   rows: Row<'machine'>[];
   /** When the network and the address were looked at last, by the hub's monotonic clock; drift of them is looked for now and then. */
   looked: { networkMs: number };
+  /** How long this hub has been there to be spoken to. */
+  listeningMs: number;
   /** By pool: why it is not known what its machines are made from. */
   unresolved?: ReadonlyMap<string, Failure>;
 }
@@ -173,13 +175,28 @@ const makeWanted = async (turn: MachineTurn): Promise<Failure | undefined> => {
   return first;
 };
 
+/** After many were silent at once each has its whole time again: they come back one after the other, and the last ones are not the broken ones. */
+const isDue = ({ infra, nowMs }: MachineTurn, pool: Pool | undefined): boolean => {
+  const crowdMs = pool === undefined ? undefined : infra.crowdSilentMs?.[pool.name];
+  return pool === undefined || crowdMs === undefined || nowMs - crowdMs > pool.health.unhealthyAfterSeconds * 1_000;
+};
+
+const noteCrowd = ({ infra, nowMs }: MachineTurn, pool: Pool, isCrowdSilent: boolean): void => {
+  const known = infra.crowdSilentMs?.[pool.name];
+  // A clock that went back begins anew.
+  if (isCrowdSilent || (known !== undefined && known > nowMs)) infra.crowdSilentMs = { ...infra.crowdSilentMs, [pool.name]: nowMs };
+  else if (known !== undefined && nowMs - known > pool.health.unhealthyAfterSeconds * 1_000) delete infra.crowdSilentMs?.[pool.name];
+};
+
 const plannedOf = (turn: MachineTurn, row: Row<'machine'>, facts: MachineFacts | undefined, pool: Pool | undefined): PlannedMachine => {
   const { value } = row;
   const entry = turn.deps.fleet.hostOfMachine(row.id);
   const hasJoined = entry !== undefined && (entry.node === undefined ? entry.phase === 'converged' || entry.phase === 'degraded' : entry.node === 'joined');
   const host = entry === undefined ? undefined : { online: entry.online, lastSeenMs: entry.lastSeenMs, hasJoined };
   const judged =
-    pool === undefined ? { health: 'unknown' as const, message: '' } : machineHealth(pool, { madeAtMs: value.madeAtMs, facts, host, nowMs: turn.nowMs });
+    pool === undefined
+      ? { health: 'unknown' as const, message: '' }
+      : machineHealth(pool, { madeAtMs: value.madeAtMs, facts, host, nowMs: turn.nowMs, listeningMs: turn.listeningMs });
   const going = value.phase === 'leaving' || value.phase === 'deleting';
   const isHopeless = facts === undefined || facts.state === 'failed' || facts.state === 'going';
   const isOver = turn.nowMs - value.sinceMs > leaveMs;
@@ -192,6 +209,7 @@ const plannedOf = (turn: MachineTurn, row: Row<'machine'>, facts: MachineFacts |
     going,
     canDelete: value.phase === 'deleting' || (going && (entry === undefined || isClear(entry) || isHopeless || isOver)),
     madeAtMs: value.madeAtMs,
+    isDue: isDue(turn, pool),
     ...judged,
   };
 };
@@ -208,6 +226,7 @@ const planAll = (turn: MachineTurn, facts: ReadonlyMap<string, MachineFacts>): {
     const machines = turn.rows.filter((row) => row.value.pool === pool.name).map((row) => plannedOf(turn, row, facts.get(row.name), pool));
     const generation = generationOf(turn, pool);
     const plan = planPool({ pool, generation, approved: turn.infra.approved[pool.name], machines });
+    noteCrowd(turn, pool, plan.isCrowdSilent);
     plans.set(pool.name, plan);
     steps.push(...plan.steps);
     turn.infra.pools[pool.name] = { ...plan.counts, generation, needsApproval: plan.needsApproval, waits: plan.waits };

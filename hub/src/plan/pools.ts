@@ -14,6 +14,10 @@ export interface PlannedMachine {
   canDelete: boolean;
   health: MachineHealth;
   message: string;
+  /** It was well before the hub was away, and has time to come back. */
+  isUnheard?: boolean | undefined;
+  /** Of one that is not heard of: it has had its time also since the last moment when so many were silent that something else was wrong. */
+  isDue?: boolean | undefined;
   madeAtMs: number | undefined;
 }
 
@@ -38,6 +42,8 @@ export interface PoolPlan {
   counts: { wanted: number; total: number; ready: number; outdated: number };
   /** Machines would be replaced, and somebody has to say so. */
   needsApproval: boolean;
+  /** So many are not heard of that it is not theirs. */
+  isCrowdSilent: boolean;
 }
 
 const isBroken = (machine: PlannedMachine): boolean => machine.health === 'unhealthy' || machine.health === 'failed' || machine.health === 'lost';
@@ -114,12 +120,16 @@ const remediate = (turn: Turn): void => {
   const hopeless = broken.filter((machine) => machine.health !== 'unhealthy');
   const silent = broken.filter((machine) => machine.health === 'unhealthy');
   if (!health.remediate) return void plan.waits.push(`pool ${name}: ${broken.length} broken, and remediation is switched off`);
+  const due = silent.filter((machine) => machine.isDue !== false);
   const isTooMany = silent.length * 100 > health.maxUnhealthyPercent * Math.max(active.length, 1);
-  if (isTooMany && silent.length > 0)
+  plan.isCrowdSilent = isTooMany && silent.length > 0;
+  if (!isTooMany && due.length < silent.length)
+    plan.waits.push(`pool ${name}: ${silent.length} not heard of, and more were until a while ago; they have time to come back before they are replaced`);
+  if (plan.isCrowdSilent)
     plan.waits.push(
       `pool ${name}: ${silent.length} of ${active.length} not heard of, more than ${health.maxUnhealthyPercent} %; nothing is replaced until somebody looks`,
     );
-  const chosen = [...hopeless, ...(isTooMany ? [] : silent)];
+  const chosen = [...hopeless, ...(isTooMany ? [] : due)];
   if (role === 'worker') {
     for (const machine of chosen) leave(turn, machine, `${machine.health}: ${machine.message}`);
     return;
@@ -155,7 +165,7 @@ const roll = (turn: Turn): void => {
   const made = isServers && !isSettled ? 0 : make(turn, missing, 'replaces one of an older generation');
   const healthy = active.filter((machine) => machine.health === 'healthy').length;
   // Those that do not work can go at once; a healthy one only while enough others stay.
-  const useless = outdated.filter((machine) => machine.health !== 'healthy');
+  const useless = outdated.filter((machine) => machine.health !== 'healthy' && machine.isUnheard !== true);
   let spare = healthy - (pool.count - isAtOnce(pool.update.maxUnavailable));
   // One that is on its way stays for now where its going would leave nothing to work with.
   const candidates = [
@@ -204,10 +214,11 @@ export const planPool = (input: PoolInput): PoolPlan => {
     counts: {
       wanted: pool.count,
       total: active.length,
-      ready: active.filter((machine) => machine.health === 'healthy').length,
+      ready: active.filter((machine) => machine.health === 'healthy' || machine.isUnheard === true).length,
       outdated: active.filter((machine) => machine.generation !== generation).length,
     },
     needsApproval: false,
+    isCrowdSilent: false,
   };
   if (pool.paused) return { ...plan, waits: [`pool ${pool.name} is paused`] };
   for (const machine of machines) if (machine.going && machine.canDelete) plan.steps.push({ kind: 'delete', pool: pool.name, machine: machine.name });
