@@ -21,12 +21,13 @@ export const fakeCloud = (options: { quota?: number } = {}) => {
   const instances = new Map<string, FakeInstance>();
   const log: string[] = [];
   let made = 0;
+  let isBlind = false;
   let newestImage = 'debian-13-1';
   const answer = (status: number, body: unknown): HttpResponse => ({ status, headers: {}, body: Buffer.from(JSON.stringify(body)) });
 
   const listed = (cluster: string | undefined): FakeInstance[] =>
     [...instances.values()].filter((item) => {
-      if (cluster !== undefined && item.cluster !== cluster) return false;
+      if (isBlind || (cluster !== undefined && item.cluster !== cluster)) return false;
       if (item.state === 'starting' && (item.looksLeft -= 1) <= 0) item.state = 'running';
       return true;
     });
@@ -89,6 +90,8 @@ export const fakeCloud = (options: { quota?: number } = {}) => {
       for (const item of instances.values()) if (item.cluster === cluster && item.name === name) item.state = 'failed';
     },
     setQuota: (quota: number | undefined): void => void (options.quota = quota ?? Number.POSITIVE_INFINITY),
+    /** Its lists are empty, as for an account that lost a right, or is another one. */
+    blind: (is: boolean): void => void (isBlind = is),
     /** A newer image of whatever is asked for. */
     publish: (image: string): void => void (newestImage = image),
     log,

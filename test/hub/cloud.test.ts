@@ -194,6 +194,29 @@ describe('clusters of machines', () => {
     expect((await world.infrastructure())?.crowdSilentMs ?? {}).toEqual({});
   });
 
+  test('an environment that lists nothing any more, while all agents speak, is not believed: nothing is made a second time, and the address stays', async () => {
+    world = await createCloudWorld();
+    await world.apply(poolsOf(workers(2)));
+    await world.run(300);
+    const [before, servers] = [world.cloud.instances().map((item) => item.id), world.cloud.servers(clusterId)];
+    world.cloud.blind(true);
+    await world.run(900);
+    expect(await step('machines')).toMatchObject({
+      state: 'waiting',
+      message: expect.stringContaining('lists no machine of this cluster, and agents of it speak. The 2 of this pool'),
+    });
+    expect([world.cloud.instances().map((item) => item.id), world.cloud.servers(clusterId)]).toEqual([before, servers]);
+    // Nor is anything forgotten that is to go.
+    await world.apply(poolsOf(workers(1)));
+    await world.run(120);
+    expect(await world.machineRows()).toHaveLength(3);
+    world.cloud.blind(false);
+    await world.apply(poolsOf(workers(2)));
+    await world.run(240);
+    expect(await step('machines')).toMatchObject({ state: 'done', message: '3 of 3 ready' });
+    expect([world.cloud.instances().length, world.cloud.servers(clusterId)]).toEqual([3, servers]);
+  });
+
   test('a quota is told in its words, and the rest goes on when there is room', async () => {
     world = await createCloudWorld({ quota: 2 });
     await world.apply(poolsOf(workers(3)));

@@ -3,7 +3,7 @@ import { canonicalJson } from '@groundplane/protocol/canonical';
 import type { Pool } from '@groundplane/protocol/environment/pool';
 import type { Failure, Result } from '@groundplane/protocol/failure';
 import { isClear } from '../plan/members.ts';
-import { machineHealth } from '../plan/machine-health.ts';
+import { lateListMs, machineHealth } from '../plan/machine-health.ts';
 import { planPool, planRemovedPool, type PlannedMachine, type PoolPlan, type PoolStep } from '../plan/pools.ts';
 import type { MachineFacts, MachineProvider, MachineWant } from '../port/provider.ts';
 import type { Row } from '../port/store.ts';
@@ -25,6 +25,8 @@ export interface MachineTurn extends Turn {
   looked: { networkMs: number };
   /** How long this hub has been there to be spoken to. */
   listeningMs: number;
+  /** What the environment lists is not believed. */
+  isListBlind?: boolean;
   /** By pool: why it is not known what its machines are made from. */
   unresolved?: ReadonlyMap<string, Failure>;
 }
@@ -57,11 +59,23 @@ const network = async (turn: MachineTurn): Promise<number | undefined> => {
   return undefined;
 };
 
+/**
+ * Machines that stood are all gone from the list at once, and agents on them speak: the account lost a right, or is another one. To believe it would be to make
+ * all of it a second time. One that was deleted alone is missed at once.
+ */
+const isListBlind = ({ rows, deps, nowMs }: MachineTurn, facts: readonly MachineFacts[]): boolean => {
+  const listed = new Set(facts.map((machine) => machine.name));
+  const stood = rows.filter((row) => row.value.phase === 'made' && nowMs - (row.value.madeAtMs ?? nowMs) >= lateListMs);
+  return stood.every((row) => !listed.has(row.name)) && stood.some((row) => deps.fleet.hostOfMachine(row.id)?.online === true);
+};
+
 const endpoint = async (turn: MachineTurn, facts: readonly MachineFacts[]): Promise<number | undefined> => {
   const { provider, scope, infra, nowMs, rows } = turn;
   const wanted = new Set(rows.filter((row) => row.value.role === 'control-plane' && row.value.phase === 'made').map((row) => row.name));
   const servers = facts.filter((machine) => wanted.has(machine.name) && (machine.state === 'starting' || machine.state === 'running'));
   const names = servers.map((machine) => machine.instance).toSorted();
+  // An account that sees nothing any more is no reason to take the API server from its address.
+  if (infra.endpoint !== undefined && isListBlind(turn, facts)) return undefined;
   const isSame =
     infra.endpoint !== undefined &&
     JSON.stringify(names) === JSON.stringify(infra.servers) &&
@@ -196,7 +210,14 @@ const plannedOf = (turn: MachineTurn, row: Row<'machine'>, facts: MachineFacts |
   const judged =
     pool === undefined
       ? { health: 'unknown' as const, message: '' }
-      : machineHealth(pool, { madeAtMs: value.madeAtMs, facts, host, nowMs: turn.nowMs, listeningMs: turn.listeningMs });
+      : machineHealth(pool, {
+          madeAtMs: value.madeAtMs,
+          facts,
+          host,
+          nowMs: turn.nowMs,
+          listeningMs: turn.listeningMs,
+          isListBlind: turn.isListBlind === true,
+        });
   const going = value.phase === 'leaving' || value.phase === 'deleting';
   const isHopeless = facts === undefined || facts.state === 'failed' || facts.state === 'going';
   const isOver = turn.nowMs - value.sinceMs > leaveMs;
@@ -207,7 +228,8 @@ const plannedOf = (turn: MachineTurn, row: Row<'machine'>, facts: MachineFacts |
     zone: value.zone,
     place: value.place,
     going,
-    canDelete: value.phase === 'deleting' || (going && (entry === undefined || isClear(entry) || isHopeless || isOver)),
+    // What is not seen cannot be deleted, and would only be forgotten.
+    canDelete: turn.isListBlind !== true && (value.phase === 'deleting' || (going && (entry === undefined || isClear(entry) || isHopeless || isOver))),
     madeAtMs: value.madeAtMs,
     isDue: isDue(turn, pool),
     ...judged,
@@ -301,6 +323,7 @@ export const machineTurn = async (turn: MachineTurn): Promise<number> => {
     return afterFailure(listed.failure);
   }
   await adopt(turn, listed.value);
+  turn.isListBlind = isListBlind(turn, listed.value);
   const facts = new Map(listed.value.map((machine) => [machine.name, machine]));
   const waiting = await endpoint(turn, listed.value);
   if (waiting !== undefined && infra.endpoint === undefined) return waiting;

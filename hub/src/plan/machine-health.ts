@@ -16,6 +16,8 @@ export interface HealthInput {
   nowMs: number;
   /** How long this hub has been there to be spoken to: before that, silence says nothing. */
   listeningMs: number;
+  /** None of its cluster's machines is listed, and some of their agents speak. */
+  isListBlind: boolean;
 }
 
 /** Environments list new machines late; before this much time has passed, a missing one is not lost. */
@@ -26,12 +28,15 @@ export interface JudgedHealth {
   message: string;
   /** It was well, and there was not yet time for it to come back to a hub that was away: neither of use nor of none. */
   isUnheard?: boolean | undefined;
+  /** The environment lists none of its cluster's machines, and agents speak: one of the two is wrong, and it is not the agents. */
+  isUnlisted?: boolean | undefined;
 }
 
 /** Judges a machine; the message says why it is not healthy. */
-export const machineHealth = (pool: Pick<Pool, 'health'>, { madeAtMs, facts, host, nowMs, listeningMs }: HealthInput): JudgedHealth => {
+export const machineHealth = (pool: Pick<Pool, 'health'>, { madeAtMs, facts, host, nowMs, listeningMs, isListBlind }: HealthInput): JudgedHealth => {
   if (madeAtMs === undefined) return { health: 'unknown', message: 'is being made' };
   const ageMs = nowMs - madeAtMs;
+  if (facts === undefined && isListBlind) return { health: 'unknown', message: 'is not listed, like all others of its cluster', isUnlisted: true };
   if (facts === undefined)
     return ageMs < lateListMs ? { health: 'unknown', message: 'is not listed yet' } : { health: 'lost', message: 'was deleted by somebody else' };
   if (facts.state === 'failed') return { health: 'failed', message: facts.message ?? 'its environment gave it up' };

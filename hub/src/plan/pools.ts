@@ -16,6 +16,8 @@ export interface PlannedMachine {
   message: string;
   /** It was well before the hub was away, and has time to come back. */
   isUnheard?: boolean | undefined;
+  /** Its environment lists no machine of the cluster, and agents speak. */
+  isUnlisted?: boolean | undefined;
   /** Of one that is not heard of: it has had its time also since the last moment when so many were silent that something else was wrong. */
   isDue?: boolean | undefined;
   madeAtMs: number | undefined;
@@ -47,6 +49,9 @@ export interface PoolPlan {
 }
 
 const isBroken = (machine: PlannedMachine): boolean => machine.health === 'unhealthy' || machine.health === 'failed' || machine.health === 'lost';
+
+/** It works, as far as anybody can tell. */
+const isOfUse = ({ health, isUnheard, isUnlisted }: PlannedMachine): boolean => health === 'healthy' || isUnheard === true || isUnlisted === true;
 
 const countBy = <T>(items: readonly T[], key: (item: T) => string | undefined): Map<string, number> => {
   const counts = new Map<string, number>();
@@ -165,7 +170,7 @@ const roll = (turn: Turn): void => {
   const made = isServers && !isSettled ? 0 : make(turn, missing, 'replaces one of an older generation');
   const healthy = active.filter((machine) => machine.health === 'healthy').length;
   // Those that do not work can go at once; a healthy one only while enough others stay.
-  const useless = outdated.filter((machine) => machine.health !== 'healthy' && machine.isUnheard !== true);
+  const useless = outdated.filter((machine) => !isOfUse(machine));
   let spare = healthy - (pool.count - isAtOnce(pool.update.maxUnavailable));
   // One that is on its way stays for now where its going would leave nothing to work with.
   const candidates = [
@@ -214,7 +219,7 @@ export const planPool = (input: PoolInput): PoolPlan => {
     counts: {
       wanted: pool.count,
       total: active.length,
-      ready: active.filter((machine) => machine.health === 'healthy' || machine.isUnheard === true).length,
+      ready: active.filter(isOfUse).length,
       outdated: active.filter((machine) => machine.generation !== generation).length,
     },
     needsApproval: false,
@@ -224,6 +229,11 @@ export const planPool = (input: PoolInput): PoolPlan => {
   for (const machine of machines) if (machine.going && machine.canDelete) plan.steps.push({ kind: 'delete', pool: pool.name, machine: machine.name });
   const turn: Turn = { input, plan, active, there: machines.map(({ zone, place }) => ({ zone, place })) };
   remediate(turn);
+  const unlisted = active.filter((machine) => machine.isUnlisted === true).length;
+  if (unlisted > 0)
+    plan.waits.push(
+      `pool ${pool.name}: the environment lists no machine of this cluster, and agents of it speak. The ${unlisted} of this pool are not made a second time. Does the account see all of it? gp cloud account check`,
+    );
   const wanted = pool.count - active.length;
   if (wanted > 0 && make(turn, wanted, `the pool has ${pool.count} machines`) < wanted && !machines.some((machine) => machine.going))
     plan.waits.push(`pool ${pool.name}: all static places are taken`);
