@@ -62,8 +62,9 @@ export const machineSuite = (
 
     more('scales up and down; two clusters do not see each other', async () => {
       const [one, other] = [nextScope(), nextScope()];
-      await growMachines(rig, drive(), provider, one);
       await growMachines(rig, drive(), provider, other);
+      const others = (await rig.inventory()).toSorted();
+      await growMachines(rig, drive(), provider, one);
       for (const turn of [3, 4, 5]) await drive().once('machine', () => provider.ensureMachine(one as never, rig.want(`life-wrk-${turn}`, 'workers', 'g2')));
       await expect.poll(async () => (await drive().once('list', () => provider.listMachines(one as never))).length).toBe(5);
       for (const turn of [3, 4, 5]) await drive().until('gone', () => provider.deleteMachine(one as never, `life-wrk-${turn}`));
@@ -74,6 +75,7 @@ export const machineSuite = (
       ]);
       await endMachines(drive(), provider, one);
       expect(await drive().once('list', () => provider.listMachines(other as never))).toHaveLength(2);
+      expect((await rig.inventory()).toSorted(), 'nothing of the other one went').toEqual(others);
       await endMachines(drive(), provider, other);
       expect(await rig.inventory()).toEqual([]);
     });

@@ -54,6 +54,22 @@ export const managedSuite = (name: string, open: () => Promise<ManagedRig>, kill
       expect(await rig.inventory()).toEqual([]);
     });
 
+    test('two clusters do not see each other, and the end of one takes nothing of the other', async () => {
+      const [one, other] = [nextScope(), nextScope()];
+      for (const scope of [other, one]) {
+        await drive().until('cluster', () => provider.ensureCluster(scope as never, rig.versions[0], rig.pool('first', 1)));
+        await drive().until('pool', () => provider.ensurePool(scope as never, rig.pool('first', 1)));
+        if (scope === other) expect(await drive().once('observe', () => provider.observe(one as never))).toMatchObject({ state: 'absent' });
+      }
+      const both = (await rig.inventory()).toSorted();
+      await endManaged(drive(), provider, one);
+      const left = (await rig.inventory()).toSorted();
+      expect([left.length * 2, left.filter((line) => !both.includes(line))]).toEqual([both.length, []]);
+      expect(await drive().once('pools', () => provider.listPools(other as never, []))).toMatchObject([{ name: 'first', state: 'ready' }]);
+      await endManaged(drive(), provider, other);
+      expect(await rig.inventory()).toEqual([]);
+    });
+
     test('a pool that somebody else deleted is not listed, and can be made again', async () => {
       const scope = nextScope();
       await growManaged(rig, drive(), provider, scope);
