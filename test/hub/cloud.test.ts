@@ -217,6 +217,20 @@ describe('clusters of machines', () => {
     expect([world.cloud.instances().length, world.cloud.servers(clusterId)]).toEqual([3, servers]);
   });
 
+  test('what is put right before a machine could be made is no reason to replace it', async () => {
+    world = await createCloudWorld({ quota: 1 });
+    const servers = (size: string): object => ({ name: 'servers', role: 'control-plane', count: 3, size });
+    await world.apply([servers('small')]);
+    await world.run(30);
+    expect(world.cloud.instances()).toHaveLength(1);
+    world.cloud.setQuota(undefined);
+    await world.apply([servers('large')]);
+    await world.run(600);
+    expect((await world.machineRows()).map((row) => row.value.size)).toEqual(['large', 'large', 'large']);
+    // Three, and one in the place of the small one.
+    expect(world.cloud.instances().map((item) => item.id)).toEqual(['i-2', 'i-3', 'i-4']);
+  });
+
   test('a quota is told in its words, and the rest goes on when there is room', async () => {
     world = await createCloudWorld({ quota: 2 });
     await world.apply(poolsOf(workers(3)));

@@ -172,13 +172,16 @@ const makeWanted = async (turn: MachineTurn): Promise<Failure | undefined> => {
         await saveMachine(turn, row, { message: `${made.failure.element}: ${made.failure.message}`.slice(0, 1_000) });
         return;
       }
-      const { instance, state, addresses, zone } = made.value;
+      const { instance, state, addresses, zone, generation } = made.value;
       await saveMachine(turn, row, {
         phase: 'made',
         sinceMs: turn.nowMs,
         madeAtMs: turn.nowMs,
         instance,
         state,
+        size: pool.size,
+        // Its own: one that a call of before made, whose answer was lost, is of then.
+        generation,
         addresses: [...addresses],
         ...(zone === undefined ? {} : { zone }),
         ...(turn.infra.images?.[pool.name] === undefined ? {} : { image: turn.infra.images[pool.name]?.exact }),
