@@ -22,6 +22,7 @@ export const fakeCloud = (options: { quota?: number } = {}) => {
   const log: string[] = [];
   let made = 0;
   let isBlind = false;
+  const refusedZones = new Set<string>();
   let newestImage = 'debian-13-1';
   const answer = (status: number, body: unknown): HttpResponse => ({ status, headers: {}, body: Buffer.from(JSON.stringify(body)) });
 
@@ -37,6 +38,7 @@ export const fakeCloud = (options: { quota?: number } = {}) => {
     const body = JSON.parse(String(request.body ?? '{}')) as Omit<FakeInstance, 'id' | 'state' | 'looksLeft'>;
     if (request.method === 'POST') {
       if (instances.size >= (options.quota ?? Number.POSITIVE_INFINITY)) return answer(403, { code: 'quota' });
+      if (refusedZones.has(body.zone)) return answer(400, { message: `there is no zone ${body.zone}` });
       made += 1;
       // No uniqueness of names: whoever makes one twice has two.
       instances.set(`i-${made}`, { ...body, id: `i-${made}`, state: 'starting', looksLeft: 2 });
@@ -90,6 +92,7 @@ export const fakeCloud = (options: { quota?: number } = {}) => {
       for (const item of instances.values()) if (item.cluster === cluster && item.name === name) item.state = 'failed';
     },
     setQuota: (quota: number | undefined): void => void (options.quota = quota ?? Number.POSITIVE_INFINITY),
+    refuseZone: (zone: string): void => void refusedZones.add(zone),
     /** Its lists are empty, as for an account that lost a right, or is another one. */
     blind: (is: boolean): void => void (isBlind = is),
     /** A newer image of whatever is asked for. */

@@ -231,6 +231,24 @@ describe('clusters of machines', () => {
     expect(world.cloud.instances().map((item) => item.id)).toEqual(['i-2', 'i-3', 'i-4']);
   });
 
+  test('a zone that does not exist is put right for machines that could not be made in it, control planes too', async () => {
+    world = await createCloudWorld();
+    world.cloud.refuseZone('mars');
+    const pools = (zones: string[]): object[] => [{ name: 'servers', role: 'control-plane', count: 3, size: 'small', zones }, workers(1, { zones })];
+    await world.apply(pools(['mars']));
+    await world.run(30);
+    expect([world.cloud.instances(), await step('machines')]).toEqual([[], expect.objectContaining({ state: 'failed', message: expect.stringContaining('no zone mars') })]); // prettier-ignore
+    await world.apply(pools(['a', 'b']));
+    await world.run(300);
+    expect(
+      world.cloud
+        .instances()
+        .map((item) => `${item.name.includes('servers')} ${item.zone}`)
+        .toSorted(),
+    ).toEqual(['false a', 'true a', 'true a', 'true b']);
+    expect(await step('machines')).toMatchObject({ state: 'done' });
+  });
+
   test('a quota is told in its words, and the rest goes on when there is room', async () => {
     world = await createCloudWorld({ quota: 2 });
     await world.apply(poolsOf(workers(3)));

@@ -4,7 +4,7 @@ import type { Pool } from '@groundplane/protocol/environment/pool';
 import type { Failure, Result } from '@groundplane/protocol/failure';
 import { isClear } from '../plan/members.ts';
 import { lateListMs, machineHealth } from '../plan/machine-health.ts';
-import { planPool, planRemovedPool, type PlannedMachine, type PoolPlan, type PoolStep } from '../plan/pools.ts';
+import { planPool, planRemovedPool, zoneNow, type PlannedMachine, type PoolPlan, type PoolStep } from '../plan/pools.ts';
 import type { MachineFacts, MachineProvider, MachineWant } from '../port/provider.ts';
 import type { Row } from '../port/store.ts';
 import { pinImages } from './images.ts';
@@ -157,8 +157,19 @@ const adopt = async (turn: MachineTurn, facts: readonly MachineFacts[]): Promise
 };
 
 /** Asks for what was noted and not made yet; also for what was asked for in a life before this one. */
+/** What could not be made yet goes where its pool is now. It is written down with whatever comes of it. */
+const rezone = (turn: MachineTurn): void => {
+  for (const [index, row] of turn.rows.entries()) {
+    const pool = turn.spec.pools.find((item) => item.name === row.value.pool);
+    if (row.value.phase !== 'wanted' || pool === undefined) continue;
+    const others = turn.rows.flatMap((other) => (other !== row && other.value.pool === pool.name ? [other.value.zone] : []));
+    turn.rows[index] = { ...row, value: { ...row.value, zone: zoneNow(pool, row.value.zone, others) } };
+  }
+};
+
 const makeWanted = async (turn: MachineTurn): Promise<Failure | undefined> => {
   let first: Failure | undefined;
+  rezone(turn);
   await inParts(
     turn.rows.filter((row) => row.value.phase === 'wanted'),
     async (row) => {

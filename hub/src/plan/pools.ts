@@ -75,6 +75,13 @@ const nextSpot = (
   return place < 0 ? undefined : { zone, place };
 };
 
+/** Where a machine goes that could not be made yet, when its pool has other zones than when it was noted. `others`: zones of the pool's other machines. */
+export const zoneNow = (pool: Pick<Pool, 'zones'>, noted: string | undefined, others: readonly (string | undefined)[]): string | undefined => {
+  if (noted === undefined ? pool.zones.length === 0 : pool.zones.includes(noted)) return noted;
+  const counts = countBy(others, (zone) => zone);
+  return pool.zones.toSorted((a, b) => (counts.get(a) ?? 0) - (counts.get(b) ?? 0))[0];
+};
+
 /** Whom to take away when there are too many: what is of no use first, then the old ones, then from the fullest zone, then the youngest. */
 const byWorth = (machines: readonly PlannedMachine[], generation: string): PlannedMachine[] => {
   const zones = countBy(machines, (machine) => machine.zone);
