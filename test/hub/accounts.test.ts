@@ -146,3 +146,21 @@ test("clusters do not change the account by a new one of the project that has th
   expect(await repave('nope')).toMatchObject({ ok: false, failure: { code: 'not-found' } });
   expect(await repave('workers')).toMatchObject({ ok: false, failure: { code: 'nothing-to-approve', message: expect.stringContaining('gp cloud show shop') } });
 });
+
+test('one kubeconfig, one cluster that applies layers: two would take each other’s away; whoever only looks is free to', async () => {
+  value(await set('theirs', { kind: 'kubeconfig', settings: {}, secret: { type: 'kubeconfig', kubeconfig: 'x' } }));
+  value(await set('others', { kind: 'kubeconfig', settings: {}, secret: { type: 'kubeconfig', kubeconfig: 'x' } }));
+  const layers = [{ name: 'kubernetes', kind: 'kubernetes', kubernetes: { distribution: 'existing' } }];
+  value(await hub.admin.call('applyProfile', { params: { ...project, name: 'extras', version: '1.0.0' }, body: { spec: { type: 'full', layers } } as never }));
+  const apply = (name: string, account: string, mode: 'full' | 'read-only') => {
+    const profiles = mode === 'full' ? [{ name: 'extras', version: '1.0.0' }] : [];
+    const spec = { profiles, infrastructure: { environment: 'existing', account, placement: { mode } } };
+    return hub.admin.call('applyCluster', { params: { ...project, name }, body: { spec } as never });
+  };
+  value(await apply('first', 'theirs', 'full'));
+  value(await apply('first', 'theirs', 'full'));
+  expect(await apply('second', 'theirs', 'full')).toMatchObject({ ok: false, failure: { code: 'in-use', message: expect.stringContaining('first looks after its layers') } }); // prettier-ignore
+  value(await apply('second', 'theirs', 'read-only'));
+  expect(await apply('second', 'theirs', 'full')).toMatchObject({ ok: false, failure: { code: 'in-use' } });
+  value(await apply('second', 'others', 'full'));
+});
