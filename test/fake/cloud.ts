@@ -68,7 +68,7 @@ export const fakeCloud = (options: { quota?: number } = {}) => {
     if (request.method === 'GET') {
       const found = networks.get(key);
       if (what === 'networks' && found !== undefined) found.looksLeft -= 1;
-      return table.has(key) ? answer(200, what === 'networks' ? { ready: (found?.looksLeft ?? 0) <= 0 } : addresses.get(key)) : answer(404, {});
+      return table.has(key) && !isBlind ? answer(200, what === 'networks' ? { ready: (found?.looksLeft ?? 0) <= 0 } : addresses.get(key)) : answer(404, {});
     }
     if (request.method === 'DELETE') return table.delete(key) ? answer(200, {}) : answer(404, {});
     if (what === 'networks') networks.set(key, { id: key, looksLeft: 2 });
@@ -93,7 +93,7 @@ export const fakeCloud = (options: { quota?: number } = {}) => {
     },
     setQuota: (quota: number | undefined): void => void (options.quota = quota ?? Number.POSITIVE_INFINITY),
     refuseZone: (zone: string): void => void refusedZones.add(zone),
-    /** Its lists are empty, as for an account that lost a right, or is another one. */
+    /** It shows nothing, as for an account that lost a right, or is another one. */
     blind: (is: boolean): void => void (isBlind = is),
     /** A newer image of whatever is asked for. */
     publish: (image: string): void => void (newestImage = image),

@@ -302,7 +302,7 @@ const execute = async (turn: MachineTurn, steps: readonly PoolStep[]): Promise<{
     if (!gone.ok) failure ??= gone.failure;
     else if (gone.value.state === 'ready') await forgetMachine(turn, row);
   });
-  const failed = await makeWanted(turn);
+  const failed = turn.isListBlind === true ? undefined : await makeWanted(turn);
   isBusy ||= turn.rows.some((row) => row.value.phase !== 'made');
   return { failure: failure ?? failed, isBusy };
 };
@@ -329,15 +329,17 @@ export const machineTurn = async (turn: MachineTurn): Promise<number> => {
   const { infra, nowMs, provider, scope } = turn;
   dropStep(infra, 'account');
   await noteUpstreamSupport(turn);
-  const early = await network(turn);
+  // Where machines stood, they are looked for first: a network that is not seen either is not to be made a second time.
+  const seen = turn.rows.some((row) => row.value.phase === 'made') ? await provider.listMachines(scope) : undefined;
+  turn.isListBlind = seen?.ok === true && isListBlind(turn, seen.value);
+  const early = turn.isListBlind ? undefined : await network(turn);
   if (early !== undefined) return early;
-  const listed = await provider.listMachines(scope);
+  const listed = seen ?? (await provider.listMachines(scope));
   if (!listed.ok) {
     noteFailure(infra, 'machines', listed.failure, nowMs);
     return afterFailure(listed.failure);
   }
   await adopt(turn, listed.value);
-  turn.isListBlind = isListBlind(turn, listed.value);
   const facts = new Map(listed.value.map((machine) => [machine.name, machine]));
   const waiting = await endpoint(turn, listed.value);
   if (waiting !== undefined && infra.endpoint === undefined) return waiting;
