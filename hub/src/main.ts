@@ -166,7 +166,7 @@ const openGateways = (core: Core, late: ReturnType<typeof cloudFor>['late'], ser
   gateways.attach(server);
   late.through = (gateway, tls) => {
     const host = gateway === undefined ? undefined : core.fleet.hostByName(gateway.tenant, gateway.project, gateway.name);
-    return gateways.httpThrough(host?.state === 'approved' ? host.id : '', tls);
+    return gateways.httpThrough({ id: host?.state === 'approved' ? host.id : undefined, name: gateway?.name ?? '' }, tls);
   };
   return gateways;
 };

@@ -13,6 +13,7 @@ export const clusterStates = {
   unresolved: 'Its profiles and values do not make a bundle.',
   deleting: 'Its layers are being taken away.',
 } as const;
+const waitingToBeMade = 'Nothing of it runs yet. What is being made, or what is in the way: gp cloud show';
 export type ClusterState = keyof typeof clusterStates;
 
 /** What one host's phase means for its cluster. The worst host decides; the order of this table is from worst to best. */
@@ -29,6 +30,8 @@ const phaseState: readonly (readonly [HostPhase, ClusterState])[] = [
 
 export interface ClusterFacts {
   deleting: boolean;
+  /** The hub makes it, or reaches it by an account: nobody lets its hosts in. */
+  isMade?: boolean | undefined;
   failure: { message: string } | undefined;
   /** One entry for each assigned host: what it should be, and its last report. */
   hosts: readonly { desired: Version | undefined; status: HostStatus | undefined }[];
@@ -41,7 +44,7 @@ export interface ClusterFacts {
 export const clusterState = (facts: ClusterFacts): { state: ClusterState; message: string } => {
   if (facts.deleting) return { state: 'deleting', message: clusterStates.deleting };
   if (facts.failure !== undefined) return { state: 'unresolved', message: facts.failure.message };
-  if (facts.hosts.length === 0) return { state: 'waiting', message: clusterStates.waiting };
+  if (facts.hosts.length === 0) return { state: 'waiting', message: facts.isMade === true ? waitingToBeMade : clusterStates.waiting };
   const states = facts.hosts.map(({ desired, status }): { state: ClusterState; rank: number; message: string } => {
     if (status === undefined || !isSameVersion(status.version, desired)) return { state: 'applying', rank: 3, message: clusterStates.applying };
     const rank = phaseState.findIndex(([phase]) => phase === status.phase);

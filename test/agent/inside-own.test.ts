@@ -29,7 +29,7 @@ test('looking at a cluster needs exactly the rights that the manifest gives', as
     list: async (query) => ((await asked('list', query)) ? cluster.list(query) : denied),
     page: async (query) => ((await asked('list', query)) ? cluster.page(query) : denied),
   };
-  expect(await insideView(limited, '')).toMatchObject({ ok: true, value: { nodes: 0, mode: 'read-only' } });
+  expect(await insideView(limited, { running: '', manifest: 'abc' })).toMatchObject({ ok: true, value: { nodes: 0, mode: 'read-only', manifest: 'abc' } });
   const lists = readOnlyRules.filter((rule) => rule.resourceNames === undefined);
   const given = lists.flatMap((rule) => (rule.resources ?? []).flatMap((resource) => rule.verbs.map((verb) => `${verb} ${resource}`)));
   expect([...used].filter((item) => item !== 'get clusterroles').toSorted()).toEqual(given.toSorted());

@@ -310,3 +310,15 @@ describe('waiting', () => {
     expect((await show(['delete', 'event', 'x', '--yes'], views)).code).toBe(2);
   });
 });
+
+test('by force a cluster without a cloud is gone at once; what has things in a cloud is on its way, and --wait waits for it', async () => {
+  const remove = (...more: string[]) => ['delete', 'cluster', 'store-1', '--yes', '--force', '-o', 'table', ...more];
+  expect((await show(remove(), { deleteCluster: () => new Response(null, { status: 204 }) })).out).toBe('cluster store-1 deleted\n');
+  const views = { deleteCluster: () => new Response(null, { status: 204 }), getCluster: { ...cluster(), state: 'deleting' as const } };
+  expect((await show(remove(), views)).out).toBe('cluster store-1 is being deleted\n');
+  const waited = await show(remove('--wait'), {
+    ...views,
+    getCluster: ({ count }) => (count < 3 ? { ...cluster(), state: 'deleting' as const } : refusal(404, 'not-found', 'there is no such thing here')),
+  });
+  expect(waited.out).toBe('cluster store-1 deleted\n');
+});

@@ -2,13 +2,16 @@ import { parseArgs } from 'node:util';
 import { environmentNames, type Environment } from '@groundplane/protocol/environment/environments';
 import { killEverywhere, type KillReport } from './providers/kill.ts';
 import { rigs } from './providers/rigs.ts';
+import { runScenarios, type Scenarios } from './providers/scenarios.ts';
 
 /**
  * `npm run conformance -- providers [name…] --json [--points N] [--from N]`: every provider against its counterpart, killed at every call, or at N of them
- * spread evenly, or from the Nth cut on, which goes on with a run that was ended. Ends with one JSON object;
- * exit code 1 when there is a double, a leak or a life that did not end.
+ * spread evenly, or from the Nth cut on, which goes on with a run that was ended; then the scenarios of its suite. Ends with one JSON object;
+ * exit code 1 when there is a double, a leak, a life that did not end or a scenario that failed.
  */
-type Line = KillReport | { skipped: string };
+type Tried = KillReport & { scenarios: string[]; failed: string[]; skipped: Scenarios['skipped'] };
+type Line = Tried | { skipped: string };
+const isTried = (line: Line): line is Tried => 'counterpart' in line;
 
 const run = async (name: Environment, points: number, from: number): Promise<Line> => {
   const open = rigs[name];
@@ -19,8 +22,9 @@ const run = async (name: Environment, points: number, from: number): Promise<Lin
   } catch (error) {
     return { skipped: error instanceof Error ? error.message : String(error) };
   }
+  let killed: KillReport;
   try {
-    return await killEverywhere(rig, { points, from }, (report, of) => {
+    killed = await killEverywhere(rig, { points, from }, (report, of) => {
       // A run of hours says how far it is, and what it has found already.
       const tried = report.killPoints + report.notReached;
       if (tried % 20 === 0)
@@ -31,9 +35,22 @@ const run = async (name: Environment, points: number, from: number): Promise<Lin
   } finally {
     await rig.close();
   }
+  const { passed, failed, skipped } = await runScenarios(name);
+  return { ...killed, scenarios: passed, failed, skipped };
 };
 
-const isBad = (line: Line): boolean => !('skipped' in line) && line.doubles.length + line.leaks.length + line.stuck.length > 0;
+const badOf = (line: Tried): string[] => [...line.doubles, ...line.leaks, ...line.stuck, ...line.failed];
+
+const tell = (name: string, line: Line): void => {
+  if (!isTried(line)) return void process.stderr.write(`${name}: skipped, ${line.skipped}\n`);
+  const { counterpart, calls, killPoints, doubles, leaks, stuck, seconds, scenarios, failed, skipped } = line;
+  const cuts = `${calls} calls, ${killPoints} cuts, ${doubles.length} doubles, ${leaks.length} leaks, ${stuck.length} stuck, ${seconds} s`;
+  process.stderr.write(
+    `${name} (${counterpart}): ${cuts}; ${scenarios.length} scenarios passed, ${failed.length} failed, ${Object.keys(skipped).length} skipped\n`,
+  );
+  for (const [scenario, reason] of Object.entries(skipped)) process.stderr.write(`  skipped: ${scenario}: ${reason}\n`);
+  for (const text of badOf(line).slice(0, 10)) process.stderr.write(`  ${text}\n`);
+};
 
 const main = async (argv: readonly string[]): Promise<number> => {
   const { values, positionals: words } = parseArgs({
@@ -55,15 +72,10 @@ const main = async (argv: readonly string[]): Promise<number> => {
   for (const name of names as Environment[]) {
     const line = await run(name, points, from);
     report[name] = line;
-    process.stderr.write(
-      'skipped' in line
-        ? `${name}: skipped, ${line.skipped}\n`
-        : `${name} (${line.counterpart}): ${line.calls} calls, ${line.killPoints} cuts, ${line.doubles.length} doubles, ${line.leaks.length} leaks, ${line.stuck.length} stuck, ${line.seconds} s\n`,
-    );
-    if (!('skipped' in line)) for (const text of [...line.doubles, ...line.leaks, ...line.stuck].slice(0, 10)) process.stderr.write(`  ${text}\n`);
+    tell(name, line);
   }
   if (values.json === true) process.stdout.write(`${JSON.stringify(report)}\n`);
-  return Object.values(report).some(isBad) ? 1 : 0;
+  return Object.values(report).some((line) => isTried(line) && badOf(line).length > 0) ? 1 : 0;
 };
 
 process.exit(await main(process.argv.slice(2)));

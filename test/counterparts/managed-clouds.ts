@@ -1,5 +1,6 @@
 import type { ManagedEnvironment } from '@groundplane/protocol/environment/environments';
 import type { Http } from '@groundplane/hub/port/http';
+import { poolName } from '@groundplane/hub/providers/aks/pool-body';
 import { createSession } from '@groundplane/hub/providers/aws/session';
 import { createClients } from '@groundplane/hub/providers/eks/read';
 import { eksReview } from './aws/eks-authenticator.ts';
@@ -26,6 +27,12 @@ export interface ManagedCloud {
   account: { kind: 'aws' | 'azure' | 'google'; settings: Record<string, unknown>; secret: Record<string, unknown> };
   placement: Record<string, unknown>;
   size: string;
+  /** What a pool cannot change in place. */
+  otherSize: string;
+  /** Of the nodes of a pool. */
+  nodeLabels: (pool: string) => Record<string, string>;
+  /** Whether a call asks for a pool to be deleted. */
+  deletesPool: (call: { method: string; url: string }) => boolean;
   /** Two minors, the older first. */
   versions: readonly [string, string];
   /** Everything that is there and was not in the empty account. */
@@ -61,6 +68,9 @@ export const eksCloud = async (controlPlane: ControlPlaneOf, laterMs: () => numb
     account: { kind: 'aws', settings: { region, endpoint: url }, secret },
     placement: { region },
     size: 'm5.large',
+    otherSize: 'm5.xlarge',
+    nodeLabels: (pool) => ({ 'eks.amazonaws.com/nodegroup': pool }),
+    deletesPool: ({ method, url }) => method === 'DELETE' && url.includes('/node-groups/'),
     versions,
     inventory: () => eksInventory(createClients(createSession(deps))(region)),
     close: stop,
@@ -81,6 +91,9 @@ export const aksCloud = async (controlPlane: ControlPlaneOf, accounts: 'local' |
     account: { kind: 'azure', settings: { tenantId, clientId, subscription }, secret: { type: 'client-secret', clientSecret } },
     placement: { subscription, location: 'westeurope' },
     size: 'Standard_D2s_v5',
+    otherSize: 'Standard_D4s_v5',
+    nodeLabels: (pool) => ({ 'kubernetes.azure.com/agentpool': poolName(pool) }),
+    deletesPool: ({ method, url }) => method === 'DELETE' && url.includes('/agentPools/'),
     versions,
     inventory: async () => azureInventory(arm, new Set()),
     close: async () => undefined,
@@ -100,6 +113,9 @@ export const gkeCloud = async (controlPlane: ControlPlaneOf, tokenSeconds: numbe
     account: { kind: 'google', settings: { project }, secret: { type: 'key', json: keyFile() } },
     placement: { project, location: zone },
     size: 'n2-standard-2',
+    otherSize: 'n2-standard-4',
+    nodeLabels: (pool) => ({ 'cloud.google.com/gke-nodepool': pool }),
+    deletesPool: ({ method, url }) => method === 'DELETE' && url.includes('/nodePools/'),
     versions,
     inventory: async () => googleInventory(store, before),
     close: async () => undefined,

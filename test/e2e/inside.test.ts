@@ -34,6 +34,10 @@ const step = async (name: string): Promise<string> => {
   const found = (await infrastructure()).steps.find((item) => item.name === name);
   return `${found?.state ?? ''}: ${found?.message ?? ''}`;
 };
+const deployment = ['-n', 'groundplane-agent', 'deployment/groundplane-agent'] as const;
+const manifestMark = (): Promise<string> =>
+  kubectl('get', ...deployment, '-o', 'jsonpath={.spec.template.spec.containers[0].env[?(@.name=="GROUNDPLANE_MANIFEST")].value}');
+const setMark = (mark: string): Promise<string> => kubectl('set', 'env', ...deployment, `GROUNDPLANE_MANIFEST=${mark}`);
 const folder = (): string => join(site.folder, 'pods');
 const start = async (name: string): Promise<Pod> => startPod(light, folder(), name);
 const applyManifest = async (...args: string[]): Promise<string> => {
@@ -154,6 +158,11 @@ describe.skipIf(cannot)(`an agent inside of a cluster${cannot ? ` (missing: ${mi
   test('a pod elsewhere without any memory is the same agent, and knows what the first one made', async () => {
     const [known] = await hosts();
     await removePod(pod, folder());
+    // As if the manifest had been applied by a release of before.
+    const mark = await manifestMark();
+    expect(mark).toMatch(/^[0-9a-f]{16}$/);
+    expect((await infrastructure()).notices).toEqual([]);
+    await setMark('older');
     pod = await start('pod-b');
     // Made by pod-a only, and left out now: whoever forgot it would leave it behind.
     await site.gpOk('apply', '-f', profileFile('1.2.0', 'green'));
@@ -161,6 +170,12 @@ describe.skipIf(cannot)(`an agent inside of a cluster${cannot ? ` (missing: ${mi
     await reach('1.2.0 ready', (seen) => isPainted(seen, '1.2.0'));
     expect(await names('-n', 'paint', 'configmap', '-l', 'groundplane.dev/managed=true')).toEqual(['configmap/paint']);
     expect((await hosts()).map((host) => [host.id, host.name, host.online])).toEqual([[known?.id, 'theirs-agent', true]]);
+    await until(
+      'told',
+      async () => ((await infrastructure()).notices.some((text) => text.includes('gp cloud import theirs --mode full')) ? true : undefined),
+      90_000,
+    );
+    await setMark(mark);
   });
 
   test('of two pods one acts; the other takes over when its Lease is over, and nobody takes them for clones', async () => {
@@ -174,6 +189,7 @@ describe.skipIf(cannot)(`an agent inside of a cluster${cannot ? ` (missing: ${mi
     await reach('1.3.0 ready', (seen) => isPainted(seen, '1.3.0'));
     expect((await hosts()).map((host) => host.name)).toEqual(['theirs-agent']);
     expect(await site.gpOk('get', 'events', '-o', 'json')).not.toContain('CloneSuspected');
+    await until('the manifest is as it should be', async () => ((await infrastructure()).notices.length === 0 ? true : undefined), 90_000);
   });
 
   test('a new agent comes by itself: the deployment changes, and the next pod runs it', async () => {

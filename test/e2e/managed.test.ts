@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ClusterView } from '@groundplane/protocol/api/views';
@@ -15,6 +14,7 @@ import { fail } from '@groundplane/protocol/failure';
 import { openHub, value, type HubWorld } from '../hub/world.ts';
 import { startLight, type LightCluster } from '../lab/light.ts';
 import { isRequired, missingForLab } from '../lab/prerequisite.ts';
+import { startSilent } from './silent.ts';
 import { until } from './site.ts';
 
 /**
@@ -90,8 +90,8 @@ const profileOf = (environment: string, version: string, namespace: string, shad
 });
 const applyProfile = async (name: string, version: string, body: ReturnType<typeof profileOf>): Promise<void> =>
   void value(await hub.admin.call('applyProfile', { params: { ...project, name, version }, body }));
-const applyCluster = async (name: string, profile: string, version: string, of: ManagedCloud): Promise<void> => {
-  const pools = [{ name: 'first', role: 'worker' as const, count: 1, size: of.size }];
+const applyCluster = async (name: string, profile: string, version: string, of: ManagedCloud, size: string = of.size): Promise<void> => {
+  const pools = [{ name: 'first', role: 'worker' as const, count: 1, size }];
   const infrastructure = { environment: of.environment, account: of.environment, placement: of.placement, pools };
   value(await hub.admin.call('applyCluster', { params: { ...project, name }, body: { spec: { profiles: [{ name: profile, version }], hosts: [], infrastructure } } })); // prettier-ignore
 };
@@ -202,7 +202,7 @@ if (noEks) test.skip(`a managed cluster of EKS (missing: ${noMoto.join('; ')})`,
 describe.skipIf(cannot).each(ways)(`a managed cluster of $title${cannot ? ` (missing: ${missing.join('; ')})` : ''}`, ({ open, age }) => {
   beforeAll(async () => {
     cloud = await open();
-    hub = await hubOver(() => cloud.http);
+    hub = await hubOver(() => async (request) => (isHeld && cloud.deletesPool(request) ? held : cloud.http(request)));
   }, 120_000);
   afterAll(async () => {
     await hub.close();
@@ -210,6 +210,9 @@ describe.skipIf(cannot).each(ways)(`a managed cluster of $title${cannot ? ` (mis
   }, 60_000);
 
   const [name, profile] = ['shop', 'extras'];
+  /** Pools cannot be deleted just now. */
+  let isHeld = false;
+  const held = fail('retry', 'cloud-unreachable', 'pool', 'no answer');
   const tokens = (): string[] => [...new Set(reviews.said.flatMap((item) => ('username' in item.reviewed && item.reviewed.username === cloud.username ? item.token : [])))]; // prettier-ignore
 
   test('is made, and its layers are put into it', async () => {
@@ -276,6 +279,36 @@ describe.skipIf(cannot).each(ways)(`a managed cluster of $title${cannot ? ` (mis
     });
   }, 120_000);
 
+  test('the nodes of a pool that is replaced take no new pods before it goes; when it stays after all they do again, and what a person cordoned stays so', async () => {
+    const pools = { 'old-a': 'first', 'old-b': 'first', 'by-hand': 'first', 'new-a': 'first-2', 'other-a': 'second' };
+    const objects = Object.entries(pools).map(([node, pool]) => ({ apiVersion: 'v1', kind: 'Node', metadata: { name: node, labels: cloud.nodeLabels(pool) } }));
+    value(await light.kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects })));
+    value(await light.kubectl(['cordon', 'by-hand']));
+    const cordoned = async (): Promise<string[]> =>
+      value(await light.kubectl(['get', 'nodes', '-o', 'jsonpath={range .items[?(@.spec.unschedulable==true)]}{.metadata.name}{" "}{end}']))
+        .trim()
+        .split(' ')
+        .toSorted();
+    const areCordoned = (what: string, ...nodes: string[]): Promise<ClusterView> =>
+      reach(what, name, async () => JSON.stringify(await cordoned()) === JSON.stringify(nodes.toSorted()));
+    isHeld = true;
+    try {
+      await applyCluster(name, profile, '2.0.0', cloud, cloud.otherSize);
+      await areCordoned('the old ones', 'by-hand', 'old-a', 'old-b');
+      await applyCluster(name, profile, '2.0.0', cloud);
+      await areCordoned('the new ones', 'by-hand', 'new-a');
+      isHeld = false;
+      await reach('one pool', name, async () => {
+        const infra = value(await hub.admin.call('getInfrastructure', { params: { ...project, name } }));
+        return infra.steps.every((step) => step.state === 'done') && infra.pools.every((pool) => pool.parts === undefined);
+      });
+      expect(await cordoned()).toEqual(['by-hand', 'new-a']);
+    } finally {
+      isHeld = false;
+      await light.kubectl(['delete', 'node', ...Object.keys(pools)]);
+    }
+  }, 120_000);
+
   test('its deletion takes the objects and everything in the cloud', async () => {
     // A load balancer on its way out, whose controller is not done with it.
     const service = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'front', namespace: 'default', finalizers: ['example.dev/balancer'] }, spec: { type: 'LoadBalancer', ports: [{ port: 80 }] } }; // prettier-ignore
@@ -296,26 +329,6 @@ describe.skipIf(cannot).each(ways)(`a managed cluster of $title${cannot ? ` (mis
     expect(hub.log).toEqual([]);
   }, 120_000);
 });
-
-/** Takes every connection, and never says a word. */
-const startSilent = async () => {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => undefined);
-  });
-  const listening = Promise.withResolvers<void>();
-  server.listen(0, '127.0.0.1', () => listening.resolve());
-  await listening.promise;
-  return {
-    url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    heard: (): number => sockets.size,
-    close: (): void => {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    },
-  };
-};
 
 describe.skipIf(cannot)(`clusters that nobody can reach${cannot ? ` (missing: ${missing.join('; ')})` : ''}`, () => {
   test('hold up no other: made, changed and deleted beside a silent API server, a certificate of somebody else, and a cloud that never answers', async () => {

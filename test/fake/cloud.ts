@@ -21,12 +21,14 @@ export const fakeCloud = (options: { quota?: number } = {}) => {
   const instances = new Map<string, FakeInstance>();
   const log: string[] = [];
   let made = 0;
+  let isBlind = false;
+  const refusedZones = new Set<string>();
   let newestImage = 'debian-13-1';
   const answer = (status: number, body: unknown): HttpResponse => ({ status, headers: {}, body: Buffer.from(JSON.stringify(body)) });
 
   const listed = (cluster: string | undefined): FakeInstance[] =>
     [...instances.values()].filter((item) => {
-      if (cluster !== undefined && item.cluster !== cluster) return false;
+      if (isBlind || (cluster !== undefined && item.cluster !== cluster)) return false;
       if (item.state === 'starting' && (item.looksLeft -= 1) <= 0) item.state = 'running';
       return true;
     });
@@ -36,6 +38,7 @@ export const fakeCloud = (options: { quota?: number } = {}) => {
     const body = JSON.parse(String(request.body ?? '{}')) as Omit<FakeInstance, 'id' | 'state' | 'looksLeft'>;
     if (request.method === 'POST') {
       if (instances.size >= (options.quota ?? Number.POSITIVE_INFINITY)) return answer(403, { code: 'quota' });
+      if (refusedZones.has(body.zone)) return answer(400, { message: `there is no zone ${body.zone}` });
       made += 1;
       // No uniqueness of names: whoever makes one twice has two.
       instances.set(`i-${made}`, { ...body, id: `i-${made}`, state: 'starting', looksLeft: 2 });
@@ -65,7 +68,7 @@ export const fakeCloud = (options: { quota?: number } = {}) => {
     if (request.method === 'GET') {
       const found = networks.get(key);
       if (what === 'networks' && found !== undefined) found.looksLeft -= 1;
-      return table.has(key) ? answer(200, what === 'networks' ? { ready: (found?.looksLeft ?? 0) <= 0 } : addresses.get(key)) : answer(404, {});
+      return table.has(key) && !isBlind ? answer(200, what === 'networks' ? { ready: (found?.looksLeft ?? 0) <= 0 } : addresses.get(key)) : answer(404, {});
     }
     if (request.method === 'DELETE') return table.delete(key) ? answer(200, {}) : answer(404, {});
     if (what === 'networks') networks.set(key, { id: key, looksLeft: 2 });
@@ -89,6 +92,9 @@ export const fakeCloud = (options: { quota?: number } = {}) => {
       for (const item of instances.values()) if (item.cluster === cluster && item.name === name) item.state = 'failed';
     },
     setQuota: (quota: number | undefined): void => void (options.quota = quota ?? Number.POSITIVE_INFINITY),
+    refuseZone: (zone: string): void => void refusedZones.add(zone),
+    /** It shows nothing, as for an account that lost a right, or is another one. */
+    blind: (is: boolean): void => void (isBlind = is),
     /** A newer image of whatever is asked for. */
     publish: (image: string): void => void (newestImage = image),
     log,

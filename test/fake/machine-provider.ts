@@ -7,6 +7,7 @@ const read = <T>(result: Result<HttpResponse>, what: string): Result<{ status: n
   const { status, headers, body } = result.value;
   if (status === 401) return fail('blocked', 'credentials-refused', what, 'the fake cloud does not know this account');
   if (status === 403) return fail('blocked', 'quota-reached', what, 'the account may not have more instances');
+  if (status === 400) return fail('fatal', 'cloud-refused', what, (JSON.parse(body.toString()) as { message: string }).message);
   if (status === 429) return fail('retry', 'throttled', what, `asked to wait ${headers['retry-after'] ?? '1'} s`);
   return ok({ status, body: JSON.parse(body.toString()) as T });
 };

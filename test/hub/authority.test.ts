@@ -42,7 +42,12 @@ test('the largest authority that is taken makes a ticket that is taken', () => {
 
 test('a machine that the hub makes trusts its authority before it fetches anything, and its agent does too', async () => {
   const addresses = () => ({ links: ['wss://hub.test/link'], content: 'https://hub.test', ca: pemOf(0) });
-  const turn = { deps: { secret: 's', keys: makeHubKeys('hub-test'), addresses }, scope: { placement: { boot: 'groundplane' } }, infra: {} };
+  const turn = {
+    deps: { secret: 's', keys: makeHubKeys('hub-test'), addresses },
+    spec: { environment: 'vsphere' },
+    scope: { placement: { boot: 'groundplane' } },
+    infra: {},
+  };
   const machine = { name: 'm-1', value: { ticket: 'tic_1', generation: 'g' } };
   const pool = poolSchema.parse({ name: 'workers', role: 'worker', count: 1, size: 's' });
   const { userData } = value(await wantOf(turn as unknown as Turn, pool, machine as never));

@@ -150,6 +150,110 @@ describe('clusters of machines', () => {
     expect((await world.hostRows()).map((row) => row.name).toSorted()).toEqual(there.toSorted());
   });
 
+  test('a hub that was away is no reason to replace a machine: who comes back late is waited for as long as anybody', async () => {
+    world = await createCloudWorld();
+    await world.apply(poolsOf(workers(4)));
+    // Longer than a machine may take to come up, and than one may be silent.
+    await world.run(2_400);
+    const before = world.cloud.instances().map((item) => item.id);
+    const late = world.cloud.instances().find((item) => item.name.includes('workers'))?.name ?? '';
+    world.silent.add(late);
+    await world.restart();
+    await world.run(300);
+    expect(world.cloud.instances().map((item) => item.id)).toEqual(before);
+    world.silent.delete(late);
+    await world.run(120);
+    expect(world.cloud.instances().map((item) => item.id)).toEqual(before);
+    // One that does not come at all is made anew when its time is over, counted from when it could come.
+    world.silent.add(late);
+    await world.restart();
+    await world.run(1_800);
+    expect(world.cloud.instances().map((item) => item.name)).not.toContain(late);
+    expect(world.cloud.instances()).toHaveLength(5);
+  });
+
+  test('after many fell silent at once, those who come back last are not taken for the broken ones', async () => {
+    world = await createCloudWorld();
+    await world.apply(poolsOf(workers(5)));
+    await world.run(600);
+    const before = world.cloud.instances().map((item) => item.id);
+    const names = world.cloud.instances().flatMap((item) => (item.name.includes('workers') ? [item.name] : []));
+    const [first, second, third, fourth] = names;
+    const [early, late] = [[first, second, third], [fourth]].map((list) => list.map((name) => name ?? ''));
+    for (const name of [...(early ?? []), ...(late ?? [])]) world.silent.add(name);
+    await world.run(1_200);
+    expect(await step('machines')).toMatchObject({ message: expect.stringContaining('4 of 5 not heard of') });
+    for (const name of early ?? []) world.silent.delete(name);
+    await world.run(300);
+    expect(await step('machines')).toMatchObject({ message: expect.stringContaining('have time to come back') });
+    expect(world.cloud.instances().map((item) => item.id)).toEqual(before);
+    // Whoever does not come at all is made anew after all.
+    await world.run(1_800);
+    expect(world.cloud.instances().map((item) => item.name)).not.toContain(fourth);
+    expect(world.cloud.instances()).toHaveLength(6);
+    expect((await world.infrastructure())?.crowdSilentMs ?? {}).toEqual({});
+  });
+
+  test('an environment that lists nothing any more, while all agents speak, is not believed: nothing is made a second time, and the address stays', async () => {
+    world = await createCloudWorld();
+    await world.apply(poolsOf(workers(2)));
+    await world.run(300);
+    const [before, servers] = [world.cloud.instances().map((item) => item.id), world.cloud.servers(clusterId)];
+    world.cloud.blind(true);
+    const asked = world.cloud.log.length;
+    await world.run(900);
+    expect(new Set(world.cloud.log.slice(asked))).toEqual(new Set(['GET /instances']));
+    expect(await step('machines')).toMatchObject({
+      state: 'waiting',
+      message: expect.stringContaining('lists no machine of this cluster, and agents of it speak. The 2 of this pool'),
+    });
+    expect([world.cloud.instances().map((item) => item.id), world.cloud.servers(clusterId)]).toEqual([before, servers]);
+    // Nor is anything made elsewhere that is wanted more, or forgotten that is to go.
+    await world.apply(poolsOf(workers(3)));
+    await world.run(60);
+    expect(world.cloud.instances()).toHaveLength(3);
+    await world.apply(poolsOf(workers(1)));
+    await world.run(120);
+    expect((await world.machineRows()).length).toBeGreaterThanOrEqual(3);
+    world.cloud.blind(false);
+    await world.apply(poolsOf(workers(2)));
+    await world.run(240);
+    expect(await step('machines')).toMatchObject({ state: 'done', message: '3 of 3 ready' });
+    expect([world.cloud.instances().length, world.cloud.servers(clusterId)]).toEqual([3, servers]);
+  });
+
+  test('what is put right before a machine could be made is no reason to replace it', async () => {
+    world = await createCloudWorld({ quota: 1 });
+    const servers = (size: string): object => ({ name: 'servers', role: 'control-plane', count: 3, size });
+    await world.apply([servers('small')]);
+    await world.run(30);
+    expect(world.cloud.instances()).toHaveLength(1);
+    world.cloud.setQuota(undefined);
+    await world.apply([servers('large')]);
+    await world.run(600);
+    expect((await world.machineRows()).map((row) => row.value.size)).toEqual(['large', 'large', 'large']);
+    // Three, and one in the place of the small one.
+    expect(world.cloud.instances().map((item) => item.id)).toEqual(['i-2', 'i-3', 'i-4']);
+  });
+
+  test('a zone that does not exist is put right for machines that could not be made in it, control planes too', async () => {
+    world = await createCloudWorld();
+    world.cloud.refuseZone('mars');
+    const pools = (zones: string[]): object[] => [{ name: 'servers', role: 'control-plane', count: 3, size: 'small', zones }, workers(1, { zones })];
+    await world.apply(pools(['mars']));
+    await world.run(30);
+    expect([world.cloud.instances(), await step('machines')]).toEqual([[], expect.objectContaining({ state: 'failed', message: expect.stringContaining('no zone mars') })]); // prettier-ignore
+    await world.apply(pools(['a', 'b']));
+    await world.run(300);
+    expect(
+      world.cloud
+        .instances()
+        .map((item) => `${item.name.includes('servers')} ${item.zone}`)
+        .toSorted(),
+    ).toEqual(['false a', 'true a', 'true a', 'true b']);
+    expect(await step('machines')).toMatchObject({ state: 'done' });
+  });
+
   test('a quota is told in its words, and the rest goes on when there is room', async () => {
     world = await createCloudWorld({ quota: 2 });
     await world.apply(poolsOf(workers(3)));

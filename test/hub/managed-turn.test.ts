@@ -20,6 +20,8 @@ const service = () => {
   const broken = new Set<string>();
   /** Pools that cannot be deleted just now. */
   const busy = new Set<string>();
+  /** Pools that can never be deleted. */
+  const stuck = new Set<string>();
   const asked: string[] = [];
   const provider: ManagedClusterProvider = {
     check: async () => ok({ identity: 'x', missing: [], unchecked: [] }),
@@ -64,19 +66,20 @@ const service = () => {
     },
     deletePool: async (_scope, name) => {
       if (pools.has(name) && busy.has(name)) return pending('something else is at work on it', 5);
+      if (pools.has(name) && stuck.has(name)) return fail('blocked', 'cloud-refused', `pool ${name}`, 'has a lock on it');
       if (!pools.delete(name)) return ready(undefined);
       asked.push(`no pool ${name}`);
       return pending('goes', 5);
     },
     credentials: async () => ok({ server: 'https://x', token: 't' }),
   };
-  return { provider, asked, pools, refused, broken, busy };
+  return { provider, asked, pools, refused, broken, busy, stuck };
 };
 
 const specWith = (...pools: object[]): Infrastructure => infrastructureSchema.parse({ environment: 'eks', account: 'a', placement: { region: 'r' }, pools });
 
 const world = (cordon?: ManagedTurn['cordon']) => {
-  const { provider, asked, pools, refused, broken, busy } = service();
+  const { provider, asked, pools, refused, broken, busy, stuck } = service();
   const time = { nowMs: 1 };
   const events: string[] = [];
   const store = {
@@ -106,7 +109,7 @@ const world = (cordon?: ManagedTurn['cordon']) => {
     }
     return [...asked];
   };
-  return { settle, infra: () => infra, asked, busy, pools, refused, broken, events, time };
+  return { settle, infra: () => infra, asked, busy, pools, refused, broken, stuck, events, time };
 };
 
 describe('managed clusters', () => {
@@ -239,6 +242,45 @@ describe('managed clusters', () => {
     expect(await settle(larger, '1.34')).toEqual(['no pool first']);
     expect(events).toEqual(['PoolReplaced', 'PoolRemoved', 'PoolNotCordoned']);
     expect(infra().cordoned).toBeUndefined();
+  });
+
+  test('while nodes of one pool wait to be cordoned, the other pools are made, changed, replaced and taken away', async () => {
+    const asks: string[] = [];
+    const { settle, infra, time, events } = world(async (selector) => {
+      asks.push(selector);
+      return selector === 'pool=third'
+        ? fail('retry', 'api-unreachable', 'server', 'does not answer')
+        : fail('retry', 'admission', `nodes ${selector}`, 'are looked at by a webhook that is away');
+    });
+    const [first, second, third] = ['first', 'second', 'third'].map((name) => ({ name, count: 1, size: 's' }));
+    await settle(specWith(first ?? {}, second ?? {}, third ?? {}), '1.34');
+    const changed = specWith({ ...first, size: 'l' }, { ...second, count: 4 }, { name: 'fourth', count: 1, size: 's' });
+    expect(await settle(changed, '1.34')).toEqual(['pool fourth 1 1.34', 'pool first-2 1 1.34', 'pool second 4 1.34']);
+    const step = infra().steps.find((item) => item.name === 'pools');
+    expect(step).toMatchObject({ state: 'doing', message: expect.stringMatching(/pool first cannot be cordoned.*; the nodes of pool third cannot/) });
+    time.nowMs += 600_000;
+    expect(await settle(changed, '1.34')).toEqual(['no pool first', 'no pool third']);
+    expect(events.filter((reason) => reason === 'PoolNotCordoned')).toHaveLength(2);
+  });
+
+  test('a cluster that does not answer is asked once in a look, not once for each pool', async () => {
+    let asks = 0;
+    const { settle } = world(async () => ((asks += 1), fail('retry', 'api-unreachable', 'server', 'does not answer')));
+    const [first, second] = [{ name: 'first', count: 1, size: 's' }, { name: 'second', count: 1, size: 's' }]; // prettier-ignore
+    await settle(specWith({ name: 'stays', count: 1, size: 's' }, first, second), '1.34');
+    await settle(specWith({ name: 'stays', count: 1, size: 's' }), '1.34');
+    expect(asks).toBe(40);
+  });
+
+  test('a pool that cannot be taken away holds up no other', async () => {
+    const { settle, infra, stuck } = world();
+    const [stays, first, second] = ['stays', 'first', 'second'].map((name) => ({ name, count: 1, size: 's' }));
+    await settle(specWith(stays ?? {}, first ?? {}, second ?? {}), '1.34');
+    stuck.add('first');
+    expect(await settle(specWith(stays ?? {}), '1.34')).toEqual(['no pool second']);
+    expect(infra().steps).toContainEqual(
+      expect.objectContaining({ name: 'pools', state: 'failed', message: expect.stringContaining('first: has a lock on it') }),
+    );
   });
 
   test('never go down; a pool that cannot be made holds up no other', async () => {

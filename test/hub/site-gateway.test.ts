@@ -55,9 +55,9 @@ const open = (token = 'right'): void => {
     log: () => undefined,
   });
 };
-const ask = (path: string, fields: { port?: number; body?: string; host?: string } = {}) =>
+const ask = (path: string, fields: { port?: number; body?: string; host?: string | undefined } = {}) =>
   gateways.httpThrough(
-    fields.host ?? 'hos_1',
+    'host' in fields ? { id: fields.host, name: 'elsewhere' } : { id: 'hos_1', name: 'inside' },
     {},
   )({
     method: 'POST',
@@ -96,6 +96,9 @@ test('a site that is away, a cut and an endless answer are told', async () => {
   expect(await ask('/cut')).toMatchObject({ ok: false, failure: { kind: 'retry', code: 'cloud-unreachable' } });
   expect(await ask('/endless')).toMatchObject({ ok: false });
   expect(await ask('/', { host: 'hos_2' })).toMatchObject({ ok: false, failure: { message: expect.stringContaining('is not connected') } });
+  // By its name, as it stands in the account.
+  expect(await ask('/', { host: 'hos_2' })).toMatchObject({ ok: false, failure: { element: 'gateway elsewhere' } });
+  expect(await ask('/', { host: undefined })).toMatchObject({ ok: false, failure: { element: 'gateway elsewhere', message: expect.stringContaining('no approved host') } }); // prettier-ignore
   const cut = ask('/large');
   door?.close();
   await cut;

@@ -79,6 +79,8 @@ test('of the Kubernetes project: the end of its patches', () => {
   const at = (day: string): number => Date.parse(`${day}T12:00:00Z`);
   expect(supportEnd(builtInCatalogue, 'upstream', 'v1.31.4')).toBe('2025-11-11');
   expect(supportEnd(builtInCatalogue, 'upstream', '')).toBeUndefined();
+  // What this release makes itself, and is tried with, is in it.
+  expect([supportEnd(builtInCatalogue, 'upstream', '1.36.3'), supportEnd(builtInCatalogue, 'upstream', 'v1.37.2')]).toEqual(['2027-06-28', '2027-10-28']);
   expect(supportNotice('1.34.2', '2026-10-27', at('2026-08-20'), 'upstream')).toBeUndefined();
   expect(supportNotice('1.34.2', '2026-10-27', at('2026-10-07'), 'upstream')).toMatch(/patches 1\.34\.2 until 2026-10-27, 20 more days/);
   expect(supportNotice('1.34.2', '2026-10-27', at('2026-10-28'), 'upstream')).toMatch(/no patches of 1\.34\.2 since 2026-10-27/);

@@ -206,7 +206,7 @@ describe('health of a machine', () => {
   const facts = { name: 'm', pool: 'p', generation: 'g', instance: 'i', state: 'running' as const, addresses: [] };
   const host = { online: true, lastSeenMs: 1_000_000, hasJoined: true };
   const at = (nowMs: number, fields: Partial<Parameters<typeof machineHealth>[1]> = {}) =>
-    machineHealth(pool, { madeAtMs: 0, facts, host, nowMs, ...fields }).health;
+    machineHealth(pool, { madeAtMs: 0, facts, host, nowMs, listeningMs: 10_000_000, isListBlind: false, ...fields }).health;
 
   test('follows environment, agent and time', () => {
     expect(at(1_000, { madeAtMs: undefined })).toBe('unknown');
@@ -221,5 +221,20 @@ describe('health of a machine', () => {
     expect(at(1_600_000, { host: { ...host, online: false } })).toBe('healthy');
     expect(at(1_600_001, { host: { ...host, online: false } })).toBe('unhealthy');
     expect(at(600_001, { host: { ...host, online: false, lastSeenMs: undefined } })).toBe('unhealthy');
+  });
+
+  test('silence counts from when there was a hub to speak to', () => {
+    const silent = { host: { ...host, online: false } };
+    // Seen two days ago, since the hub noted it then last; or never.
+    for (const seen of [silent, { host: { ...silent.host, lastSeenMs: undefined } }]) {
+      expect(at(200_000_000, { ...seen, listeningMs: 600_000 })).toBe('unknown');
+      expect(at(200_000_000, { ...seen, listeningMs: 600_001 })).toBe('unhealthy');
+    }
+    expect(at(1_600_001, { ...silent, listeningMs: 600_002 })).toBe('unhealthy');
+    expect(at(200_000_000, { host: undefined, listeningMs: 1_800_000 })).toBe('starting');
+    expect(at(200_000_000, { host: undefined, listeningMs: 1_800_001 })).toBe('unhealthy');
+    // What the environment says needs no agent, unless nothing that it says can be true.
+    expect(at(200_000_000, { ...silent, facts: undefined, listeningMs: 0 })).toBe('lost');
+    expect(at(200_000_000, { facts: undefined, isListBlind: true })).toBe('unknown');
   });
 });

@@ -21,6 +21,11 @@ const facts = (hosts: readonly { generation: number; status: HostStatus | undefi
 const failure = { kind: 'fatal' as const, code: 'c', element: 'layer web', message: 'image not found' };
 
 describe('state of a cluster', () => {
+  test('without hosts it says where to look: at the lobby, or at what is being made', () => {
+    expect(clusterState(facts([])).message).toBe(clusterStates.waiting);
+    expect(clusterState(facts([], { isMade: true }))).toEqual({ state: 'waiting', message: expect.stringContaining('gp cloud show') });
+  });
+
   test.each<[string, ClusterFacts, string]>([
     ['no host', facts([]), 'waiting'],
     ['nobody reported', facts([{ generation: 1, status: undefined }]), 'applying'],

@@ -1,10 +1,11 @@
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isRequired } from '../lab/prerequisite.ts';
+import { startPart, type Part } from '../lab/process.ts';
 
 const find = (name: string): string | undefined =>
   ['/usr/bin', '/usr/sbin', '/usr/local/bin', '/bin'].map((folder) => join(folder, name)).find((path) => existsSync(path));
@@ -66,10 +67,10 @@ export const startRegistry = async (options: DockerRegistryOptions = {}): Promis
     ...(options.auth === true ? [`auth: {htpasswd: {realm: test, path: ${join(folder, 'htpasswd')}}}`] : []),
   ];
   writeFileSync(join(folder, 'config.yml'), `${lines.join('\n')}\n`);
-  let child: ChildProcess | undefined;
+  let part: Part | undefined;
 
   const start = async (): Promise<void> => {
-    child = spawn(find('docker-registry') ?? 'docker-registry', ['serve', join(folder, 'config.yml')], { stdio: 'ignore' });
+    part = await startPart('docker-registry', join(folder, 'log'), find('docker-registry') ?? 'docker-registry', ['serve', join(folder, 'config.yml')]);
     const end = performance.now() + 15_000;
     for (;;) {
       const { promise, resolve } = Promise.withResolvers<boolean>();
@@ -79,18 +80,11 @@ export const startRegistry = async (options: DockerRegistryOptions = {}): Promis
       const isUp = await promise;
       socket.destroy();
       if (isUp) return;
-      if (performance.now() > end || child.exitCode !== null) throw new Error('docker-registry did not start');
+      if (performance.now() > end || !part.isAlive()) throw new Error('docker-registry did not start');
       await delay(30);
     }
   };
-  const stop = async (): Promise<void> => {
-    const running = child;
-    if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
-    const exited = Promise.withResolvers<void>();
-    running.on('exit', () => exited.resolve());
-    running.kill('SIGKILL');
-    await exited.promise;
-  };
+  const stop = async (): Promise<void> => void (await part?.end('SIGKILL'));
   await start();
   return {
     host: `127.0.0.1:${port}`,

@@ -61,7 +61,7 @@ const newsOf = ({ wanted, running }: InsideSettings): Omit<HostEvent, 'atMs'>[] 
 
 const infoOf = async (home: Home): Promise<HostInfo> => {
   const base = await systemInfo(version);
-  const seen = await insideView(home.cluster, home.settings.running);
+  const seen = await insideView(home.cluster, home.settings);
   if (!seen.ok) say(told(seen.failure));
   const view: { inside?: InsideView } = seen.ok ? { inside: seen.value } : {};
   return { ...base, hostname: home.settings.pod.slice(0, 253), privileged: false, ...view };

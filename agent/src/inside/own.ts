@@ -47,11 +47,11 @@ export const insideMode = async (cluster: Cluster): Promise<Result<InsideMode>> 
 };
 
 /** A look that changes nothing. */
-export const insideView = async (cluster: Cluster, running: string): Promise<Result<InsideView>> => {
+export const insideView = async (cluster: Cluster, { running, manifest }: { running: string; manifest: string }): Promise<Result<InsideView>> => {
   const mode = await insideMode(cluster);
   if (!mode.ok) return mode;
   const seen = await lookAtCluster(cluster);
-  return seen.ok ? ok({ ...seen.value, mode: mode.value, ...(running === '' ? {} : { agent: running }) }) : seen;
+  return seen.ok ? ok({ ...seen.value, mode: mode.value, manifest, ...(running === '' ? {} : { agent: running }) }) : seen;
 };
 
 /** The cluster is only looked at from now on: what nobody needs any more is given back. */

@@ -20,6 +20,8 @@ export interface InsideSettings {
   wanted: string;
   running: string;
   before: string | undefined;
+  /** Mark of the manifest; empty where it has none. */
+  manifest: string;
 }
 
 const missing = (name: string): Result<never> =>
@@ -40,7 +42,8 @@ export const insideSettings = (env: Env): Result<InsideSettings> => {
   const ticket = parseTicket(text);
   if (!ticket.ok) return ticket;
   const probePort = Number(env['GROUNDPLANE_PROBE_PORT'] ?? 8080);
-  return ok({ home, pod, probePort, ticket: ticket.value, wanted: wanted ?? '', running: running ?? '', before: env['GROUNDPLANE_PACKAGE_BEFORE'] });
+  const { GROUNDPLANE_PACKAGE_BEFORE: before, GROUNDPLANE_MANIFEST: manifest = '' } = env;
+  return ok({ home, pod, probePort, ticket: ticket.value, wanted: wanted ?? '', running: running ?? '', before, manifest: manifest.slice(0, 64) });
 };
 
 /** The API server of the cluster that this runs in. The token is read again as it is rotated. Failures: `not-inside`, `kubeconfig-invalid` (blocked). */

@@ -74,6 +74,10 @@ const print = async (context: Context, kind: string, name: string, result: strin
   );
 };
 
+/** By force a cluster is forgotten at once, unless it has things in a cloud: those go first. */
+const isThere = async ({ client, project }: Pick<Connection, 'client' | 'project'>, name: string): Promise<boolean> =>
+  (await client.call('getCluster', { params: { project, name } })).ok;
+
 /** `gp delete KIND NAME`. Deleting a cluster begins a tear-down; `--wait` stays until it is gone. */
 export const remove = async (context: Context, kindText: string, name: string, options: RemoveOptions): Promise<Outcome> => {
   const kind = parseKind(kindText, removable);
@@ -93,10 +97,14 @@ export const remove = async (context: Context, kindText: string, name: string, o
   if (refused !== undefined) return refused;
   const answer = await call(connection.value, kind, name, options.force);
   if (!answer.ok) return apiTrouble(answer.failure, answer.failure.status === 404 ? `gp get ${pluralOf(kind)}` : undefined);
-  if (kind !== 'cluster' || options.force || !options.wait) {
-    const isBegun = kind === 'cluster' && !options.force;
+  const isBegun = kind === 'cluster' && (!options.force || (await isThere(connection.value, name)));
+  if (!isBegun || !options.wait) {
     await print(context, kind, name, isBegun ? 'is being deleted' : 'deleted');
-    if (isBegun) await notice(context, `its hosts take its layers away; watch: gp wait cluster ${name} --for deleted`);
+    if (isBegun)
+      await notice(
+        context,
+        `${options.force ? 'what it has in a cloud is deleted' : 'its hosts take its layers away'}; watch: gp wait cluster ${name} --for deleted`,
+      );
     return exits.ok;
   }
   const outcome = await waitUntil(

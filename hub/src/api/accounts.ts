@@ -1,7 +1,9 @@
 import { accountKindOf, accountKinds, type AccountKind } from '@groundplane/protocol/environment/account';
 import type { Environment } from '@groundplane/protocol/environment/environments';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
+import { wordsOf } from '@groundplane/protocol/environment/infrastructure';
 import { makeId } from '@groundplane/protocol/ids';
+import type { z } from 'zod';
 import type { AccountView } from '@groundplane/protocol/api/cloud-views';
 import { findAccount } from '../cloud/accounts.ts';
 import type { AccountValue } from '../cloud/state.ts';
@@ -21,14 +23,13 @@ interface Place {
 }
 const tenantWide: Place = { id: '', name: '' };
 
-const usedBy = (deps: ApiDeps, row: AccountRow): string[] =>
+/** `project`: empty for those of all. */
+const usersIn = (deps: ApiDeps, tenant: string, project: string, name: string): string[] =>
   [...deps.fleet.clusters()]
-    .filter(
-      (cluster) =>
-        cluster.tenant === row.tenant && (row.project === '' || cluster.project === row.project) && cluster.spec.infrastructure?.account === row.name,
-    )
+    .filter((cluster) => cluster.tenant === tenant && (project === '' || cluster.project === project) && cluster.spec.infrastructure?.account === name)
     .map((cluster) => cluster.name)
     .toSorted();
+const usedBy = (deps: ApiDeps, row: AccountRow): string[] => usersIn(deps, row.tenant, row.project, row.name);
 
 const view = (deps: ApiDeps, row: AccountRow, project: string): AccountView => {
   const secret = deps.sealers(row.tenant).open(row.value.sealed);
@@ -57,17 +58,11 @@ const find = async (deps: ApiDeps, tenant: string, project: string, name: string
   return row === undefined ? notFound(`account ${name}`, 'See: gp cloud account list') : ok(row);
 };
 
-const problem = (
-  kind: AccountKind,
-  error: { issues: readonly { path: readonly PropertyKey[]; message: string }[] } | undefined,
-  where: string,
-): Result<never> =>
-  fail(
-    'fatal',
-    'request-invalid',
-    `account of kind ${kind}, ${[where, ...(error?.issues[0]?.path ?? [])].map(String).join('.')}`,
-    error?.issues[0]?.message ?? 'is wrong',
-  );
+const problem = (kind: AccountKind, error: z.ZodError | undefined, where: string): Result<never> => {
+  const issue = error?.issues[0];
+  const path = [where, ...(issue?.path ?? [])].map(String).join('.');
+  return fail('fatal', 'request-invalid', `account of kind ${kind}, ${path}`, issue === undefined ? 'is wrong' : wordsOf(issue));
+};
 
 /** The hub's own machine has an identity of its own: only those who run the hub may lend it. */
 const mayLend = (deps: ApiDeps, tenant: string, secret: unknown): Result<void> =>
@@ -122,19 +117,53 @@ const readBody = (
   const secret = schemas.secret.safeParse(given.value);
   if (!secret.success) return problem(body.kind, secret.error, 'secret');
   const lent = mayLend(deps, principal.tenant, secret.data);
-  // Elsewhere with the old secret would show it to whoever is there.
-  const moved = ['url', 'authUrl', 'endpoint', 'authority'].some(
+  // Elsewhere, through somebody else's hands or to somebody who was not trusted before, the old secret would be shown to whoever is there.
+  const moved = ['url', 'authUrl', 'endpoint', 'authority', 'cloud', 'gateway', 'ca', 'insecure'].find(
     (key) => before !== undefined && before.value.settings[key] !== (settings.data as Record<string, unknown>)[key],
   );
-  if (moved && body.secret === undefined)
-    return fail('blocked', 'secret-needed', 'secret', 'the address changes; give the secret again, so that the old one is not sent elsewhere');
+  if (moved !== undefined && body.secret === undefined)
+    return fail('blocked', 'secret-needed', 'secret', `settings.${moved} changes; give the secret again, so that the old one is not sent elsewhere`);
   return lent.ok ? ok({ settings: settings.data, secret: secret.data }) : lent;
+};
+
+/** A project's own account comes before the tenant's of the same name: clusters that use that one would be in another account from one moment to the next. */
+const hides = async (deps: ApiDeps, tenant: string, place: Place, name: string): Promise<Result<never> | undefined> => {
+  const shared = place.id === '' ? undefined : await deps.store.byName('account', tenant, '', name);
+  const users = shared === undefined ? [] : usersIn(deps, tenant, place.id, name);
+  if (users.length === 0) return undefined;
+  return fail(
+    'blocked',
+    'in-use',
+    `account ${name}`,
+    `is one of the tenant, and ${users.slice(0, 5).join(', ')} of this project ${users.length === 1 ? 'uses' : 'use'} it. Give yours another name, or change the tenant's (gp cloud account set --tenant)`,
+  );
+};
+
+/** With credentials of somewhere else nothing of the clusters is found: all of it would be made a second time there, and the first would be left. */
+const belongsElsewhere = (before: AccountRow, facts: AccountValue['checked']['facts'], users: readonly string[]): Result<never> | undefined => {
+  const [was, is] = [before.value.checked.facts?.owner, facts?.owner];
+  if (was === undefined || is === undefined || was === is || users.length === 0) return undefined;
+  return fail(
+    'blocked',
+    'account-moved',
+    `account ${before.name}`,
+    `these credentials are of ${is}, and what ${users.slice(0, 5).join(', ')} ${users.length === 1 ? 'has' : 'have'} is in ${was}: it would be made a second time. Make another account for new clusters; to keep it all the same: --no-validate`,
+  );
 };
 
 const set = async (deps: ApiDeps, principal: Principal, place: Place, name: string, body: SetBody, isChecked: boolean): Promise<Result<AccountView>> => {
   const before = await deps.store.byName('account', principal.tenant, place.id, name);
   const read = readBody(deps, principal, body, before);
   if (!read.ok) return read;
+  if (place.id === '' && read.value.settings['gateway'] !== undefined)
+    return fail(
+      'blocked',
+      'gateway-missing',
+      `account ${name}`,
+      'is one of the tenant, and a gateway is a host of a project. Add the account to that project, without --tenant',
+    );
+  const hidden = before === undefined ? await hides(deps, principal.tenant, place, name) : undefined;
+  if (hidden !== undefined) return hidden;
   const id = before?.id ?? makeId('account', (length) => deps.random.bytes(length));
   const value: AccountValue = {
     kind: body.kind,
@@ -146,8 +175,15 @@ const set = async (deps: ApiDeps, principal: Principal, place: Place, name: stri
     value.checked = await look(deps, id, { tenant: principal.tenant, name, project: place.id }, value, read.value.secret);
     const { failure } = value.checked;
     if (failure !== undefined)
-      return fail(failure.kind, failure.code, failure.element, `${failure.message}. Nothing was kept; to keep it without a look: --no-validate`);
+      return fail(
+        failure.kind,
+        failure.code,
+        failure.element,
+        `${failure.message.replace(/[.\s]+$/, '')}. Nothing was kept; to keep it without a look: --no-validate`,
+      );
   }
+  const elsewhere = before === undefined ? undefined : belongsElsewhere(before, value.checked.facts, usedBy(deps, before));
+  if (elsewhere !== undefined) return elsewhere;
   const done = await deps.store.commit([
     { op: 'put', kind: 'account', tenant: principal.tenant, id, project: place.id, name, value, expect: before?.version ?? 'absent' },
     {

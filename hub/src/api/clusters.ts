@@ -1,6 +1,6 @@
 import type { ClusterLayerView, ClusterSummaryView, ClusterView } from '@groundplane/protocol/api/views';
 import { clusterStates } from '@groundplane/protocol/cluster-state';
-import { isInside } from '@groundplane/protocol/environment/infrastructure';
+import { isInside, type Infrastructure } from '@groundplane/protocol/environment/infrastructure';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { makeId } from '@groundplane/protocol/ids';
 import { compareLayers } from '@groundplane/protocol/layer';
@@ -227,9 +227,34 @@ const checkInfrastructure = async (
       'there is none of this name in the project or the tenant. Add it: gp cloud account set',
     );
   const kind = accountKindOf(infrastructure.environment);
-  return account.value.kind === kind
+  if (account.value.kind !== kind)
+    return fail('blocked', 'account-wrong', `account ${account.name}`, `is for ${account.value.kind}, and ${infrastructure.environment} needs one for ${kind}`);
+  const other = await otherKeeper(deps, cluster, infrastructure, account);
+  return other === undefined
     ? ok(undefined)
-    : fail('blocked', 'account-wrong', `account ${account.name}`, `is for ${account.value.kind}, and ${infrastructure.environment} needs one for ${kind}`);
+    : fail(
+        'blocked',
+        'in-use',
+        `account ${account.name}`,
+        `is the kubeconfig of one cluster, and ${other} looks after its layers already; two would take each other's away. Add the layers to ${other}, or only look: placement.mode: read-only`,
+      );
+};
+
+/** Who already applies layers to the existing cluster that this account is for. */
+const otherKeeper = async (
+  deps: ApiDeps,
+  cluster: Pick<Row<'cluster'>, 'tenant' | 'project' | 'name'>,
+  infrastructure: Infrastructure,
+  account: Row<'account'>,
+): Promise<string | undefined> => {
+  const isKeeper = (item: Infrastructure | undefined): boolean => item?.environment === 'existing' && item.placement['mode'] !== 'read-only';
+  if (!isKeeper(infrastructure)) return undefined;
+  for (const other of deps.fleet.clusters()) {
+    const isSelf = other.project === cluster.project && other.name === cluster.name;
+    if (other.tenant !== cluster.tenant || isSelf || other.spec.infrastructure?.account !== account.name || !isKeeper(other.spec.infrastructure)) continue;
+    if ((await findAccount(deps.store, other, account.name))?.id === account.id) return other.name;
+  }
+  return undefined;
 };
 
 export const applyCluster: Handler<'applyCluster'> = async (request, deps) => {

@@ -92,7 +92,7 @@ const view = async (deps: ApiDeps, row: Row<'cluster'>): Promise<Result<Infrastr
     pools,
     machines: (await machinesOf(deps, row)).map((machine) => machineView(deps, machine, infra?.pools[machine.value.pool]?.generation)),
     protected: spec.protected,
-    notices: infra?.support?.notice === undefined ? [] : [infra.support.notice],
+    notices: [infra?.support?.notice, infra?.manifestNotice].filter((text) => text !== undefined),
     ...(infra?.endpoint === undefined ? {} : { endpoint: infra.endpoint }),
     ...(infra?.server === undefined ? {} : { server: infra.server }),
     ...(gateway === undefined ? {} : { gateway }),
@@ -161,7 +161,10 @@ export const repavePool: Handler<'repavePool'> = async ({ principal, params, pro
   const { row } = found.value;
   const infra = (await deps.store.get('infrastructure', row.tenant, row.id))?.value;
   const state = infra?.pools[params.pool];
-  if (infra === undefined || state === undefined) return notFound(`pool ${params.pool}`, `See: gp cloud show ${params.name}`);
+  const isThere = row.value.spec.infrastructure?.pools.some((pool) => pool.name === params.pool) === true;
+  if (!isThere) return notFound(`pool ${params.pool}`, `See: gp cloud show ${params.name}`);
+  if (infra === undefined || state === undefined)
+    return fail('blocked', 'nothing-to-approve', `pool ${params.pool}`, `nothing of it was made yet. What is in the way: gp cloud show ${params.name}`);
   const image = infra.images?.[params.pool];
   if (!state.needsApproval && image?.newer === undefined)
     return fail('blocked', 'nothing-to-approve', `pool ${params.pool}`, 'nothing waits for approval, and there is no newer image');

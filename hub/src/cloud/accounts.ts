@@ -43,13 +43,11 @@ export const createAccounts = (deps: AccountsDeps) => {
   const depsOf = ({ id, tenant, project }: Place, kind: AccountKind, settings: unknown, secret: unknown): Result<ProviderDeps<AccountKind>> => {
     const schemas = accountKinds[kind];
     const [read, given] = [schemas.settings.safeParse(settings), schemas.secret.safeParse(secret)];
-    if (!read.success || !given.success)
-      return fail(
-        'fatal',
-        'account-invalid',
-        `account of kind ${kind}`,
-        `${(read.error ?? given.error)?.issues[0]?.message ?? ''}. Give it again: gp cloud account set`,
-      );
+    if (!read.success || !given.success) {
+      const issue = (read.error ?? given.error)?.issues[0];
+      const path = [read.success ? 'secret' : 'settings', ...(issue?.path ?? [])].map(String).join('.');
+      return fail('fatal', 'account-invalid', `account of kind ${kind}, ${path}`, `${issue?.message ?? 'is wrong'} Give it again: gp cloud account set`);
+    }
     const budget = budgets.get(id) ?? createBudget(clock, budgetOptions);
     budgets.set(id, budget);
     const { ca, insecure, gateway: name } = read.data as { ca?: string; insecure?: boolean; gateway?: string };

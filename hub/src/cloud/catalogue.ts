@@ -21,7 +21,7 @@ const debian = (release: string) => aws((letters) => `/aws/service/debian/releas
  * release pages. AKS and GKE publish theirs as estimates that move; an operator who wants to be warned there replaces the catalogue.
  */
 export const builtInCatalogue: Catalogue = {
-  source: 'built in: as of April 2026',
+  source: 'built in: as of April 2026, Kubernetes upstream as of September 2026',
   images: {
     'debian-12': {
       title: 'Debian 12 (bookworm)',

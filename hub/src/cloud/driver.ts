@@ -39,6 +39,7 @@ const hasResident = (rows: readonly Row<'machine'>[]): boolean => rows.some((row
  */
 export const createCloudDriver = (deps: CloudDeps, residents?: Residents) => {
   const { store, fleet, clock, log } = deps;
+  const startedMs = clock.monotonicMs();
   const tasks = new Map<string, Task>();
   /** By account. */
   const ready = new Map<string, string[]>();
@@ -81,7 +82,9 @@ export const createCloudDriver = (deps: CloudDeps, residents?: Residents) => {
     if (isMachineEnvironment(environment)) {
       const provider = await deps.accounts.machines(at, environment, account);
       if (!provider.ok) return withoutAccount(turn, provider, rows);
-      return row.value.deleting ? teardown(turn, provider.value, rows) : machineTurn({ ...turn, provider: provider.value, rows, looked: task.looked });
+      return row.value.deleting
+        ? teardown(turn, provider.value, rows)
+        : machineTurn({ ...turn, provider: provider.value, rows, looked: task.looked, listeningMs: clock.monotonicMs() - startedMs });
     }
     if (isManagedEnvironment(environment)) {
       const provider = await deps.accounts.managed(at, environment, account);

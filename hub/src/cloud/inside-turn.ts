@@ -6,7 +6,8 @@ import { residentPool } from '../resident/ensure.ts';
 import { saveMachine } from './machine-rows.ts';
 import { again, dropStep, note } from './steps.ts';
 import { teardown } from './teardown.ts';
-import type { Turn } from './turn.ts';
+import { event, type Turn } from './turn.ts';
+import { currentMark } from '../inside/mark.ts';
 
 /** Whoever says nothing for so long after its layers are gone is not waited for. */
 const leaveMs = 10 * 60_000;
@@ -14,6 +15,17 @@ const leaveMs = 10 * 60_000;
 const hostRow = async ({ deps }: Turn, agent: Row<'machine'> | undefined) => {
   const host = agent === undefined ? undefined : deps.fleet.hostOfMachine(agent.id);
   return { host, row: host === undefined ? undefined : await deps.store.get('host', host.tenant, host.id) };
+};
+
+/** An agent updates itself; the manifest that starts it, only whoever applied it can. Told as an event once, and shown as long as it is so. */
+const noteManifest = async (turn: Turn, mark: string | undefined, mode: string): Promise<void> => {
+  const { infra, row, deps } = turn;
+  const isOther = mark !== undefined && mark !== currentMark;
+  const isNew = isOther && infra.manifestNotice === undefined;
+  if (isOther)
+    infra.manifestNotice = `The manifest in the cluster is of another release of the hub: what starts the agent there, and its rights, are as they were then. Apply there what this prints: gp cloud import ${row.name} --mode ${mode}`;
+  else delete infra.manifestNotice;
+  if (isNew) await deps.store.commit([event(turn, 'normal', 'ManifestOlder', infra.manifestNotice ?? '')]);
 };
 
 /** A cluster with an agent of ours inside: it tells what it sees, and it is told what it may do. Answers when to look again. */
@@ -48,6 +60,7 @@ export const insideTurn = async (turn: Turn, rows: readonly Row<'machine'>[]): P
     return again.soonMs;
   }
   infra.version = seen.version;
+  await noteManifest(turn, seen.manifest, wanted);
   note(infra, 'control-plane', 'done', seenWords(seen), nowMs);
   if (wanted === 'full' && seen.mode === 'read-only') {
     note(

@@ -155,7 +155,8 @@ export const wantOf = async (turn: Turn, pool: Pool, machine: Row<'machine'>): P
     spot: pool.spot,
     place: machine.value.place === undefined ? undefined : pool.static[machine.value.place],
     userData: userData.value,
-    generation: machine.value.generation,
+    // Of what it is made from now: what was wrong when it was noted may have been put right.
+    generation: generationOf(turn, pool),
   });
 };
 

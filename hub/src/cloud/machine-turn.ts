@@ -3,8 +3,8 @@ import { canonicalJson } from '@groundplane/protocol/canonical';
 import type { Pool } from '@groundplane/protocol/environment/pool';
 import type { Failure, Result } from '@groundplane/protocol/failure';
 import { isClear } from '../plan/members.ts';
-import { machineHealth } from '../plan/machine-health.ts';
-import { planPool, planRemovedPool, type PlannedMachine, type PoolPlan, type PoolStep } from '../plan/pools.ts';
+import { lateListMs, machineHealth } from '../plan/machine-health.ts';
+import { planPool, planRemovedPool, zoneNow, type PlannedMachine, type PoolPlan, type PoolStep } from '../plan/pools.ts';
 import type { MachineFacts, MachineProvider, MachineWant } from '../port/provider.ts';
 import type { Row } from '../port/store.ts';
 import { pinImages } from './images.ts';
@@ -23,6 +23,10 @@ export interface MachineTurn extends Turn {
   rows: Row<'machine'>[];
   /** When the network and the address were looked at last, by the hub's monotonic clock; drift of them is looked for now and then. */
   looked: { networkMs: number };
+  /** How long this hub has been there to be spoken to. */
+  listeningMs: number;
+  /** What the environment lists is not believed. */
+  isListBlind?: boolean;
   /** By pool: why it is not known what its machines are made from. */
   unresolved?: ReadonlyMap<string, Failure>;
 }
@@ -55,11 +59,23 @@ const network = async (turn: MachineTurn): Promise<number | undefined> => {
   return undefined;
 };
 
+/**
+ * Machines that stood are all gone from the list at once, and agents on them speak: the account lost a right, or is another one. To believe it would be to make
+ * all of it a second time. One that was deleted alone is missed at once.
+ */
+const isListBlind = ({ rows, deps, nowMs }: MachineTurn, facts: readonly MachineFacts[]): boolean => {
+  const listed = new Set(facts.map((machine) => machine.name));
+  const stood = rows.filter((row) => row.value.phase === 'made' && nowMs - (row.value.madeAtMs ?? nowMs) >= lateListMs);
+  return stood.every((row) => !listed.has(row.name)) && stood.some((row) => deps.fleet.hostOfMachine(row.id)?.online === true);
+};
+
 const endpoint = async (turn: MachineTurn, facts: readonly MachineFacts[]): Promise<number | undefined> => {
   const { provider, scope, infra, nowMs, rows } = turn;
   const wanted = new Set(rows.filter((row) => row.value.role === 'control-plane' && row.value.phase === 'made').map((row) => row.name));
   const servers = facts.filter((machine) => wanted.has(machine.name) && (machine.state === 'starting' || machine.state === 'running'));
   const names = servers.map((machine) => machine.instance).toSorted();
+  // An account that sees nothing any more is no reason to take the API server from its address.
+  if (infra.endpoint !== undefined && isListBlind(turn, facts)) return undefined;
   const isSame =
     infra.endpoint !== undefined &&
     JSON.stringify(names) === JSON.stringify(infra.servers) &&
@@ -141,8 +157,19 @@ const adopt = async (turn: MachineTurn, facts: readonly MachineFacts[]): Promise
 };
 
 /** Asks for what was noted and not made yet; also for what was asked for in a life before this one. */
+/** What could not be made yet goes where its pool is now. It is written down with whatever comes of it. */
+const rezone = (turn: MachineTurn): void => {
+  for (const [index, row] of turn.rows.entries()) {
+    const pool = turn.spec.pools.find((item) => item.name === row.value.pool);
+    if (row.value.phase !== 'wanted' || pool === undefined) continue;
+    const others = turn.rows.flatMap((other) => (other !== row && other.value.pool === pool.name ? [other.value.zone] : []));
+    turn.rows[index] = { ...row, value: { ...row.value, zone: zoneNow(pool, row.value.zone, others) } };
+  }
+};
+
 const makeWanted = async (turn: MachineTurn): Promise<Failure | undefined> => {
   let first: Failure | undefined;
+  rezone(turn);
   await inParts(
     turn.rows.filter((row) => row.value.phase === 'wanted'),
     async (row) => {
@@ -156,13 +183,16 @@ const makeWanted = async (turn: MachineTurn): Promise<Failure | undefined> => {
         await saveMachine(turn, row, { message: `${made.failure.element}: ${made.failure.message}`.slice(0, 1_000) });
         return;
       }
-      const { instance, state, addresses, zone } = made.value;
+      const { instance, state, addresses, zone, generation } = made.value;
       await saveMachine(turn, row, {
         phase: 'made',
         sinceMs: turn.nowMs,
         madeAtMs: turn.nowMs,
         instance,
         state,
+        size: pool.size,
+        // Its own: one that a call of before made, whose answer was lost, is of then.
+        generation,
         addresses: [...addresses],
         ...(zone === undefined ? {} : { zone }),
         ...(turn.infra.images?.[pool.name] === undefined ? {} : { image: turn.infra.images[pool.name]?.exact }),
@@ -173,13 +203,35 @@ const makeWanted = async (turn: MachineTurn): Promise<Failure | undefined> => {
   return first;
 };
 
+/** After many were silent at once each has its whole time again: they come back one after the other, and the last ones are not the broken ones. */
+const isDue = ({ infra, nowMs }: MachineTurn, pool: Pool | undefined): boolean => {
+  const crowdMs = pool === undefined ? undefined : infra.crowdSilentMs?.[pool.name];
+  return pool === undefined || crowdMs === undefined || nowMs - crowdMs > pool.health.unhealthyAfterSeconds * 1_000;
+};
+
+const noteCrowd = ({ infra, nowMs }: MachineTurn, pool: Pool, isCrowdSilent: boolean): void => {
+  const known = infra.crowdSilentMs?.[pool.name];
+  // A clock that went back begins anew.
+  if (isCrowdSilent || (known !== undefined && known > nowMs)) infra.crowdSilentMs = { ...infra.crowdSilentMs, [pool.name]: nowMs };
+  else if (known !== undefined && nowMs - known > pool.health.unhealthyAfterSeconds * 1_000) delete infra.crowdSilentMs?.[pool.name];
+};
+
 const plannedOf = (turn: MachineTurn, row: Row<'machine'>, facts: MachineFacts | undefined, pool: Pool | undefined): PlannedMachine => {
   const { value } = row;
   const entry = turn.deps.fleet.hostOfMachine(row.id);
   const hasJoined = entry !== undefined && (entry.node === undefined ? entry.phase === 'converged' || entry.phase === 'degraded' : entry.node === 'joined');
   const host = entry === undefined ? undefined : { online: entry.online, lastSeenMs: entry.lastSeenMs, hasJoined };
   const judged =
-    pool === undefined ? { health: 'unknown' as const, message: '' } : machineHealth(pool, { madeAtMs: value.madeAtMs, facts, host, nowMs: turn.nowMs });
+    pool === undefined
+      ? { health: 'unknown' as const, message: '' }
+      : machineHealth(pool, {
+          madeAtMs: value.madeAtMs,
+          facts,
+          host,
+          nowMs: turn.nowMs,
+          listeningMs: turn.listeningMs,
+          isListBlind: turn.isListBlind === true,
+        });
   const going = value.phase === 'leaving' || value.phase === 'deleting';
   const isHopeless = facts === undefined || facts.state === 'failed' || facts.state === 'going';
   const isOver = turn.nowMs - value.sinceMs > leaveMs;
@@ -190,8 +242,10 @@ const plannedOf = (turn: MachineTurn, row: Row<'machine'>, facts: MachineFacts |
     zone: value.zone,
     place: value.place,
     going,
-    canDelete: value.phase === 'deleting' || (going && (entry === undefined || isClear(entry) || isHopeless || isOver)),
+    // What is not seen cannot be deleted, and would only be forgotten.
+    canDelete: turn.isListBlind !== true && (value.phase === 'deleting' || (going && (entry === undefined || isClear(entry) || isHopeless || isOver))),
     madeAtMs: value.madeAtMs,
+    isDue: isDue(turn, pool),
     ...judged,
   };
 };
@@ -208,6 +262,7 @@ const planAll = (turn: MachineTurn, facts: ReadonlyMap<string, MachineFacts>): {
     const machines = turn.rows.filter((row) => row.value.pool === pool.name).map((row) => plannedOf(turn, row, facts.get(row.name), pool));
     const generation = generationOf(turn, pool);
     const plan = planPool({ pool, generation, approved: turn.infra.approved[pool.name], machines });
+    noteCrowd(turn, pool, plan.isCrowdSilent);
     plans.set(pool.name, plan);
     steps.push(...plan.steps);
     turn.infra.pools[pool.name] = { ...plan.counts, generation, needsApproval: plan.needsApproval, waits: plan.waits };
@@ -247,7 +302,7 @@ const execute = async (turn: MachineTurn, steps: readonly PoolStep[]): Promise<{
     if (!gone.ok) failure ??= gone.failure;
     else if (gone.value.state === 'ready') await forgetMachine(turn, row);
   });
-  const failed = await makeWanted(turn);
+  const failed = turn.isListBlind === true ? undefined : await makeWanted(turn);
   isBusy ||= turn.rows.some((row) => row.value.phase !== 'made');
   return { failure: failure ?? failed, isBusy };
 };
@@ -274,9 +329,12 @@ export const machineTurn = async (turn: MachineTurn): Promise<number> => {
   const { infra, nowMs, provider, scope } = turn;
   dropStep(infra, 'account');
   await noteUpstreamSupport(turn);
-  const early = await network(turn);
+  // Where machines stood, they are looked for first: a network that is not seen either is not to be made a second time.
+  const seen = turn.rows.some((row) => row.value.phase === 'made') ? await provider.listMachines(scope) : undefined;
+  turn.isListBlind = seen?.ok === true && isListBlind(turn, seen.value);
+  const early = turn.isListBlind ? undefined : await network(turn);
   if (early !== undefined) return early;
-  const listed = await provider.listMachines(scope);
+  const listed = seen ?? (await provider.listMachines(scope));
   if (!listed.ok) {
     noteFailure(infra, 'machines', listed.failure, nowMs);
     return afterFailure(listed.failure);

@@ -3,7 +3,7 @@ import type { Failure, Result } from '@groundplane/protocol/failure';
 import { isSettled, managedWant, planManagedPools, type ManagedPools, type ManagedPoolStep } from '../plan/managed-pools.ts';
 import type { ManagedClusterProvider, ManagedPoolFacts, ManagedPoolWant, Progress } from '../port/provider.ts';
 import { generationOf } from './machine-rows.ts';
-import { cordonFirst, letIn, type Cordon } from './pool-leave.ts';
+import { askedOnce, cordonFirst, letIn, type Cordon } from './pool-leave.ts';
 import type { PoolState } from './state.ts';
 import { afterFailure, again, note, noteFailure } from './steps.ts';
 import { event, type Turn } from './turn.ts';
@@ -49,7 +49,9 @@ const stateOf = ({ pool, generation, plan, there }: ManagedPools): PoolState => 
 const tell = async (turn: PoolsTurn, type: 'normal' | 'warning', reason: string, message: string): Promise<void> =>
   void (await turn.deps.store.commit([event(turn, type, reason, message)]));
 
-type Done = { kind: 'ready' } | { kind: 'pending'; what: string; afterMs: number } | { kind: 'failed'; failure: Failure };
+type Wait = { what: string; afterMs: number };
+/** `pending`: the environment is at work, which does one thing at a time. `held`: it was not asked yet, and only this pool waits. */
+type Done = { kind: 'ready' } | ({ kind: 'pending' } & Wait) | ({ kind: 'held' } & Wait) | { kind: 'failed'; failure: Failure };
 
 const doneOf = (result: Result<Progress<void>>): Done => {
   if (!result.ok) return { kind: 'failed', failure: result.failure };
@@ -59,7 +61,7 @@ const doneOf = (result: Result<Progress<void>>): Done => {
 /** `seen`: as it was listed in this look. */
 const removePool = async (turn: PoolsTurn, name: string, seen: ManagedPoolFacts | undefined): Promise<Done> => {
   const waiting = await cordonFirst(turn, seen);
-  return waiting === undefined ? doneOf(await turn.provider.deletePool(turn.scope, name)) : { kind: 'pending', ...waiting };
+  return waiting === undefined ? doneOf(await turn.provider.deletePool(turn.scope, name)) : { kind: 'held', ...waiting };
 };
 
 const take = async (turn: PoolsTurn, { pool, there }: ManagedPools, step: ManagedPoolStep, version: string | undefined): Promise<Done> => {
@@ -103,39 +105,60 @@ const clearFailed = async (turn: PoolsTurn, planned: ManagedPools, step: Managed
   await turn.provider.deletePool(turn.scope, step.name);
 };
 
-/**
- * Brings the pools of a managed cluster one step on. One that fails holds up no other; one that is under way does, since environments change one thing at a time.
- * Answers when to look again; undefined: all is as wanted, or waits for somebody.
- */
-export const managedPools = async (turn: PoolsTurn, version: string | undefined): Promise<number | undefined> => {
-  const { provider, scope, spec, infra, nowMs } = turn;
-  const listed = await provider.listPools(
-    scope,
-    spec.pools.map((pool) => poolWant(turn, pool, version)),
-  );
-  if (!listed.ok) return failed(turn, listed.failure);
+/** One pool, step by step until something of it takes time. Answers what it waits for. */
+const takeAll = async (turn: PoolsTurn, planned: ManagedPools, version: string | undefined): Promise<Exclude<Done, { kind: 'ready' }> | undefined> => {
+  for (const step of planned.plan.steps) {
+    const done = await take(turn, planned, step, version);
+    if (done.kind === 'ready') continue;
+    if (done.kind === 'failed' && !ofAll.has(done.failure.code)) await clearFailed(turn, planned, step, done.failure);
+    return done;
+  }
+  return undefined;
+};
+
+const plansOf = (turn: PoolsTurn, listed: readonly ManagedPoolFacts[]) => {
+  const { spec, infra } = turn;
   const { pools, remove } = planManagedPools({
     pools: spec.pools,
-    listed: listed.value,
+    listed,
     scale: infra.scale,
     approved: infra.approved,
     generationOf: (pool) => generationOf(turn, pool),
   });
   infra.pools = Object.fromEntries(pools.map((item) => [item.pool.name, stateOf(item)]));
-  const going = new Set([...remove, ...pools.flatMap(({ plan }) => plan.steps.flatMap((step) => (step.kind === 'remove' ? [step.name] : [])))]);
+  return {
+    pools,
+    remove,
+    going: new Set([...remove, ...pools.flatMap(({ plan }) => plan.steps.flatMap((step) => (step.kind === 'remove' ? [step.name] : [])))]),
+  };
+};
+
+/**
+ * Brings the pools of a managed cluster one step on. One that fails, or whose nodes are being cordoned, holds up no other; one that the environment is at work on
+ * does, since environments change one thing at a time. Answers when to look again; undefined: all is as wanted, or waits for somebody.
+ */
+export const managedPools = async (given: PoolsTurn, version: string | undefined): Promise<number | undefined> => {
+  const turn = { ...given, cordon: askedOnce(given.cordon) };
+  const { provider, scope, spec, infra } = turn;
+  const listed = await provider.listPools(
+    scope,
+    spec.pools.map((pool) => poolWant(turn, pool, version)),
+  );
+  if (!listed.ok) return failed(turn, listed.failure);
+  const { pools, remove, going } = plansOf(turn, listed.value);
   const staying = await letIn(turn, listed.value, going);
+  const held: Wait[] = [];
   let first: Failure | undefined;
   for (const planned of pools) {
     if (!planned.plan.steps.some((step) => step.kind === 'ensure' && step.replaces.length > 0)) delete infra.failedSuccessors?.[planned.pool.name];
-    for (const step of planned.plan.steps) {
-      const done = await take(turn, planned, step, version);
-      if (done.kind === 'pending') return doing(turn, done);
-      if (done.kind === 'ready') continue;
-      if (ofAll.has(done.failure.code)) return failed(turn, done.failure);
-      await clearFailed(turn, planned, step, done.failure);
+    const done = await takeAll(turn, planned, version);
+    if (done === undefined) continue;
+    if (done.kind === 'pending') return doing(turn, [done, ...held]);
+    if (done.kind === 'held') held.push(done);
+    else if (ofAll.has(done.failure.code)) return failed(turn, done.failure);
+    else {
       first ??= done.failure;
-      infra.pools[planned.pool.name]?.waits.push(`${done.failure.element}: ${done.failure.message}`.slice(0, 1_000));
-      break;
+      infra.pools[planned.pool.name]?.waits.push(wordsOf(done.failure));
     }
   }
   for (const name of remove) {
@@ -144,21 +167,43 @@ export const managedPools = async (turn: PoolsTurn, version: string | undefined)
       name,
       listed.value.find((item) => item.name === name),
     );
-    if (gone.kind === 'failed') return failed(turn, gone.failure);
-    if (gone.kind === 'pending') return doing(turn, gone);
+    if (gone.kind === 'ready') continue;
+    if (gone.kind === 'pending') return doing(turn, [gone, ...held]);
+    if (gone.kind === 'held') held.push(gone);
+    else if (ofAll.has(gone.failure.code)) return failed(turn, gone.failure);
+    else {
+      first ??= gone.failure;
+      staying.push(wordsOf(gone.failure));
+    }
   }
+  return atTheEnd(turn, pools, { first, staying, held });
+};
+
+const wordsOf = ({ element, message }: Failure): string => `${element}: ${message}`.slice(0, 1_000);
+
+interface Left {
+  first: Failure | undefined;
+  staying: readonly string[];
+  held: readonly Wait[];
+}
+
+/** Every pool had its turn. */
+const atTheEnd = (turn: PoolsTurn, pools: readonly ManagedPools[], { first, staying, held }: Left): number | undefined => {
+  const { infra, spec, nowMs } = turn;
   const waits = [...Object.values(infra.pools).flatMap((pool) => pool.waits), ...staying];
+  if (first === undefined && held.length > 0) return doing(turn, [...held, ...waits.map((what) => ({ what, afterMs: again.blockedMs }))]);
   // What was made ready just now has its old one to lose in the next look.
   const isMoving = pools.some(({ plan }) => plan.steps.some((step) => step.kind === 'remove' || step.replaces.length > 0));
   const state = first !== undefined ? (first.kind === 'retry' ? 'waiting' : 'failed') : waits.length > 0 ? 'waiting' : isMoving ? 'doing' : 'done';
+  const words = [...waits, ...held.map(({ what }) => what)];
   note(
     infra,
     'pools',
     state,
-    waits.length > 0 ? waits.join('; ').slice(0, 2_000) : isMoving ? 'a pool is being replaced' : `${spec.pools.length} as wanted`,
+    words.length > 0 ? words.join('; ').slice(0, 2_000) : isMoving ? 'a pool is being replaced' : `${spec.pools.length} as wanted`,
     nowMs,
   );
-  if (first !== undefined) return afterFailure(first);
+  if (first !== undefined) return Math.min(afterFailure(first), ...held.map(({ afterMs }) => afterMs));
   if (staying.length > 0) return again.blockedMs;
   return isMoving ? again.soonMs : undefined;
 };
@@ -168,7 +213,16 @@ const failed = (turn: PoolsTurn, failure: Failure): number => {
   return afterFailure(failure);
 };
 
-const doing = (turn: PoolsTurn, { what, afterMs }: { what: string; afterMs: number }): number => {
-  note(turn.infra, 'pools', 'doing', what, turn.nowMs);
-  return afterMs;
+const doing = (turn: PoolsTurn, waits: readonly Wait[]): number => {
+  note(
+    turn.infra,
+    'pools',
+    'doing',
+    waits
+      .map(({ what }) => what)
+      .join('; ')
+      .slice(0, 2_000),
+    turn.nowMs,
+  );
+  return Math.min(...waits.map(({ afterMs }) => afterMs));
 };

@@ -6,6 +6,18 @@ import { event, saveInfrastructure, type Turn } from './turn.ts';
 
 /** Tells the nodes that a selector means to take no new pods, or takes that back. Undefined: nobody can, and nothing is cordoned. */
 export type Cordon = ((selector: string, cordon: boolean) => Promise<Result<{ nodes: number; left: number }>>) | undefined;
+
+/** In one look: a cluster that did not answer is not waited for once more for each of its pools. */
+export const askedOnce = (cordon: Cordon): Cordon => {
+  if (cordon === undefined) return undefined;
+  let away: Result<never> | undefined;
+  return async (selector, isOn) => {
+    if (away !== undefined) return away;
+    const asked = await cordon(selector, isOn);
+    if (!asked.ok && ['api-unreachable', 'cloud-unreachable'].includes(asked.failure.code)) away = asked;
+    return asked;
+  };
+};
 type LeaveTurn = Turn & { cordon?: Cordon };
 
 const tell = async (turn: Turn, message: string): Promise<void> => void (await turn.deps.store.commit([event(turn, 'warning', 'PoolNotCordoned', message)]));

@@ -81,6 +81,8 @@ export interface InfrastructureValue {
   failedSuccessors?: Record<string, { generation: string; times: number; atMs: number }> | undefined;
   /** By name in the environment: pools that are about to go, whose nodes were told to take no new pods. Since when nothing got on, and how many were left then. */
   cordoned?: Record<string, CordonNote> | undefined;
+  /** By pool: when so many of its machines were not heard of last that something else was wrong. */
+  crowdSilentMs?: Record<string, number> | undefined;
   /** By pool: what its image is now. */
   images?: Record<string, PoolImage> | undefined;
   /** By pool: the newer image that somebody took. */
@@ -90,6 +92,8 @@ export interface InfrastructureValue {
    * by the Kubernetes project. `row`: version of the cluster's row that it was taken from.
    */
   support?: { version: string; row?: number | undefined; ends?: string | undefined; notice?: string | undefined; lookedMs: number } | undefined;
+  /** The agent inside was started by a manifest of another release. */
+  manifestNotice?: string | undefined;
   /** Managed clusters. */
   version?: string | undefined;
   server?: string | undefined;

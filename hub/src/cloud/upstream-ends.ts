@@ -1,6 +1,6 @@
 /**
  * Until when the Kubernetes project makes patches of a minor version. 1.31 and older: the day on which it ended (`data/releases/eol.yaml` of kubernetes/website). Newer ones:
- * the end of the month that the project's release page gave in April 2026 (`data/releases/schedule.yaml`). A tenant replaces it with the rest of the catalogue.
+ * the day that the project's release pages gave in April 2026 (`data/releases/schedule.yaml`); 1.36 and 1.37 in September 2026. A tenant replaces it with the rest of the catalogue.
  */
 export const upstreamEnds: Readonly<Record<string, string>> = {
   '1.25': '2023-10-28',
@@ -14,4 +14,6 @@ export const upstreamEnds: Readonly<Record<string, string>> = {
   '1.33': '2026-06-28',
   '1.34': '2026-10-27',
   '1.35': '2027-02-28',
+  '1.36': '2027-06-28',
+  '1.37': '2027-10-28',
 };

@@ -144,7 +144,7 @@ export const createFleet = (store: Store) => {
       Object.assign(cluster, { state: 'ready', message: 'It is looked at, and nothing of it is changed.' });
       return;
     }
-    const state = clusterState({ deleting: cluster.deleting, failure: cluster.failure, hosts: facts });
+    const state = clusterState({ deleting: cluster.deleting, failure: cluster.failure, hosts: facts, isMade: infrastructure !== undefined });
     Object.assign(cluster, state.state === 'ready' ? (withoutApplier(members) ?? state) : state);
   };
 

@@ -15,8 +15,15 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import type { Clock } from '../port/clock.ts';
 import type { Http, HttpResponse } from '../port/http.ts';
 
+/** The host whose agent makes the calls. `id`: undefined where there is none of this name, or where nobody has let it in. */
+export interface GatewayHost {
+  id: string | undefined;
+  name: string;
+}
+
 interface Waiting {
   socket: WebSocket;
+  name: string;
   parts: Buffer[];
   bytes: number;
   status: number;
@@ -45,7 +52,7 @@ export const createSiteGateways = (deps: { clock: Clock; hostByToken: (token: st
     const data = Buffer.from(part.data ?? '', 'base64');
     call.bytes += data.length;
     if (call.bytes > gatewayAnswerBytes)
-      return call.settle(fail('fatal', 'answer-too-large', 'gateway', `the answer has more than ${gatewayAnswerBytes} bytes`));
+      return call.settle(fail('fatal', 'answer-too-large', `gateway ${call.name}`, `the answer has more than ${gatewayAnswerBytes} bytes`));
     call.parts.push(data);
     if (part.last) call.settle(ok({ status: call.status, headers: call.headers, body: Buffer.concat(call.parts) }));
   };
@@ -63,7 +70,7 @@ export const createSiteGateways = (deps: { clock: Clock; hostByToken: (token: st
       if (sockets.get(host) === socket) sockets.delete(host);
       for (const call of waiting.values())
         if (call.socket === socket)
-          call.settle(fail('retry', 'cloud-unreachable', `gateway ${host}`, 'its connection broke; what was asked for may have been done'));
+          call.settle(fail('retry', 'cloud-unreachable', `gateway ${call.name}`, 'its connection broke; what was asked for may have been done'));
     });
   };
 
@@ -77,11 +84,14 @@ export const createSiteGateways = (deps: { clock: Clock; hostByToken: (token: st
     server.handleUpgrade(request, socket, head, (client) => onSocket(host, client));
   };
 
-  const call = (host: string, tls: Tls, { method, url, headers, body }: Parameters<Http>[0]): Promise<Result<HttpResponse>> => {
-    const socket = sockets.get(host);
-    if (socket === undefined)
-      return Promise.resolve(fail('retry', 'cloud-unreachable', `gateway ${host}`, 'is not connected. Its agent has to run with --gateway HOST:PORT'));
-    if (waiting.size >= gatewayCallsOpen) return Promise.resolve(fail('retry', 'cloud-unreachable', `gateway ${host}`, 'has too many calls open'));
+  const call = (host: GatewayHost, tls: Tls, { method, url, headers, body }: Parameters<Http>[0]): Promise<Result<HttpResponse>> => {
+    const element = `gateway ${host.name}`;
+    const away = (message: string): Promise<Result<HttpResponse>> => Promise.resolve(fail('retry', 'cloud-unreachable', element, message));
+    if (host.id === undefined) return away('is no approved host of this project. Let it in, or name another one in the account: gp get hosts');
+    const socket = sockets.get(host.id);
+    if (socket === undefined) return away('is not connected. Its agent has to run with --gateway HOST:PORT');
+    const open = [...waiting.values()].filter((other) => other.socket === socket).length;
+    if (open >= gatewayCallsOpen) return away('has too many calls open');
     const { promise, resolve } = Promise.withResolvers<Result<HttpResponse>>();
     lastId += 1;
     const id = lastId;
@@ -90,10 +100,8 @@ export const createSiteGateways = (deps: { clock: Clock; hostByToken: (token: st
       waiting.delete(id);
       resolve(result);
     };
-    const cancel = deps.clock.after(gatewayCallMs, () =>
-      settle(fail('retry', 'cloud-unreachable', `gateway ${host}`, `no answer within ${gatewayCallMs / 1000} s`)),
-    );
-    waiting.set(id, { socket, parts: [], bytes: 0, status: 502, headers: {}, settle });
+    const cancel = deps.clock.after(gatewayCallMs, () => settle(fail('retry', 'cloud-unreachable', element, `no answer within ${gatewayCallMs / 1000} s`)));
+    waiting.set(id, { socket, name: host.name, parts: [], bytes: 0, status: 502, headers: {}, settle });
     const message: GatewayCall = {
       t: 'call',
       id,
@@ -110,9 +118,9 @@ export const createSiteGateways = (deps: { clock: Clock; hostByToken: (token: st
 
   return {
     attach: (http: Server): void => void http.on('upgrade', onUpgrade),
-    /** The way out through the gateway on this host, by its id. */
+    /** The way out through the gateway on this host. */
     httpThrough:
-      (host: string, tls: Tls): Http =>
+      (host: GatewayHost, tls: Tls): Http =>
       (request) =>
         call(host, tls, request),
     close: (): void => {

@@ -15,6 +15,7 @@ import { residentId, residentPool } from '../resident/ensure.ts';
 import type { HubKeys } from '../trust/keys.ts';
 import { isSameText } from '../trust/same-text.ts';
 import { insideAgents, insideDigests, neededAgents } from './agent-setting.ts';
+import { currentMark } from './mark.ts';
 import { startScript } from './start-script.ts';
 
 export interface InsidesDeps {
@@ -64,6 +65,7 @@ export const createInsides = (deps: InsidesDeps) => {
       image: image ?? stockImage,
       ticket: { id: ticket, line: ticketLine(deps.addresses(), deps.keys, { id: ticket, secret: ticketSecret(deps, ticket) }) },
       start: startScript,
+      mark: currentMark,
       packages: `${content}${apiBase}/inside/${row.tenant}.${machine}.${codeFor('package', `${row.tenant}.${machine}`)}`,
       agent: agents.value.agent,
       storage,

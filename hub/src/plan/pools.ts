@@ -14,6 +14,12 @@ export interface PlannedMachine {
   canDelete: boolean;
   health: MachineHealth;
   message: string;
+  /** It was well before the hub was away, and has time to come back. */
+  isUnheard?: boolean | undefined;
+  /** Its environment lists no machine of the cluster, and agents speak. */
+  isUnlisted?: boolean | undefined;
+  /** Of one that is not heard of: it has had its time also since the last moment when so many were silent that something else was wrong. */
+  isDue?: boolean | undefined;
   madeAtMs: number | undefined;
 }
 
@@ -38,9 +44,14 @@ export interface PoolPlan {
   counts: { wanted: number; total: number; ready: number; outdated: number };
   /** Machines would be replaced, and somebody has to say so. */
   needsApproval: boolean;
+  /** So many are not heard of that it is not theirs. */
+  isCrowdSilent: boolean;
 }
 
 const isBroken = (machine: PlannedMachine): boolean => machine.health === 'unhealthy' || machine.health === 'failed' || machine.health === 'lost';
+
+/** It works, as far as anybody can tell. */
+const isOfUse = ({ health, isUnheard, isUnlisted }: PlannedMachine): boolean => health === 'healthy' || isUnheard === true || isUnlisted === true;
 
 const countBy = <T>(items: readonly T[], key: (item: T) => string | undefined): Map<string, number> => {
   const counts = new Map<string, number>();
@@ -62,6 +73,13 @@ const nextSpot = (
   const taken = new Set(there.map((item) => item.place));
   const place = pool.static.findIndex((_, index) => !taken.has(index));
   return place < 0 ? undefined : { zone, place };
+};
+
+/** Where a machine goes that could not be made yet, when its pool has other zones than when it was noted. `others`: zones of the pool's other machines. */
+export const zoneNow = (pool: Pick<Pool, 'zones'>, noted: string | undefined, others: readonly (string | undefined)[]): string | undefined => {
+  if (noted === undefined ? pool.zones.length === 0 : pool.zones.includes(noted)) return noted;
+  const counts = countBy(others, (zone) => zone);
+  return pool.zones.toSorted((a, b) => (counts.get(a) ?? 0) - (counts.get(b) ?? 0))[0];
 };
 
 /** Whom to take away when there are too many: what is of no use first, then the old ones, then from the fullest zone, then the youngest. */
@@ -114,12 +132,16 @@ const remediate = (turn: Turn): void => {
   const hopeless = broken.filter((machine) => machine.health !== 'unhealthy');
   const silent = broken.filter((machine) => machine.health === 'unhealthy');
   if (!health.remediate) return void plan.waits.push(`pool ${name}: ${broken.length} broken, and remediation is switched off`);
+  const due = silent.filter((machine) => machine.isDue !== false);
   const isTooMany = silent.length * 100 > health.maxUnhealthyPercent * Math.max(active.length, 1);
-  if (isTooMany && silent.length > 0)
+  plan.isCrowdSilent = isTooMany && silent.length > 0;
+  if (!isTooMany && due.length < silent.length)
+    plan.waits.push(`pool ${name}: ${silent.length} not heard of, and more were until a while ago; they have time to come back before they are replaced`);
+  if (plan.isCrowdSilent)
     plan.waits.push(
       `pool ${name}: ${silent.length} of ${active.length} not heard of, more than ${health.maxUnhealthyPercent} %; nothing is replaced until somebody looks`,
     );
-  const chosen = [...hopeless, ...(isTooMany ? [] : silent)];
+  const chosen = [...hopeless, ...(isTooMany ? [] : due)];
   if (role === 'worker') {
     for (const machine of chosen) leave(turn, machine, `${machine.health}: ${machine.message}`);
     return;
@@ -155,7 +177,7 @@ const roll = (turn: Turn): void => {
   const made = isServers && !isSettled ? 0 : make(turn, missing, 'replaces one of an older generation');
   const healthy = active.filter((machine) => machine.health === 'healthy').length;
   // Those that do not work can go at once; a healthy one only while enough others stay.
-  const useless = outdated.filter((machine) => machine.health !== 'healthy');
+  const useless = outdated.filter((machine) => !isOfUse(machine));
   let spare = healthy - (pool.count - isAtOnce(pool.update.maxUnavailable));
   // One that is on its way stays for now where its going would leave nothing to work with.
   const candidates = [
@@ -204,15 +226,21 @@ export const planPool = (input: PoolInput): PoolPlan => {
     counts: {
       wanted: pool.count,
       total: active.length,
-      ready: active.filter((machine) => machine.health === 'healthy').length,
+      ready: active.filter(isOfUse).length,
       outdated: active.filter((machine) => machine.generation !== generation).length,
     },
     needsApproval: false,
+    isCrowdSilent: false,
   };
   if (pool.paused) return { ...plan, waits: [`pool ${pool.name} is paused`] };
   for (const machine of machines) if (machine.going && machine.canDelete) plan.steps.push({ kind: 'delete', pool: pool.name, machine: machine.name });
   const turn: Turn = { input, plan, active, there: machines.map(({ zone, place }) => ({ zone, place })) };
   remediate(turn);
+  const unlisted = active.filter((machine) => machine.isUnlisted === true).length;
+  if (unlisted > 0)
+    plan.waits.push(
+      `pool ${pool.name}: the environment lists no machine of this cluster, and agents of it speak. The ${unlisted} of this pool are not made a second time. Does the account see all of it? gp cloud account check`,
+    );
   const wanted = pool.count - active.length;
   if (wanted > 0 && make(turn, wanted, `the pool has ${pool.count} machines`) < wanted && !machines.some((machine) => machine.going))
     plan.waits.push(`pool ${pool.name}: all static places are taken`);

@@ -96,6 +96,8 @@ export interface Offers {
 export interface AccountFacts {
   /** Who we are there: an ARN, a service principal, a user. */
   identity: string;
+  /** Where what it makes belongs, when credentials alone decide that: an AWS account, a project of OpenStack, a vCenter. With those of another one nothing is found. */
+  owner?: string | undefined;
   /** What this account may not do and would have to, as the environment names permissions; empty where everything was found, or where nobody can tell. */
   missing: string[];
   /** What could not be checked, in words. */

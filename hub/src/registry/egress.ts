@@ -16,6 +16,8 @@ export interface EgressRequest {
   ca?: string | undefined;
   /** Whatever certificate the server shows; only where its owner said so. */
   insecure?: boolean | undefined;
+  /** Ends it, also while its answer is read. */
+  signal?: AbortSignal | undefined;
 }
 
 export interface EgressAnswer {
@@ -178,6 +180,7 @@ export const createEgress = (policy: EgressPolicy, options: { resolve?: Resolve;
           headers,
           agent: agentFor(request),
           timeout: idleMs,
+          ...(request.signal === undefined ? {} : { signal: request.signal }),
           // The addresses that were checked, and no second look-up.
           lookup: (_hostname, wanted, callback) => {
             if (typeof wanted === 'object' && wanted.all === true)

@@ -8,7 +8,7 @@ import { limits } from '../limits.ts';
 import { insideAgentSchema } from '../inside/agent.ts';
 import { stamp } from './views.ts';
 
-const accountFacts = z.object({ identity: z.string(), missing: z.array(z.string()), unchecked: z.array(z.string()) });
+const accountFacts = z.object({ identity: z.string(), owner: z.string().optional(), missing: z.array(z.string()), unchecked: z.array(z.string()) });
 
 export const accountBody = z.strictObject({
   kind: z.enum(accountKindNames),

@@ -1,17 +1,42 @@
 import { z } from 'zod';
 import { nameSchema } from '../ids.ts';
 import type { Environment } from './environments.ts';
+import { regionSchema } from './placement.ts';
 
 /**
  * Cloud accounts: one for each way into an environment. `settings` may be read by whoever may see the account, `secret` lies sealed and never comes back.
  * One account serves the machines and the managed clusters of its vendor.
  */
-const url = z.url({ protocol: /^https?$/, error: 'must be an address that begins with https://' }).max(2_048);
-const text = z.string().min(1).max(4_096);
+const url = z
+  .url({ protocol: /^https?$/, error: 'must be an address that begins with https://' })
+  .max(2_048)
+  .refine(
+    (address) => !/^[a-z]+:\/\/[^/]*@/i.test(address),
+    'has a user or password in it, and everybody who sees the account would read them. They belong into the secret',
+  )
+  .refine((address) => !/[?#]/.test(address), 'ends before "?" and "#"');
+const text = z
+  .string()
+  .min(1, 'is empty')
+  .max(4_096)
+  .regex(/^\P{Cc}*$/u, 'has a line break, or another control character. Was something else copied with it?');
+/** What is made by a machine and goes into a header. */
+const key = z
+  .string()
+  .min(1, 'is empty')
+  .max(4_096)
+  .regex(/^[\x21-\x7e]*$/, 'has a blank, a line break or a letter that no key has. Was something else copied with it?');
 const pem = z
   .string()
   .max(65_536)
   .regex(/-----BEGIN CERTIFICATE-----/, 'must be certificates in PEM');
+const pemWithKey = z
+  .string()
+  .max(65_536)
+  .refine(
+    (value) => /-----BEGIN CERTIFICATE-----/.test(value) && /-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(value),
+    'must be the certificate and its private key in PEM, both in this text',
+  );
 const site = {
   ca: pem.optional(),
   /** Never for production: any certificate will do. */
@@ -21,7 +46,7 @@ const site = {
 };
 
 const awsSettings = z.strictObject({
-  region: text.default('us-east-1'),
+  region: regionSchema.default('us-east-1'),
   /** Assumed with the credentials below. */
   roleArn: z
     .string()
@@ -33,7 +58,7 @@ const awsSettings = z.strictObject({
 });
 /** `identity`: what the hub's own machine has (instance role, IRSA web identity, environment). */
 const awsSecret = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('keys'), accessKeyId: text, secretAccessKey: text, sessionToken: text.optional() }),
+  z.strictObject({ type: z.literal('keys'), accessKeyId: key, secretAccessKey: key, sessionToken: key.optional() }),
   z.strictObject({ type: z.literal('identity') }),
 ]);
 
@@ -48,14 +73,14 @@ const azureSettings = z.strictObject({
 });
 const azureSecret = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('client-secret'), clientSecret: text }),
-  z.strictObject({ type: z.literal('client-certificate'), certificate: z.string().max(65_536) }),
+  z.strictObject({ type: z.literal('client-certificate'), certificate: pemWithKey }),
   z.strictObject({ type: z.literal('identity') }),
 ]);
 
 const googleSettings = z.strictObject({ project: text.optional(), endpoint: url.optional(), ...site });
 /** `key`: the JSON file of a service account, or of workload identity federation. */
 const googleSecret = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('key'), json: z.string().max(65_536) }),
+  z.strictObject({ type: z.literal('key'), json: z.string().min(1, 'is empty').max(65_536) }),
   z.strictObject({ type: z.literal('identity') }),
 ]);
 
@@ -78,7 +103,7 @@ export const accountKinds = {
   vsphere: { settings: z.strictObject({ url, ...site }), secret: password, environments: ['vsphere'] },
   nutanix: {
     settings: z.strictObject({ url, ...site }),
-    secret: z.discriminatedUnion('type', [password, z.strictObject({ type: z.literal('api-key'), key: text })]),
+    secret: z.discriminatedUnion('type', [password, z.strictObject({ type: z.literal('api-key'), key })]),
     environments: ['nutanix'],
   },
   openstack: {
@@ -98,7 +123,7 @@ export const accountKinds = {
   /** One existing cluster. */
   kubeconfig: {
     settings: z.strictObject({ context: text.optional() }),
-    secret: z.strictObject({ type: z.literal('kubeconfig'), kubeconfig: z.string().max(1_048_576) }),
+    secret: z.strictObject({ type: z.literal('kubeconfig'), kubeconfig: z.string().min(1, 'is empty').max(1_048_576) }),
     environments: ['existing'],
   },
 } as const satisfies Record<string, { settings: z.ZodType; secret: z.ZodType; environments: readonly Environment[] }>;

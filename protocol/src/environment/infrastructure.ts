@@ -15,6 +15,10 @@ const shape = z.strictObject({
   protected: z.boolean().default(false),
 });
 
+/** zod names the type of what is not there, and that helps nobody. */
+export const wordsOf = (issue: Pick<z.core.$ZodIssue, 'code' | 'message'>): string =>
+  issue.code === 'invalid_type' && issue.message.endsWith('received undefined') ? 'is missing' : issue.message;
+
 /**
  * Where a cluster lives and what it is made of. Only what the hub makes: clusters of edge hosts have none of this. The placement stays as it was written; whoever
  * uses it reads it through the schema of its environment (`placementOf`).
@@ -22,7 +26,7 @@ const shape = z.strictObject({
 export const infrastructureSchema = shape.superRefine((value, context) => {
   const issue = (message: string, path: (string | number)[] = []): void => void context.addIssue({ code: 'custom', message, path });
   const placement = placementSchemas[value.environment].safeParse(value.placement);
-  if (!placement.success) for (const item of placement.error.issues) issue(item.message, ['placement', ...item.path.map(String)]);
+  if (!placement.success) for (const item of placement.error.issues) issue(wordsOf(item), ['placement', ...item.path.map(String)]);
   const names = value.pools.map((pool) => pool.name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) issue(`two pools are named ${twice}`, ['pools']);

@@ -13,7 +13,7 @@ const named = z
   .min(1)
   .max(256)
   .regex(/^[^"'<>&\\\p{Cc}]+$/u, 'has characters that no name has');
-const region = z
+export const regionSchema = z
   .string()
   .min(1)
   .max(64)
@@ -33,7 +33,7 @@ const boot = z.enum(['cloud-init', 'groundplane']).default('cloud-init');
 const apiAccess = { access: z.enum(['public', 'private']).default('public'), apiSources: sources };
 
 const aws = z.strictObject({
-  region,
+  region: regionSchema,
   /** An existing one; the subnets have to lie in it. Without it, one is made. */
   vpc: thing.optional(),
   subnets: z.array(thing).max(16).default([]),
@@ -47,7 +47,7 @@ const aws = z.strictObject({
 });
 
 const eks = z.strictObject({
-  region,
+  region: regionSchema,
   vpc: thing.optional(),
   subnets: z.array(thing).max(16).default([]),
   cidr: network.default('10.0.0.0/16'),
@@ -69,7 +69,7 @@ const azureNetwork = z.strictObject({ resourceGroup: named, name: named, subnet:
 
 const azure = z.strictObject({
   subscription: z.guid({ error: 'must be the id of a subscription' }),
-  location: region,
+  location: regionSchema,
   /** By default one is made for the cluster. An existing one is never deleted. */
   resourceGroup: named.optional(),
   network: azureNetwork.optional(),
@@ -84,7 +84,7 @@ const azure = z.strictObject({
 
 const aks = z.strictObject({
   subscription: z.guid({ error: 'must be the id of a subscription' }),
-  location: region,
+  location: regionSchema,
   resourceGroup: named.optional(),
   network: azureNetwork.optional(),
   ...apiAccess,
@@ -98,7 +98,7 @@ const aks = z.strictObject({
 
 const google = z.strictObject({
   project: thing,
-  region,
+  region: regionSchema,
   network: thing.optional(),
   subnetwork: thing.optional(),
   cidr: network.default('10.0.0.0/16'),
@@ -112,7 +112,7 @@ const google = z.strictObject({
 const gke = z.strictObject({
   project: thing,
   /** Region or zone. */
-  location: region,
+  location: regionSchema,
   network: thing.optional(),
   subnetwork: thing.optional(),
   ...apiAccess,
@@ -150,7 +150,7 @@ const nutanix = z.strictObject({
 });
 
 const openstack = z.strictObject({
-  region: region.optional(),
+  region: regionSchema.optional(),
   externalNetwork: named.optional(),
   network: named.optional(),
   subnet: named.optional(),

@@ -33,5 +33,7 @@ export const insideViewSchema = z.object({
   mode: z.enum(['full', 'read-only']),
   /** Digest of the package that it runs from. */
   agent: z.string().max(80).optional(),
+  /** Which manifest it was started by; empty: one of before manifests had a mark. Agents of before do not tell. */
+  manifest: z.string().max(64).optional(),
 });
 export type InsideView = z.infer<typeof insideViewSchema>;

@@ -1,3 +1,4 @@
+import { digestOf } from '../digest.ts';
 import type { KubeObject } from '../kubernetes.ts';
 import type { InsideAgent } from './agent.ts';
 import { insideModeLabel, insideNames, ownRules, rulesOf, type InsideMode } from './names.ts';
@@ -10,6 +11,8 @@ export interface InsideManifest {
   ticket: { id: string; line: string };
   /** Program that fetches the agent and becomes it; runs with what the image brings. */
   start: string;
+  /** Which manifest this is (`insideMark`); the agent tells it to the hub. */
+  mark: string;
   /** Base of the packages' addresses; `/DIGEST` follows. */
   packages: string;
   agent: InsideAgent;
@@ -42,6 +45,7 @@ const environment = (input: InsideManifest): { name: string; value?: string; val
     { name: 'GROUNDPLANE_PACKAGES', value: input.packages },
     { name: 'GROUNDPLANE_PACKAGE', value: packageText(input.agent) },
     { name: 'GROUNDPLANE_HOME', value: insideFolders.home },
+    { name: 'GROUNDPLANE_MANIFEST', value: input.mark },
     { name: 'GROUNDPLANE_TICKET', value: `${insideFolders.ticket}/ticket` },
     { name: 'GROUNDPLANE_PROBE_PORT', value: String(probePort) },
     { name: 'GROUNDPLANE_POD', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
@@ -147,3 +151,14 @@ export const insideObjects = (input: InsideManifest): KubeObject[] => [
       ]),
   deployment(input),
 ];
+
+/**
+ * Of everything in the manifest that a hub's release decides, and nothing that people choose: another one means that the cluster has it from another release. What an
+ * agent updates by itself is not in it.
+ */
+export const insideMark = (start: string): string => {
+  const sample = { cluster: '', image: '', ticket: { id: '', line: '' }, start, mark: '', packages: '', agent: { version: '', packages: {} } };
+  const chosen = { storage: '1Gi', proxy: { https: 'https://proxy', except: [] } };
+  const all = [insideObjects({ ...sample, mode: 'read-only' }), insideObjects({ ...sample, ...chosen, mode: 'full' })];
+  return digestOf(all).replace('sha256:', '').slice(0, 16);
+};

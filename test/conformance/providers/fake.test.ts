@@ -31,7 +31,7 @@ const open = async (): Promise<MachineRig> => {
       throttled: () => answer(429, { 'retry-after': '2' }),
       quota: (request) => (request.method === 'POST' && request.url.endsWith('/instances') ? answer(403) : undefined),
     },
-    skipped: { 'eventual consistency': 'the invented cloud is consistent' },
+    skipped: { 'eventual consistency': 'the invented cloud has neither unique names nor tokens, and stands for no product' },
     close: async () => undefined,
   };
   return rig;

@@ -7,6 +7,7 @@ import { createDrive } from './drive.ts';
 import { killEverywhere } from './kill.ts';
 import { endManaged, growManaged, lookOnce, poolOf, settlePools } from './managed-life.ts';
 import type { ManagedRig } from './rig.ts';
+import { cutsTitle } from './scenario-titles.ts';
 
 /** What every provider of managed clusters holds, against its counterpart. */
 export const managedSuite = (name: string, open: () => Promise<ManagedRig>, killPoints = 8): void => {
@@ -50,6 +51,22 @@ export const managedSuite = (name: string, open: () => Promise<ManagedRig>, kill
       expect((await rig.inventory()).toSorted()).toEqual(once.toSorted());
       await endManaged(drive(), provider, scope);
       await endManaged(drive(), provider, scope);
+      expect(await rig.inventory()).toEqual([]);
+    });
+
+    test('two clusters do not see each other, and the end of one takes nothing of the other', async () => {
+      const [one, other] = [nextScope(), nextScope()];
+      for (const scope of [other, one]) {
+        await drive().until('cluster', () => provider.ensureCluster(scope as never, rig.versions[0], rig.pool('first', 1)));
+        await drive().until('pool', () => provider.ensurePool(scope as never, rig.pool('first', 1)));
+        if (scope === other) expect(await drive().once('observe', () => provider.observe(one as never))).toMatchObject({ state: 'absent' });
+      }
+      const both = (await rig.inventory()).toSorted();
+      await endManaged(drive(), provider, one);
+      const left = (await rig.inventory()).toSorted();
+      expect([left.length * 2, left.filter((line) => !both.includes(line))]).toEqual([both.length, []]);
+      expect(await drive().once('pools', () => provider.listPools(other as never, []))).toMatchObject([{ name: 'first', state: 'ready' }]);
+      await endManaged(drive(), provider, other);
       expect(await rig.inventory()).toEqual([]);
     });
 
@@ -202,7 +219,7 @@ export const managedSuite = (name: string, open: () => Promise<ManagedRig>, kill
       expect(offers.versions?.length ?? 0).toBeGreaterThan(0);
     });
 
-    test(`killed at ${killPoints} calls, spread over a life: no double, no leak`, { timeout: 900_000 }, async () => {
+    test(`${cutsTitle} ${killPoints} calls, spread over a life: no double, no leak`, { timeout: 900_000 }, async () => {
       const report = await killEverywhere(rig, { points: killPoints });
       expect({ doubles: report.doubles, leaks: report.leaks, stuck: report.stuck }).toEqual({ doubles: [], leaks: [], stuck: [] });
     });

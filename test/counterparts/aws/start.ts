@@ -24,7 +24,19 @@ export interface Moto {
   stop(): Promise<void>;
 }
 
-/** moto server from PyPI on a free port of the loopback. */
+/** moto's own start, beside a thread that ends it with its standard input: also when this process is killed. */
+const untilInputEnds = `
+import os, sys, threading
+def watch():
+    while os.read(0, 4096):
+        pass
+    os._exit(0)
+threading.Thread(target=watch, daemon=True).start()
+from moto.server import main
+main()
+`;
+
+/** moto server from PyPI on a free port of the loopback. It ends with this process, however that ends. */
 export const startMoto = async (): Promise<Result<Moto>> => {
   const missing = await missingForMoto();
   if (missing.length > 0) return fail('blocked', 'counterpart-unavailable', 'moto server', missing.join(' '));
@@ -32,14 +44,15 @@ export const startMoto = async (): Promise<Result<Moto>> => {
   if (!folder.ok) return folder;
   // It cannot be told to take any port and say which.
   const port = await freePort();
-  const child = spawn(join(folder.value, 'bin/moto_server'), ['-H', '127.0.0.1', '-p', String(port)], {
-    stdio: ['ignore', 'ignore', 'pipe'],
+  const child = spawn(join(folder.value, 'bin/python'), ['-c', untilInputEnds, '-H', '127.0.0.1', '-p', String(port)], {
+    stdio: ['pipe', 'ignore', 'pipe'],
     env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1', MOTO_IAM_LOAD_MANAGED_POLICIES: 'true' },
   });
   let words = '';
   let isGone = false;
   const gone = new Promise<void>((resolve) => void child.once('close', () => ((isGone = true), resolve())));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (words = (words + text).slice(-4_096)));
+  child.stdin.on('error', () => undefined);
   child.on('error', (error) => (words = error.message));
   const onExit = (): void => void child.kill('SIGKILL');
   process.once('exit', onExit);

@@ -61,7 +61,7 @@ export const maasRig = async (): Promise<MachineRig> => {
       throttled: () => ({ status: 429, headers: { 'retry-after': '2' }, body: Buffer.from('Too Many Requests') }),
       quota: (request) => (request.url.includes('op=allocate') ? noneFree : undefined),
     },
-    skipped: { 'eventual consistency': 'MAAS reads what it wrote' },
+    skipped: { 'eventual consistency': 'MAAS reads what it wrote: all of its API stands on one database' },
     close: () => maas.close(),
   };
   return rig;

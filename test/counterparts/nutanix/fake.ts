@@ -5,7 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /**
  * A Prism Central as version 4 of its API shows it: tasks, ETag and If-Match, request ids that answer as the first time, pages and filters. Nutanix's own
- * Python clients work against it (nutanix.test.ts). How long tasks take, what they refuse, and that lists know at once what was made, is our model.
+ * Python clients work against it (nutanix.test.ts). How long tasks take and what they refuse is our model; what is late to be
+ * read is put before it (rig.ts).
  */
 export const prismAccount = { username: 'groundplane', password: 'counterpart-only' } as const;
 export const prismNames = { cluster: 'site-a', otherCluster: 'site-b', subnet: 'machines', image: 'ubuntu-24.04' } as const;

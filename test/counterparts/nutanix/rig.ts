@@ -1,7 +1,7 @@
 import { openNutanix } from '@groundplane/hub/providers/nutanix/provider';
 import { systemClock } from '@groundplane/hub/system/clock';
 import { systemRandom } from '@groundplane/hub/system/random';
-import type { Http, HttpResponse } from '@groundplane/hub/port/http';
+import type { Http, HttpRequest, HttpResponse } from '@groundplane/hub/port/http';
 import { placementSchemas } from '@groundplane/protocol/environment/placement';
 import type { MachineRig } from '../../conformance/providers/rig.ts';
 import { plainHttp } from '../plain-http.ts';
@@ -39,6 +39,14 @@ const answer = (status: number, body: unknown, headers: Record<string, string> =
   body: Buffer.from(JSON.stringify(body)),
 });
 
+/** A Prism Central that does not know yet what was made a moment ago: lists without it, and machines that are not there by their id. Whether one is ever so is not known here. */
+const notYet = ({ method, url }: HttpRequest): HttpResponse | undefined => {
+  if (method !== 'GET') return undefined;
+  const [, kind = '', id = ''] = /\/(vms|categories)(\/[^/?]+)?(?:\?|$)/.exec(url) ?? [];
+  if (kind === '') return undefined;
+  return id === '' ? answer(200, { metadata: { totalAvailableResults: 0 } }) : answer(404, errorBody('VMM-30101', 'There is no such entity'));
+};
+
 /** The conformance suite's view of our fake, which Nutanix's own Python clients work against as well. */
 export const nutanixRig = async (): Promise<MachineRig> => {
   const prism = await startPrism();
@@ -65,8 +73,8 @@ export const nutanixRig = async (): Promise<MachineRig> => {
         request.method === 'POST' && request.url.endsWith('/vms')
           ? answer(403, errorBody('VMM-30303', 'The quota of project default for vCPUs is exceeded'))
           : undefined,
+      notYet,
     },
-    skipped: { 'eventual consistency': 'the fake reads what it wrote; whether every Prism Central does is not known here' },
     close: () => prism.close(),
   };
   return rig;

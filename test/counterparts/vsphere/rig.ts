@@ -106,7 +106,7 @@ export const vsphereRig = async (): Promise<MachineRig> => {
       throttled: () => ({ status: 429, headers: { 'retry-after': '2' }, body: Buffer.from('Too Many Requests') }),
       quota: (request) => (String(request.body).includes('<CloneVM_Task') ? quotaAnswer : undefined),
     },
-    skipped: { 'eventual consistency': 'a vCenter reads what it wrote' },
+    skipped: { 'eventual consistency': 'a vCenter reads what it wrote, and lets no two things of a folder have one name' },
     close: () => simulator.stop(),
   };
   return rig;

@@ -81,5 +81,6 @@ export const checkAccount = async (cloud: Cloud, actions: readonly string[]): Pr
           `${actions.length - tried.length} of ${actions.length} actions: the account may not call iam:SimulatePrincipalPolicy, so only ${tried.length} were tried`,
         ]
       : ['limits to single resources, and what service control policies of the organisation deny'];
-  return ok({ identity, missing: [...missing].toSorted(), unchecked });
+  const { Account } = caller.value;
+  return ok({ identity, ...(Account === undefined ? {} : { owner: `AWS account ${Account}` }), missing: [...missing].toSorted(), unchecked });
 };

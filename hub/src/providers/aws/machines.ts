@@ -16,7 +16,7 @@ import { nodeRoleName, tagOf, tagsOf, tokenOf, type AwsScope, type Named } from 
 import { findGroups } from './network.ts';
 import type { Subnet } from './network-facts.ts';
 import { kubernetesKey } from './network-execute.ts';
-import { ownFilter, pages } from './network-read.ts';
+import { keepFitting, ownFilter, pages } from './network-read.ts';
 import { findPlace, type Place } from './place.ts';
 import type { Cloud } from './session.ts';
 
@@ -65,13 +65,14 @@ const factsOf = (instance: Instance): MachineFacts => {
 /** Everything with the cluster's tag, what is gone included; oldest first. */
 export const readInstances = async (cloud: Cloud, scope: Pick<Named, 'id'>, name?: string): Promise<Result<Instance[]>> => {
   const Filters = [ownFilter(scope), ...(name === undefined ? [] : [{ Name: `tag:${tagKeys.name}`, Values: [name] }])];
-  const found = await pages(
+  const listed = await pages(
     cloud,
     'instances',
     'ec2:DescribeInstances',
     (NextToken) => cloud.ec2.send(new DescribeInstancesCommand({ Filters, NextToken })),
     (page) => page.Reservations?.flatMap((item) => item.Instances ?? []),
   );
+  const found = keepFitting(Filters, listed);
   if (!found.ok) return found;
   const age = (instance: Instance): number => instance.LaunchTime?.getTime() ?? 0;
   return ok(found.value.toSorted((a, b) => age(a) - age(b) || (a.InstanceId ?? '').localeCompare(b.InstanceId ?? '')));

@@ -21,6 +21,20 @@ import type { Face, NetworkFacts, Rule, Subnet } from './network-facts.ts';
 import type { Cloud } from './session.ts';
 
 export const ownFilter = (scope: Pick<Named, 'id'>): Filter => ({ Name: `tag:${tagKeys.cluster}`, Values: [scope.id] });
+/** What is listed is deleted: a service of AWS' kind that does not know a filter must not give somebody else's things for it. */
+export const keepFitting = <T extends Tagged>(Filters: readonly Filter[], found: Result<T[]>): Result<T[]> => {
+  const fits = (item: T): boolean =>
+    Filters.every(({ Name = '', Values = [] }) => {
+      if (!Name.startsWith('tag:')) return true;
+      return Values.includes(tagOf({ Tags: item.Tags ?? item.TagSet }, Name.slice('tag:'.length)) ?? '');
+    });
+  return found.ok ? ok(found.value.filter(fits)) : found;
+};
+type Tags = Parameters<typeof tagOf>[0]['Tags'];
+interface Tagged {
+  Tags?: Tags;
+  TagSet?: Tags;
+}
 export const faceKey = 'groundplane/face';
 const everywhere = '0.0.0.0/0';
 
@@ -94,26 +108,29 @@ export const readZones = async (cloud: Cloud): Promise<Result<string[]>> => {
   return ok(usable.map((zone) => zone.ZoneName ?? '').toSorted());
 };
 
-export const readSubnets = (cloud: Cloud, Filters: Filter[], SubnetIds?: string[]): Promise<Result<SdkSubnet[]>> =>
-  pages(cloud, 'subnets', 'ec2:DescribeSubnets', (NextToken) => cloud.ec2.send(new DescribeSubnetsCommand({ Filters, NextToken, SubnetIds })), (page) => page.Subnets); // prettier-ignore
+export const readSubnets = async (cloud: Cloud, Filters: Filter[], SubnetIds?: string[]): Promise<Result<SdkSubnet[]>> =>
+  keepFitting(Filters, await pages(cloud, 'subnets', 'ec2:DescribeSubnets', (NextToken) => cloud.ec2.send(new DescribeSubnetsCommand({ Filters, NextToken, SubnetIds })), (page) => page.Subnets)); // prettier-ignore
 
 export const readGroups = async (cloud: Cloud, Filters: Filter[]): Promise<Result<NetworkFacts['groups']>> => {
-  const found = await pages(
-    cloud,
-    'security groups',
-    'ec2:DescribeSecurityGroups',
-    (NextToken) => cloud.ec2.send(new DescribeSecurityGroupsCommand({ Filters, NextToken })),
-    (page) => page.SecurityGroups,
+  const found = keepFitting(
+    Filters,
+    await pages(
+      cloud,
+      'security groups',
+      'ec2:DescribeSecurityGroups',
+      (NextToken) => cloud.ec2.send(new DescribeSecurityGroupsCommand({ Filters, NextToken })),
+      (page) => page.SecurityGroups,
+    ),
   );
   if (!found.ok) return found;
   return ok(found.value.map((group: SecurityGroup) => ({ id: group.GroupId ?? '', name: group.GroupName ?? '', vpc: group.VpcId ?? '', rules: rulesOf(group.IpPermissions) }))); // prettier-ignore
 };
 
-export const readTables = (cloud: Cloud, Filters: Filter[]): Promise<Result<RouteTable[]>> =>
-  pages(cloud, 'route tables', 'ec2:DescribeRouteTables', (NextToken) => cloud.ec2.send(new DescribeRouteTablesCommand({ Filters, NextToken })), (page) => page.RouteTables); // prettier-ignore
+export const readTables = async (cloud: Cloud, Filters: Filter[]): Promise<Result<RouteTable[]>> =>
+  keepFitting(Filters, await pages(cloud, 'route tables', 'ec2:DescribeRouteTables', (NextToken) => cloud.ec2.send(new DescribeRouteTablesCommand({ Filters, NextToken })), (page) => page.RouteTables)); // prettier-ignore
 
 export const readNats = async (cloud: Cloud, Filter: Filter[]): Promise<Result<NetworkFacts['nats']>> => {
-  const found = await pages(cloud, 'NAT gateways', 'ec2:DescribeNatGateways', (NextToken) => cloud.ec2.send(new DescribeNatGatewaysCommand({ Filter, NextToken })), (page) => page.NatGateways); // prettier-ignore
+  const found = keepFitting(Filter, await pages(cloud, 'NAT gateways', 'ec2:DescribeNatGateways', (NextToken) => cloud.ec2.send(new DescribeNatGatewaysCommand({ Filter, NextToken })), (page) => page.NatGateways)); // prettier-ignore
   if (!found.ok) return found;
   return ok(
     found.value.map((nat) => ({
@@ -131,7 +148,8 @@ const readWays = async (cloud: Cloud, Filters: Filter[]): Promise<Result<Pick<Ne
   if (!tables.ok) return tables;
   const nats = await readNats(cloud, Filters);
   if (!nats.ok) return nats;
-  const addresses = await cloud.call('addresses', 'ec2:DescribeAddresses', () => cloud.ec2.send(new DescribeAddressesCommand({ Filters })));
+  const listed = await cloud.call('addresses', 'ec2:DescribeAddresses', () => cloud.ec2.send(new DescribeAddressesCommand({ Filters })));
+  const addresses = keepFitting(Filters, listed.ok ? ok(listed.value.Addresses ?? []) : listed);
   if (!addresses.ok) return addresses;
   const targetOf = (table: RouteTable): string | undefined => {
     const route = table.Routes?.find((item) => item.DestinationCidrBlock === everywhere);
@@ -147,7 +165,7 @@ const readWays = async (cloud: Cloud, Filters: Filter[]): Promise<Result<Pick<Ne
         .map((item) => ({ id: item.RouteTableAssociationId ?? '', subnet: item.SubnetId ?? '' })),
     })),
     nats: nats.value,
-    addresses: (addresses.value.Addresses ?? []).map((item) => ({
+    addresses: addresses.value.map((item) => ({
       id: item.AllocationId ?? '',
       name: tagOf(item, tagKeys.name) ?? '',
       publicIp: item.PublicIp ?? '',
@@ -158,9 +176,9 @@ const readWays = async (cloud: Cloud, Filters: Filter[]): Promise<Result<Pick<Ne
 /** Everything of a cluster's network that carries its tag. */
 export const readNetwork = async (cloud: Cloud, scope: Pick<Named, 'id'>): Promise<Result<Omit<NetworkFacts, 'zones'>>> => {
   const Filters = [ownFilter(scope)];
-  const vpcs = await pages(cloud, 'VPCs', 'ec2:DescribeVpcs', (NextToken) => cloud.ec2.send(new DescribeVpcsCommand({ Filters, NextToken })), (page) => page.Vpcs); // prettier-ignore
+  const vpcs = keepFitting(Filters, await pages(cloud, 'VPCs', 'ec2:DescribeVpcs', (NextToken) => cloud.ec2.send(new DescribeVpcsCommand({ Filters, NextToken })), (page) => page.Vpcs)); // prettier-ignore
   if (!vpcs.ok) return vpcs;
-  const gateways = await pages(cloud, 'internet gateways', 'ec2:DescribeInternetGateways', (NextToken) => cloud.ec2.send(new DescribeInternetGatewaysCommand({ Filters, NextToken })), (page) => page.InternetGateways); // prettier-ignore
+  const gateways = keepFitting(Filters, await pages(cloud, 'internet gateways', 'ec2:DescribeInternetGateways', (NextToken) => cloud.ec2.send(new DescribeInternetGatewaysCommand({ Filters, NextToken })), (page) => page.InternetGateways)); // prettier-ignore
   if (!gateways.ok) return gateways;
   const subnets = await readSubnets(cloud, Filters);
   if (!subnets.ok) return subnets;

@@ -23,7 +23,7 @@ import { findBalancer, findTargets } from './endpoint.ts';
 import { readInstances, stateOf } from './machines.ts';
 import { balancerName, baseName, nodeRoleName, type Named } from './names.ts';
 import type { NetworkFacts } from './network-facts.ts';
-import { ownFilter, pages, permissionsOf, readNetwork } from './network-read.ts';
+import { keepFitting, ownFilter, pages, permissionsOf, readNetwork } from './network-read.ts';
 import { dropProfile, dropRole, isAbsent } from './role.ts';
 import type { Cloud } from './session.ts';
 
@@ -100,13 +100,13 @@ const dropBalancer = async (cloud: Cloud, scope: Named, round: Round): Promise<R
 /** Disks and interfaces with our tag that nothing holds any more. */
 const dropLoose = async (cloud: Cloud, scope: Named, round: Round): Promise<Result<void>> => {
   const Filters = [ownFilter(scope), { Name: 'status', Values: ['available'] }];
-  const volumes = await pages(cloud, 'volumes', 'ec2:DescribeVolumes', (NextToken) => cloud.ec2.send(new DescribeVolumesCommand({ Filters, NextToken })), (page) => page.Volumes); // prettier-ignore
+  const volumes = keepFitting(Filters, await pages(cloud, 'volumes', 'ec2:DescribeVolumes', (NextToken) => cloud.ec2.send(new DescribeVolumesCommand({ Filters, NextToken })), (page) => page.Volumes)); // prettier-ignore
   if (!volumes.ok) return volumes;
-  const interfaces = await pages(cloud, 'network interfaces', 'ec2:DescribeNetworkInterfaces', (NextToken) => cloud.ec2.send(new DescribeNetworkInterfacesCommand({ Filters, NextToken })), (page) => page.NetworkInterfaces); // prettier-ignore
+  const interfaces = keepFitting(Filters, await pages(cloud, 'network interfaces', 'ec2:DescribeNetworkInterfaces', (NextToken) => cloud.ec2.send(new DescribeNetworkInterfacesCommand({ Filters, NextToken })), (page) => page.NetworkInterfaces)); // prettier-ignore
   if (!interfaces.ok) return interfaces;
   // The VPC CNI of EKS leaves its own behind when nodes go quickly; they carry the name of their cluster.
   const byPods = [{ Name: 'tag:cluster.k8s.amazonaws.com/name', Values: [baseName(scope)] }, { Name: 'status', Values: ['available'] }]; // prettier-ignore
-  const ofPods = await pages(cloud, 'network interfaces', 'ec2:DescribeNetworkInterfaces', (NextToken) => cloud.ec2.send(new DescribeNetworkInterfacesCommand({ Filters: byPods, NextToken })), (page) => page.NetworkInterfaces); // prettier-ignore
+  const ofPods = keepFitting(byPods, await pages(cloud, 'network interfaces', 'ec2:DescribeNetworkInterfaces', (NextToken) => cloud.ec2.send(new DescribeNetworkInterfacesCommand({ Filters: byPods, NextToken })), (page) => page.NetworkInterfaces)); // prettier-ignore
   if (!ofPods.ok) return ofPods;
   return inOrder([
     ...volumes.value.map(

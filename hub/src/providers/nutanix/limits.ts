@@ -8,6 +8,8 @@ export const nutanixLimits = {
   userDataBytes: 16 * 1_024,
   /** How often one machine is asked for anew after what was made of it failed or went away; in one round. */
   attempts: 64,
-  /** A failed task that is older was told already. */
+  /** A failed task that is older was told already; what a younger one made may not be readable yet. */
   staleTaskMs: 60_000,
+  /** Looks after which a machine that was there, and is not, is gone. */
+  missedLooks: 4,
 } as const;

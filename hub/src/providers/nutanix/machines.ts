@@ -43,16 +43,22 @@ export const removeVm = async (session: Session, vm: Vm): Promise<Result<void>> 
   return state.ok ? ok(undefined) : state;
 };
 
-/** How often each machine was asked for without success, as long as this hub lives. */
-export type Attempts = Map<string, number>;
+/** As long as this hub lives. `attempts`: how often each machine was asked for without success. `missed`: machines that could be read once, by id, and how often they could not be since. */
+export interface Memory {
+  attempts: Map<string, number>;
+  missed: Map<string, number>;
+}
 
 const isStale = (task: Task, clock: Clock): boolean => {
   const madeAtMs = Date.parse(task.createdTime ?? '');
   return !Number.isNaN(madeAtMs) && clock.wallMs() - madeAtMs > nutanixLimits.staleTaskMs;
 };
 
-/** What became of a create call: the machine, `lost` when it is not there any more, or the task that still runs or failed. */
-const outcomeOf = async (session: Session, taskId: string): Promise<Result<{ vm?: Vm; task: Task }>> => {
+/** Somebody's clock may be ahead; one that is further away than that says nothing. */
+const isFresh = (task: Task, clock: Clock): boolean => Math.abs(clock.wallMs() - Date.parse(task.createdTime ?? '')) <= nutanixLimits.staleTaskMs;
+
+/** What became of a create call: the machine, the task that still runs or failed, or the task alone when the machine is not there any more. */
+const outcomeOf = async (session: Session, clock: Clock, memory: Memory, name: string, taskId: string): Promise<Result<{ vm?: Vm; task: Task }>> => {
   const task = await session.task(taskId);
   if (!task.ok) return task;
   if (task.value.status !== 'SUCCEEDED') return ok({ task: task.value });
@@ -60,15 +66,24 @@ const outcomeOf = async (session: Session, taskId: string): Promise<Result<{ vm?
   const made = affected.find((item) => item.rel?.endsWith(':vm') === true) ?? affected[0];
   if (made === undefined) return ok({ task: task.value });
   const vm = await session.read({ method: 'GET', api: 'vms', path: pathOf(made) }, vmSchema);
-  if (vm.ok) return ok({ vm: vm.value.value, task: task.value });
-  return vm.failure.code === 'cloud-conflict' ? ok({ task: task.value }) : vm;
+  if (vm.ok) {
+    memory.missed.set(made.extId, 0);
+    return ok({ vm: vm.value.value, task: task.value });
+  }
+  if (vm.failure.code !== 'cloud-conflict') return vm;
+  // It is gone, or it was made just now and not everybody there knows yet: to ask for another one then would make two.
+  const missed = memory.missed.get(made.extId);
+  if (missed !== undefined) memory.missed.set(made.extId, missed + 1);
+  if ((missed ?? 0) < nutanixLimits.missedLooks && isFresh(task.value, clock)) return beingMade(name, 'was made, and cannot be read yet');
+  return ok({ task: task.value });
 };
 
 /**
  * Prism Central answers a request id that it knows with the task of the first time. The ids of a machine are numbered: the first one whose outcome is not over
  * (failed, or made and deleted since) is the one that counts, so that a create call that was cut off is never a second machine.
  */
-const create = async (session: Session, clock: Clock, scope: Scope, want: MachineWant, attempts: Attempts): Promise<Result<Vm>> => {
+const create = async (session: Session, clock: Clock, scope: Scope, want: MachineWant, memory: Memory): Promise<Result<Vm>> => {
+  const { attempts } = memory;
   const size = parseSize(want.size, `machine ${want.name}`);
   if (!size.ok) return size;
   const choice = await choose(session, scope.placement, want);
@@ -81,7 +96,7 @@ const create = async (session: Session, clock: Clock, scope: Scope, want: Machin
   for (let attempt = first; attempt < first + nutanixLimits.attempts; attempt += 1) {
     const started = await session.startTask({ method: 'POST', api: 'vms', body, requestId: uuidOf('create', scope.id, want.name, String(attempt)) });
     if (!started.ok) return started;
-    const outcome = await outcomeOf(session, started.value);
+    const outcome = await outcomeOf(session, clock, memory, want.name, started.value);
     if (!outcome.ok) return outcome;
     const { vm, task } = outcome.value;
     if (vm !== undefined) return ok(vm);
@@ -93,7 +108,7 @@ const create = async (session: Session, clock: Clock, scope: Scope, want: Machin
 };
 
 /** Create, then power: as far as it goes at once. Until it runs the answer is `machine-being-made` (retry), or why it does not go on. */
-export const ensureMachine = async (session: Session, clock: Clock, scope: Scope, want: MachineWant, attempts: Attempts): Promise<Result<MachineFacts>> => {
+export const ensureMachine = async (session: Session, clock: Clock, scope: Scope, want: MachineWant, memory: Memory): Promise<Result<MachineFacts>> => {
   if (Buffer.byteLength(want.userData) > nutanixLimits.userDataBytes)
     return fail('fatal', 'cloud-refused', `machine ${want.name}`, `its user data has more than ${nutanixLimits.userDataBytes} bytes`);
   const name = vmName(scope, want.name);
@@ -103,7 +118,8 @@ export const ensureMachine = async (session: Session, clock: Clock, scope: Scope
   const there = same.find((vm) => isOurs(scope, vm));
   if (there === undefined && same.length > 0)
     return fail('blocked', 'not-ours', `machine ${want.name}`, `there is a machine ${name} that has no mark of ours in its description. Give it another name`);
-  const vm = there === undefined ? await create(session, clock, scope, want, attempts) : ok(there);
+  if (there !== undefined) memory.missed.set(there.extId, 0);
+  const vm = there === undefined ? await create(session, clock, scope, want, memory) : ok(there);
   if (!vm.ok) return vm;
   if (vm.value.powerState === 'ON') return ok(factsOf(vm.value, scope.placement.vip));
   const task = await change(session, vm.value, { method: 'POST', path: `${pathOf(vm.value)}/$actions/power-on` });

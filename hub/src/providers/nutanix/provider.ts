@@ -1,7 +1,7 @@
 import { ready, type MachineProvider, type OpenMachines } from '../../port/provider.ts';
 import { ensureCategory } from './category.ts';
 import { chooseCluster, chooseSubnet, resolveImage } from './choices.ts';
-import { deleteMachine, ensureMachine, listMachines, type Attempts } from './machines.ts';
+import { deleteMachine, ensureMachine, listMachines, type Memory } from './machines.ts';
 import { checkAccount, readOffers } from './offers.ts';
 import { createSession } from './session.ts';
 import { ensureNothingLeft, findTagged } from './teardown.ts';
@@ -11,7 +11,7 @@ const apiPort = 6_443;
 /** Nutanix AHV by version 4 of Prism Central's API. */
 export const openNutanix: OpenMachines<'nutanix', 'nutanix'> = async (deps) => {
   const session = createSession(deps);
-  const attempts: Attempts = new Map();
+  const memory: Memory = { attempts: new Map(), missed: new Map() };
   return {
     check: () => checkAccount(session, deps.secret),
     offers: () => readOffers(session),
@@ -26,7 +26,7 @@ export const openNutanix: OpenMachines<'nutanix', 'nutanix'> = async (deps) => {
       return category.ok ? ready(undefined) : category;
     },
     ensureEndpoint: (scope) => Promise.resolve(ready({ kind: 'vip', host: scope.placement.vip, port: apiPort })),
-    ensureMachine: (scope, want) => ensureMachine(session, deps.clock, scope, want, attempts),
+    ensureMachine: (scope, want) => ensureMachine(session, deps.clock, scope, want, memory),
     resolveImage: (_scope, _size, choice) => resolveImage(session, choice),
     listMachines: (scope) => listMachines(session, scope),
     deleteMachine: (scope, name) => deleteMachine(session, scope, name),

@@ -51,6 +51,7 @@ export const checkAccount = async (cloud: Cloud): Promise<Result<AccountFacts>> 
   if (!names.some((name) => name === 'member' || name === '_member_' || name === 'admin')) missing.push(`role member in project ${project?.name ?? ''}`);
   return ok({
     identity: `user ${user.name} in project ${project?.name ?? ''} (${names.join(', ') || 'no role'})`,
+    ...(project === undefined ? {} : { owner: `project ${project.name} (${project.id})` }),
     missing,
     unchecked: ["what may be created and deleted: that is in the operator's policies"],
   });

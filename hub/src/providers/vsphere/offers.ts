@@ -85,16 +85,17 @@ export const checkAccount = async (session: Session, placement: Placement | unde
   const login = await session.open();
   if (!login.ok) return login;
   const { content, user } = login.value;
-  const identity = `${user} at ${content.about.name}`;
+  const { instance, name } = content.about;
+  const who = { identity: `${user} at ${name}`, ...(instance === undefined ? {} : { owner: `vCenter ${instance}` }) };
   const site = placement === undefined ? undefined : await siteOf(session, placement);
   if (site?.ok === false) return site;
-  if (site === undefined || content.authorization === undefined) return ok({ identity, missing: [], unchecked: ['privileges, until a datacenter is named'] });
+  if (site === undefined || content.authorization === undefined) return ok({ ...who, missing: [], unchecked: ['privileges, until a datacenter is named'] });
   const asked = { entities: { ref: site.value.datacenter }, userName: user, privId: privileges };
   const answer = await session.call('HasUserPrivilegeOnEntities', content.authorization, asked);
-  if (!answer.ok) return ok({ identity, missing: [], unchecked: [`privileges: ${answer.failure.message}`] });
+  if (!answer.ok) return ok({ ...who, missing: [], unchecked: [`privileges: ${answer.failure.message}`] });
   const missing = childrenOf(answer.value[0], 'privAvailability').filter((item) => textOf(item, 'isGranted') !== 'true');
   return ok({
-    identity,
+    ...who,
     missing: missing.map((item) => `${textOf(item, 'privId') ?? ''} on ${site.value.path}`),
     unchecked: ['privileges on single folders, pools, datastores and networks'],
   });

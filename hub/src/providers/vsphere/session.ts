@@ -12,7 +12,7 @@ export interface Content {
   sessions: Ref;
   authorization: Ref | undefined;
   tasks: Ref | undefined;
-  about: { name: string; apiVersion: string };
+  about: { name: string; apiVersion: string; instance: string | undefined };
 }
 export interface Login {
   content: Content;
@@ -73,7 +73,11 @@ export const createSession = ({ settings, secret, http }: Deps) => {
     const [root, properties, search, sessions] = [need('rootFolder'), need('propertyCollector'), need('searchIndex'), need('sessionManager')];
     if (root === undefined || properties === undefined || search === undefined || sessions === undefined)
       return fail('retry', 'cloud-failed', `vSphere ${settings.url}`, 'its answer names no root folder. Is this the address of a vCenter?');
-    const about = { name: textOf(node, 'about', 'fullName') ?? 'vSphere', apiVersion: textOf(node, 'about', 'apiVersion') ?? '' };
+    const about = {
+      name: textOf(node, 'about', 'fullName') ?? 'vSphere',
+      apiVersion: textOf(node, 'about', 'apiVersion') ?? '',
+      instance: textOf(node, 'about', 'instanceUuid'),
+    };
     const content: Content = { root, properties, search, sessions, authorization: need('authorizationManager'), tasks: need('taskManager'), about };
     const made = await ask('Login', sessions, { userName: secret.username, password: secret.password });
     if (!made.ok) return made;
