@@ -1,11 +1,11 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { AgentArch } from '@groundplane/protocol/agent-package';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { outputOf, runProgram } from './command.ts';
 import { initrdEntries, type RootEntry } from './root-files.ts';
-import { debootstrapArgv, imageCache, inPath, suite, type Tools } from './tools.ts';
+import { debootstrapArgv, imageCache, inPath, makeOnce, suite, type Tools } from './tools.ts';
 
 /** What an appliance needs to run the agent, and Kubernetes on top of it. */
 const packages = [
@@ -75,39 +75,30 @@ export const ensureBase = async (tools: Tools, wish: BaseWish, epoch: string, pr
     .slice(0, 16);
   const folder = join(imageCache(), `base-${wish.arch}-${digest}`);
   if (existsSync(folder)) return ok(folder);
-  mkdirSync(imageCache(), { recursive: true });
-  for (const name of readdirSync(imageCache()).filter((each) => each.startsWith('.base-'))) rmSync(join(imageCache(), name), { recursive: true, force: true });
-  const staging = join(imageCache(), `.base-${randomUUID()}`);
   progress(`making a root file system of Debian ${suite} for ${wish.arch} with ${wanted.length} packages`);
-  // The kernel's package makes an initrd, which the one below replaces.
-  const more = [`--arch=${debianArch[wish.arch]}`, '--components=main,non-free-firmware'];
   const timeoutMs = wish.arch === process.arch ? ownRootMs : foreignRootMs;
-  const made = await outputOf(runProgram(debootstrapArgv(staging, wanted, more), { timeoutMs }), 'root-failed', 'mmdebstrap');
-  if (!made.ok) {
-    rmSync(staging, { recursive: true, force: true });
-    return made;
-  }
-  for (const entry of initrd) placeEntry(staging, entry);
-  progress('making its initrd');
-  const built = await outputOf(
-    tools.run(
-      // The same files make the same initrd, so that a new version moves only what is new.
-      ['env', 'SOURCE_DATE_EPOCH=0', 'chroot', '/mnt/root', 'update-initramfs', '-u', '-k', 'all'],
-      [
-        { from: staging, to: '/mnt/root' },
-        { from: '/proc', to: '/mnt/root/proc' },
-      ],
-      { timeoutMs },
-    ),
-    'initrd-failed',
-    'update-initramfs',
-  );
-  if (!built.ok) {
-    rmSync(staging, { recursive: true, force: true });
-    return built;
-  }
-  renameSync(staging, folder);
-  return ok(folder);
+  const made = await makeOnce(folder, async (staging) => {
+    // The kernel's package makes an initrd, which the one below replaces.
+    const more = [`--arch=${debianArch[wish.arch]}`, '--components=main,non-free-firmware'];
+    const root = await outputOf(runProgram(debootstrapArgv(staging, wanted, more), { timeoutMs }), 'root-failed', 'mmdebstrap');
+    if (!root.ok) return root;
+    for (const entry of initrd) placeEntry(staging, entry);
+    progress('making its initrd');
+    return outputOf(
+      tools.run(
+        // The same files make the same initrd, so that a new version moves only what is new.
+        ['env', 'SOURCE_DATE_EPOCH=0', 'chroot', '/mnt/root', 'update-initramfs', '-u', '-k', 'all'],
+        [
+          { from: staging, to: '/mnt/root' },
+          { from: '/proc', to: '/mnt/root/proc' },
+        ],
+        { timeoutMs },
+      ),
+      'initrd-failed',
+      'update-initramfs',
+    );
+  });
+  return made.ok ? ok(folder) : made;
 };
 
 /** Kernel and initrd of a root. */

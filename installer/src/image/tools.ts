@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { fail, ok, type Result } from '@groundplane/protocol/failure';
 import { outputOf, runProgram, type Ran } from './command.ts';
 
@@ -98,21 +98,41 @@ export const ensureTools = async (progress: (line: string) => void, more: readon
   const missing = missingForImages();
   if (missing.length > 0) return fail('blocked', 'tools-missing', 'building images', missing.join(' '));
   if (existsSync(folder)) return ok(toolsAt(folder));
-  mkdirSync(imageCache(), { recursive: true });
-  for (const name of readdirSync(imageCache()).filter((each) => each.startsWith('.tools-'))) rmSync(join(imageCache(), name), { recursive: true, force: true });
-  const staging = join(imageCache(), `.tools-${randomUUID()}`);
   progress(`making the tools that build images (Debian ${suite}); this happens once`);
-  const made = await outputOf(runProgram(debootstrapArgv(staging, wanted, []), { timeoutMs: 1_800_000 }), 'tools-failed', 'mmdebstrap');
-  if (!made.ok) {
-    rmSync(staging, { recursive: true, force: true });
-    return made;
-  }
-  renameSync(staging, folder);
-  return ok(toolsAt(folder));
+  const made = await makeOnce(folder, async (staging) =>
+    outputOf(runProgram(debootstrapArgv(staging, wanted, []), { timeoutMs: 1_800_000 }), 'tools-failed', 'mmdebstrap'),
+  );
+  return made.ok ? ok(toolsAt(folder)) : made;
 };
 
-/** One call for the tools and for the images themselves. */
+const stagingName = /^\.making-(\d+)-/;
+
+/** Fills a folder beside and moves it to its place, whole or not at all. What others are making at the same time is left alone; what died is taken away. */
+export const makeOnce = async (folder: string, make: (staging: string) => Promise<Result<unknown>>): Promise<Result<void>> => {
+  const parent = dirname(folder);
+  mkdirSync(parent, { recursive: true });
+  for (const name of readdirSync(parent)) {
+    const pid = stagingName.exec(name)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) rmSync(join(parent, name), { recursive: true, force: true });
+  }
+  const staging = join(parent, `.making-${process.pid}-${randomUUID()}`);
+  try {
+    const made = await make(staging);
+    if (!made.ok) return made;
+    // Somebody else may have been quicker.
+    if (!existsSync(folder)) renameSync(staging, folder);
+    return ok(undefined);
+  } finally {
+    rmSync(staging, { recursive: true, force: true });
+  }
+};
+
+/**
+ * One call for the tools and for the images themselves. What it mounts in the new root (/proc, /sys, devices) is seen by nobody else and ends with it, also when it
+ * is killed: whoever clears the folder away then must not walk into the machine's own.
+ */
 export const debootstrapArgv = (target: string, include: readonly string[], more: readonly string[]): string[] => [
+  ...'unshare --mount --propagation private --pid --fork --kill-child --mount-proc'.split(' '),
   'mmdebstrap',
   '--mode=root',
   '--variant=minbase',

@@ -38,7 +38,9 @@ const explain = (output: string): Result<never> => {
 
 const build = async (folder: string): Promise<Result<void>> => {
   const paths = leftOut.map((path) => `--dpkgopt=path-exclude=${path}`);
-  const made = await runCommand(['mmdebstrap', '--mode=root', '--variant=minbase', `--include=${packages.join(',')}`, ...paths, suite, folder], {
+  // What it mounts there ends with it, so that a folder that is left behind can be removed.
+  const own = 'unshare --mount --propagation private --pid --fork --kill-child --mount-proc'.split(' ');
+  const made = await runCommand([...own, 'mmdebstrap', '--mode=root', '--variant=minbase', `--include=${packages.join(',')}`, ...paths, suite, folder], {
     timeoutMs: 900_000,
   });
   if (made.code !== 0) return explain(made.stderr);
