@@ -193,7 +193,7 @@ describe.skipIf(reason !== undefined)(`profiles, packs and registries with a rea
     await page.getByLabel('Artifact').fill('shop');
     await page.keyboard.press('Enter');
     await page.getByRole('button', { name: 'Import shop 2.0.0' }).click();
-    await page.getByRole('region', { name: 'Imported' }).getByText('Shop 2.0.0').waitFor();
+    await page.getByRole('region', { name: 'Imported' }).getByText('Shop 2.0.0', { exact: true }).waitFor();
     await page.getByRole('button', { name: 'Imported, and where used' }).click();
     const row = page.getByRole('row').filter({ hasText: '2.0.0' });
     await row.getByText('nothing yet').waitFor();
