@@ -307,11 +307,11 @@ place_command() {
   rm -f "$home/.command.new"
 }
 
-# Versions before the rule had none; udev reads the folder by itself. Who does not want it puts a link to /dev/null there.
+# Versions before the rule had none; udev reads the folder by itself. Who does not want it puts a link to /dev/null there. A host without the folder has no udev,
+# and is to have none after us.
 place_rules() {
   from=$home/versions/$slot/60-groundplane-media.rules
-  [ -f "$from" ] && [ ! -L "$rules" ] || return 0
-  mkdir -p "$(dirname "$rules")"
+  [ -f "$from" ] && [ -d "$(dirname "$rules")" ] && [ ! -L "$rules" ] || return 0
   put "$from" "$rules" 644
 }
 

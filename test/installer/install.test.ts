@@ -20,7 +20,8 @@ describe.skipIf(why !== '')(`install script${why}`, () => {
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'gp-install-'));
     root = join(folder, 'root');
-    mkdirSync(root);
+    // As a host with udev has it.
+    mkdirSync(join(root, 'etc/udev/rules.d'), { recursive: true });
     key = join(folder, 'key.pem');
     writeFileSync(key, keys.publicPem);
     ticket = join(folder, 'ticket');
@@ -142,6 +143,14 @@ describe.skipIf(why !== '')(`install script${why}`, () => {
     expect(live('--uninstall', '--purge').status).toBe(0);
     expect(tree(root)).toEqual([]);
     expect(live('--uninstall', '--purge').status).toBe(0);
+  });
+
+  test('a host without udev has no folder of it, neither while the agent is there nor after', async () => {
+    rmSync(inRoot('etc'), { recursive: true });
+    expect(live('--package', await release('1.0.0'), '--key', key, '--ticket', ticket).status).toBe(0);
+    expect(existsSync(inRoot('etc/udev'))).toBe(false);
+    expect(live('--uninstall', '--purge').status).toBe(0);
+    expect(existsSync(inRoot('etc/udev'))).toBe(false);
   });
 
   describe('is refused, and nothing is changed:', () => {
