@@ -185,8 +185,8 @@ export const createFactFinder = (deps: {
   const passOn = async (record: DesiredRecord, name: string | undefined): Promise<Result<void>> => {
     const row = name === undefined ? undefined : state.layer(name);
     if (row === undefined || isForHost(row.layer, false)) return ok(undefined);
-    const saved = await save(record);
-    return saved.ok ? duty.passOn(record.desired) : saved;
+    const mayGoOn = duty.mayGoOn();
+    return mayGoOn.ok ? save(record) : mayGoOn;
   };
 
   const distributionFacts = async (record: DesiredRecord): Promise<Result<HostFacts['distribution']>> => {

@@ -234,15 +234,15 @@ export const createDuty = (deps: { state: State; clock: Clock; cluster: () => Cl
   };
 
   const lost = fail('retry', 'lease-lost', 'Kubernetes', 'another host may apply now');
-  /** In the middle of a plan: nothing of a layer is written before the next holder could know of it. */
-  const passOn = async (desired: Desired): Promise<Result<void>> => (part === undefined || isReady(marginMs) ? save(desired) : lost);
+  /** Whether anything may be begun: the Lease is held for long enough still, or nobody shares the duty. */
+  const mayGoOn = (): Result<void> => (part === undefined || isReady(marginMs) ? ok(undefined) : lost);
 
   /** Lets nothing be written without the Lease. */
   const fence = (cluster: Cluster): Cluster => {
     const guarded =
       <A extends unknown[], T>(write: (...args: A) => Promise<Result<T>>) =>
       async (...args: A): Promise<Result<T>> =>
-        part === undefined || isReady(marginMs) ? write(...args) : lost;
+        mayGoOn().ok ? write(...args) : lost;
     return {
       ...cluster,
       apply: guarded(cluster.apply.bind(cluster)),
@@ -261,5 +261,5 @@ export const createDuty = (deps: { state: State; clock: Clock; cluster: () => Cl
     }
   };
 
-  return { look, save, passOn, fence, run };
+  return { look, save, mayGoOn, fence, run };
 };
