@@ -1,4 +1,5 @@
 import type { AgentArch } from '@groundplane/protocol/agent-package';
+import { parsePort } from '@groundplane/protocol/option-words';
 import type { Agent } from './agent.ts';
 import type { DiskBlobs } from './blobs/disk.ts';
 import { startNeighbourDoor } from './blobs/neighbours.ts';
@@ -14,9 +15,6 @@ export interface DoorsDeps {
   clock: Clock;
   log: (text: string) => void;
 }
-
-/** A port, or `off`. */
-export const parsePort = (text: string): number | undefined => (/^\d{1,5}$/.test(text) && Number(text) < 65_536 ? Number(text) : undefined);
 
 export interface Doors {
   mirrorPort: number | undefined;

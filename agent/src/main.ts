@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fail, type Result } from '@groundplane/protocol/failure';
 import type { HostInfo } from '@groundplane/protocol/observed';
+import { optionWords, parsePort } from '@groundplane/protocol/option-words';
 import { createAgent, type Agent } from './agent.ts';
 import type { DiskBlobs } from './blobs/disk.ts';
 import { openBlobs } from './blobs/open.ts';
@@ -123,15 +124,14 @@ const readOptions = () => {
   try {
     return parseArgs({ options, allowPositionals: true });
   } catch (error) {
-    const text = error instanceof Error ? error.message.replace(/\. To specify a positional argument[\s\S]*$/, '') : String(error);
-    return stopWith(`${text}\n${usage}`, 2);
+    return stopWith(`${optionWords(error)}\n${usage}`, 2);
   }
 };
 
 /** A port, 0 for any, or `off` where a door may stay shut. */
 const checkPort = (option: 'local-port' | 'mirror-port' | 'neighbour-port', text: string): void => {
-  const isPort = /^\d{1,5}$/.test(text) && Number(text) < 65_536;
-  if (!isPort && !(text === 'off' && option !== 'local-port')) stopWith(`--${option} is a port from 0 to 65535, not ${text}\n${usage}`, 2);
+  if (parsePort(text) === undefined && !(text === 'off' && option !== 'local-port'))
+    stopWith(`--${option} is a port from 0 to 65535, not ${text}\n${usage}`, 2);
 };
 
 const main = async (): Promise<void> => {

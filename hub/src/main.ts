@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
 import { makeId } from '@groundplane/protocol/ids';
+import { optionWords, parsePort } from '@groundplane/protocol/option-words';
 import { limits } from '@groundplane/protocol/limits';
 import { openapi } from '@groundplane/protocol/api/openapi';
 import { rawRoutes } from '@groundplane/protocol/api/routes';
@@ -321,12 +322,12 @@ const readFlags = () => {
   try {
     return parseArgs({ options }).values;
   } catch (error) {
-    return stopWith(`${error instanceof Error ? error.message.replace(/\. To specify a positional argument[\s\S]*$/, '') : String(error)}\n${usage}`, 2);
+    return stopWith(`${optionWords(error)}\n${usage}`, 2);
   }
 };
 
 const checkPort = (flag: string, text: string): void => {
-  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) stopWith(`${flag} is a port from 0 to 65535, not ${text}\n${usage}`, 2);
+  if (parsePort(text) === undefined) stopWith(`${flag} is a port from 0 to 65535, not ${text}\n${usage}`, 2);
 };
 
 const main = async (): Promise<void> => {

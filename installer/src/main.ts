@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { agentArchs, type AgentArch } from '@groundplane/protocol/agent-package';
 import { fail, ok, type Failure, type Result } from '@groundplane/protocol/failure';
+import { optionWords } from '@groundplane/protocol/option-words';
 import { buildAll } from './build.ts';
 import { flash } from './flash/flash.ts';
 import { buildCommand, buildUsage } from './image/build-command.ts';
@@ -77,7 +78,7 @@ const failureOf = (error: unknown): Failure | undefined => {
   const { code, message, path } = error as NodeJS.ErrnoException;
   if (typeof code !== 'string') return undefined;
   const failed = code.startsWith('ERR_PARSE_ARGS')
-    ? fail('fatal', 'option-invalid', 'options', message.replace(/\. To specify a positional argument[\s\S]*$/, ''))
+    ? fail('fatal', 'option-invalid', 'options', optionWords(error))
     : /^E[A-Z]+$/.test(code)
       ? fail('blocked', 'file-failed', path ?? 'file', message)
       : undefined;

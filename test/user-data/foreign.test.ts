@@ -1,18 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { findingText } from '@groundplane/protocol/finding';
 import { readUserData } from '@groundplane/protocol/user-data/read';
-import type { UserData } from '@groundplane/protocol/user-data/schema';
-
-const good = (text: string): UserData => {
-  const read = readUserData(text);
-  if (read.config === undefined) throw new Error(read.findings.map(findingText).join('\n'));
-  return read.config;
-};
-const told = (text: string): string[] => readUserData(text).findings.map(findingText);
-const errors = (text: string): string[] =>
-  readUserData(text)
-    .findings.filter((finding) => finding.severity === 'error')
-    .map(findingText);
+import { errors, good, told } from './reading.ts';
 
 /** Files of Palette, Kairos and cloud-init as people have them, and the traps in them. */
 describe('user data of others, in detail', () => {

@@ -1,20 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { findingText } from '@groundplane/protocol/finding';
 import { userDataLimits } from '@groundplane/protocol/user-data/limits';
 import { readUserData } from '@groundplane/protocol/user-data/read';
-import type { UserData } from '@groundplane/protocol/user-data/schema';
-
-const good = (text: string): UserData => {
-  const read = readUserData(text);
-  if (read.config === undefined) throw new Error(read.findings.map(findingText).join('\n'));
-  return read.config;
-};
-const told = (text: string): string[] => readUserData(text).findings.map(findingText);
-const errors = (text: string): string[] =>
-  readUserData(text)
-    .findings.filter((finding) => finding.severity === 'error')
-    .map(findingText);
+import { errors, good, told } from './reading.ts';
 
 const own = `#cloud-config
 groundplane:

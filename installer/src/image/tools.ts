@@ -128,11 +128,14 @@ export const makeOnce = async (folder: string, make: (staging: string) => Promis
 };
 
 /**
- * One call for the tools and for the images themselves. What it mounts in the new root (/proc, /sys, devices) is seen by nobody else and ends with it, also when it
- * is killed: whoever clears the folder away then must not walk into the machine's own.
+ * Before a program that mounts things in a root that it makes (/proc, /sys, devices): nobody else sees them, and they end with it, also when it is killed. Whoever
+ * clears the folder away then must not walk into the machine's own.
  */
+export const withOwnMounts = 'unshare --mount --propagation private --pid --fork --kill-child --mount-proc'.split(' ');
+
+/** One call for the tools and for the images themselves. */
 export const debootstrapArgv = (target: string, include: readonly string[], more: readonly string[]): string[] => [
-  ...'unshare --mount --propagation private --pid --fork --kill-child --mount-proc'.split(' '),
+  ...withOwnMounts,
   'mmdebstrap',
   '--mode=root',
   '--variant=minbase',

@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { withOwnMounts } from '@groundplane/installer/image/tools';
 import { ok, type Result } from '@groundplane/protocol/failure';
 import { cacheFailure, cachedFolder, ensureCached } from './cache.ts';
 import { runCommand } from './command.ts';
@@ -38,11 +39,12 @@ const explain = (output: string): Result<never> => {
 
 const build = async (folder: string): Promise<Result<void>> => {
   const paths = leftOut.map((path) => `--dpkgopt=path-exclude=${path}`);
-  // What it mounts there ends with it, so that a folder that is left behind can be removed.
-  const own = 'unshare --mount --propagation private --pid --fork --kill-child --mount-proc'.split(' ');
-  const made = await runCommand([...own, 'mmdebstrap', '--mode=root', '--variant=minbase', `--include=${packages.join(',')}`, ...paths, suite, folder], {
-    timeoutMs: 900_000,
-  });
+  const made = await runCommand(
+    [...withOwnMounts, 'mmdebstrap', '--mode=root', '--variant=minbase', `--include=${packages.join(',')}`, ...paths, suite, folder],
+    {
+      timeoutMs: 900_000,
+    },
+  );
   if (made.code !== 0) return explain(made.stderr);
   for (const unit of maskedUnits) symlinkSync('/dev/null', join(folder, 'etc/systemd/system', unit));
   // Hosts have no network to the world; a test names its own repositories.
